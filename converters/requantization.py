@@ -1,0 +1,87 @@
+"""Quantisation arithmetic of TFLite's int8 kernels, bit for bit.
+
+Sources: TFLite's `QuantizeMultiplier`, `GetQuantizedConvolutionMultipler` and
+`CalculateActivationRangeQuantized`; the device side is `sparsesep/requantize.h`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+INT8_MIN, INT8_MAX = -128, 127
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """`real` as (multiplier, shift) with real ~ multiplier * 2^(shift - 31).
+
+    multiplier is Q0.31 in [2^30, 2^31), or 0; shift is positive to the left.
+
+    >>> quantize_multiplier(0.75)
+    (1610612736, 0)
+    """
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    # Halves away from zero, as TfLiteRound; `fraction` is positive.
+    multiplier = math.floor(fraction * (1 << 31) + 0.5)
+    if multiplier == 1 << 31:
+        multiplier //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    return multiplier, shift
+
+
+def requantization(
+    input_scale: float, weight_scales: npt.NDArray[np.float32], output_scale: float, rows: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
+    """Multipliers int32[rows] and shifts int8[rows] of a fully-connected layer.
+
+    `weight_scales` holds one scale (per-tensor) or `rows` (per-channel). TFLite multiplies the
+    scales in float32 in the first case and in float64 in the second; so does this.
+
+    Raises ValueError where a shift is over 30: no kernel computes that.
+    """
+    scale_in, scale_out = np.float32(input_scale), np.float32(output_scale)
+    if len(weight_scales) == 1:
+        product = [float(np.float32(scale_in * np.float32(weight_scales[0])))]
+    else:
+        product = [float(scale_in) * float(np.float32(scale)) for scale in weight_scales]
+    pairs = [quantize_multiplier(p / float(scale_out)) for p in product]
+    if len(pairs) == 1:
+        pairs = pairs * rows
+    largest = max(shift for _, shift in pairs)
+    if largest > 30:
+        raise ValueError(f"the scales ask for a left shift of {largest}, at most 30 is possible")
+    return (
+        np.array([multiplier for multiplier, _ in pairs], dtype=np.int32),
+        np.array([shift for _, shift in pairs], dtype=np.int8),
+    )
+
+
+def activation_range(activation: str, output_scale: float, zero_point: int) -> tuple[int, int]:
+    """Clamp limits of the int8 output under a fused activation.
+
+    `activation` is NONE, RELU, RELU6 or RELU_N1_TO_1. Raises ValueError for others.
+    """
+
+    def quantize(real: float) -> int:
+        scaled = float(np.float32(real) / np.float32(output_scale))
+        return zero_point + int(math.copysign(math.floor(abs(scaled) + 0.5), scaled))
+
+    limits: dict[str, tuple[float | None, float | None]] = {
+        "NONE": (None, None),
+        "RELU": (0.0, None),
+        "RELU6": (0.0, 6.0),
+        "RELU_N1_TO_1": (-1.0, 1.0),
+    }
+    if activation not in limits:
+        raise ValueError(f"activation {activation} cannot be fused; accepted: {', '.join(limits)}")
+    low, high = limits[activation]
+    return (
+        INT8_MIN if low is None else max(INT8_MIN, quantize(low)),
+        INT8_MAX if high is None else min(INT8_MAX, quantize(high)),
+    )

@@ -1,0 +1,98 @@
+#include "host_port.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/sparse_fully_connected_op.h"
+#include "sparsesep/sparsesep.h"
+
+// One layer's tensors and memory; lives for one call.
+typedef struct Layer {
+  SparsesepTensor tensors[3];  // by SparsesepTensorSlot
+  int32_t dims[3][2];
+  _Alignas(16) uint8_t persistent[64];
+  void* scratch;
+} Layer;
+
+static SparsesepStatus get_tensor(const SparsesepHost* host,
+                                  SparsesepTensorSlot slot,
+                                  SparsesepTensor* tensor) {
+  const Layer* layer = host->context;
+  *tensor = layer->tensors[slot];
+  return SPARSESEP_OK;
+}
+
+static void* allocate_persistent(const SparsesepHost* host, size_t bytes) {
+  Layer* layer = host->context;
+  return bytes <= sizeof(layer->persistent) ? layer->persistent : NULL;
+}
+
+static SparsesepStatus request_scratch(const SparsesepHost* host, size_t bytes,
+                                       int* scratch_index) {
+  Layer* layer = host->context;
+  *scratch_index = 0;
+  layer->scratch = aligned_alloc(16, (bytes + 15) / 16 * 16);
+  return layer->scratch == NULL ? SPARSESEP_OUT_OF_MEMORY : SPARSESEP_OK;
+}
+
+static void* get_scratch(const SparsesepHost* host, int scratch_index) {
+  const Layer* layer = host->context;
+  (void)scratch_index;
+  return layer->scratch;
+}
+
+static void report(const SparsesepHost* host, const char* op_name,
+                   const char* message) {
+  // The caller gets the status and asks for its message.
+  (void)host;
+  (void)op_name;
+  (void)message;
+}
+
+static void set_tensor(Layer* layer, SparsesepTensorSlot slot, const void* data,
+                       SparsesepTensorType type, int32_t rank, int32_t dim0,
+                       int32_t dim1) {
+  int32_t* dims = layer->dims[slot];
+  dims[0] = dim0;
+  dims[1] = dim1;
+  layer->tensors[slot] =
+      (SparsesepTensor){(void*)(uintptr_t)data, dims, rank, type};
+}
+
+SparsesepStatus sparsesep_host_sparse_fully_connected(
+    const void* options, size_t options_bytes, const void* blob,
+    size_t blob_bytes, const int8_t* input, int32_t cols, int8_t* output,
+    int32_t rows, int32_t batch) {
+  Layer layer;
+  memset(&layer, 0, sizeof(layer));
+  if (blob_bytes > INT32_MAX) return SPARSESEP_BAD_TENSOR;
+  set_tensor(&layer, SPARSESEP_SLOT_INPUT, input, SPARSESEP_TENSOR_INT8, 2,
+             batch, cols);
+  set_tensor(&layer, SPARSESEP_SLOT_WEIGHTS, blob, SPARSESEP_TENSOR_UINT8, 1,
+             (int32_t)blob_bytes, 0);
+  set_tensor(&layer, SPARSESEP_SLOT_OUTPUT, output, SPARSESEP_TENSOR_INT8, 2,
+             batch, rows);
+  const SparsesepHost host = {
+      &layer,          NULL,        get_tensor, allocate_persistent,
+      request_scratch, get_scratch, report};
+
+  void* op = sparsesep_fully_connected_init(&host, options, options_bytes);
+  const SparsesepStatus status = sparsesep_fully_connected_prepare(&host, op);
+  if (status == SPARSESEP_OK) sparsesep_fully_connected_eval(&host, op);
+  free(layer.scratch);
+  return status;
+}
+
+SparsesepStatus sparsesep_host_validate(const void* blob, size_t blob_bytes) {
+  return sparsesep_validate_packed_weights(blob, blob_bytes);
+}
+
+const char* sparsesep_host_variant_name(const void* blob) {
+  const SparsesepFullyConnectedVariant* variant =
+      sparsesep_select_fully_connected(blob);
+  return variant == NULL ? NULL : variant->name;
+}
+
+const char* sparsesep_host_status_message(SparsesepStatus status) {
+  return sparsesep_status_message(status);
+}

@@ -1,0 +1,38 @@
+// The op core behind plain C calls: what Python loads through ctypes.
+#ifndef SPARSESEP_HOST_PORT_H_
+#define SPARSESEP_HOST_PORT_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sparsesep/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SPARSESEP_EXPORT __attribute__((visibility("default")))
+
+// Runs one layer through init, prepare and eval of the op core.
+// input[batch][cols] and output[batch][rows] are int8. Returns what prepare
+// returns; the output is written only where that is SPARSESEP_OK.
+SPARSESEP_EXPORT SparsesepStatus sparsesep_host_sparse_fully_connected(
+    const void* options, size_t options_bytes, const void* blob,
+    size_t blob_bytes, const int8_t* input, int32_t cols, int8_t* output,
+    int32_t rows, int32_t batch);
+
+// Validates `blob` as Prepare does.
+SPARSESEP_EXPORT SparsesepStatus sparsesep_host_validate(const void* blob,
+                                                         size_t blob_bytes);
+
+// Name of the variant that runs a validated blob, or NULL.
+SPARSESEP_EXPORT const char* sparsesep_host_variant_name(const void* blob);
+
+SPARSESEP_EXPORT const char* sparsesep_host_status_message(
+    SparsesepStatus status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // SPARSESEP_HOST_PORT_H_

@@ -1,0 +1,139 @@
+// The packed weight blob, version 1: one constant tensor that holds a sparse
+// weight matrix with everything that a device needs to multiply by it.
+//
+// The blob is little-endian, 16-byte aligned in the model file, and read in
+// place: nothing is unpacked. `converters/packed_format.py` mirrors this file
+// and a test holds the two against each other.
+//
+//   header        SparsesepPackedHeader, 64 bytes
+//   bias          int32[rows], or float32[rows]
+//   multiplier    int32[rows], Q0.31, >= 0                  (int8 values only)
+//   shift         int8[rows], -31..30, positive is left     (int8 values only)
+//   counts        uint16[groups]: stored blocks of each group
+//   index         the stream that says where each block sits
+//   value         the stream of weights, block after block
+//   palette       int8[16]                          (palette values only)
+//   permutation   uint16[rows]: output row of each stored row (with the flag)
+//
+// Sections follow each other in this order. A section ends where the next
+// begins; absent sections have the offset of their successor. bias,
+// multiplier, index, value and palette start at multiples of 4, counts and
+// permutation at multiples of 2.
+//
+// Blocks. The matrix is cut into a grid of block_rows x block_cols tiles; a
+// tile is stored whole or not at all. Row-major blobs hold one group per row
+// of tiles, and an index counts tiles along the columns. Column-major blobs
+// hold one group per column of tiles, and an index counts tiles along the
+// rows. Where rows or cols are no multiple of the tile, the weights of the
+// last tiles that lie outside the matrix are stored as zeros.
+//
+// Each group's count is a multiple of `count_multiple`; the packer fills up
+// with all-zero blocks that repeat a legal index.
+#ifndef SPARSESEP_PACKED_WEIGHTS_H_
+#define SPARSESEP_PACKED_WEIGHTS_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sparsesep/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SPARSESEP_PACKED_MAGIC 0x31575053u  // "SPW1"
+#define SPARSESEP_PACKED_VERSION 1
+#define SPARSESEP_PACKED_ALIGNMENT 16
+#define SPARSESEP_PACKED_MAX_DIM 65535
+
+enum {
+  SPARSESEP_VALUE_INT8 = 0,
+  SPARSESEP_VALUE_PALETTE4 = 1,  // two 4-bit palette entries a byte, low first
+  SPARSESEP_VALUE_FLOAT32 = 2,
+  SPARSESEP_VALUE_FLOAT16 = 3,
+};
+
+enum {
+  SPARSESEP_INDEX_U16 = 0,     // uint16 tile number of each block
+  SPARSESEP_INDEX_DELTA8 = 1,  // uint8 step from the block before; starts at 0.
+                               // Steps over 255 pass over all-zero blocks.
+  SPARSESEP_INDEX_GAP4 = 2,    // 4-bit step, low nibble first; 15 adds 15 and
+                               // goes on with the next nibble
+  SPARSESEP_INDEX_BITMAP = 3,  // one bit a tile, low bit first; each group
+                               // starts at a whole byte
+};
+
+enum {
+  SPARSESEP_MAJOR_ROW = 0,     // groups are rows of tiles (output-stationary)
+  SPARSESEP_MAJOR_COLUMN = 1,  // groups are columns of tiles (input-stationary)
+};
+
+enum {
+  SPARSESEP_ORDER_NATURAL = 0,  // each block row after row
+  SPARSESEP_ORDER_PAIRS = 1,    // 4x1 only: blocks a, b stored as
+                                // a0 a1 b0 b1 a2 a3 b2 b3
+};
+
+enum {
+  // bias holds bias[r] - input_zero_point * sum(weights of row r), so that
+  // acc = bias + sum(w * x) needs no zero point.
+  SPARSESEP_FLAG_BIAS_FOLDED = 1u << 0,
+  SPARSESEP_FLAG_PERMUTED_ROWS = 1u << 1,
+};
+
+typedef struct SparsesepPackedHeader {
+  uint32_t magic;
+  uint8_t version;
+  uint8_t value_type;      // SPARSESEP_VALUE_*
+  uint8_t index_encoding;  // SPARSESEP_INDEX_*
+  uint8_t major;           // SPARSESEP_MAJOR_*
+  uint8_t block_rows;
+  uint8_t block_cols;
+  uint8_t count_multiple;  // 1, 2, 4, 8 or 16
+  uint8_t value_order;     // SPARSESEP_ORDER_*
+  uint32_t flags;          // SPARSESEP_FLAG_*
+  uint32_t rows;           // output units, 1..65535
+  uint32_t cols;           // input units, 1..65535
+  uint32_t blocks;         // stored blocks, all groups, zero filling included
+  uint32_t bytes;          // of the whole blob
+  uint32_t bias_offset;    // offsets in bytes from the start of the header
+  uint32_t multiplier_offset;
+  uint32_t shift_offset;
+  uint32_t counts_offset;
+  uint32_t index_offset;
+  uint32_t value_offset;
+  uint32_t palette_offset;
+  uint32_t permutation_offset;
+} SparsesepPackedHeader;
+
+// Groups of a blob: rows (or columns) of tiles.
+static inline uint32_t sparsesep_group_count(const SparsesepPackedHeader* h) {
+  return h->major == SPARSESEP_MAJOR_ROW
+             ? (h->rows + h->block_rows - 1) / h->block_rows
+             : (h->cols + h->block_cols - 1) / h->block_cols;
+}
+
+// Tiles along one group: every index is below this.
+static inline uint32_t sparsesep_tiles_per_group(
+    const SparsesepPackedHeader* h) {
+  return h->major == SPARSESEP_MAJOR_ROW
+             ? (h->cols + h->block_cols - 1) / h->block_cols
+             : (h->rows + h->block_rows - 1) / h->block_rows;
+}
+
+static inline const void* sparsesep_section(const SparsesepPackedHeader* h,
+                                            uint32_t offset) {
+  return (const uint8_t*)h + offset;
+}
+
+// Checks a blob completely: every offset, count, index and parameter. One
+// pass, no allocation. Kernels trust a blob that passed and never read outside
+// [blob, blob + blob_bytes). `blob` may be any memory, aligned or not.
+SparsesepStatus sparsesep_validate_packed_weights(const void* blob,
+                                                  size_t blob_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // SPARSESEP_PACKED_WEIGHTS_H_
