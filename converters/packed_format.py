@@ -74,6 +74,9 @@ class Layout:
         """Index encoding as users write it, e.g. `delta8`."""
         return self.index_encoding.name.lower()
 
+    def __str__(self) -> str:
+        return f"{self.pattern}_{self.index}_{self.value_type.name.lower()}"
+
 
 HEADER = np.dtype(
     [

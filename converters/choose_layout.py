@@ -1,0 +1,50 @@
+"""Which layout stores a layer best on a target, or that none beats the dense layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tflm_sparsesep.converters import cost_model
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack, read_header
+from tflm_sparsesep.converters.packed_format import Layout
+
+# Of candidates this close to the fastest, the smallest wins.
+_SPEED_TOLERANCE = 1.05
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A layer packed in one layout, with its estimated instructions per inference."""
+
+    layout: Layout
+    blob: bytes
+    instructions: int
+
+
+def choose_layout(layer: FullyConnectedWeights, target: str, batch: int) -> Candidate:
+    """The best packed form of `layer`: the fastest, or a smaller one that is about as fast."""
+    rows, cols = layer.weights.shape
+    candidates = []
+    for layout in LAYOUTS:
+        blob = pack(layer, layout)
+        blocks = int(read_header(blob)["blocks"])
+        cost = cost_model.sparse_fully_connected(target, layout, rows, cols, blocks, batch)
+        candidates.append(Candidate(layout, blob, cost))
+    limit = min(c.instructions for c in candidates) * _SPEED_TOLERANCE
+    return min((c for c in candidates if c.instructions <= limit), key=lambda c: len(c.blob))
+
+
+def reason_to_stay_dense(
+    best: Candidate, *, zeros: float, target: str, dense_instructions: int, dense_bytes: int
+) -> str | None:
+    """None where the packed form wins in both time and flash, else why it does not."""
+    share = f"{zeros:.1%} zeros"
+    if best.instructions >= dense_instructions:
+        return (
+            f"{share}: sparse would take {best.instructions:,} instructions on {target}, "
+            f"dense takes {dense_instructions:,}"
+        )
+    if len(best.blob) >= dense_bytes:
+        return f"{share}: packed would take {len(best.blob):,} bytes, dense takes {dense_bytes:,}"
+    return None

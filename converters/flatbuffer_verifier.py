@@ -1,0 +1,257 @@
+"""Bounds check of an untrusted .tflite flatbuffer, before anything else reads it.
+
+Python's flatbuffers package has no verifier: reading a damaged file with the generated classes
+may fail in any way, or loop over a vector of four billion elements. `verify` walks every table,
+vector and string that those classes would touch and reports the first one that is not wholly
+inside the file. The contents of scalar vectors (the weights) are not looked at.
+
+The layout of each table is asked from the installed generated classes themselves: every accessor
+is called once on a stand-in for `flatbuffers.Table` that notes the vtable slot and the kind of
+field. So the check always covers exactly what the installed schema reads, of whatever version.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import struct
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tflm_sparsesep.converters.errors import ModelError
+
+# The C++ verifier of flatbuffers gives up at the same number of tables.
+_MAX_TABLES = 1_000_000
+# Offsets may legally point at the same bytes twice (shared strings). A hostile file uses that to
+# describe far more than it holds, so what is reached may be at most this multiple of the file.
+_MAX_REUSE = 4
+_REUSE_SLACK_BYTES = 64 * 1024
+
+# Union field -> the generated class that numbers its members.
+_UNIONS: dict[str, Any] = {
+    "BuiltinOptions": schema.BuiltinOptions,
+    "BuiltinOptions2": getattr(schema, "BuiltinOptions2", None),
+    "Details": schema.QuantizationDetails,
+    "ArraySegments": schema.SparseIndexVector,
+    "ArrayIndices": schema.SparseIndexVector,
+}
+
+# Fields that the schema calls deprecated: present in older files, read by no one, lost on write.
+_DEPRECATED_SLOTS = {(schema.SignatureDef, 3)}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a table: vtable `slot`, and what its bytes are.
+
+    `size` is the width in bytes of a scalar or of one vector element, `table` the class of the
+    table pointed at (directly, or by each vector element), `members` the tables of a union by
+    their number, which the scalar in slot - 1 holds.
+    """
+
+    name: str
+    slot: int
+    size: int = 4
+    is_vector: bool = False
+    is_string: bool = False
+    table: Any = None
+    members: dict[int, Any] | None = None
+
+
+class _Probe:
+    """Stands in for `flatbuffers.Table` and notes what one accessor asks of it."""
+
+    Bytes = b""
+    Pos = 0
+
+    def __init__(self) -> None:
+        self.noted: dict[str, Any] = {}
+
+    def Offset(self, vtable_offset: int) -> int:
+        self.noted["slot"] = (vtable_offset - 4) // 2
+        return 1  # any position but 0, which would mean "field absent"
+
+    def Vector(self, _offset: int) -> int:
+        self.noted["is_vector"] = True
+        return 0
+
+    def Indirect(self, _offset: int) -> int:
+        return 0
+
+    def String(self, _offset: int) -> bytes:
+        self.noted["is_string"] = True
+        return b""
+
+    def Union(self, _table: Any, _offset: int) -> None:
+        self.noted["members"] = {}
+
+    def Get(self, flags: Any, _offset: int) -> int:
+        self.noted["size"] = flags.bytewidth
+        return 0
+
+
+def _is_accessor(table: Any, name: str) -> bool:
+    """True for methods that return a field, not for helpers such as `ShapeLength` of `Shape`."""
+    if name == "Init" or not inspect.isfunction(vars(table)[name]):
+        return False
+    stems = [name[: -len(s)] for s in ("AsNumpy", "Length", "IsNone") if name.endswith(s)]
+    return not any(stem in vars(table) for stem in stems)
+
+
+def _probe_field(table: Any, name: str) -> Field:
+    """Call accessor `name` of the generated class `table` and return what it reads."""
+    instance = table()
+    instance._tab = probe = _Probe()
+    accessor = getattr(instance, name)
+    result = accessor(0) if inspect.signature(accessor).parameters else accessor()
+    noted = probe.noted
+    if "members" in noted:
+        numbers = vars(_UNIONS[name]).items() if _UNIONS.get(name) else ()
+        noted["members"] = {
+            number: getattr(schema, member)
+            for member, number in numbers
+            if isinstance(number, int) and number > 0
+        }
+    elif hasattr(result, "_tab"):
+        noted["table"] = type(result)
+    return Field(name=name, **noted)
+
+
+@functools.cache
+def layout(table: Any) -> dict[int, Field]:
+    """Fields of the generated class `table` by vtable slot, e.g. `layout(schema.Tensor)`."""
+    names = [name for name in vars(table) if _is_accessor(table, name)]
+    return {found.slot: found for found in (_probe_field(table, name) for name in names)}
+
+
+@dataclass
+class _Walk:
+    """State of one verification: the bytes, where the walk is, and what it may still reach."""
+
+    data: bytes
+    name: str
+    path: list[str] = field(default_factory=list)
+    tables_left: int = _MAX_TABLES
+    bytes_left: int = 0
+    vtables: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.bytes_left = _MAX_REUSE * len(self.data) + _REUSE_SLACK_BYTES
+
+    def fail(self, reason: str) -> NoReturn:
+        where = ".".join(self.path).replace(".[", "[") or "root table"
+        raise ModelError(f"{self.name}: damaged .tflite file: {where}: {reason}")
+
+    def need(self, position: int, size: int, what: str) -> None:
+        """Demand that `size` bytes from `position` are inside the file."""
+        if position < 0 or position + size > len(self.data):
+            self.fail(
+                f"{what} of {size} bytes at offset {position} is outside the file "
+                f"({len(self.data)} bytes)"
+            )
+
+    def reach(self, size: int) -> None:
+        """Count `size` bytes as described by the file; fail where it describes too many."""
+        self.bytes_left -= size
+        if self.bytes_left < 0:
+            self.fail("the file describes many times more data than it holds")
+
+    def follow(self, position: int, what: str) -> int:
+        """Absolute position that the relative offset at `position` points at."""
+        self.need(position, 4, f"offset of {what}")
+        return position + int(struct.unpack_from("<I", self.data, position)[0])
+
+    def vtable(self, position: int) -> tuple[int, ...]:
+        """Field offsets of the table at `position` (0 = absent), its extents checked."""
+        self.need(position, 4, "table")
+        start = position - int(struct.unpack_from("<i", self.data, position)[0])
+        if start not in self.vtables:
+            self.need(start, 4, "vtable")
+            size = int(struct.unpack_from("<H", self.data, start)[0])
+            if size < 4 or size % 2:
+                self.fail(f"vtable at offset {start} has the impossible size {size}")
+            self.need(start, size, "vtable")
+            self.vtables[start] = struct.unpack_from(f"<{size // 2 - 1}H", self.data, start + 2)
+        return self.vtables[start]
+
+    def table(self, table: Any, position: int) -> None:
+        """Check the table at `position`, an instance of the generated class, and all below it."""
+        self.tables_left -= 1
+        if self.tables_left < 0:
+            self.fail(f"more than {_MAX_TABLES} tables")
+        table_size, *offsets = self.vtable(position)
+        self.need(position, table_size, "table")
+        self.reach(table_size + 4)
+        known = layout(table)
+        for slot, offset in enumerate(offsets):
+            if offset == 0:
+                continue
+            if slot in known:
+                self.path.append(known[slot].name)
+                self.field(known[slot], position, offsets)
+                self.path.pop()
+            elif (table, slot) not in _DEPRECATED_SLOTS:
+                self.fail(
+                    f"field {slot} of {table.__name__} is not known to the installed schema; "
+                    "newer models need a newer package: pip install -U ai-edge-litert"
+                )
+
+    def field(self, found: Field, position: int, offsets: list[int]) -> None:
+        """Check one present field of the table at `position`."""
+        start = position + offsets[found.slot]
+        self.need(start, found.size, "field")
+        if found.members is not None:
+            self.union(found, position, start, offsets)
+        elif found.is_vector:
+            self.vector(found, self.follow(start, "vector"))
+        elif found.is_string:
+            self.vector(Field(found.name, found.slot, size=1), self.follow(start, "string"))
+        elif found.table is not None:
+            self.table(found.table, self.follow(start, "table"))
+
+    def union(self, found: Field, position: int, start: int, offsets: list[int]) -> None:
+        """Check a union: its kind, one byte in the slot before, must be one the schema knows."""
+        kind = 0
+        if offsets[found.slot - 1]:
+            self.need(position + offsets[found.slot - 1], 1, "union kind")
+            kind = self.data[position + offsets[found.slot - 1]]
+        if kind == 0:
+            return  # the generated classes do not look at the value either
+        if found.members is None or kind not in found.members:
+            self.fail(f"kind {kind} is not known to the installed schema of ai-edge-litert")
+        self.table(found.members[kind], self.follow(start, "table"))
+
+    def vector(self, found: Field, start: int) -> None:
+        """Check a vector at `start`: its length, then its elements where they are offsets."""
+        self.need(start, 4, "vector length")
+        count = int(struct.unpack_from("<I", self.data, start)[0])
+        self.need(start + 4, count * found.size, f"vector of {count} elements")
+        self.reach(4 + count * found.size)
+        if found.table is None:
+            return
+        for i in range(count):
+            self.path.append(f"[{i}]")
+            self.table(found.table, self.follow(start + 4 + 4 * i, "table"))
+            self.path.pop()
+
+
+def verify(data: bytes, name: str) -> None:
+    """Check that every part of the flatbuffer `data` that the schema names lies inside it.
+
+    Args:
+        data: the bytes of a .tflite file.
+        name: what error messages call it.
+
+    Raises:
+        ModelError: with one line that says which part of the file is wrong and how.
+    """
+    if len(data) < 8:
+        raise ModelError(f"{name}: not a .tflite file: {len(data)} bytes, at least 8 are needed")
+    if data[4:8] != b"TFL3":
+        raise ModelError(
+            f"{name}: not a .tflite file: file identifier is {bytes(data[4:8])!r}, not b'TFL3'"
+        )
+    walk = _Walk(data, name)
+    walk.table(schema.Model, walk.follow(0, "root table"))

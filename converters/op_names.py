@@ -1,0 +1,7 @@
+"""Names of our custom operators in a .tflite file (`custom_ops/op_names.h`)."""
+
+from __future__ import annotations
+
+SPARSE_FULLY_CONNECTED = "SPARSE_FULLY_CONNECTED"
+
+ALL = (SPARSE_FULLY_CONNECTED,)

@@ -1,0 +1,80 @@
+"""The whole conversion of a .tflite file on one page.
+
+read -> check -> passes -> drop what is no longer used -> build
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflm_sparsesep.converters import model_editor, op_names
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.errors import ModelError
+from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, TensorType
+from tflm_sparsesep.converters.passes import sparse_fully_connected
+from tflm_sparsesep.converters.targets import get_target
+
+PASSES = (sparse_fully_connected,)
+
+
+@dataclass(frozen=True)
+class RewriteResult:
+    """The new file and what was decided about each layer, in execution order."""
+
+    tflite: bytes
+    layers: list[LayerDecision]
+
+
+def rewrite(data: bytes, *, target: str, name: str = "model") -> RewriteResult:
+    """Replaces the layers of a .tflite file that get smaller and faster on `target`.
+
+    `name` is what errors call the model. Raises ModelError for bytes that are no usable model
+    and ConfigError for an unknown target.
+    """
+    get_target(target)
+    model = model_editor.read(data, name=name)
+    try:
+        check(model)
+        layers = [
+            decision
+            for subgraph in model.subgraphs
+            for one_pass in PASSES
+            for decision in one_pass.run(subgraph, target)
+        ]
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from None
+    model.prune_unused()
+    return RewriteResult(model.build(), layers)
+
+
+def check(model: Model) -> None:
+    """Raises ModelError for models that no pass may touch."""
+    for subgraph in model.subgraphs:
+        for op in subgraph.operators:
+            if op.custom_code in op_names.ALL:
+                raise ModelError(
+                    f"already rewritten: it holds {op.custom_code}; convert the original file"
+                )
+            if op.builtin_code == BuiltinOperator.DEQUANTIZE and any(
+                t is not None and t.is_constant and t.type == TensorType.FLOAT16 for t in op.inputs
+            ):
+                raise ModelError(
+                    f"weights {op.inputs[0].name!r} are float16, accepted: full int8 (or float32)"
+                )
+        for tensor in subgraph.tensors:
+            if tensor.type == TensorType.FLOAT32 and tensor.is_constant:
+                _check_finite(tensor.name, tensor.array)
+        for tensor in subgraph.inputs:
+            if -1 in tensor.shape_signature[1:]:
+                raise ModelError(
+                    f"input {tensor.name!r} has the dynamic shape {list(tensor.shape_signature)}, "
+                    "accepted: fixed shapes (only the batch, the first dimension, may be -1)"
+                )
+
+
+def _check_finite(name: str, array: np.ndarray | None) -> None:
+    if array is not None and not np.all(np.isfinite(array)):
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        raise ModelError(f"tensor {name!r} holds {bad} NaN or infinite values")

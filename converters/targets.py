@@ -1,0 +1,109 @@
+"""The processors that code and figures are made for, as data.
+
+A target says how gcc compiles for a core, what the core can do, and which emulated board runs
+that code. Nothing here knows QEMU beyond two names; `tflm_sparsesep.emulation` does the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tflm_sparsesep.converters.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Target:
+    """One processor.
+
+    Attributes:
+        name: what users write, such as "cortex-m4".
+        gcc_flags: what selects core, FPU and calling convention; empty for the host.
+        qemu_machine: the emulated board that runs code of this target; None for the host.
+        qemu_cpu: the core of that board. Cortex-M0 code runs on a Cortex-M3, because QEMU's only
+            board with a true M0 core (microbit) has 16 KiB of RAM; M0 instructions are a subset.
+        has_dsp: the DSP extension of Armv7E-M and Armv8-M (SMLAD and friends).
+        has_mve: the M-profile vector extension (Helium).
+        has_fpu: single-precision floats in hardware.
+        unaligned_access: words and halfwords may sit at any address.
+    """
+
+    name: str
+    gcc_flags: tuple[str, ...]
+    qemu_machine: str | None
+    qemu_cpu: str | None
+    has_dsp: bool = False
+    has_mve: bool = False
+    has_fpu: bool = False
+    unaligned_access: bool = True
+
+
+def _soft_float(cpu: str) -> tuple[str, ...]:
+    return (f"-mcpu={cpu}", "-mthumb", "-mfloat-abi=soft")
+
+
+def _hard_float(cpu: str) -> tuple[str, ...]:
+    return (f"-mcpu={cpu}", "-mthumb", "-mfloat-abi=hard", "-mfpu=auto")
+
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        Target(
+            "cortex-m0",
+            _soft_float("cortex-m0"),
+            "mps2-an385",
+            "cortex-m3",
+            unaligned_access=False,
+        ),
+        Target("cortex-m3", _soft_float("cortex-m3"), "mps2-an385", "cortex-m3"),
+        Target(
+            "cortex-m4",
+            _hard_float("cortex-m4"),
+            "mps2-an386",
+            "cortex-m4",
+            has_dsp=True,
+            has_fpu=True,
+        ),
+        Target(
+            "cortex-m7",
+            _hard_float("cortex-m7"),
+            "mps2-an500",
+            "cortex-m7",
+            has_dsp=True,
+            has_fpu=True,
+        ),
+        Target(
+            "cortex-m33",
+            _hard_float("cortex-m33"),
+            "mps2-an505",
+            "cortex-m33",
+            has_dsp=True,
+            has_fpu=True,
+        ),
+        Target(
+            "cortex-m55",
+            _hard_float("cortex-m55"),
+            "mps3-an547",
+            "cortex-m55",
+            has_dsp=True,
+            has_mve=True,
+            has_fpu=True,
+        ),
+        Target("host", (), None, None, has_fpu=True),
+    )
+}
+
+
+def get_target(name: str) -> Target:
+    """The target called `name`.
+
+    Raises:
+        ConfigError: no target has that name; the message lists those that exist.
+
+    Example:
+        >>> get_target("cortex-m4").has_dsp
+        True
+    """
+    if not isinstance(name, str) or name not in TARGETS:
+        raise ConfigError(f"target {name!r} is unknown; accepted: {', '.join(TARGETS)}")
+    return TARGETS[name]

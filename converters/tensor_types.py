@@ -1,0 +1,80 @@
+"""What one element of each TFLite tensor type is: its numpy dtype and its size in bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.schema_py_generated import TensorType
+
+# Schema name -> (numpy dtype of the stored bytes, bits per element). A dtype of None means that
+# the bytes have no fixed element size. Types that numpy lacks appear as raw unsigned words, and
+# types under 8 bits as the bytes they are packed in.
+_TYPES: dict[str, tuple[Any, int]] = {
+    "FLOAT32": (np.float32, 32),
+    "FLOAT16": (np.float16, 16),
+    "INT32": (np.int32, 32),
+    "UINT8": (np.uint8, 8),
+    "INT64": (np.int64, 64),
+    "STRING": (None, 0),
+    "BOOL": (np.bool_, 8),
+    "INT16": (np.int16, 16),
+    "COMPLEX64": (np.complex64, 64),
+    "INT8": (np.int8, 8),
+    "FLOAT64": (np.float64, 64),
+    "COMPLEX128": (np.complex128, 128),
+    "UINT64": (np.uint64, 64),
+    "RESOURCE": (None, 0),
+    "VARIANT": (None, 0),
+    "UINT32": (np.uint32, 32),
+    "UINT16": (np.uint16, 16),
+    "INT4": (np.uint8, 4),
+    "BFLOAT16": (np.uint16, 16),
+    "INT2": (np.uint8, 2),
+    "UINT4": (np.uint8, 4),
+    "FLOAT8_E4M3FN": (np.uint8, 8),
+    "FLOAT8_E5M2": (np.uint8, 8),
+}
+
+NAMES: dict[int, str] = {
+    value: name for name, value in vars(TensorType).items() if not name.startswith("_")
+}
+"""Name of every tensor type that the installed schema knows, by its number."""
+
+
+def numpy_dtype(tensor_type: int) -> np.dtype[Any]:
+    """Dtype in which a tensor's stored bytes are viewed; uint8 where there is no element size."""
+    dtype, _ = _TYPES.get(NAMES.get(tensor_type, ""), (None, 0))
+    return np.dtype(np.uint8 if dtype is None else dtype)
+
+
+def is_packed(tensor_type: int) -> bool:
+    """True for types of fewer than 8 bits, several elements of which share a byte."""
+    return 0 < element_bits(tensor_type) < 8
+
+
+def element_bits(tensor_type: int) -> int:
+    """Bits per element, 0 where elements have no fixed size or the type is not known here."""
+    return _TYPES.get(NAMES.get(tensor_type, ""), (None, 0))[1]
+
+
+def byte_size(tensor_type: int, shape: Sequence[int]) -> int | None:
+    """Bytes of a dense tensor, the last byte of packed types being filled up.
+
+    `None` where elements have no fixed size (STRING, RESOURCE, VARIANT).
+    """
+    bits = element_bits(tensor_type)
+    if bits == 0:
+        return None
+    return (math.prod(int(dim) for dim in shape) * bits + 7) // 8
+
+
+def from_dtype(dtype: np.dtype[Any]) -> int:
+    """Tensor type whose elements are exactly `dtype`; ValueError where there is none."""
+    for name, (candidate, bits) in _TYPES.items():
+        exact = candidate is not None and bits == 8 * np.dtype(candidate).itemsize
+        if exact and np.dtype(candidate) == dtype and hasattr(TensorType, name):
+            return int(getattr(TensorType, name))
+    raise ValueError(f"no tensor type stores numpy dtype {dtype}")

@@ -1,0 +1,85 @@
+"""pack and unpack are inverse, blobs are legal and as small as the format allows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack, read_header, unpack
+from tflm_sparsesep.converters.packed_format import HEADER, IndexEncoding, Layout
+from tflm_sparsesep.synthetic_layers import random_case
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 40),
+    cols=st.integers(1, 700),
+    zeros=st.sampled_from([0.0, 0.3, 0.9, 0.99, 1.0]),
+    seed=st.integers(0, 1000),
+    layout=st.sampled_from(LAYOUTS),
+)
+def test_unpack_is_the_inverse(
+    rows: int, cols: int, zeros: float, seed: int, layout: Layout
+) -> None:
+    layer = random_case(np.random.default_rng(seed), rows, cols, zeros=zeros).layer
+    blob = pack(layer, layout)
+    assert native.validate(blob) is None
+    unpacked = unpack(blob)
+    assert unpacked.layout == layout
+    np.testing.assert_array_equal(unpacked.weights, layer.weights)
+    np.testing.assert_array_equal(unpacked.folded_bias, layer.folded_bias())
+    np.testing.assert_array_equal(unpacked.multiplier, layer.multiplier)
+    np.testing.assert_array_equal(unpacked.shift, layer.shift)
+
+
+def test_delta8_steps_over_wide_gaps_with_stored_zeros() -> None:
+    weights = np.zeros((1, 1000), np.int8)
+    weights[0, [0, 600]] = 5
+    blob = pack(_layer(weights), Layout(IndexEncoding.DELTA8))
+    header = read_header(blob)
+    # 0, 255, 510, 600: two weights and two stepping stones make one group of four.
+    assert header["blocks"] == 4
+    start = int(header["index_offset"])
+    assert list(blob[start : start + 4]) == [0, 255, 255, 90]
+    np.testing.assert_array_equal(unpack(blob).weights, weights)
+
+
+def test_size_is_two_bytes_a_weight_and_eleven_a_row() -> None:
+    rng = np.random.default_rng(5)
+    weights = np.zeros((300, 784), np.int8)
+    for row in weights:
+        row[rng.choice(784, 80, replace=False)] = 1
+    blob = pack(_layer(weights), Layout(IndexEncoding.DELTA8))
+    assert len(blob) == HEADER.itemsize + 300 * (4 + 4 + 1 + 2) + 300 * 80 * 2
+
+
+def test_folded_bias_wraps_like_the_accumulator() -> None:
+    weights = np.full((1, 10), 127, np.int8)
+    layer = FullyConnectedWeights(
+        weights,
+        np.array([2**31 - 1], np.int32),
+        np.array([1 << 30], np.int32),
+        np.zeros(1, np.int8),
+        input_zero_point=-128,
+    )
+    assert layer.folded_bias()[0] == (2**31 - 1 + 128 * 1270) - 2**32
+
+
+def test_too_large_a_matrix_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"weights are 1x65536, accepted: 1\.\.65535"):
+        pack(_layer(np.zeros((1, 65536), np.int8)), LAYOUTS[0])
+
+
+def _layer(weights: np.ndarray) -> FullyConnectedWeights:
+    rows = len(weights)
+    return FullyConnectedWeights(
+        weights,
+        np.zeros(rows, np.int32),
+        np.full(rows, 1 << 30, np.int32),
+        np.zeros(rows, np.int8),
+        input_zero_point=0,
+    )

@@ -1,0 +1,55 @@
+"""TFLite's quantisation arithmetic, on cases whose result can be computed by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tflm_sparsesep.converters.requantization import (
+    activation_range,
+    quantize_multiplier,
+    requantization,
+)
+
+
+@pytest.mark.parametrize(
+    ("real", "expected"),
+    [
+        (0.0, (0, 0)),
+        (0.5, (1 << 30, 0)),
+        (1.0, (1 << 30, 1)),
+        (3.0, (3 << 29, 2)),
+        (2.0**-31, (1 << 30, -30)),
+        (2.0**-33, (0, 0)),  # every bit would be shifted out
+        (1 - 2.0**-40, (1 << 30, 1)),  # the fraction rounds up to 1
+    ],
+)
+def test_quantize_multiplier(real: float, expected: tuple[int, int]) -> None:
+    assert quantize_multiplier(real) == expected
+
+
+def test_per_tensor_scales_are_multiplied_in_float32() -> None:
+    a, b = np.float32(0.1), np.float32(0.3)
+    single, _ = requantization(a, np.array([b]), 1.0, rows=1)
+    each, _ = requantization(a, np.array([b, b]), 1.0, rows=2)
+    assert single[0] == quantize_multiplier(float(np.float32(a * b)))[0]
+    assert each[0] == quantize_multiplier(float(a) * float(b))[0]
+    assert single[0] != each[0]
+
+
+def test_too_large_a_shift_is_refused() -> None:
+    with pytest.raises(ValueError, match="left shift of 41, at most 30"):
+        requantization(2.0**40, np.array([1.0], np.float32), 1.0, rows=1)
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [("NONE", (-128, 127)), ("RELU", (-5, 127)), ("RELU6", (-5, 55)), ("RELU_N1_TO_1", (-15, 5))],
+)
+def test_activation_range(activation: str, expected: tuple[int, int]) -> None:
+    assert activation_range(activation, 0.1, -5) == expected
+
+
+def test_unknown_activation_is_refused() -> None:
+    with pytest.raises(ValueError, match="activation TANH cannot be fused; accepted: NONE, RELU"):
+        activation_range("TANH", 0.1, 0)
