@@ -22,7 +22,6 @@ import json
 from typing import Any
 
 import numpy as np
-
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.packed_format import Layout, Major
 
@@ -79,6 +78,6 @@ def sparse_fully_connected(
     if key not in kernels:
         raise ConfigError(f"no kernel for {key} on target {target}")
     cost = kernels[key]
-    per_vector = cost["per_block"] * blocks + cost["per_group"] * groups
+    per_vector: float = cost["per_block"] * blocks + cost["per_group"] * groups
     return round(batch * per_vector + cost["per_call"])
 

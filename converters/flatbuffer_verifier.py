@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ai_edge_litert import schema_py_generated as schema
-
 from tflm_sparsesep.converters.errors import ModelError
 
 # The C++ verifier of flatbuffers gives up at the same number of tables.
@@ -32,7 +31,7 @@ _REUSE_SLACK_BYTES = 64 * 1024
 # Union field -> the generated class that numbers its members.
 _UNIONS: dict[str, Any] = {
     "BuiltinOptions": schema.BuiltinOptions,
-    "BuiltinOptions2": getattr(schema, "BuiltinOptions2", None),
+    "BuiltinOptions2": schema.BuiltinOptions2,
     "Details": schema.QuantizationDetails,
     "ArraySegments": schema.SparseIndexVector,
     "ArrayIndices": schema.SparseIndexVector,

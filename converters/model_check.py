@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
-
 from tflm_sparsesep.converters import tensor_types
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.indexed_metadata import COMPRESSION
@@ -169,7 +168,7 @@ class _Checker:
         for options in (op.builtinOptions, op.builtinOptions2):
             for field, value in vars(options).items() if options is not None else ():
                 if _is_subgraph_index(options, field):
-                    values = [] if value is None else np.atleast_1d(value)
+                    values = None if value is None else np.atleast_1d(value)
                     self.indices(values, len(self.raw.subgraphs), f"{where}: {field}", -1)
 
     def signature(self, signature: Any, where: str) -> None:

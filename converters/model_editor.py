@@ -16,12 +16,11 @@ but not moved. What this module does not know survives: see `tensor_objects.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
-
 from tflm_sparsesep.converters import indexed_metadata, model_writer
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.flatbuffer_verifier import verify
@@ -256,10 +255,16 @@ class _Reader:
 
     def signature(self, raw: Any) -> Signature:
         subgraph = self.model.subgraphs[raw.subgraphIndex]
-        pairs: Callable[[Any], list[tuple[str, Tensor]]] = lambda maps: [  # noqa: E731
-            (to_text(entry.name), subgraph.tensors[entry.tensorIndex]) for entry in maps or ()
-        ]
-        return Signature(to_text(raw.signatureKey), subgraph, pairs(raw.inputs), pairs(raw.outputs))
+        return Signature(
+            to_text(raw.signatureKey),
+            subgraph,
+            inputs=_aliases(raw.inputs, subgraph.tensors),
+            outputs=_aliases(raw.outputs, subgraph.tensors),
+        )
+
+
+def _aliases(maps: Any, tensors: list[Tensor]) -> list[tuple[str, Tensor]]:
+    return [(to_text(entry.name), tensors[entry.tensorIndex]) for entry in maps or ()]
 
 
 def _indices(vector: Any) -> list[int]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
 from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
 from tflm_sparsesep.converters.packed_format import HEADER
 

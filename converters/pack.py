@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
 from tflm_sparsesep.converters.packed_format import (
     FLAG_BIAS_FOLDED,
     HEADER,
@@ -43,7 +42,8 @@ class FullyConnectedWeights:
     def folded_bias(self) -> npt.NDArray[np.int32]:
         """bias - input_zero_point * sum(row), modulo 2^32 as the device's accumulator."""
         sums = self.weights.sum(axis=1, dtype=np.int64)
-        return (self.bias.astype(np.int64) - self.input_zero_point * sums).astype(np.int32)
+        folded = self.bias.astype(np.int64) - self.input_zero_point * sums
+        return folded.astype(np.int32)
 
 
 def pack(layer: FullyConnectedWeights, layout: Layout) -> bytes:
@@ -55,7 +55,8 @@ def pack(layer: FullyConnectedWeights, layout: Layout) -> bytes:
     if not (1 <= rows <= MAX_DIM and 1 <= cols <= MAX_DIM):
         raise ValueError(f"weights are {rows}x{cols}, accepted: 1..{MAX_DIM} each way")
     tiles = _tiles(layer.weights, layout)
-    stored = [_stored_tiles(group, layout) for group in tiles.any(axis=(2, 3))]
+    occupied = np.count_nonzero(tiles, axis=(2, 3)) > 0
+    stored = [_stored_tiles(occupied[group], layout) for group in range(len(tiles))]
     padded = [_pad(indices, layout.count_multiple) for indices in stored]
     counts = np.array([len(indices) for indices in padded], dtype=np.uint16)
     values = [
@@ -102,7 +103,7 @@ def read_header(blob: bytes) -> np.void:
     """
     if len(blob) < HEADER.itemsize:
         raise ValueError(f"blob has {len(blob)} bytes, its header alone has {HEADER.itemsize}")
-    header = np.frombuffer(blob, HEADER, count=1)[0]
+    header: np.void = np.frombuffer(blob, HEADER, count=1)[0]
     if header["magic"] != MAGIC or header["version"] != VERSION:
         raise ValueError(f"not a packed weight blob of version {VERSION}")
     return header
@@ -201,7 +202,7 @@ def _encode(indices: npt.NDArray[np.int64], encoding: IndexEncoding) -> bytes:
     raise ValueError(f"index encoding {encoding.name} is not supported; accepted: U16, DELTA8")
 
 
-def _assemble(header: np.ndarray, sections: list[tuple[str, int, bytes]]) -> bytes:
+def _assemble(header: npt.NDArray[np.void], sections: list[tuple[str, int, bytes]]) -> bytes:
     """Header and aligned sections in one piece; fills the offsets in."""
     body = bytearray(HEADER.itemsize)
     for key, alignment, data in sections:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from tflm_sparsesep.converters import model_editor, op_names
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, TensorType
+from tflm_sparsesep.converters.model_editor import Model, TensorType
 from tflm_sparsesep.converters.passes import sparse_fully_connected
 from tflm_sparsesep.converters.targets import get_target
 
@@ -57,13 +56,11 @@ def check(model: Model) -> None:
                 raise ModelError(
                     f"already rewritten: it holds {op.custom_code}; convert the original file"
                 )
-            if op.builtin_code == BuiltinOperator.DEQUANTIZE and any(
-                t is not None and t.is_constant and t.type == TensorType.FLOAT16 for t in op.inputs
-            ):
-                raise ModelError(
-                    f"weights {op.inputs[0].name!r} are float16, accepted: full int8 (or float32)"
-                )
         for tensor in subgraph.tensors:
+            if tensor.type == TensorType.FLOAT16 and tensor.is_constant:
+                raise ModelError(
+                    f"tensor {tensor.name!r} holds float16 weights, accepted: full int8 (or float32)"
+                )
             if tensor.type == TensorType.FLOAT32 and tensor.is_constant:
                 _check_finite(tensor.name, tensor.array)
         for tensor in subgraph.inputs:

@@ -25,6 +25,7 @@ class Target:
         has_mve: the M-profile vector extension (Helium).
         has_fpu: single-precision floats in hardware.
         unaligned_access: words and halfwords may sit at any address.
+        other_machines: further boards that run this code, less roomy than `qemu_machine`.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Target:
     has_mve: bool = False
     has_fpu: bool = False
     unaligned_access: bool = True
+    other_machines: tuple[str, ...] = ()
 
 
 def _soft_float(cpu: str) -> tuple[str, ...]:
@@ -54,6 +56,7 @@ TARGETS: dict[str, Target] = {
             "mps2-an385",
             "cortex-m3",
             unaligned_access=False,
+            other_machines=("microbit",),
         ),
         Target("cortex-m3", _soft_float("cortex-m3"), "mps2-an385", "cortex-m3"),
         Target(

@@ -1,0 +1,60 @@
+"""Sparse and separable neural networks for TensorFlow Lite Micro.
+
+    model.fit(x, y, callbacks=[ts.ProximalL1(zeros=0.92)])
+    result = ts.convert(model, representative_dataset=x[:200], target="cortex-m4")
+    outputs = ts.run(result.tflite, inputs, runtime="tflm")
+    figures = ts.benchmark(result.tflite, target="cortex-m4", inputs=x[:1])
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tflm_sparsesep import converters
+from tflm_sparsesep.benchmark import LayerFigures, benchmark
+from tflm_sparsesep.convert import ConvertResult, convert
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.errors import (
+    ConfigError,
+    DeviceError,
+    ModelError,
+    SparseSepError,
+    ToolMissingError,
+)
+from tflm_sparsesep.runtimes import run
+
+if TYPE_CHECKING:
+    from tflm_sparsesep.callbacks import ProximalL1
+
+__all__ = [
+    "ConfigError",
+    "ConvertResult",
+    "DeviceError",
+    "LayerDecision",
+    "LayerFigures",
+    "ModelError",
+    "ProximalL1",
+    "SparseSepError",
+    "ToolMissingError",
+    "benchmark",
+    "convert",
+    "run",
+    "source_dir",
+]
+
+__version__ = "0.1.0"
+
+
+def source_dir() -> Path:
+    """Folder that holds the C sources (`kernels/`, `custom_ops/`) of this installation."""
+    return Path(converters.__file__).parent.parent
+
+
+def __getattr__(name: str) -> Any:
+    # The callback is a Keras class: importing it costs TensorFlow's eight seconds.
+    if name == "ProximalL1":
+        from tflm_sparsesep.callbacks import ProximalL1
+
+        return ProximalL1
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,6 @@ import math
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-
 from tflm_sparsesep.converters import cost_model, op_names
 from tflm_sparsesep.converters.choose_layout import choose_layout, reason_to_stay_dense
 from tflm_sparsesep.converters.decisions import LayerDecision
@@ -71,7 +70,7 @@ def _rewrite(subgraph: Subgraph, op: Operator, target: str) -> LayerDecision:
 
     rows, cols = layer.weights.shape
     batch = math.prod(_tensor(op.inputs[0]).shape) // cols
-    zeros = 1.0 - np.count_nonzero(layer.weights) / layer.weights.size
+    zeros = float(1.0 - np.count_nonzero(layer.weights) / layer.weights.size)
     dense_bytes = layer.weights.nbytes + (layer.bias.nbytes if _bias_tensor(op) else 0)
     dense_cost = cost_model.dense_fully_connected(target, rows, cols, batch)
     best = choose_layout(layer, target, batch)

@@ -145,11 +145,12 @@ static const Symbols* parse_base_name(const char* name, uint32_t* capacity) {
 static bool resolver_methods(void* module, const void* resolver,
                              const char* base_name, Resolver* out) {
   char symbol[128];
-  const int stem = (int)strlen(base_name) - 1;  // without the closing E
+  const char* stem = base_name + 1;  // without the N and E of a nested name
+  const int length = (int)strlen(base_name) - 2;
   snprintf(symbol, sizeof(symbol), "_ZNK%.*s6FindOpENS_15BuiltinOperatorE",
-           stem, base_name);
+           length, stem);
   if (!find_function(module, symbol, &out->find_code)) return false;
-  snprintf(symbol, sizeof(symbol), "_ZNK%.*s6FindOpEPKc", stem, base_name);
+  snprintf(symbol, sizeof(symbol), "_ZNK%.*s6FindOpEPKc", length, stem);
   if (!find_function(module, symbol, &out->find_name)) return false;
   const void* const* vtable = *(const void* const* const*)resolver;
   return memcmp(&vtable[0], &out->find_code, sizeof(void*)) == 0 &&

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack, read_header, unpack
 from tflm_sparsesep.converters.packed_format import HEADER, IndexEncoding, Layout
+
 from tflm_sparsesep.synthetic_layers import random_case
 
 

@@ -6,8 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-import tflm_sparsesep
 from tflm_sparsesep.converters import op_names, packed_format
 from tflm_sparsesep.converters.packed_format import (
     HEADER,
@@ -17,6 +15,8 @@ from tflm_sparsesep.converters.packed_format import (
     ValueOrder,
     ValueType,
 )
+
+import tflm_sparsesep
 
 ENUMS = {"VALUE": ValueType, "INDEX": IndexEncoding, "MAJOR": Major, "ORDER": ValueOrder}
 CONSTANTS = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tflm_sparsesep.converters.requantization import (
     activation_range,
     quantize_multiplier,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from tests.layers import reference
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import Layout
+
+from tests.layers import reference
 from tflm_sparsesep.synthetic_layers import LayerCase, random_case
 
 ZEROS = (0.0, 0.5, 0.9, 0.995, 1.0)

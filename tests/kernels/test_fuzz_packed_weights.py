@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import tflm_sparsesep
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import Layout
+
+import tflm_sparsesep
 from tflm_sparsesep.synthetic_layers import random_case
 
 MUTATIONS = 15_000  # for each layout
@@ -49,4 +49,5 @@ def test_mutated_blobs_are_refused_or_harmless(
     accepted, refused = (int(word) for word in done.stdout.split()[1::2])
     assert accepted + refused == MUTATIONS
     # Both paths must have been walked: value bytes may change freely, the header may not.
-    assert accepted > MUTATIONS // 20 and refused > MUTATIONS // 4
+    assert accepted > MUTATIONS // 20
+    assert refused > MUTATIONS // 4

@@ -1,0 +1,106 @@
+"""What a .tflite file holds, layer by layer: packed layers as they are, others as they would be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from tflm_sparsesep.converters import cost_model, model_editor, native, op_names
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.errors import ModelError
+from tflm_sparsesep.converters.model_editor import Operator
+from tflm_sparsesep.converters.pack import UnpackedWeights, unpack
+from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
+from tflm_sparsesep.converters.passes.sparse_fully_connected import layer_name
+from tflm_sparsesep.converters.rewrite import PASSES
+from tflm_sparsesep.converters.targets import get_target
+
+
+def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[LayerDecision]:
+    """One decision for each operator that holds weights, in execution order.
+
+    Layers that are packed already appear as rewritten. The others appear with the decision that
+    `rewrite` would take for `target`. Raises ModelError for bytes that are no usable model, a
+    packed layer being damaged included, and ConfigError for an unknown target.
+    """
+    get_target(target)
+    model = model_editor.read(data, name=name)
+    decisions: list[LayerDecision] = []
+    for subgraph in model.subgraphs:
+        operators = list(subgraph.operators)
+        try:
+            decided = {d.name: d for one_pass in PASSES for d in one_pass.run(subgraph, target)}
+            described = [_describe(op, decided, target) for op in operators]
+        except ModelError as error:
+            raise ModelError(f"{name}: {error}") from None
+        decisions.extend(d for d in described if d is not None)
+    return decisions
+
+
+def packed_weights(op: Operator) -> UnpackedWeights:
+    """The weights of a SPARSE_FULLY_CONNECTED. Raises ModelError where the device would refuse."""
+    blob = blob_of(op)
+    reason = native.validate(blob)
+    if reason is not None:
+        raise ModelError(f"layer {layer_name(op)!r}: {reason}")
+    return unpack(blob)
+
+
+def blob_of(op: Operator) -> bytes:
+    """The packed weights of one of our operators. Raises ModelError where it has none."""
+    tensor = op.inputs[1] if len(op.inputs) > 1 else None
+    if tensor is None or tensor.array is None or tensor.array.dtype != np.uint8:
+        raise ModelError(f"layer {layer_name(op)!r}: {op.op_name} has no constant packed weights")
+    return tensor.array.tobytes()
+
+
+def options_of(op: Operator) -> FullyConnectedOptions:
+    """The custom_options of a SPARSE_FULLY_CONNECTED. Raises ModelError where they are damaged."""
+    try:
+        return FullyConnectedOptions.from_bytes(op.custom_options or b"")
+    except ValueError as error:
+        raise ModelError(f"layer {layer_name(op)!r}: {error}") from None
+
+
+def batch_of(op: Operator, cols: int) -> int:
+    """Vectors per inference of a fully-connected operator."""
+    return math.prod(op.inputs[0].shape) // cols if op.inputs[0] is not None else 0
+
+
+def _describe(
+    op: Operator, decided: dict[str, LayerDecision], target: str
+) -> LayerDecision | None:
+    if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
+        return _describe_packed(op, target)
+    name = layer_name(op) if op.outputs else op.op_name
+    if name in decided and decided[name].op == op.op_name:
+        return decided[name]
+    if not any(t is not None and t.is_constant and len(t.shape) > 1 for t in op.inputs):
+        return None
+    reason = f"no sparse kernel for {op.op_name}"
+    return LayerDecision(name, op.op_name, rewritten=False, reason=reason)
+
+
+def _describe_packed(op: Operator, target: str) -> LayerDecision:
+    options_of(op)
+    unpacked = packed_weights(op)
+    rows, cols = unpacked.weights.shape
+    batch = batch_of(op, cols)
+    return LayerDecision(
+        name=layer_name(op),
+        op=op.op_name,
+        rewritten=True,
+        reason="packed in the file",
+        rows=rows,
+        cols=cols,
+        batch=batch,
+        zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
+        pattern=unpacked.layout.pattern,
+        index=unpacked.layout.index,
+        dense_bytes=rows * cols + 4 * rows,
+        packed_bytes=len(blob_of(op)),
+        dense_instructions=cost_model.dense_fully_connected(target, rows, cols, batch),
+        sparse_instructions=cost_model.sparse_fully_connected(
+            target, unpacked.layout, rows, cols, unpacked.blocks, batch
+        ),
+    )

@@ -1,0 +1,125 @@
+#include "tflm/sparsesep_ops.h"
+
+#include <cstddef>
+
+#include "core/sparse_fully_connected_op.h"
+#include "port.h"
+#include "tensorflow/lite/micro/kernels/kernel_util.h"
+#include "tensorflow/lite/micro/micro_context.h"
+#include "tensorflow/lite/micro/micro_log.h"
+
+namespace tflite {
+namespace micro {
+namespace {
+
+TfLiteContext* Context(const SparsesepHost* host) {
+  return static_cast<TfLiteContext*>(host->context);
+}
+
+SparsesepTensorType TensorType(TfLiteType type) {
+  switch (type) {
+    case kTfLiteInt8:
+      return SPARSESEP_TENSOR_INT8;
+    case kTfLiteUInt8:
+      return SPARSESEP_TENSOR_UINT8;
+    case kTfLiteFloat32:
+      return SPARSESEP_TENSOR_FLOAT32;
+    default:
+      return SPARSESEP_TENSOR_OTHER;
+  }
+}
+
+bool HasTensor(const TfLiteIntArray* indices, int position) {
+  return indices != nullptr && position < indices->size &&
+         indices->data[position] >= 0;
+}
+
+SparsesepStatus GetTensor(const SparsesepHost* host, SparsesepTensorSlot slot,
+                          SparsesepTensor* tensor) {
+  const TfLiteNode* node = static_cast<const TfLiteNode*>(host->node);
+  const TfLiteEvalTensor* found = nullptr;
+  if (slot == SPARSESEP_SLOT_OUTPUT) {
+    if (HasTensor(node->outputs, 0)) {
+      found = GetEvalOutput(Context(host), node, 0);
+    }
+  } else if (HasTensor(node->inputs, slot)) {
+    found = GetEvalInput(Context(host), node, slot);
+  }
+  if (found == nullptr || found->dims == nullptr) return SPARSESEP_BAD_TENSOR;
+  tensor->data = found->data.data;
+  tensor->dims = reinterpret_cast<const int32_t*>(found->dims->data);
+  tensor->rank = found->dims->size;
+  tensor->type = TensorType(found->type);
+  return SPARSESEP_OK;
+}
+
+void* AllocatePersistent(const SparsesepHost* host, size_t bytes) {
+  return MicroContextAllocatePersistentBuffer(Context(host), bytes);
+}
+
+SparsesepStatus RequestScratch(const SparsesepHost* host, size_t bytes,
+                               int* scratch_index) {
+  const TfLiteStatus status = MicroContextRequestScratchBufferInArena(
+      Context(host), bytes, scratch_index);
+  return status == kTfLiteOk ? SPARSESEP_OK : SPARSESEP_OUT_OF_MEMORY;
+}
+
+void* GetScratch(const SparsesepHost* host, int scratch_index) {
+  return MicroContextGetScratchBuffer(Context(host), scratch_index);
+}
+
+void Report(const SparsesepHost*, const char* op_name, const char* message) {
+  MicroPrintf("%s: %s", op_name, message);
+}
+
+SparsesepHost MakeHost(TfLiteContext* context, TfLiteNode* node) {
+  SparsesepHost host = {};
+  host.context = context;
+  host.node = node;
+  host.get_tensor = GetTensor;
+  host.allocate_persistent = AllocatePersistent;
+  host.request_scratch = RequestScratch;
+  host.get_scratch = GetScratch;
+  host.report = Report;
+  return host;
+}
+
+TfLiteStatus ToTfLite(SparsesepStatus status) {
+  return status == SPARSESEP_OK ? kTfLiteOk : kTfLiteError;
+}
+
+// One operator of core/ as a TFLM kernel.
+template <void* (*kInit)(const SparsesepHost*, const void*, size_t),
+          SparsesepStatus (*kPrepare)(const SparsesepHost*, void*),
+          SparsesepStatus (*kEval)(const SparsesepHost*, const void*)>
+struct Kernel {
+  static void* Init(TfLiteContext* context, const char* options,
+                    size_t options_bytes) {
+    const SparsesepHost host = MakeHost(context, nullptr);
+    return kInit(&host, options, options_bytes);
+  }
+
+  static TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
+    const SparsesepHost host = MakeHost(context, node);
+    return ToTfLite(kPrepare(&host, node->user_data));
+  }
+
+  static TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node) {
+    const SparsesepHost host = MakeHost(context, node);
+    return ToTfLite(kEval(&host, node->user_data));
+  }
+};
+
+}  // namespace
+
+TFLMRegistration* Register_SPARSE_FULLY_CONNECTED() {
+  using FullyConnected =
+      Kernel<sparsesep_fully_connected_init, sparsesep_fully_connected_prepare,
+             sparsesep_fully_connected_eval>;
+  static TFLMRegistration registration = RegisterOp(
+      FullyConnected::Init, FullyConnected::Prepare, FullyConnected::Eval);
+  return &registration;
+}
+
+}  // namespace micro
+}  // namespace tflite

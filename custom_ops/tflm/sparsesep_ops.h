@@ -1,0 +1,37 @@
+// sparsesep's operators for a TensorFlow Lite Micro source tree.
+//
+//   tflite::MicroMutableOpResolver<N> resolver;
+//   resolver.AddReshape();
+//   tflite::AddSparseSepOps(resolver);
+//
+// Add to the build: this folder's sparsesep_ops.cc, custom_ops/core/*.c and
+// kernels/**/*.c, with kernels/include and custom_ops as include directories.
+#ifndef SPARSESEP_TFLM_SPARSESEP_OPS_H_
+#define SPARSESEP_TFLM_SPARSESEP_OPS_H_
+
+#include "op_names.h"
+#include "tensorflow/lite/micro/micro_common.h"
+
+namespace tflite {
+// TFLM keeps its types in the global namespace or in tflite::micro, depending
+// on its age. From in here both are found without naming a namespace.
+namespace micro {
+
+TFLMRegistration* Register_SPARSE_FULLY_CONNECTED();
+
+// Adds every operator of sparsesep to a MicroMutableOpResolver, which must
+// have room for one operator.
+template <typename Resolver>
+TfLiteStatus AddSparseSepOps(Resolver& resolver) {
+  return resolver.AddCustom(SPARSESEP_OP_SPARSE_FULLY_CONNECTED,
+                            Register_SPARSE_FULLY_CONNECTED());
+}
+
+}  // namespace micro
+
+using micro::AddSparseSepOps;
+using micro::Register_SPARSE_FULLY_CONNECTED;
+
+}  // namespace tflite
+
+#endif  // SPARSESEP_TFLM_SPARSESEP_OPS_H_

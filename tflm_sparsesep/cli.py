@@ -1,0 +1,183 @@
+"""The command line: `tflm-sparsesep COMMAND ...`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+import tflm_sparsesep as ts
+from tflm_sparsesep import files
+from tflm_sparsesep.converters.errors import ConfigError, SparseSepError
+from tflm_sparsesep.converters.inspect_model import inspect_model
+from tflm_sparsesep.converters.targets import TARGETS
+
+app = typer.Typer(
+    help="Sparse and separable neural networks for TensorFlow Lite Micro.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+ModelPath = Annotated[Path, typer.Argument(metavar="X.tflite", help="The model file.")]
+TargetName = Annotated[
+    str, typer.Option("--target", "-t", help=f"Core to count for: {', '.join(TARGETS)}.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+@app.command()
+def convert(
+    model: Annotated[Path, typer.Argument(metavar="IN.tflite", help="A full-int8 model.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    target: TargetName = "cortex-m4",
+    as_json: AsJson = False,
+) -> None:
+    """Rewrite the layers that get smaller and faster on the target."""
+    from tflm_sparsesep.report import decisions_table
+
+    files.check_writable(output)
+    result = ts.convert(files.read_model(model), target=target, name=str(model))
+    files.write_atomically(output, result.tflite)
+    if as_json:
+        _print_json(
+            {
+                "output": str(output),
+                "dense_tflite_bytes": len(result.dense_tflite),
+                "sparse_tflite_bytes": len(result.tflite),
+                "layers": [layer.to_json() for layer in result.layers],
+            }
+        )
+        return
+    console.print(decisions_table(result.layers, target))
+    rewritten = sum(layer.rewritten for layer in result.layers)
+    console.print(
+        f"{output}: {rewritten} of {len(result.layers)} layers rewritten, "
+        f"{len(result.dense_tflite):,} -> {len(result.tflite):,} bytes"
+    )
+
+
+@app.command()
+def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
+    """Show each layer: how it is stored, what it costs, and why it is dense."""
+    from tflm_sparsesep.report import decisions_table
+
+    layers = inspect_model(files.read_model(model), target=target, name=str(model))
+    if as_json:
+        _print_json({"model": str(model), "layers": [layer.to_json() for layer in layers]})
+    else:
+        console.print(decisions_table(layers, target))
+
+
+@app.command()
+def run(
+    model: ModelPath,
+    inputs: Annotated[Path, typer.Option("--inputs", help="Samples [n, ...] as .npy.")],
+    runtime: Annotated[str, typer.Option("--runtime", help="tflm or litert.")] = "tflm",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the outputs as .npy.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a model on samples and print its outputs."""
+    if output is not None:
+        files.check_writable(output)
+    outputs = ts.run(files.read_model(model), files.read_array(inputs), runtime=runtime)
+    if output is not None:
+        if len(outputs) != 1:
+            raise ConfigError(
+                f"{output}: the model has {len(outputs)} outputs, a .npy file holds one; use --json"
+            )
+        files.write_atomically(output, _npy(outputs[0]))
+    elif as_json:
+        _print_json([array.tolist() for array in outputs])
+    else:
+        for number, array in enumerate(outputs):
+            print(f"output {number}: {array.dtype}{list(array.shape)}")
+            print(array)
+
+
+@app.command()
+def bench(
+    model: ModelPath,
+    target: TargetName = "cortex-m4",
+    inputs: Annotated[
+        Path | None, typer.Option("--inputs", help="Samples [n, ...] as .npy; else random.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the instructions of each sparse layer on an emulated core."""
+    from tflm_sparsesep.report import figures_table
+
+    samples = None if inputs is None else files.read_array(inputs)
+    figures = ts.benchmark(files.read_model(model), target=target, inputs=samples, name=str(model))
+    if as_json:
+        _print_json([layer.to_json() for layer in figures])
+    elif not figures:
+        console.print(f"{model}: no sparse layers to measure; make some with `convert`")
+    else:
+        console.print(figures_table(figures, target))
+        console.print(f"{figures[0].compiler}, {figures[0].flags}; {figures[0].emulator}")
+    if not all(layer.bit_exact for layer in figures):
+        raise ts.DeviceError(f"{model}: outputs on {target} differ from TFLM's")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show which tools and runtimes are here, and the line that installs what is missing."""
+    from tflm_sparsesep.doctor import examine, table
+
+    findings = examine()
+    if as_json:
+        _print_json([finding.to_json() for finding in findings])
+    else:
+        console.print(table(findings))
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder with Fashion-MNIST's four .gz files.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the models and summary.json.")
+    ] = Path("build/demo"),
+    as_json: AsJson = False,
+) -> None:
+    """Train, compress, convert, run in TFLM and count on a Cortex-M4: the whole path."""
+    from tflm_sparsesep.demo import run_demo
+
+    summary = run_demo(data_dir=data, output_dir=output, console=Console(stderr=as_json))
+    if as_json:
+        _print_json(summary)
+
+
+def _npy(array: Any) -> bytes:
+    import io
+
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def main() -> None:
+    """Entry point. Errors of ours end in one line on stderr and exit code 2."""
+    try:
+        app()
+    except SparseSepError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Reading and writing files so that errors are one line and nothing is left half written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.errors import ConfigError, ModelError
+
+
+def read_model(path: Path) -> bytes:
+    """Contents of a .tflite file. Raises ModelError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """Contents of a .npy file. Raises ConfigError where it cannot be read or is no array."""
+    try:
+        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError) as error:
+        raise ConfigError(f"{path}: not a .npy file of numbers: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise ConfigError(f"{path}: holds several arrays (.npz), accepted: one array (.npy)")
+    return array
+
+
+def check_writable(path: Path) -> None:
+    """Raises ConfigError now, before work is spent, where `write_atomically` would later."""
+    folder = path.parent
+    if path.is_dir():
+        raise ConfigError(f"{path}: cannot be written: it is a folder")
+    if not folder.is_dir():
+        raise ConfigError(f"{path}: cannot be written: folder {folder} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{path}: cannot be written: no permission in folder {folder}")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes a file under a temporary name and renames it: whole or not at all.
+
+    Raises ConfigError where it cannot be written; whatever was there before then stays.
+    """
+    check_writable(path)
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(data)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _umask() -> int:
+    """The process's umask, which temporary files ignore."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

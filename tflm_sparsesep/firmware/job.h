@@ -1,0 +1,67 @@
+// What the host sends to the firmware and what it gets back.
+//
+// Files in QEMU's working directory, little-endian. `emulation.py` mirrors the
+// structs; the sizes inside them let each side refuse the other's version.
+//
+//   job.bin       FirmwareJob, options, weights, then every input
+//   outputs.bin   every output, in the order of the inputs
+//   result.bin    FirmwareResult; absent where the firmware crashed
+#ifndef SPARSESEP_FIRMWARE_JOB_H_
+#define SPARSESEP_FIRMWARE_JOB_H_
+
+#include <stdint.h>
+
+#define FIRMWARE_JOB_MAGIC 0x314a5353u     // "SSJ1"
+#define FIRMWARE_RESULT_MAGIC 0x31525353u  // "SSR1"
+#define FIRMWARE_MAX_RANK 6
+
+enum {
+  FIRMWARE_JOB_RUN_OP = 0,  // init and prepare once, eval once per input
+};
+
+// How far a job came.
+enum {
+  FIRMWARE_STAGE_DONE = 0,
+  FIRMWARE_STAGE_JOB,      // job.bin is not what this firmware reads
+  FIRMWARE_STAGE_MEMORY,   // the job does not fit into the board's RAM
+  FIRMWARE_STAGE_INIT,     // the operator's init returned NULL
+  FIRMWARE_STAGE_PREPARE,  // prepare refused
+  FIRMWARE_STAGE_EVAL,     // eval failed
+  FIRMWARE_STAGE_OVERRUN,  // eval wrote outside a buffer
+};
+
+typedef struct FirmwareShape {
+  int32_t rank;
+  int32_t dims[FIRMWARE_MAX_RANK];
+} FirmwareShape;
+
+typedef struct FirmwareJob {
+  uint32_t magic;
+  uint32_t bytes;  // sizeof(FirmwareJob)
+  uint32_t kind;   // FIRMWARE_JOB_*
+  uint32_t inputs;
+  char op_name[32];  // ends with a NUL
+  uint32_t options_bytes;
+  uint32_t weights_bytes;
+  uint32_t tensor_type;  // SparsesepTensorType of input and output
+  uint32_t input_bytes;  // of one input
+  uint32_t output_bytes;
+  FirmwareShape input_shape;
+  FirmwareShape output_shape;
+} FirmwareJob;
+
+typedef struct FirmwareResult {
+  uint32_t magic;
+  uint32_t bytes;   // sizeof(FirmwareResult)
+  uint32_t stage;   // FIRMWARE_STAGE_*
+  uint32_t status;  // SparsesepStatus
+  uint32_t persistent_bytes;
+  uint32_t scratch_bytes;
+  uint32_t code_bytes;  // kernels and op core, code and constants
+  char message[128];    // why the job ended early; ends with a NUL
+} FirmwareResult;
+
+_Static_assert(sizeof(FirmwareJob) == 124, "the job is a file format");
+_Static_assert(sizeof(FirmwareResult) == 156, "the result is a file format");
+
+#endif  // SPARSESEP_FIRMWARE_JOB_H_

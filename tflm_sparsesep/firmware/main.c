@@ -1,0 +1,156 @@
+// Runs one job: reads job.bin, evaluates an operator once per input with the
+// call marked for the counting plugin, writes outputs.bin and result.bin.
+#include <string.h>
+
+#include "arena.h"
+#include "array_port.h"
+#include "core/sparse_fully_connected_op.h"
+#include "counter_check.h"
+#include "job.h"
+#include "measured_call.h"
+#include "misbehave.h"
+#include "op_names.h"
+#include "semihosting.h"
+
+typedef struct FirmwareOp {
+  const char* name;
+  void* (*init)(const SparsesepHost* host, const void* options,
+                size_t options_bytes);
+  SparsesepStatus (*prepare)(const SparsesepHost* host, void* op_data);
+  EvalFunction eval;
+} FirmwareOp;
+
+// One row per operator.
+static const FirmwareOp ops[] = {
+    {SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected_init,
+     sparsesep_fully_connected_prepare, sparsesep_fully_connected_eval},
+    {COUNTER_CHECK_NAME, counter_check_init, counter_check_prepare,
+     counter_check_eval},
+    {MISBEHAVE_NAME, misbehave_init, misbehave_prepare, misbehave_eval},
+};
+
+extern const uint8_t __core_start[], __core_end[];
+
+static FirmwareJob job;
+static FirmwareResult result;
+static ArrayPort port;
+
+static uint32_t stop(uint32_t stage, SparsesepStatus status,
+                     const char* message) {
+  result.status = status;
+  if (result.message[0] == 0) {
+    strncpy(result.message, message, sizeof(result.message) - 1);
+  }
+  return stage;
+}
+
+static const FirmwareOp* find_op(const char* name) {
+  for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); ++i) {
+    if (strcmp(ops[i].name, name) == 0) return &ops[i];
+  }
+  return NULL;
+}
+
+// Memory filled with the next `bytes` bytes of the file; NULL without room or
+// where the file ends early.
+static void* read_block(int32_t file, uint32_t bytes) {
+  void* memory = arena_allocate(bytes);
+  if (memory == NULL || semihosting_read(file, memory, bytes) != 0) return NULL;
+  return memory;
+}
+
+static uint32_t evaluate(const FirmwareOp* op, const SparsesepHost* host,
+                         const void* op_data, int32_t job_file) {
+  const int32_t outputs =
+      semihosting_open("outputs.bin", SEMIHOSTING_OPEN_WRITE);
+  if (outputs < 0) {
+    return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK, "cannot write outputs.bin");
+  }
+  void* input = port.tensors[SPARSESEP_SLOT_INPUT].data;
+  void* output = port.tensors[SPARSESEP_SLOT_OUTPUT].data;
+  for (uint32_t i = 0; i < job.inputs; ++i) {
+    if (semihosting_read(job_file, input, job.input_bytes) != 0) {
+      return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK, "job.bin ends early");
+    }
+    const SparsesepStatus status = measured_call(op->eval, host, op_data);
+    if (status != SPARSESEP_OK) {
+      return stop(FIRMWARE_STAGE_EVAL, status,
+                  sparsesep_status_message(status));
+    }
+    if (!arena_is_intact()) {
+      return stop(FIRMWARE_STAGE_OVERRUN, SPARSESEP_OK,
+                  "wrote behind the end of a buffer");
+    }
+    if (semihosting_write(outputs, output, job.output_bytes) != 0) {
+      return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK, "cannot write outputs.bin");
+    }
+  }
+  semihosting_close(outputs);
+  return FIRMWARE_STAGE_DONE;
+}
+
+static uint32_t run_op(const FirmwareOp* op, int32_t job_file) {
+  void* options = read_block(job_file, job.options_bytes);
+  void* weights = read_block(job_file, job.weights_bytes);
+  void* input = arena_allocate(job.input_bytes);
+  void* output = arena_allocate(job.output_bytes);
+  if (!options || !weights || !input || !output) {
+    return stop(FIRMWARE_STAGE_MEMORY, SPARSESEP_OUT_OF_MEMORY,
+                "options, weights, input and output do not fit into RAM");
+  }
+  const SparsesepTensorType type = (SparsesepTensorType)job.tensor_type;
+  const int32_t weights_dims[] = {(int32_t)job.weights_bytes};
+  // As in TFLM, only constants have a place before eval.
+  port.tensors[SPARSESEP_SLOT_INPUT] =
+      (SparsesepTensor){NULL, job.input_shape.dims, job.input_shape.rank, type};
+  port.tensors[SPARSESEP_SLOT_WEIGHTS] =
+      (SparsesepTensor){weights, weights_dims, 1, SPARSESEP_TENSOR_UINT8};
+  port.tensors[SPARSESEP_SLOT_OUTPUT] = (SparsesepTensor){
+      NULL, job.output_shape.dims, job.output_shape.rank, type};
+
+  const SparsesepHost host = array_port_host(&port);
+  void* op_data = op->init(&host, options, job.options_bytes);
+  if (op_data == NULL) {
+    return stop(FIRMWARE_STAGE_INIT, SPARSESEP_OUT_OF_MEMORY,
+                "init found no memory");
+  }
+  const SparsesepStatus status = op->prepare(&host, op_data);
+  if (status != SPARSESEP_OK) {
+    return stop(FIRMWARE_STAGE_PREPARE, status,
+                sparsesep_status_message(status));
+  }
+  port.tensors[SPARSESEP_SLOT_INPUT].data = input;
+  port.tensors[SPARSESEP_SLOT_OUTPUT].data = output;
+  return evaluate(op, &host, op_data, job_file);
+}
+
+static uint32_t run_job(void) {
+  const int32_t file = semihosting_open("job.bin", SEMIHOSTING_OPEN_READ);
+  if (file < 0 || semihosting_read(file, &job, sizeof(job)) != 0 ||
+      job.magic != FIRMWARE_JOB_MAGIC || job.bytes != sizeof(job) ||
+      job.kind != FIRMWARE_JOB_RUN_OP) {
+    return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK,
+                "job.bin is not a job of this firmware");
+  }
+  job.op_name[sizeof(job.op_name) - 1] = 0;
+  const FirmwareOp* op = find_op(job.op_name);
+  if (op == NULL) {
+    return stop(FIRMWARE_STAGE_JOB, SPARSESEP_UNSUPPORTED,
+                "this firmware has no such operator");
+  }
+  return run_op(op, file);
+}
+
+int main(void) {
+  port.result = &result;
+  result.magic = FIRMWARE_RESULT_MAGIC;
+  result.bytes = sizeof(result);
+  result.code_bytes = (uint32_t)(__core_end - __core_start);
+  result.stage = run_job();
+  const int32_t file = semihosting_open("result.bin", SEMIHOSTING_OPEN_WRITE);
+  if (file < 0 || semihosting_write(file, &result, sizeof(result)) != 0) {
+    return 1;
+  }
+  semihosting_close(file);
+  return 0;
+}

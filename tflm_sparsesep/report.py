@@ -1,0 +1,91 @@
+"""Tables for people: decisions of the converter and measured figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from tflm_sparsesep.benchmark import LayerFigures
+from tflm_sparsesep.converters.decisions import LayerDecision
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _ratio(dense: int | None, sparse: int | None) -> str:
+    return "-" if not dense or not sparse else f"{dense / sparse:.1f}x"
+
+
+def _shape(cols: int | None, rows: int | None) -> str:
+    return "-" if rows is None else f"{cols}->{rows}"
+
+
+def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
+    """One row for each layer that the converter looked at, with its reason."""
+    table = Table(title=f"Layers (estimates for {target})")
+    table.add_column("layer", overflow="fold")
+    for heading in ("op", "shape", "bytes", "instructions"):
+        table.add_column(heading, justify="right" if heading != "op" else "left")
+    table.add_column("decision", overflow="fold")
+    for layer in layers:
+        verb = "sparse" if layer.rewritten else "dense"
+        packed = layer.packed_bytes if layer.rewritten else None
+        sparse = layer.sparse_instructions if layer.rewritten else None
+        table.add_row(
+            layer.name,
+            layer.op,
+            _shape(layer.cols, layer.rows),
+            _number(packed or layer.dense_bytes),
+            _number(sparse or layer.dense_instructions),
+            f"{verb} ({layer.pattern} {layer.index}), {layer.reason}"
+            if layer.rewritten
+            else f"{verb}: {layer.reason}",
+        )
+    return table
+
+
+def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
+    """Dense against sparse for each measured layer, and totals."""
+    table = Table(
+        title=f"Sparse layers on {target}: executed instructions in QEMU, dense is CMSIS-NN",
+        show_footer=True,
+    )
+    dense_bytes = sum(f.dense_bytes for f in figures)
+    packed_bytes = sum(f.packed_bytes for f in figures)
+    dense = sum(f.dense_instructions for f in figures)
+    sparse = sum(f.sparse_instructions for f in figures)
+    weights = sum(f.rows * f.cols for f in figures)
+    zeros = sum(f.rows * f.cols * f.zeros for f in figures) / weights if weights else 0.0
+    columns = [
+        ("layer", "total"),
+        ("shape", ""),
+        ("zeros", f"{zeros:.1%}"),
+        ("pattern", ""),
+        ("bytes dense", f"{dense_bytes:,}"),
+        ("packed", f"{packed_bytes:,}"),
+        ("ratio", _ratio(dense_bytes, packed_bytes)),
+        ("instructions dense", f"{dense:,}"),
+        ("sparse", f"{sparse:,}"),
+        ("ratio", _ratio(dense, sparse)),
+    ]
+    for heading, footer in columns:
+        left = heading in ("layer", "pattern")
+        table.add_column(
+            heading, footer, justify="left" if left else "right", overflow="fold"
+        )
+    for f in figures:
+        table.add_row(
+            f.name,
+            _shape(f.cols, f.rows),
+            f"{f.zeros:.1%}",
+            f"{f.pattern} {f.index}",
+            f"{f.dense_bytes:,}",
+            f"{f.packed_bytes:,}",
+            _ratio(f.dense_bytes, f.packed_bytes),
+            f"{f.dense_instructions:,}",
+            f"{f.sparse_instructions:,}",
+            _ratio(f.dense_instructions, f.sparse_instructions),
+        )
+    return table

@@ -1,0 +1,216 @@
+"""The real TFLM interpreter (the `tflite-micro` wheel) with this project's operators."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
+from tflm_sparsesep.converters.model_editor import Model, Tensor
+
+INSTALL = 'pip install "tflm-sparsesep[tflm]"'
+_LIBRARY = "libsparsesep_tflm_wheel.so"
+_REGISTERER = "SparseSepRegisterer"
+_MAX_ARENA_BYTES = 1 << 30
+_ARENA_IS_SMALL = re.compile(r"Failed to (allocate|resize)|Unable to allocate|available \d+, missing")
+_ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+# The wheel's planner for preserved tensors has a table of this size.
+_MAX_PRESERVED_TENSORS = 1024
+
+
+class TflmInterpreter:
+    """One model in TFLM.
+
+    interpreter = TflmInterpreter(data, model_editor.read(data))
+    (output,) = interpreter.invoke([np.zeros((1, 640), np.int8)])
+
+    Args:
+        data: the bytes of a .tflite file. TFLM trusts them: read them with `model_editor`.
+        model: the same, read.
+        preserve_all_tensors: keep every activation readable (`tensor`); costs arena.
+
+    Raises:
+        ToolMissingError: the wheel is not installed or cannot be loaded.
+        DeviceError: TFLM refuses the model; the message holds what TFLM printed.
+    """
+
+    def __init__(self, data: bytes, model: Model, *, preserve_all_tensors: bool = False) -> None:
+        self._runtime = _import_runtime()
+        self._name = model.name
+        self._outputs = len(model.subgraphs[0].outputs)
+        self._preserved = preserve_all_tensors
+        if preserve_all_tensors and sum(len(s.tensors) for s in model.subgraphs) > (
+            _MAX_PRESERVED_TENSORS
+        ):
+            raise DeviceError(
+                f"{self._name}: TFLM can preserve {_MAX_PRESERVED_TENSORS} tensors, "
+                "the model has more"
+            )
+        registerers = [_REGISTERER] if _uses_our_operators(model) else []
+        if registerers:
+            _load_operators()
+        self._interpreter = self._create(data, registerers, estimate_arena_bytes(model))
+
+    @property
+    def arena_bytes(self) -> int | None:
+        """Arena that the model uses in this 64-bit process; None with preserved tensors.
+
+        Pointers and sizes are 4 bytes on a Cortex-M: its arena is smaller.
+        """
+        if self._preserved:
+            return None
+        with capture_stderr() as lines:
+            self._interpreter.print_allocations()
+        found = _ARENA_TOTAL.search("\n".join(lines))
+        return int(found.group(1)) if found else None
+
+    def invoke(self, inputs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """One inference: the model's inputs to its outputs, shapes and dtypes as in the file.
+
+        Variables of the model keep their values from one call to the next.
+        """
+        with self._errors():
+            for index, array in enumerate(inputs):
+                self._interpreter.set_input(array, index)
+            status = self._interpreter.invoke()
+            if status != 0:
+                raise RuntimeError(f"invoke gave status {status}")
+            return [np.asarray(self._interpreter.get_output(i)) for i in range(self._outputs)]
+
+    def tensor(self, index: int) -> npt.NDArray[Any]:
+        """Tensor `index` of the first subgraph after `invoke`. Needs preserved tensors."""
+        with self._errors():
+            return np.asarray(self._interpreter.GetTensor(index, 0)["tensor_data"])
+
+    def _create(self, data: bytes, registerers: list[str], arena_bytes: int) -> Any:
+        """The wheel's interpreter, with a larger arena where TFLM asks for one."""
+        configs = self._runtime.InterpreterConfig
+        config = configs.kPreserveAllTensors if self._preserved else configs.kAllocationRecording
+        while True:
+            lines: list[str] = []
+            try:
+                with self._errors(lines):
+                    return self._runtime.Interpreter.from_bytes(
+                        data,
+                        custom_op_registerers=registerers,
+                        arena_size=arena_bytes,
+                        intrepreter_config=config,
+                    )
+            except DeviceError:
+                arena_bytes *= 4
+                too_small = any(map(_ARENA_IS_SMALL.search, lines))
+                if not too_small or arena_bytes > _MAX_ARENA_BYTES:
+                    raise
+
+    @contextlib.contextmanager
+    def _errors(self, printed: list[str] | None = None) -> Iterator[None]:
+        """Turns the wheel's exceptions into DeviceError, with what TFLM printed."""
+        lines: list[str] = []
+        try:
+            with capture_stderr() as lines:
+                yield
+        except (RuntimeError, ValueError, IndexError) as error:
+            reasons = [line.strip() for line in lines if line.strip()][-3:] or [str(error)]
+            raise DeviceError(f"{self._name}: TFLM: {'; '.join(reasons)}") from None
+        finally:
+            if printed is not None:
+                printed.extend(lines)
+
+
+def estimate_arena_bytes(model: Model) -> int:
+    """An arena that is nearly always enough: nothing shares memory.
+
+    The wheel does not touch what TFLM does not use, so generosity costs address space only.
+    """
+    total = 1 << 16
+    for subgraph in model.subgraphs:
+        total += sum(_arena_bytes(tensor) for tensor in subgraph.tensors)
+        total += 1024 * len(subgraph.operators)
+    return total
+
+
+def _arena_bytes(tensor: Tensor) -> int:
+    """Structs, quantisation parameters (also the copies that kernels make) and data."""
+    channels = 0 if tensor.quantization is None else len(tensor.quantization.scales)
+    structs = 256 + 32 * channels
+    if tensor.is_constant:
+        return structs
+    elements = int(np.prod(tensor.shape, dtype=np.int64))
+    return structs + 16 + 8 * elements  # no type is wider than 8 bytes
+
+
+def _uses_our_operators(model: Model) -> bool:
+    return any(op.custom_code in op_names.ALL for op in model.operators)
+
+
+def _import_runtime() -> Any:
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ModuleNotFoundError as error:
+        if error.name != "tflite_micro":
+            raise ToolMissingError(f"tflite-micro lacks {error.name}; {INSTALL}") from None
+        raise ToolMissingError(f"the TFLM runtime is not installed; {INSTALL}") from None
+    except ImportError as error:
+        raise ToolMissingError(f"tflite-micro cannot be loaded: {error}; {INSTALL}") from None
+    return runtime
+
+
+@functools.cache
+def _load_operators() -> ctypes.CDLL:
+    """Makes our registerer visible to the wheel, which looks it up by name."""
+    path = native.library_path(_LIBRARY)
+    try:
+        return ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise ToolMissingError(f"{path} cannot be loaded: {error}; pip install .") from None
+
+
+@contextlib.contextmanager
+def capture_stderr() -> Iterator[list[str]]:
+    """What the process, C code included, writes to file descriptor 2, line by line.
+
+    The list is filled when the block ends. After success the lines are written to stderr
+    nonetheless: only an error message replaces them.
+    """
+    lines: list[str] = []
+    try:
+        saved = os.dup(2)
+    except OSError:  # a process without stderr: there is nothing to capture
+        yield lines
+        return
+    spool = _spool()
+    try:
+        os.dup2(spool, 2)
+        yield lines
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        lines.extend(_drain(spool).decode(errors="replace").splitlines())
+
+
+@functools.cache
+def _spool() -> int:
+    """A descriptor of a nameless file, made once: a new one per inference would be slow."""
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _drain(spool: int) -> bytes:
+    size = os.fstat(spool).st_size
+    if size == 0:
+        return b""
+    data = os.pread(spool, size, 0)
+    os.ftruncate(spool, 0)
+    os.lseek(spool, 0, os.SEEK_SET)
+    return data
