@@ -80,4 +80,3 @@ def sparse_fully_connected(
     cost = kernels[key]
     per_vector: float = cost["per_block"] * blocks + cost["per_group"] * groups
     return round(batch * per_vector + cost["per_call"])
-

@@ -21,8 +21,9 @@ from typing import Any, NoReturn
 from ai_edge_litert import schema_py_generated as schema
 from tflm_sparsesep.converters.errors import ModelError
 
-# The C++ verifier of flatbuffers gives up at the same number of tables.
-_MAX_TABLES = 1_000_000
+# Bounds the time a hostile file can take (some 10 s); models of billions of weights have fewer. The
+# C++ verifier of flatbuffers gives up at 1,000,000.
+_MAX_TABLES = 250_000
 # Offsets may legally point at the same bytes twice (shared strings). A hostile file uses that to
 # describe far more than it holds, so what is reached may be at most this multiple of the file.
 _MAX_REUSE = 4

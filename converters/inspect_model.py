@@ -67,9 +67,7 @@ def batch_of(op: Operator, cols: int) -> int:
     return math.prod(op.inputs[0].shape) // cols if op.inputs[0] is not None else 0
 
 
-def _describe(
-    op: Operator, decided: dict[str, LayerDecision], target: str
-) -> LayerDecision | None:
+def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> LayerDecision | None:
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _describe_packed(op, target)
     name = layer_name(op) if op.outputs else op.op_name

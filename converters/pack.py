@@ -6,11 +6,15 @@ The layout of the blob is specified in `kernels/include/sparsesep/packed_weights
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from tflm_sparsesep.converters import index_streams, value_streams
 from tflm_sparsesep.converters.packed_format import (
     FLAG_BIAS_FOLDED,
+    FLAG_BOUNDED,
     HEADER,
     MAGIC,
     MAX_DIM,
@@ -22,7 +26,7 @@ from tflm_sparsesep.converters.packed_format import (
     ValueType,
 )
 
-_MAX_DELTA8 = 255
+_ACCUMULATOR_BOUND = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -41,56 +45,79 @@ class FullyConnectedWeights:
 
     def folded_bias(self) -> npt.NDArray[np.int32]:
         """bias - input_zero_point * sum(row), modulo 2^32 as the device's accumulator."""
+        return self._wide_folded_bias().astype(np.int32)
+
+    def is_bounded(self) -> bool:
+        """Whether the promise of FLAG_BOUNDED holds for every input."""
+        sums = np.abs(self.weights.astype(np.int64)).sum(axis=1)
+        largest = np.abs(self._wide_folded_bias()) + 128 * sums
+        return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(self.shift < 0))
+
+    def _wide_folded_bias(self) -> npt.NDArray[np.int64]:
         sums = self.weights.sum(axis=1, dtype=np.int64)
-        folded = self.bias.astype(np.int64) - self.input_zero_point * sums
-        return folded.astype(np.int32)
+        folded: npt.NDArray[np.int64] = self.bias.astype(np.int64) - self.input_zero_point * sums
+        return folded
 
 
-def pack(layer: FullyConnectedWeights, layout: Layout) -> bytes:
+@dataclass(frozen=True)
+class FloatWeights:
+    """A float fully-connected layer, dense: weights float32[rows, cols], bias float32[rows]."""
+
+    weights: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+
+
+def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
     """The blob of `layer` in `layout`.
 
-    Raises ValueError for a matrix that the format cannot hold.
+    Raises ValueError for a layer that the format cannot hold, or not in this layout: too large a
+    matrix, more than 16 different weights for a palette, a float layer in an int8 layout.
     """
     rows, cols = layer.weights.shape
     if not (1 <= rows <= MAX_DIM and 1 <= cols <= MAX_DIM):
         raise ValueError(f"weights are {rows}x{cols}, accepted: 1..{MAX_DIM} each way")
+    is_float = isinstance(layer, FloatWeights)
+    if is_float != (layout.value_type is ValueType.FLOAT32):
+        raise ValueError(f"weights are {layer.weights.dtype}, layout {layout} stores others")
+    palette = None
+    if layout.value_type is ValueType.PALETTE4:
+        palette = value_streams.make_palette(layer.weights.astype(np.int8))
+
     tiles = _tiles(layer.weights, layout)
     occupied = np.count_nonzero(tiles, axis=(2, 3)) > 0
-    stored = [_stored_tiles(occupied[group], layout) for group in range(len(tiles))]
-    padded = [_pad(indices, layout.count_multiple) for indices in stored]
-    counts = np.array([len(indices) for indices in padded], dtype=np.uint16)
-    values = [
-        _values(group, real, len(full))
-        for group, real, full in zip(tiles, stored, padded, strict=True)
-    ]
-    sections = [
-        ("bias_offset", 4, layer.folded_bias().astype("<i4").tobytes()),
-        ("multiplier_offset", 4, layer.multiplier.astype("<i4").tobytes()),
-        ("shift_offset", 1, layer.shift.astype(np.int8).tobytes()),
-        ("counts_offset", 2, counts.astype("<u2").tobytes()),
-        ("index_offset", 4, b"".join(_encode(i, layout.index_encoding) for i in padded)),
-        ("value_offset", 4, b"".join(values)),
-        ("palette_offset", 1, b""),
-        ("permutation_offset", 1, b""),
-    ]
-    header = np.zeros((), HEADER)
-    header["magic"], header["version"] = MAGIC, VERSION
-    header["value_type"], header["index_encoding"] = layout.value_type, layout.index_encoding
-    header["major"], header["value_order"] = layout.major, layout.value_order
-    header["block_rows"], header["block_cols"] = layout.block_rows, layout.block_cols
-    header["count_multiple"], header["flags"] = layout.count_multiple, FLAG_BIAS_FOLDED
-    header["rows"], header["cols"] = rows, cols
-    header["blocks"] = int(counts.sum(dtype=np.int64))
-    return _assemble(header, sections)
+    counts, index, values = [], [], []
+    for group, mask in zip(tiles, occupied, strict=True):
+        stored = index_streams.stored_tiles(mask, layout)
+        padded = index_streams.pad(stored, layout.count_multiple)
+        blocks = group[padded]
+        blocks[len(stored) :] = 0
+        counts.append(len(padded))
+        index.append(index_streams.encode(padded, len(mask), layout))
+        values.append(value_streams.encode(blocks, layout, palette))
+
+    header = _header(layer, layout, sum(counts))
+    return _assemble(
+        header,
+        [
+            *_row_sections(layer),
+            ("counts_offset", 2, np.array(counts, "<u2").tobytes()),
+            ("index_offset", 4, b"".join(index)),
+            ("value_offset", 4, b"".join(values)),
+            ("palette_offset", 4, b"" if palette is None else palette.tobytes()),
+        ],
+    )
 
 
 @dataclass(frozen=True)
 class UnpackedWeights:
-    """What a blob says: dense weights int8[rows, cols] and the row parameters."""
+    """What a blob says: weights [rows, cols], bias [rows] (folded where int8), stored blocks.
+
+    multiplier and shift are empty for float layers.
+    """
 
     layout: Layout
-    weights: npt.NDArray[np.int8]
-    folded_bias: npt.NDArray[np.int32]
+    weights: npt.NDArray[Any]
+    folded_bias: npt.NDArray[Any]
     multiplier: npt.NDArray[np.int32]
     shift: npt.NDArray[np.int8]
     blocks: int
@@ -126,80 +153,73 @@ def unpack(blob: bytes) -> UnpackedWeights:
     """Inverse of `pack`, for a blob that `native.validate` has accepted."""
     header = read_header(blob)
     layout = layout_of(header)
-    rows, cols, blocks = (int(header[key]) for key in ("rows", "cols", "blocks"))
-    groups, tiles_per_group = -(-rows // layout.block_rows), -(-cols // layout.block_cols)
+    rows, cols = int(header["rows"]), int(header["cols"])
+    offset = {name: int(header[name]) for name in HEADER.names or () if name.endswith("_offset")}
+    grid = (-(-rows // layout.block_rows), -(-cols // layout.block_cols))
+    groups, per_group = grid if layout.major is Major.ROW else grid[::-1]
 
-    def section(key: str, dtype: str, count: int) -> npt.NDArray[np.generic]:
-        return np.frombuffer(blob, dtype, count, int(header[key]))
-
-    counts = section("counts_offset", "<u2", groups)
-    area = layout.block_rows * layout.block_cols
-    values = section("value_offset", "i1", blocks * area).reshape(
-        blocks, layout.block_rows, layout.block_cols
-    )
-    dtype = "<u2" if layout.index_encoding is IndexEncoding.U16 else "u1"
-    index = section("index_offset", dtype, blocks).astype(np.int64)
-    tiles = np.zeros((groups, tiles_per_group, layout.block_rows, layout.block_cols), np.int64)
-    start = 0
-    for group, count in enumerate(counts.astype(np.int64)):
-        where = slice(start, start + count)
-        columns = index[where]
-        if layout.index_encoding is IndexEncoding.DELTA8:
-            columns = np.cumsum(columns)
-        np.add.at(tiles[group], columns, values[where])
-        start += count
-    padded = tiles.transpose(0, 2, 1, 3).reshape(groups * layout.block_rows, -1)
+    counts = np.frombuffer(blob, "<u2", groups, offset["counts_offset"]).astype(np.int64)
+    stream = blob[offset["value_offset"] :]
+    blocks = value_streams.decode(stream, counts, layout, blob[offset["palette_offset"] :])
+    tiles = np.zeros((groups, per_group, layout.block_rows, layout.block_cols), blocks.dtype)
+    stored = index_streams.decode(blob[offset["index_offset"] :], counts, per_group, layout)
+    for group, indices, start in zip(tiles, stored, np.cumsum(counts) - counts, strict=True):
+        # Padding repeats an index with zeros: adding leaves what stands there.
+        np.add.at(group, indices, blocks[start : start + len(indices)])
+    if layout.major is Major.COLUMN:
+        tiles = tiles.transpose(1, 0, 2, 3)
+    padded = tiles.transpose(0, 2, 1, 3).reshape(grid[0] * layout.block_rows, -1)
+    is_float = layout.value_type is ValueType.FLOAT32
+    scaled_rows = 0 if is_float else rows
     return UnpackedWeights(
         layout=layout,
-        weights=padded[:rows, :cols].astype(np.int8),
-        folded_bias=section("bias_offset", "<i4", rows).astype(np.int32),
-        multiplier=section("multiplier_offset", "<i4", rows).astype(np.int32),
-        shift=section("shift_offset", "i1", rows).astype(np.int8),
-        blocks=blocks,
+        weights=padded[:rows, :cols],
+        folded_bias=np.frombuffer(blob, "<f4" if is_float else "<i4", rows, offset["bias_offset"]),
+        multiplier=np.frombuffer(blob, "<i4", scaled_rows, offset["multiplier_offset"]),
+        shift=np.frombuffer(blob, np.int8, scaled_rows, offset["shift_offset"]),
+        blocks=int(header["blocks"]),
     )
 
 
-def _tiles(weights: npt.NDArray[np.int8], layout: Layout) -> npt.NDArray[np.int8]:
+def _tiles(weights: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
     """weights[rows, cols] as [group, tile, block_rows, block_cols], edges filled with zeros."""
     rows, cols = weights.shape
     padded = np.pad(weights, ((0, -rows % layout.block_rows), (0, -cols % layout.block_cols)))
-    groups, width = padded.shape[0] // layout.block_rows, padded.shape[1] // layout.block_cols
-    return padded.reshape(groups, layout.block_rows, width, layout.block_cols).transpose(0, 2, 1, 3)
+    height, width = padded.shape[0] // layout.block_rows, padded.shape[1] // layout.block_cols
+    grid = padded.reshape(height, layout.block_rows, width, layout.block_cols)
+    by_row = grid.transpose(0, 2, 1, 3)
+    return by_row if layout.major is Major.ROW else by_row.transpose(1, 0, 2, 3)
 
 
-def _stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> npt.NDArray[np.int64]:
-    """Indices of the tiles of one group that must be stored, all-zero stepping stones included."""
-    indices = np.flatnonzero(occupied).astype(np.int64)
-    if layout.index_encoding is not IndexEncoding.DELTA8 or len(indices) == 0:
-        return indices
-    stones = [
-        np.arange(previous + _MAX_DELTA8, index, _MAX_DELTA8)
-        for previous, index in zip([0, *indices[:-1]], indices, strict=True)
-        if index - previous > _MAX_DELTA8
+def _row_sections(layer: FullyConnectedWeights | FloatWeights) -> list[tuple[str, int, bytes]]:
+    if isinstance(layer, FloatWeights):
+        bias, multiplier, shift = layer.bias.astype("<f4").tobytes(), b"", b""
+    else:
+        bias = layer.folded_bias().astype("<i4").tobytes()
+        multiplier = layer.multiplier.astype("<i4").tobytes()
+        shift = layer.shift.astype(np.int8).tobytes()
+    return [
+        ("bias_offset", 4, bias),
+        ("multiplier_offset", 4, multiplier),
+        ("shift_offset", 1, shift),
     ]
-    return np.sort(np.concatenate([indices, *stones]))
 
 
-def _pad(indices: npt.NDArray[np.int64], multiple: int) -> npt.NDArray[np.int64]:
-    """`indices` with its last entry repeated up to a multiple of `multiple`."""
-    return np.pad(indices, (0, -len(indices) % multiple), mode="edge") if len(indices) else indices
-
-
-def _values(
-    group: npt.NDArray[np.int8], indices: npt.NDArray[np.int64], padded_count: int
-) -> bytes:
-    """Weights of the stored tiles of one group, then zeros for the padding."""
-    area = group.shape[1] * group.shape[2]
-    return group[indices].tobytes() + bytes((padded_count - len(indices)) * area)
-
-
-def _encode(indices: npt.NDArray[np.int64], encoding: IndexEncoding) -> bytes:
-    """The index stream of one group."""
-    if encoding is IndexEncoding.U16:
-        return indices.astype("<u2").tobytes()
-    if encoding is IndexEncoding.DELTA8:
-        return np.diff(indices, prepend=0).astype(np.uint8).tobytes()
-    raise ValueError(f"index encoding {encoding.name} is not supported; accepted: U16, DELTA8")
+def _header(
+    layer: FullyConnectedWeights | FloatWeights, layout: Layout, blocks: int
+) -> npt.NDArray[np.void]:
+    header = np.zeros((), HEADER)
+    header["magic"], header["version"] = MAGIC, VERSION
+    header["value_type"], header["index_encoding"] = layout.value_type, layout.index_encoding
+    header["major"], header["value_order"] = layout.major, layout.value_order
+    header["block_rows"], header["block_cols"] = layout.block_rows, layout.block_cols
+    header["count_multiple"] = layout.count_multiple
+    header["flags"] = FLAG_BIAS_FOLDED
+    if isinstance(layer, FullyConnectedWeights) and layer.is_bounded():
+        header["flags"] |= FLAG_BOUNDED
+    header["rows"], header["cols"] = layer.weights.shape
+    header["blocks"] = blocks
+    return header
 
 
 def _assemble(header: npt.NDArray[np.void], sections: list[tuple[str, int, bytes]]) -> bytes:

@@ -17,7 +17,7 @@ VERSION = 1
 MAX_DIM = 65535
 ALIGNMENT = 16
 FLAG_BIAS_FOLDED = 1 << 0
-FLAG_PERMUTED_ROWS = 1 << 1
+FLAG_BOUNDED = 1 << 1
 
 
 class ValueType(enum.IntEnum):
@@ -36,6 +36,7 @@ class IndexEncoding(enum.IntEnum):
     DELTA8 = 1
     GAP4 = 2
     BITMAP = 3
+    OFFSET16 = 4
 
 
 class Major(enum.IntEnum):
@@ -101,7 +102,7 @@ HEADER = np.dtype(
         ("index_offset", "<u4"),
         ("value_offset", "<u4"),
         ("palette_offset", "<u4"),
-        ("permutation_offset", "<u4"),
+        ("reserved", "<u4"),
     ]
 )
 

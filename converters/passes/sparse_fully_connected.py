@@ -200,9 +200,7 @@ def _bias(op: Operator, rows: int) -> np.ndarray:
     return tensor.array.reshape(rows)
 
 
-def _replace(
-    subgraph: Subgraph, op: Operator, blob: bytes, options: FullyConnectedOptions
-) -> None:
+def _replace(subgraph: Subgraph, op: Operator, blob: bytes, options: FullyConnectedOptions) -> None:
     weights = _tensor(op.inputs[1])
     packed = Tensor.constant(f"{weights.name}/packed", np.frombuffer(blob, np.uint8))
     sparse = Operator.custom(

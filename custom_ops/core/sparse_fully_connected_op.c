@@ -24,6 +24,7 @@ static int is_int8(int32_t value) {
   return value >= INT8_MIN && value <= INT8_MAX;
 }
 
+// int8 layers only: the fields of float layers hold the bits of floats.
 static SparsesepStatus check_params(const SparsesepFullyConnectedParams* p) {
   const int legal = is_int8(p->input_zero_point) &&
                     is_int8(p->output_zero_point) &&
@@ -62,6 +63,10 @@ static SparsesepStatus get_weights(const SparsesepHost* host,
   return sparsesep_validate_packed_weights(blob.data, (size_t)bytes);
 }
 
+static int is_float(const SparsesepPackedHeader* weights) {
+  return weights->value_type == SPARSESEP_VALUE_FLOAT32;
+}
+
 // Input and output must agree with the weights on one batch: the number of
 // vectors, whatever dimensions it is spread over.
 static SparsesepStatus get_batch(const SparsesepHost* host,
@@ -78,9 +83,10 @@ static SparsesepStatus get_batch(const SparsesepHost* host,
   const int32_t outputs = element_count(&output);
   const int32_t cols = (int32_t)weights->cols;
   const int32_t rows = (int32_t)weights->rows;
-  if (input.type != SPARSESEP_TENSOR_INT8 ||
-      output.type != SPARSESEP_TENSOR_INT8 || inputs <= 0 || outputs <= 0 ||
-      inputs % cols != 0 || outputs % rows != 0 ||
+  const SparsesepTensorType type =
+      is_float(weights) ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8;
+  if (input.type != type || output.type != type || inputs <= 0 ||
+      outputs <= 0 || inputs % cols != 0 || outputs % rows != 0 ||
       inputs / cols != outputs / rows) {
     return SPARSESEP_BAD_TENSOR;
   }
@@ -101,8 +107,10 @@ static SparsesepStatus prepare(const SparsesepHost* host,
                                SparsesepFullyConnectedOp* op) {
   const SparsesepPackedHeader* weights = NULL;
   SparsesepStatus status = op->init_status;
-  if (status == SPARSESEP_OK) status = check_params(&op->params);
   if (status == SPARSESEP_OK) status = get_weights(host, &weights);
+  if (status == SPARSESEP_OK && !is_float(weights)) {
+    status = check_params(&op->params);
+  }
   if (status == SPARSESEP_OK) status = get_batch(host, weights, &op->batch);
   if (status != SPARSESEP_OK) return status;
 

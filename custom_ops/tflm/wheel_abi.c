@@ -40,6 +40,7 @@ typedef struct Symbols {
   const char* get_input;
   const char* get_output;
   const char* type_name;
+  const char* tensor_shape;
   const char* tensor_bytes;
   const char* prelu_init;
   const char* prelu_prepare;
@@ -56,6 +57,7 @@ static const Symbols kGenerations[] = {
         "_ZN6tflite5micro12GetEvalInputEPK13TfLiteContextPK10TfLiteNodei",
         "_ZN6tflite5micro13GetEvalOutputEPK13TfLiteContextPK10TfLiteNodei",
         "TfLiteTypeGetName",
+        "_ZN6tflite5micro14GetTensorShapeEPK16TfLiteEvalTensor",
         "_ZN6tflite26TfLiteEvalTensorByteLengthEPK16TfLiteEvalTensorPm",
         "_ZN6tflite5micro9PreluInitEP13TfLiteContextPKcm",
         "_ZN6tflite5micro12PreluPrepareEP13TfLiteContextP10TfLiteNode",
@@ -74,6 +76,7 @@ static const Symbols kGenerations[] = {
         "_ZN6tflite5micro13GetEvalOutputEPKNS0_13TfLiteContextEPKNS0_"
         "10TfLiteNodeEi",
         "_ZN6tflite5micro17TfLiteTypeGetNameENS0_10TfLiteTypeE",
+        "_ZN6tflite5micro14GetTensorShapeEPKNS0_16TfLiteEvalTensorE",
         "_ZN6tflite5micro26TfLiteEvalTensorByteLengthEPKNS0_"
         "16TfLiteEvalTensorEPm",
         "_ZN6tflite5micro9PreluInitEPNS0_13TfLiteContextEPKcm",
@@ -214,31 +217,62 @@ static const char* open_resolver(void* resolver, void** module,
   return NULL;
 }
 
-// True if the wheel reads an eval tensor and its type as we do. The padding
-// points to zeros, so that another layout gives a wrong answer, not a crash.
-static bool tensor_layout_is_known(void* module, const Symbols* names) {
-  static const uint64_t zeros[64];
-  static const struct {
-    int32_t size;
-    int32_t data[3];
-  } dims = {3, {2, 3, 5}};
-  union {
-    WheelEvalTensor tensor;
-    const void* words[16];
-  } probe;
+static bool type_numbers_are_known(void* module, const Symbols* names) {
   const char* (*type_name)(int);
+  return find_function(module, names->type_name, &type_name) &&
+         strcmp(type_name(WHEEL_FLOAT32), "FLOAT32") == 0 &&
+         strcmp(type_name(WHEEL_UINT8), "UINT8") == 0 &&
+         strcmp(type_name(WHEEL_INT8), "INT8") == 0;
+}
+
+// What the wheel makes of a tensor of ours. Every other word that it might
+// take for a pointer points to zeros: a tensor laid out differently then
+// looks empty, and nothing crashes.
+typedef union Probe {
+  WheelEvalTensor tensor;
+  const void* words[16];
+} Probe;
+
+static const uint64_t kZeros[64];
+static const struct {
+  int32_t size;
+  int32_t data[3];
+} kProbeDims = {3, {2, 3, 5}};
+
+static void fill_with_zeros(const void** words, size_t count) {
+  for (size_t i = 0; i < count; ++i) words[i] = kZeros;
+}
+
+// Which word holds the dims, before the type is set: GetTensorShape returns
+// an object that holds them, through a pointer to its memory.
+static bool dims_are_known(void* module, const Symbols* names, Probe* probe) {
+  void (*tensor_shape)(void*, const WheelEvalTensor*);
+  if (!find_function(module, names->tensor_shape, &tensor_shape)) return false;
+  union {
+    const void* words[16];
+    int32_t values[32];
+  } shape;
+  fill_with_zeros(shape.words, 16);
+  fill_with_zeros(probe->words, 16);
+  probe->tensor.dims = (const WheelIntArray*)(const void*)&kProbeDims;
+  tensor_shape(&shape, &probe->tensor);
+  for (int i = 0; i + 3 <= 8; ++i) {
+    if (memcmp(&shape.values[i], kProbeDims.data, sizeof(kProbeDims.data)) ==
+        0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool tensor_layout_is_known(void* module, const Symbols* names) {
+  Probe probe;
   int (*tensor_bytes)(const WheelEvalTensor*, size_t*);
-  if (!find_function(module, names->type_name, &type_name) ||
+  if (!type_numbers_are_known(module, names) ||
+      !dims_are_known(module, names, &probe) ||
       !find_function(module, names->tensor_bytes, &tensor_bytes)) {
     return false;
   }
-  if (strcmp(type_name(WHEEL_FLOAT32), "FLOAT32") != 0 ||
-      strcmp(type_name(WHEEL_UINT8), "UINT8") != 0 ||
-      strcmp(type_name(WHEEL_INT8), "INT8") != 0) {
-    return false;
-  }
-  for (size_t i = 0; i < 16; ++i) probe.words[i] = zeros;
-  probe.tensor.dims = (const WheelIntArray*)(const void*)&dims;
   size_t bytes = 0;
   probe.tensor.type = WHEEL_INT8;
   if (tensor_bytes(&probe.tensor, &bytes) != WHEEL_OK || bytes != 30) {

@@ -25,7 +25,7 @@ CONSTANTS = {
     "SPARSESEP_PACKED_MAX_DIM": packed_format.MAX_DIM,
     "SPARSESEP_PACKED_ALIGNMENT": packed_format.ALIGNMENT,
     "SPARSESEP_FLAG_BIAS_FOLDED": packed_format.FLAG_BIAS_FOLDED,
-    "SPARSESEP_FLAG_PERMUTED_ROWS": packed_format.FLAG_PERMUTED_ROWS,
+    "SPARSESEP_FLAG_BOUNDED": packed_format.FLAG_BOUNDED,
     "SPARSESEP_OPTIONS_VERSION": packed_format.OPTIONS_VERSION,
     "sizeof(SparsesepPackedHeader)": HEADER.itemsize,
     "sizeof(SparsesepFullyConnectedOptions)": len(FullyConnectedOptions(0, 0, 0, 0).to_bytes()),

@@ -13,12 +13,13 @@
 //   index         the stream that says where each block sits
 //   value         the stream of weights, block after block
 //   palette       int8[16]                          (palette values only)
-//   permutation   uint16[rows]: output row of each stored row (with the flag)
+//
+// int8 values and palette entries are weights themselves: real = scale * value.
 //
 // Sections follow each other in this order. A section ends where the next
-// begins; absent sections have the offset of their successor. bias,
-// multiplier, index, value and palette start at multiples of 4, counts and
-// permutation at multiples of 2.
+// begins; absent sections have the offset of their successor, `bytes` after
+// the last. All start at multiples of 4, shift at any byte, counts at
+// multiples of 2.
 //
 // Blocks. The matrix is cut into a grid of block_rows x block_cols tiles; a
 // tile is stored whole or not at all. Row-major blobs hold one group per row
@@ -28,7 +29,12 @@
 // last tiles that lie outside the matrix are stored as zeros.
 //
 // Each group's count is a multiple of `count_multiple`; the packer fills up
-// with all-zero blocks that repeat a legal index.
+// with all-zero blocks that repeat the last index. Encodings that cannot
+// repeat one (GAP4, BITMAP) have a count_multiple of 1.
+//
+// Numbers. The packer guarantees |bias[r]| + 128 * sum(|row r|) < 2^30 where it
+// sets FLAG_BOUNDED, so that accumulators of int8 inputs never leave 31 bits.
+// A blob that breaks this promise gives wrong outputs, nothing worse.
 #ifndef SPARSESEP_PACKED_WEIGHTS_H_
 #define SPARSESEP_PACKED_WEIGHTS_H_
 
@@ -48,7 +54,8 @@ extern "C" {
 
 enum {
   SPARSESEP_VALUE_INT8 = 0,
-  SPARSESEP_VALUE_PALETTE4 = 1,  // two 4-bit palette entries a byte, low first
+  SPARSESEP_VALUE_PALETTE4 = 1,  // two 4-bit palette entries a byte, low first;
+                                 // each group starts at a whole byte
   SPARSESEP_VALUE_FLOAT32 = 2,
   SPARSESEP_VALUE_FLOAT16 = 3,
 };
@@ -57,10 +64,16 @@ enum {
   SPARSESEP_INDEX_U16 = 0,     // uint16 tile number of each block
   SPARSESEP_INDEX_DELTA8 = 1,  // uint8 step from the block before; starts at 0.
                                // Steps over 255 pass over all-zero blocks.
-  SPARSESEP_INDEX_GAP4 = 2,    // 4-bit step, low nibble first; 15 adds 15 and
-                               // goes on with the next nibble
+  SPARSESEP_INDEX_GAP4 = 2,    // 4-bit number of tiles passed over since the
+                               // block before (or the group's start), low
+                               // nibble first; 15 passes over 15 tiles and
+                               // goes on with the next nibble. Each group
+                               // starts at a whole byte.
   SPARSESEP_INDEX_BITMAP = 3,  // one bit a tile, low bit first; each group
                                // starts at a whole byte
+  SPARSESEP_INDEX_OFFSET16 = 4,  // uint16 byte offset of the tile in a vector
+                                 // of int32: tile * block rows (column-major)
+                                 // or columns (row-major) * 4
 };
 
 enum {
@@ -70,15 +83,17 @@ enum {
 
 enum {
   SPARSESEP_ORDER_NATURAL = 0,  // each block row after row
-  SPARSESEP_ORDER_PAIRS = 1,    // 4x1 only: blocks a, b stored as
-                                // a0 a1 b0 b1 a2 a3 b2 b3
+  SPARSESEP_ORDER_PAIRS = 1,    // 4x1 only, count_multiple even: blocks a, b
+                                // stored as a0 a1 b0 b1 a2 a3 b2 b3
 };
 
 enum {
   // bias holds bias[r] - input_zero_point * sum(weights of row r), so that
   // acc = bias + sum(w * x) needs no zero point.
   SPARSESEP_FLAG_BIAS_FOLDED = 1u << 0,
-  SPARSESEP_FLAG_PERMUTED_ROWS = 1u << 1,
+  // Every shift is below 0 and the promise on accumulators holds (see Numbers):
+  // requantisation needs no left shift and no 64-bit sum.
+  SPARSESEP_FLAG_BOUNDED = 1u << 1,
 };
 
 typedef struct SparsesepPackedHeader {
@@ -103,7 +118,7 @@ typedef struct SparsesepPackedHeader {
   uint32_t index_offset;
   uint32_t value_offset;
   uint32_t palette_offset;
-  uint32_t permutation_offset;
+  uint32_t reserved;  // 0
 } SparsesepPackedHeader;
 
 // Groups of a blob: rows (or columns) of tiles.

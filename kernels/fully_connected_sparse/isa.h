@@ -1,0 +1,28 @@
+// Instruction sets of this build. A file with an ISA suffix is empty where its
+// macro is 0, so that a build may simply compile every file.
+#ifndef SPARSESEP_FULLY_CONNECTED_ISA_H_
+#define SPARSESEP_FULLY_CONNECTED_ISA_H_
+
+// Armv7E-M or Armv8-M DSP extension: SMLAD, SXTB16, UXTAB (M4, M7, M33, M55).
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && \
+    __ARM_ARCH_PROFILE == 'M'
+#define SPARSESEP_HAS_DSP 1
+#else
+#define SPARSESEP_HAS_DSP 0
+#endif
+
+// Helium, integer at least (M55).
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define SPARSESEP_HAS_MVE 1
+#else
+#define SPARSESEP_HAS_MVE 0
+#endif
+
+// 64-bit Arm Linux and Android.
+#if defined(__ARM_NEON) && defined(__aarch64__)
+#define SPARSESEP_HAS_NEON 1
+#else
+#define SPARSESEP_HAS_NEON 0
+#endif
+
+#endif  // SPARSESEP_FULLY_CONNECTED_ISA_H_

@@ -1,0 +1,49 @@
+// What every row-major int8 kernel does around its inner loop: the sections of
+// a blob, and the way from an accumulator to an output.
+#ifndef SPARSESEP_FULLY_CONNECTED_ROWS_H_
+#define SPARSESEP_FULLY_CONNECTED_ROWS_H_
+
+#include "sparsesep/packed_weights.h"
+#include "sparsesep/requantize.h"
+#include "sparsesep/sparsesep.h"
+
+// Everything that is needed to finish rows, in one place so that a kernel's
+// loop keeps one pointer.
+typedef struct SparsesepRows {
+  const int32_t* bias;
+  const int32_t* multiplier;
+  const int8_t* shift;
+  int32_t output_zero_point;
+  int32_t activation_min;
+  int32_t activation_max;
+  uint32_t bounded;  // SPARSESEP_FLAG_BOUNDED or 0
+} SparsesepRows;
+
+static inline SparsesepRows sparsesep_rows(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params) {
+  const SparsesepRows rows = {
+      sparsesep_section(weights, weights->bias_offset),
+      sparsesep_section(weights, weights->multiplier_offset),
+      sparsesep_section(weights, weights->shift_offset),
+      params->output_zero_point,
+      params->activation_min,
+      params->activation_max,
+      weights->flags & SPARSESEP_FLAG_BOUNDED,
+  };
+  return rows;
+}
+
+// The output of `row` from its accumulator, bias included.
+static inline int8_t sparsesep_finish_row(const SparsesepRows* rows,
+                                          uint32_t row, uint32_t acc) {
+  const int32_t multiplier = rows->multiplier[row];
+  const int32_t shift = rows->shift[row];
+  const int32_t value =
+      rows->bounded ? sparsesep_requantize_bounded(acc, multiplier, shift)
+                    : sparsesep_requantize(acc, multiplier, shift);
+  return sparsesep_clamp_to_int8(value, rows->output_zero_point,
+                                 rows->activation_min, rows->activation_max);
+}
+
+#endif  // SPARSESEP_FULLY_CONNECTED_ROWS_H_
