@@ -154,9 +154,9 @@ class _Checker:
         if scales and zero_points not in (0, 1, scales):
             self.fail(f"{where}: {zero_points} zero points for {scales} scales")
         shape = [] if tensor.shape is None else tensor.shape.tolist()
-        axis = parameters.quantizedDimension
-        if scales > 1 and shape and not (0 <= axis < len(shape) and shape[axis] == scales):
-            self.fail(f"{where}: {scales} scales do not fit axis {axis} of shape {shape}")
+        # The axis itself is no criterion: TensorFlow 1 gave biases [channels] the axis 3.
+        if scales > 1 and shape and scales not in shape:
+            self.fail(f"{where}: {scales} scales do not fit any axis of shape {shape}")
 
     def operator(self, op: Any, tensor_count: int, where: str) -> None:
         self.indices([op.opcodeIndex], len(self.codes), f"{where}: operator code")

@@ -36,7 +36,7 @@ from tflm_sparsesep.converters.model_objects import (
     Tensor,
     TensorType,
 )
-from tflm_sparsesep.converters.tensor_objects import to_text
+from tflm_sparsesep.converters.tensor_objects import schema_object, to_text
 
 __all__ = [
     "Buffer",
@@ -53,6 +53,7 @@ __all__ = [
     "read",
     "read_file",
     "schema",
+    "schema_object",
 ]
 
 
@@ -95,7 +96,9 @@ class Model:
         self.signatures: list[Signature] = []
         self.operator_codes: list[OperatorCode] = []
         self.name = name
-        self.raw = schema.ModelT(version=3, description=description) if raw is None else raw
+        self.raw = raw
+        if raw is None:
+            self.raw = schema_object(schema.ModelT, version=3, description=description)
         self.indexed: indexed_metadata.IndexedMetadata | None = None
 
     @property

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from tflm_sparsesep.converters import indexed_metadata
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.model_objects import Operator, Signature, Subgraph
-from tflm_sparsesep.converters.tensor_objects import Buffer, Quantization, Tensor, to_bytes
+from tflm_sparsesep.converters.tensor_objects import (
+    Buffer,
+    Quantization,
+    Tensor,
+    schema_object,
+    to_bytes,
+)
 
 if TYPE_CHECKING:
     from tflm_sparsesep.converters.model_editor import Model, OperatorCode
@@ -134,10 +140,13 @@ class _Writer:
         raw.operatorCodes = [self.operator_code(*code) for code in self.codes]
         written = [self.replaced_buffers.get(buffer, buffer) for buffer in self.buffers]
         raw.buffers = [schema.BufferT()] + [
-            schema.BufferT(data=buffer.data if buffer.data.size else None) for buffer in written
+            schema_object(schema.BufferT, data=buffer.data if buffer.data.size else None)
+            for buffer in written
         ]
         raw.metadata = [
-            schema.MetadataT(name=to_bytes(entry.name), buffer=self.index_of(entry.buffer))
+            schema_object(
+                schema.MetadataT, name=to_bytes(entry.name), buffer=self.index_of(entry.buffer)
+            )
             for entry in self.metadata
         ] or None
         if model.metadata_buffers is not None:
@@ -150,7 +159,8 @@ class _Writer:
         return 0 if buffer is None else self.buffer_index[buffer]
 
     def operator_code(self, builtin_code: int, custom_code: str | None, version: int) -> Any:
-        return schema.OperatorCodeT(
+        return schema_object(
+            schema.OperatorCodeT,
             deprecatedBuiltinCode=min(builtin_code, _LARGEST_DEPRECATED_CODE),
             builtinCode=builtin_code,
             customCode=None if custom_code is None else to_bytes(custom_code),
@@ -198,7 +208,8 @@ class _Writer:
             )
         position = subgraphs.index(signature.subgraph)
         index = {tensor: i for i, tensor in enumerate(self.tensors[position])}
-        return schema.SignatureDefT(
+        return schema_object(
+            schema.SignatureDefT,
             signatureKey=to_bytes(signature.key),
             subgraphIndex=position,
             inputs=_tensor_maps(signature.inputs, index),
@@ -212,7 +223,7 @@ def _index_vector(tensors: Iterable[Tensor | None], index: dict[Tensor, int]) ->
 
 def _tensor_maps(pairs: Iterable[tuple[str, Tensor]], index: dict[Tensor, int]) -> list[Any]:
     return [
-        schema.TensorMapT(name=to_bytes(alias), tensorIndex=index[tensor])
+        schema_object(schema.TensorMapT, name=to_bytes(alias), tensorIndex=index[tensor])
         for alias, tensor in pairs
     ]
 

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import importlib.resources
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,16 @@ from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
 from tflm_sparsesep.converters.packed_format import HEADER
 
 _OK = 0
+
+# SparsesepTensorType of custom_ops/port.h.
+_TENSOR_OTHER = 0
+_TENSOR_TYPES = {"int8": 1, "float32": 3}
+
+# TFLM requantises with two roundings, LiteRT with one; the op core is built for either.
+_LIBRARIES = {
+    "double": "libsparsesep_host.so",
+    "single": "libsparsesep_host_single_rounding.so",
+}
 
 
 def library_path(name: str) -> Path:
@@ -29,12 +40,13 @@ def library_path(name: str) -> Path:
 
 
 @functools.cache
-def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(library_path("libsparsesep_host.so")))
+def _library(rounding: str = "double") -> ctypes.CDLL:
+    library = ctypes.CDLL(str(library_path(_LIBRARIES[rounding])))
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     library.sparsesep_host_sparse_fully_connected.argtypes = [
         *(ctypes.c_char_p, size),
         *(pointer, size),
+        ctypes.c_int,
         *(pointer, ctypes.c_int32),
         *(pointer, ctypes.c_int32),
         ctypes.c_int32,
@@ -64,21 +76,28 @@ def variant_name(blob: bytes) -> str | None:
 
 
 def sparse_fully_connected(
-    options: bytes, blob: bytes, inputs: npt.NDArray[np.int8], rows: int
-) -> npt.NDArray[np.int8]:
-    """Runs one layer through the op core: inputs int8[batch, cols] -> int8[batch, rows].
+    options: bytes,
+    blob: bytes,
+    inputs: npt.NDArray[Any],
+    rows: int,
+    *,
+    rounding: Literal["double", "single"] = "double",
+) -> npt.NDArray[Any]:
+    """Runs one layer through the op core: inputs [batch, cols] -> [batch, rows].
 
-    Raises DeviceError with the core's reason where Prepare refuses.
+    int8 or float32, as the blob. `rounding` is that of requantisation: "double" as TFLM and
+    CMSIS-NN, "single" as LiteRT. Raises DeviceError with the core's reason where Prepare refuses.
     """
     batch, cols = inputs.shape
-    inputs = np.ascontiguousarray(inputs, np.int8)
-    outputs = np.zeros((batch, rows), np.int8)
+    inputs = np.ascontiguousarray(inputs)
+    outputs = np.zeros((batch, rows), inputs.dtype)
     aligned = _aligned_copy(blob)
-    status = _library().sparsesep_host_sparse_fully_connected(
+    status = _library(rounding).sparsesep_host_sparse_fully_connected(
         options,
         len(options),
         aligned.ctypes.data,
         len(blob),
+        _TENSOR_TYPES.get(inputs.dtype.name, _TENSOR_OTHER),
         inputs.ctypes.data,
         cols,
         outputs.ctypes.data,

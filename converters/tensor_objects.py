@@ -33,6 +33,22 @@ def to_bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
+def schema_object(kind: Any, **fields: Any) -> Any:
+    """A new schema object such as `schema.FullyConnectedOptionsT` with some fields set.
+
+    The generated constructors take arguments only from ai-edge-litert 2 on.
+
+    Raises:
+        ConfigError: for a field that the installed schema does not have.
+    """
+    created = kind()
+    for field, value in fields.items():
+        if not hasattr(created, field):
+            raise ConfigError(f"{kind.__name__} of the installed schema has no field {field!r}")
+        setattr(created, field, value)
+    return created
+
+
 class Buffer:
     """Constant data, shared by every tensor that holds this very object.
 
@@ -112,7 +128,10 @@ class Quantization:
 
     @property
     def axis(self) -> int:
-        """The dimension that `scales` runs along; meaningless with one scale."""
+        """The dimension that `scales` runs along; meaningless with one scale.
+
+        Not checked on read: biases in old files have an axis they do not have dimensions for.
+        """
         return int(self.raw.quantizedDimension)
 
     @axis.setter
@@ -146,7 +165,7 @@ class Tensor:
         """A new tensor, or a wrapper of `raw` (name, shape and type being ignored then)."""
         self.buffer = buffer
         self.quantization = quantization
-        self.raw = schema.TensorT(hasRank=True) if raw is None else raw
+        self.raw = schema_object(schema.TensorT, hasRank=True) if raw is None else raw
         if raw is None:
             self.name = name
             self.shape = shape
@@ -266,10 +285,10 @@ class Tensor:
 
     @array.setter
     def array(self, value: NDArray[Any]) -> None:
-        shape = value.shape if self._stored_by_element else self.shape
-        new = Tensor.constant(self.name, value, type=self.type, shape=shape)
         if value.dtype != tensor_types.numpy_dtype(self.type):
             raise ConfigError(f"tensor {self.name!r}: {value.dtype} given, not {self.type_name}")
+        shape = value.shape if self._stored_by_element else self.shape
+        new = Tensor.constant(self.name, value, type=self.type, shape=shape)
         self.buffer = new.buffer
         if self.shape != shape:
             self.shape = shape

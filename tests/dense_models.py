@@ -21,6 +21,7 @@ from tflm_sparsesep.converters.model_editor import (
     Tensor,
     TensorType,
     schema,
+    schema_object,
 )
 
 Activation = Literal["NONE", "RELU", "RELU6"]
@@ -165,7 +166,8 @@ def conv_1x1_model(
         ],
         [_activation("conv0", [*input_shape[:3], rows], output_scale, output_zero_point)],
         version=version,
-        options=schema.Conv2DOptionsT(
+        options=schema_object(
+            schema.Conv2DOptionsT,
             padding=schema.Padding.VALID,
             strideH=1,
             strideW=1,
@@ -211,7 +213,8 @@ def _output_shape(
 
 
 def _fully_connected_options(activation: Activation, keep_num_dims: bool) -> Any:
-    return schema.FullyConnectedOptionsT(
+    return schema_object(
+        schema.FullyConnectedOptionsT,
         fusedActivationFunction=getattr(schema.ActivationFunctionType, activation),
         keepNumDims=keep_num_dims,
     )

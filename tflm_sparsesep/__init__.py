@@ -1,9 +1,9 @@
 """Sparse and separable neural networks for TensorFlow Lite Micro.
 
-    model.fit(x, y, callbacks=[ts.ProximalL1(zeros=0.92)])
-    result = ts.convert(model, representative_dataset=x[:200], target="cortex-m4")
-    outputs = ts.run(result.tflite, inputs, runtime="tflm")
-    figures = ts.benchmark(result.tflite, target="cortex-m4", inputs=x[:1])
+model.fit(x, y, callbacks=[ts.ProximalL1(zeros=0.92)])
+result = ts.convert(model, representative_dataset=x[:200], target="cortex-m4")
+outputs = ts.run(result.tflite, inputs, runtime="tflm")
+figures = ts.benchmark(result.tflite, target="cortex-m4", inputs=x[:1])
 """
 
 from __future__ import annotations

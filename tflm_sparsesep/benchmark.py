@@ -85,9 +85,7 @@ def benchmark(
         raise ConfigError(f"target {target!r} is not emulated; accepted: {devices}")
     model = model_editor.read(tflite, name=name)
     layers = [
-        op
-        for op in model.subgraphs[0].operators
-        if op.op_name == op_names.SPARSE_FULLY_CONNECTED
+        op for op in model.subgraphs[0].operators if op.op_name == op_names.SPARSE_FULLY_CONNECTED
     ]
     if not layers:
         return []

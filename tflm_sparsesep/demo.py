@@ -36,9 +36,7 @@ class _Trained:
     accuracy: float
 
 
-def run_demo(
-    *, data_dir: Path | None = None, output_dir: Path, console: Console
-) -> dict[str, Any]:
+def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console) -> dict[str, Any]:
     """Runs the demo, prints its table, and returns what it writes to summary.json.
 
     LeNet-300-100 is trained twice with the same seed, epochs and batches: as it is, for
@@ -58,8 +56,9 @@ def run_demo(
     start = time.monotonic()
     _make_folder(output_dir)
     data = load_demo_dataset(data_dir)
-    console.print(f"Data: {data.name}, {len(data.x_train):,} training and {len(data.x_test):,} "
-                  "test images")
+    console.print(
+        f"Data: {data.name}, {len(data.x_train):,} training and {len(data.x_test):,} test images"
+    )
     console.print(f"Training LeNet-300-100 twice, {EPOCHS} epochs each: dense, then ProximalL1")
     with Progress(console=console) as progress:
         baseline = _train(data, progress, sparse=False)
@@ -143,9 +142,7 @@ def _zeros(result: ConvertResult) -> float:
     return float(np.average(zeros, weights=sizes))
 
 
-def _measure(
-    result: ConvertResult, samples: npt.NDArray[Any], console: Console
-) -> dict[str, Any]:
+def _measure(result: ConvertResult, samples: npt.NDArray[Any], console: Console) -> dict[str, Any]:
     """The part of the summary that needs the emulator; nulls without it."""
     try:
         console.print(f"Running {len(samples)} images through each sparse layer on {TARGET}")

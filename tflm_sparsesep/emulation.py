@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep import toolchain
-from tflm_sparsesep.converters.errors import ConfigError, DeviceError
+from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.targets import Target, get_target
 from tflm_sparsesep.toolchain import Tool, find_tools
 
@@ -136,7 +136,7 @@ def run_layer(
 
     Raises:
         ConfigError: an argument that no layer has.
-        ToolMissingError: QEMU or a compiler is missing.
+        ToolMissingError: QEMU (with TCG plugins) or a compiler is missing.
         DeviceError: the operator refused (with its reason), crashed, or ran out of time.
 
     Example:
@@ -264,6 +264,8 @@ def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str)
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").splitlines()
         reason = next((line for line in said if line and "warning" not in line), "no message")
+        if reason.startswith(qemu.name) and "plugin" in reason:
+            raise ToolMissingError(f"{reason}: QEMU with TCG plugins is needed; {qemu.install}")
         raise DeviceError(f"{where} ended with exit code {done.returncode}: {reason}")
 
 

@@ -72,9 +72,7 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
     ]
     for heading, footer in columns:
         left = heading in ("layer", "pattern")
-        table.add_column(
-            heading, footer, justify="left" if left else "right", overflow="fold"
-        )
+        table.add_column(heading, footer, justify="left" if left else "right", overflow="fold")
     for f in figures:
         table.add_row(
             f.name,

@@ -110,9 +110,7 @@ def _to_dtype(array: Array, tensor: Tensor) -> Array:
         accepted = str(dtype)
         if dtype != np.float32 and _per_tensor_parameters(tensor) is not None:
             accepted += " or float32, which is quantised"
-        raise ConfigError(
-            f"input {tensor.name!r}: dtype {array.dtype} given, accepted: {accepted}"
-        )
+        raise ConfigError(f"input {tensor.name!r}: dtype {array.dtype} given, accepted: {accepted}")
     if not np.isfinite(array).all():
         raise ConfigError(f"input {tensor.name!r}: NaN or infinite values cannot be quantised")
     return quantize(array, *parameters, dtype)

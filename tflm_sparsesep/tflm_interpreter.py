@@ -9,24 +9,27 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters import native, op_names, tensor_types
 from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
 from tflm_sparsesep.converters.model_editor import Model, Tensor
 
 INSTALL = 'pip install "tflm-sparsesep[tflm]"'
 _LIBRARY = "libsparsesep_tflm_wheel.so"
 _REGISTERER = "SparseSepRegisterer"
-_MAX_ARENA_BYTES = 1 << 30
-_ARENA_IS_SMALL = re.compile(r"Failed to (allocate|resize)|Unable to allocate|available \d+, missing")
+_MAX_ARENA_BYTES = (1 << 31) - 1
+# Structs, quantisation parameters and what kernels keep of them.
+_BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 # The wheel's planner for preserved tensors has a table of this size.
 _MAX_PRESERVED_TENSORS = 1024
+_STDERR_LOCK = threading.Lock()
 
 
 class TflmInterpreter:
@@ -54,13 +57,13 @@ class TflmInterpreter:
             _MAX_PRESERVED_TENSORS
         ):
             raise DeviceError(
-                f"{self._name}: TFLM can preserve {_MAX_PRESERVED_TENSORS} tensors, "
+                f"{self._name}: TFLM preserves at most {_MAX_PRESERVED_TENSORS} tensors, "
                 "the model has more"
             )
         registerers = [_REGISTERER] if _uses_our_operators(model) else []
         if registerers:
             _load_operators()
-        self._interpreter = self._create(data, registerers, estimate_arena_bytes(model))
+        self._interpreter = self._create(data, registerers, ample_arena_bytes(model))
 
     @property
     def arena_bytes(self) -> int | None:
@@ -94,60 +97,53 @@ class TflmInterpreter:
             return np.asarray(self._interpreter.GetTensor(index, 0)["tensor_data"])
 
     def _create(self, data: bytes, registerers: list[str], arena_bytes: int) -> Any:
-        """The wheel's interpreter, with a larger arena where TFLM asks for one."""
         configs = self._runtime.InterpreterConfig
         config = configs.kPreserveAllTensors if self._preserved else configs.kAllocationRecording
-        while True:
-            lines: list[str] = []
-            try:
-                with self._errors(lines):
-                    return self._runtime.Interpreter.from_bytes(
-                        data,
-                        custom_op_registerers=registerers,
-                        arena_size=arena_bytes,
-                        intrepreter_config=config,
-                    )
-            except DeviceError:
-                arena_bytes *= 4
-                too_small = any(map(_ARENA_IS_SMALL.search, lines))
-                if not too_small or arena_bytes > _MAX_ARENA_BYTES:
-                    raise
+        with self._errors():
+            return self._runtime.Interpreter.from_bytes(
+                data,
+                custom_op_registerers=registerers,
+                arena_size=arena_bytes,
+                intrepreter_config=config,
+            )
 
     @contextlib.contextmanager
-    def _errors(self, printed: list[str] | None = None) -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
         """Turns the wheel's exceptions into DeviceError, with what TFLM printed."""
         lines: list[str] = []
         try:
             with capture_stderr() as lines:
                 yield
+            sys.stderr.writelines(f"{line}\n" for line in lines)
         except (RuntimeError, ValueError, IndexError) as error:
             reasons = [line.strip() for line in lines if line.strip()][-3:] or [str(error)]
             raise DeviceError(f"{self._name}: TFLM: {'; '.join(reasons)}") from None
-        finally:
-            if printed is not None:
-                printed.extend(lines)
 
 
-def estimate_arena_bytes(model: Model) -> int:
-    """An arena that is nearly always enough: nothing shares memory.
+def ample_arena_bytes(model: Model) -> int:
+    """An arena that is always enough: TFLM can crash on one that is a little short.
 
-    The wheel does not touch what TFLM does not use, so generosity costs address space only.
+    Nothing shares memory, and kernels get scratch for a 64-bit accumulator per activation and
+    for a copy of each constant. What TFLM does not use is never touched: it costs no memory.
+
+    Raises:
+        DeviceError: the model needs more than TFLM's 32-bit sizes count.
     """
-    total = 1 << 16
+    total = 1 << 20
     for subgraph in model.subgraphs:
-        total += sum(_arena_bytes(tensor) for tensor in subgraph.tensors)
-        total += 1024 * len(subgraph.operators)
+        total += _BYTES_PER_OPERATOR * len(subgraph.operators)
+        for tensor in subgraph.tensors:
+            channels = 0 if tensor.quantization is None else len(tensor.quantization.scales)
+            total += _BYTES_PER_TENSOR + _BYTES_PER_CHANNEL * channels
+            data = tensor_types.byte_size(tensor.type, tensor.shape) or 0
+            scratch = 1 if tensor.is_constant else 8
+            total += data * scratch + (0 if tensor.is_constant else data)
+    if total > _MAX_ARENA_BYTES:
+        raise DeviceError(
+            f"{model.name}: an arena of up to {total} bytes, TFLM is given at most "
+            f"{_MAX_ARENA_BYTES}"
+        )
     return total
-
-
-def _arena_bytes(tensor: Tensor) -> int:
-    """Structs, quantisation parameters (also the copies that kernels make) and data."""
-    channels = 0 if tensor.quantization is None else len(tensor.quantization.scales)
-    structs = 256 + 32 * channels
-    if tensor.is_constant:
-        return structs
-    elements = int(np.prod(tensor.shape, dtype=np.int64))
-    return structs + 16 + 8 * elements  # no type is wider than 8 bytes
 
 
 def _uses_our_operators(model: Model) -> bool:
@@ -156,7 +152,7 @@ def _uses_our_operators(model: Model) -> bool:
 
 def _import_runtime() -> Any:
     try:
-        from tflite_micro.python.tflite_micro import runtime
+        from tflite_micro import runtime
     except ModuleNotFoundError as error:
         if error.name != "tflite_micro":
             raise ToolMissingError(f"tflite-micro lacks {error.name}; {INSTALL}") from None
@@ -180,28 +176,30 @@ def _load_operators() -> ctypes.CDLL:
 def capture_stderr() -> Iterator[list[str]]:
     """What the process, C code included, writes to file descriptor 2, line by line.
 
-    The list is filled when the block ends. After success the lines are written to stderr
-    nonetheless: only an error message replaces them.
+    The list is filled when the block ends. One thread at a time: the descriptor is the
+    process's.
     """
     lines: list[str] = []
-    try:
-        saved = os.dup(2)
-    except OSError:  # a process without stderr: there is nothing to capture
-        yield lines
-        return
-    spool = _spool()
-    try:
-        os.dup2(spool, 2)
-        yield lines
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        lines.extend(_drain(spool).decode(errors="replace").splitlines())
+    with _STDERR_LOCK:
+        try:
+            saved = os.dup(2)
+        except OSError:  # a process without stderr: there is nothing to capture
+            yield lines
+            return
+        spool = _spool(os.getpid())
+        try:
+            os.dup2(spool, 2)
+            yield lines
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            lines.extend(_drain(spool).decode(errors="replace").splitlines())
 
 
 @functools.cache
-def _spool() -> int:
-    """A descriptor of a nameless file, made once: a new one per inference would be slow."""
+def _spool(pid: int) -> int:
+    """A descriptor of a nameless file, one per process: a new one per call would be slow."""
+    del pid  # only the cache's key: forked processes must not share a file position
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 

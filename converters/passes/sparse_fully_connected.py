@@ -40,7 +40,7 @@ _ACTIVATIONS = {
 }
 
 
-class _Unsupported(Exception):
+class Unsupported(Exception):
     """The layer stays as it is; the message is the reason."""
 
 
@@ -64,8 +64,8 @@ def _rewrite(subgraph: Subgraph, op: Operator, target: str) -> LayerDecision:
     name = layer_name(op)
     _check(op, name)
     try:
-        layer, options = _read_layer(op)
-    except _Unsupported as reason:
+        layer, options = read_layer(op)
+    except Unsupported as reason:
         return LayerDecision(name, op.op_name, rewritten=False, reason=str(reason))
 
     rows, cols = layer.weights.shape
@@ -124,26 +124,26 @@ def _check(op: Operator, name: str) -> None:
             )
 
 
-def _read_layer(op: Operator) -> tuple[FullyConnectedWeights, FullyConnectedOptions]:
-    """The layer's numbers, or _Unsupported with the reason."""
+def read_layer(op: Operator) -> tuple[FullyConnectedWeights, FullyConnectedOptions]:
+    """The layer's numbers, or Unsupported with the reason."""
     inputs, weights, output = _tensor(op.inputs[0]), _tensor(op.inputs[1]), op.outputs[0]
     for role, tensor in (("input", inputs), ("weights", weights), ("output", output)):
         if tensor.type != TensorType.INT8:
-            raise _Unsupported(f"{role} is {tensor.type_name}, sparse kernels take INT8")
+            raise Unsupported(f"{role} is {tensor.type_name}, sparse kernels take INT8")
         if tensor.quantization is None or len(tensor.quantization.scales) == 0:
-            raise _Unsupported(f"{role} has no quantisation")
+            raise Unsupported(f"{role} has no quantisation")
     array = weights.array
     if array is None or weights.raw.sparsity is not None:
-        raise _Unsupported("weights are no dense constant")
+        raise Unsupported("weights are no dense constant")
     options = op.options or schema.FullyConnectedOptionsT()
     if options.weightsFormat != schema.FullyConnectedOptionsWeightsFormat.DEFAULT:
-        raise _Unsupported("weights are shuffled (SHUFFLED4x16INT8)")
+        raise Unsupported("weights are shuffled (SHUFFLED4x16INT8)")
 
     rows, cols = array.shape
     if rows > MAX_DIM or cols > MAX_DIM:
-        raise _Unsupported(f"{rows}x{cols} weights, the packed format holds {MAX_DIM} each way")
+        raise Unsupported(f"{rows}x{cols} weights, the packed format holds {MAX_DIM} each way")
     if math.prod(inputs.shape) % cols != 0 or output.shape[-1:] != (rows,):
-        raise _Unsupported(
+        raise Unsupported(
             f"input {list(inputs.shape)} and output {list(output.shape)} do not fit "
             f"{rows}x{cols} weights"
         )
@@ -153,22 +153,22 @@ def _read_layer(op: Operator) -> tuple[FullyConnectedWeights, FullyConnectedOpti
 def _quantized_layer(op: Operator, weights: np.ndarray) -> FullyConnectedWeights:
     inputs, output = _tensor(op.inputs[0]), op.outputs[0]
     quantization = _tensor(op.inputs[1]).quantization
-    assert quantization is not None  # _read_layer has refused its absence
+    assert quantization is not None  # read_layer has refused its absence
     rows = weights.shape[0]
     per_channel = len(quantization.scales) > 1
     if np.any(quantization.zero_points != 0):
-        raise _Unsupported("weights have a zero point other than 0")
+        raise Unsupported("weights have a zero point other than 0")
     if per_channel and (quantization.axis != 0 or len(quantization.scales) != rows):
-        raise _Unsupported("weights are not quantised per output unit")
+        raise Unsupported("weights are not quantised per output unit")
     scales = (_scale(inputs), _scale(output))
     if not np.all(np.isfinite([*scales, *quantization.scales])) or min(scales) <= 0:
-        raise _Unsupported("a quantisation scale is not a positive number")
+        raise Unsupported("a quantisation scale is not a positive number")
     if np.any(quantization.scales < 0):
-        raise _Unsupported("a weight scale is negative")
+        raise Unsupported("a weight scale is negative")
     try:
         multiplier, shift = requantization(scales[0], quantization.scales, scales[1], rows)
     except ValueError as error:
-        raise _Unsupported(str(error)) from None
+        raise Unsupported(str(error)) from None
     return FullyConnectedWeights(
         weights=weights,
         bias=_bias(op, rows),
@@ -184,10 +184,10 @@ def _options(inputs: Tensor, output: Tensor, options: object) -> FullyConnectedO
     try:
         low, high = activation_range(activation, _scale(output), _zero_point(output))
     except ValueError as error:
-        raise _Unsupported(str(error)) from None
+        raise Unsupported(str(error)) from None
     zero_points = (_zero_point(inputs), _zero_point(output))
     if not all(-128 <= value <= 127 for value in (*zero_points, low, high)) or low > high:
-        raise _Unsupported("a zero point or activation limit lies outside int8")
+        raise Unsupported("a zero point or activation limit lies outside int8")
     return FullyConnectedOptions(*zero_points, low, high)
 
 
@@ -196,7 +196,7 @@ def _bias(op: Operator, rows: int) -> np.ndarray:
     if tensor is None:
         return np.zeros(rows, np.int32)
     if tensor.type != TensorType.INT32 or tensor.array is None or tensor.array.size != rows:
-        raise _Unsupported(f"bias is {tensor.type_name}{list(tensor.shape)}, not constant INT32")
+        raise Unsupported(f"bias is {tensor.type_name}{list(tensor.shape)}, not constant INT32")
     return tensor.array.reshape(rows)
 
 

@@ -61,17 +61,15 @@ static void set_tensor(Layer* layer, SparsesepTensorSlot slot, const void* data,
 
 SparsesepStatus sparsesep_host_sparse_fully_connected(
     const void* options, size_t options_bytes, const void* blob,
-    size_t blob_bytes, const int8_t* input, int32_t cols, int8_t* output,
-    int32_t rows, int32_t batch) {
+    size_t blob_bytes, SparsesepTensorType type, const void* input,
+    int32_t cols, void* output, int32_t rows, int32_t batch) {
   Layer layer;
   memset(&layer, 0, sizeof(layer));
   if (blob_bytes > INT32_MAX) return SPARSESEP_BAD_TENSOR;
-  set_tensor(&layer, SPARSESEP_SLOT_INPUT, input, SPARSESEP_TENSOR_INT8, 2,
-             batch, cols);
+  set_tensor(&layer, SPARSESEP_SLOT_INPUT, input, type, 2, batch, cols);
   set_tensor(&layer, SPARSESEP_SLOT_WEIGHTS, blob, SPARSESEP_TENSOR_UINT8, 1,
              (int32_t)blob_bytes, 0);
-  set_tensor(&layer, SPARSESEP_SLOT_OUTPUT, output, SPARSESEP_TENSOR_INT8, 2,
-             batch, rows);
+  set_tensor(&layer, SPARSESEP_SLOT_OUTPUT, output, type, 2, batch, rows);
   const SparsesepHost host = {
       &layer,          NULL,        get_tensor, allocate_persistent,
       request_scratch, get_scratch, report};

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "port.h"
 #include "sparsesep/status.h"
 
 #ifdef __cplusplus
@@ -14,12 +15,13 @@ extern "C" {
 #define SPARSESEP_EXPORT __attribute__((visibility("default")))
 
 // Runs one layer through init, prepare and eval of the op core.
-// input[batch][cols] and output[batch][rows] are int8. Returns what prepare
-// returns; the output is written only where that is SPARSESEP_OK.
+// input[batch][cols] and output[batch][rows] are of `type`, int8 or float32.
+// Returns what prepare returns; the output is written only where that is
+// SPARSESEP_OK.
 SPARSESEP_EXPORT SparsesepStatus sparsesep_host_sparse_fully_connected(
     const void* options, size_t options_bytes, const void* blob,
-    size_t blob_bytes, const int8_t* input, int32_t cols, int8_t* output,
-    int32_t rows, int32_t batch);
+    size_t blob_bytes, SparsesepTensorType type, const void* input,
+    int32_t cols, void* output, int32_t rows, int32_t batch);
 
 // Validates `blob` as Prepare does.
 SPARSESEP_EXPORT SparsesepStatus sparsesep_host_validate(const void* blob,

@@ -16,7 +16,7 @@ typedef struct SparsesepRows {
   int32_t output_zero_point;
   int32_t activation_min;
   int32_t activation_max;
-  uint32_t bounded;  // SPARSESEP_FLAG_BOUNDED or 0
+  uint32_t bounded;  // sparsesep_is_bounded()
 } SparsesepRows;
 
 static inline SparsesepRows sparsesep_rows(
@@ -29,7 +29,7 @@ static inline SparsesepRows sparsesep_rows(
       params->output_zero_point,
       params->activation_min,
       params->activation_max,
-      weights->flags & SPARSESEP_FLAG_BOUNDED,
+      sparsesep_is_bounded(weights),
   };
   return rows;
 }

@@ -8,7 +8,15 @@ from tflm_sparsesep.converters.targets import TARGETS, get_target
 
 
 def test_every_promised_target_exists_under_its_name() -> None:
-    promised = ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "host"]
+    promised = [
+        "cortex-m0",
+        "cortex-m3",
+        "cortex-m4",
+        "cortex-m7",
+        "cortex-m33",
+        "cortex-m55",
+        "host",
+    ]
     assert list(TARGETS) == promised
     assert [get_target(name).name for name in promised] == promised
 

@@ -66,15 +66,18 @@ static int run(const uint8_t* blob, size_t size, const uint8_t* options,
   if (sparsesep_host_validate(blob, size) != SPARSESEP_OK) return 0;
   memcpy(&header, blob, sizeof(header));
   const int32_t batch = 1 + (int32_t)(next_random() % 5);
-  const size_t inputs = (size_t)batch * header.cols;
-  const size_t outputs = (size_t)batch * header.rows;
-  int8_t* input = malloc(inputs);
-  int8_t* output = malloc(outputs);
+  const int is_float = header.value_type == SPARSESEP_VALUE_FLOAT32;
+  const size_t width = is_float ? sizeof(float) : 1;
+  const size_t inputs = (size_t)batch * header.cols * width;
+  const size_t outputs = (size_t)batch * header.rows * width;
+  uint8_t* input = malloc(inputs);
+  uint8_t* output = malloc(outputs);
   if (input == NULL || output == NULL) exit(2);
-  for (size_t i = 0; i < inputs; ++i) input[i] = (int8_t)next_random();
+  for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
   const SparsesepStatus status = sparsesep_host_sparse_fully_connected(
-      options, options_size, blob, size, input, (int32_t)header.cols, output,
-      (int32_t)header.rows, batch);
+      options, options_size, blob, size,
+      is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8, input,
+      (int32_t)header.cols, output, (int32_t)header.rows, batch);
   free(input);
   free(output);
   return status == SPARSESEP_OK;

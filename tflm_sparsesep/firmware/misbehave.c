@@ -23,6 +23,7 @@ SparsesepStatus misbehave_prepare(const SparsesepHost* host, void* op_data) {
 __attribute__((noinline)) static int overflow_stack(volatile int* above) {
   volatile int frame[64];
   frame[0] = *above + 1;
+  if (frame[0] == 0) return 0;  // not before RAM has run out
   return overflow_stack(frame) + frame[0];
 }
 

@@ -18,6 +18,7 @@
 
 #define CCR_UNALIGN_TRP (1u << 3)
 #define CCR_LOW_OVERHEAD_BRANCHES (1u << 19)
+#define CFSR_STKOF (1u << 20)
 #define CPACR_CP10_CP11_FULL (0xfu << 20)  // FPU and Helium
 
 #define FPCCR_AUTOMATIC_STATE_SAVING (3u << 30)
@@ -86,15 +87,20 @@ static void print_hex(const char* label, uint32_t value) {
   semihosting_print(text);
 }
 
+static int stack_overflowed(const uint32_t* frame) {
+#if __ARM_ARCH >= 8
+  if (SCB_CFSR & CFSR_STKOF) return 1;
+#endif
+  return frame < __stack_bottom || frame + FRAME_WORDS > __stack_top;
+}
+
 // Runs on a fresh stack; `frame` is the stack pointer of the crash.
 __attribute__((used)) _Noreturn static void report_fault(
     const uint32_t* frame) {
-  const int stacked =
-      frame >= __stack_bottom && frame + FRAME_WORDS <= __stack_top;
-  if (stacked) {
-    print_hex("fault at pc=", frame[FRAME_PC]);
-  } else {
+  if (stack_overflowed(frame)) {
     print_hex("fault, stack overflow: sp=", (uint32_t)frame);
+  } else {
+    print_hex("fault at pc=", frame[FRAME_PC]);
   }
 #if __ARM_ARCH >= 7
   print_hex(" cfsr=", SCB_CFSR);

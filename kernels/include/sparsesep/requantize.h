@@ -1,8 +1,24 @@
 // From an int32 accumulator to an int8 output, as TFLite's reference does it.
+//
+// There are two references. TFLM and CMSIS-NN round twice (gemmlowp's way);
+// LiteRT rounds once. The macro that TensorFlow itself uses for the choice,
+// TFLITE_SINGLE_ROUNDING, selects the second one here, too.
 #ifndef SPARSESEP_REQUANTIZE_H_
 #define SPARSESEP_REQUANTIZE_H_
 
 #include <stdint.h>
+
+#include "sparsesep/packed_weights.h"
+
+#ifndef TFLITE_SINGLE_ROUNDING
+#define TFLITE_SINGLE_ROUNDING 0
+#endif
+
+// Whether sparsesep_requantize_bounded() may stand in for
+// sparsesep_requantize() on all rows of a blob.
+static inline uint32_t sparsesep_is_bounded(const SparsesepPackedHeader* h) {
+  return TFLITE_SINGLE_ROUNDING ? 0 : h->flags & SPARSESEP_FLAG_BOUNDED;
+}
 
 // round(a * b / 2^31), halves up; b >= 0. gemmlowp's
 // SaturatingRoundingDoublingHighMul, which cannot saturate for such b.
@@ -29,12 +45,17 @@ static inline int32_t sparsesep_doubling_high_mul(int32_t a, int32_t b) {
 #endif
 }
 
-// acc * 2^shift * multiplier / 2^31 in gemmlowp's two roundings: the doubling
-// high product rounds halves up, the right shift halves away from zero.
-// `multiplier` is Q0.31 and not negative; `shift` is -31..30, positive to the
-// left. The left shift wraps, as on every target of TFLite.
+// acc * 2^shift * multiplier / 2^31. `multiplier` is Q0.31 and not negative;
+// `shift` is -31..30, positive to the left. Rounded once: halves up. Rounded
+// twice: the doubling high product halves up, the right shift halves away from
+// zero. The left shift wraps, as on every target of TFLite.
 static inline int32_t sparsesep_requantize(uint32_t acc, int32_t multiplier,
                                            int32_t shift) {
+#if TFLITE_SINGLE_ROUNDING
+  const int32_t total = 31 - shift;
+  const int64_t half = (int64_t)1 << (total - 1);
+  return (int32_t)(((int64_t)(int32_t)acc * multiplier + half) >> total);
+#else
   const int32_t left = shift > 0 ? shift : 0;
   const int32_t right = shift > 0 ? 0 : -shift;
   const int32_t high =
@@ -42,9 +63,11 @@ static inline int32_t sparsesep_requantize(uint32_t acc, int32_t multiplier,
   const int32_t mask = (int32_t)(((uint32_t)1 << right) - 1);
   const int32_t threshold = (mask >> 1) + (high < 0 ? 1 : 0);
   return (high >> right) + ((high & mask) > threshold ? 1 : 0);
+#endif
 }
 
-// The same for blobs with SPARSESEP_FLAG_BOUNDED: shift < 0, |acc| < 2^30.
+// The same, rounded twice, where sparsesep_is_bounded(): shift < 0 and
+// |acc| < 2^30.
 // high + half cannot overflow, since |high| < 2^30 and half <= 2^30.
 static inline int32_t sparsesep_requantize_bounded(uint32_t acc,
                                                    int32_t multiplier,

@@ -1,0 +1,176 @@
+"""The wheel adapter in real `tflite-micro` wheels, of both generations of its ABI."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.dense_models import fully_connected_model
+from tests.layers import reference
+from tests.sparse_models import sparse_model
+from tflm_sparsesep import runtimes
+from tflm_sparsesep.converters import model_editor, native
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.pack import pack
+from tflm_sparsesep.synthetic_layers import LayerCase, random_case
+
+PROBE = Path(__file__).with_name("wheel_probe.py")
+ROOT = Path(__file__).parents[2]
+# The last generation with TfLite's global types, and one with TFLM's own opaque ones.
+VERSIONS = ("0.dev20260930204519", "0.dev20261023182759")
+
+
+def python_with(version: str) -> str:
+    """A Python that has this version of tflite-micro; made under build/ where there is none."""
+    try:
+        if importlib.metadata.version("tflite-micro") == version:
+            return sys.executable
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    folder = ROOT / "build" / "tflite-micro" / f"{version}-py{sys.version_info.minor}"
+    python = folder / "bin" / "python"
+    complete = folder / "complete"
+    if not complete.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        pip = [str(python), "-m", "pip", "install", "-q", f"tflite-micro=={version}"]
+        done = subprocess.run(pip, capture_output=True, text=True)
+        if done.returncode != 0:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            pytest.skip(f"tflite-micro {version} cannot be installed here: {reason}")
+        complete.touch()
+    return str(python)
+
+
+@pytest.fixture(
+    params=[pytest.param(v, marks=[pytest.mark.slow, pytest.mark.xdist_group(v)]) for v in VERSIONS]
+)
+def python(request: pytest.FixtureRequest) -> str:
+    return python_with(request.param)
+
+
+class Models:
+    """A folder for the probe."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, name: str, model: bytes, inputs: np.ndarray) -> None:
+        (self.folder / f"{name}.tflite").write_bytes(model)
+        np.save(self.folder / f"{name}.npy", inputs)
+
+    def run(self, python: str) -> tuple[dict[str, object], dict[str, str]]:
+        """Outputs or error by name, and what was printed on stderr by name."""
+        library = native.library_path("libsparsesep_tflm_wheel.so")
+        done = subprocess.run(
+            [python, str(PROBE), str(library), str(self.folder)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"status {done.returncode}: {done.stderr[-2000:]}"
+        printed = dict(part.split("\n", 1) for part in done.stderr.split("== ")[1:])
+        return json.loads(done.stdout), printed
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Models:
+    return Models(tmp_path)
+
+
+def small_case(seed: int = 0, batch: int = 2) -> LayerCase:
+    return random_case(np.random.default_rng(seed), 19, 70, zeros=0.8, batch=batch)
+
+
+def test_models_take_turns_in_one_process(python: str, models: Models) -> None:
+    expected = {}
+    for number, layout in enumerate(LAYOUTS):
+        for batch in (1, 5):
+            case = small_case(number, batch)
+            name = f"sparse{number}x{batch}"
+            models.add(name, sparse_model(case, layout=layout), case.inputs)
+            expected[name] = reference(case).tolist()
+    case = small_case(9, 6)
+    shaped = case.inputs.reshape(1, 2, 3, 70)
+    models.add("pixels", sparse_model(case, input_shape=shaped.shape), shaped)
+    expected["pixels"] = reference(case).reshape(1, 2, 3, 19).tolist()
+    results, _ = models.run(python)
+    assert results == {name: [output] * 2 for name, output in expected.items()}
+
+
+def test_dense_model_is_unaffected(python: str, models: Models) -> None:
+    rng = np.random.default_rng(4)
+    model = fully_connected_model(
+        rng.integers(-127, 128, (10, 30)).astype(np.int8),
+        rng.integers(-1000, 1000, 10).astype(np.int32),
+        input_shape=(1, 30),
+        input_scale=0.5,
+        input_zero_point=3,
+        weight_scales=0.01,
+        output_scale=2.0,
+        output_zero_point=-7,
+    )
+    inputs = rng.integers(-128, 128, (1, 30)).astype(np.int8)
+    models.add("dense", model, inputs)
+    results, _ = models.run(python)
+    (expected,) = runtimes.run(model, inputs)  # this wheel without the adapter
+    assert results["dense"] == [expected.tolist()] * 2
+
+
+def corrupt_models(case: LayerCase) -> dict[str, bytes]:
+    """Models that Prepare must refuse, by what is wrong with them."""
+    blob = pack(case.layer, LAYOUTS[0])
+    options = case.options.to_bytes()
+
+    def patched(data: bytes, offset: int, value: bytes) -> bytes:
+        return data[:offset] + value + data[offset + len(value) :]
+
+    def rewired(inputs: int, outputs: int) -> bytes:
+        model = model_editor.read(sparse_model(case))
+        (op,) = model.subgraphs[0].operators
+        op.inputs, op.outputs = op.inputs[:inputs], op.outputs[:outputs]
+        return model.build()
+
+    def absent_blob() -> bytes:
+        model = model_editor.read(sparse_model(case))
+        model.subgraphs[0].operators[0].inputs[1] = None
+        return model.build()
+
+    narrow = dataclasses.replace(case, inputs=case.inputs[:, :-1])
+    return {
+        "magic": sparse_model(case, blob=patched(blob, 0, b"SPW0")),
+        "blob version": sparse_model(case, blob=patched(blob, 4, b"\x02")),
+        "truncated blob": sparse_model(case, blob=blob[:-1]),
+        "short blob": sparse_model(case, blob=blob[:7]),
+        "index out of range": sparse_model(case, blob=patched(blob, len(blob) // 2, b"\xff" * 40)),
+        "options version": sparse_model(case, options=patched(options, 0, b"\x02\x00")),
+        "options size": sparse_model(case, options=options[:-4]),
+        "no options": sparse_model(case, options=b""),
+        "zero point": sparse_model(case, options=patched(options, 4, struct.pack("<i", 128))),
+        "other shape": sparse_model(narrow, blob=blob),
+        "no weights": rewired(inputs=1, outputs=1),
+        "no inputs": rewired(inputs=0, outputs=1),
+        "no outputs": rewired(inputs=2, outputs=0),
+        "absent weights": absent_blob(),
+    }
+
+
+def test_corrupt_models_are_refused_in_prepare(python: str, models: Models) -> None:
+    case = small_case()
+    corrupt = corrupt_models(case)
+    for name, model in corrupt.items():
+        models.add(name, model, case.inputs)
+    models.add("intact", sparse_model(case), case.inputs)
+    results, printed = models.run(python)
+    assert results.pop("intact") == [reference(case).tolist()] * 2
+    assert results == dict.fromkeys(corrupt, "TFLM failed to allocate tensors")
+    for name in corrupt:
+        assert printed[name].startswith("SPARSE_FULLY_CONNECTED: "), name
+        assert "failed to prepare" in printed[name], name

@@ -1,0 +1,59 @@
+"""Small .tflite models of SPARSE_FULLY_CONNECTED, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.model_editor import (
+    Model,
+    Operator,
+    Quantization,
+    Subgraph,
+    Tensor,
+    TensorType,
+)
+from tflm_sparsesep.converters.pack import pack
+from tflm_sparsesep.converters.packed_format import Layout
+from tflm_sparsesep.synthetic_layers import LayerCase
+
+
+def sparse_model(
+    case: LayerCase,
+    *,
+    layout: Layout = LAYOUTS[0],
+    input_shape: Sequence[int] | None = None,
+    blob: bytes | None = None,
+    options: bytes | None = None,
+) -> bytes:
+    """A model of one layer; `blob` and `options` replace the ones that fit `case`.
+
+    The input is int8 [batch, cols] unless `input_shape` spreads the batch differently.
+    """
+    batch, cols = case.inputs.shape
+    shape = (batch, cols) if input_shape is None else tuple(input_shape)
+    entering = Tensor(
+        "input",
+        shape,
+        TensorType.INT8,
+        quantization=Quantization(0.5, case.options.input_zero_point),
+    )
+    leaving = Tensor(
+        "output",
+        (*shape[:-1], len(case.layer.bias)),
+        TensorType.INT8,
+        quantization=Quantization(0.25, case.options.output_zero_point),
+    )
+    packed = pack(case.layer, layout) if blob is None else blob
+    operator = Operator.custom(
+        op_names.SPARSE_FULLY_CONNECTED,
+        [entering, Tensor.constant("packed", np.frombuffer(packed, np.uint8))],
+        [leaving],
+        custom_options=case.options.to_bytes() if options is None else options,
+    )
+    return Model(
+        [Subgraph("main", inputs=[entering], outputs=[leaving], operators=[operator])]
+    ).build()
