@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from tflm_sparsesep.converters import cost_model
 from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack, read_header
+from tflm_sparsesep.converters.pack import (
+    FloatWeights,
+    FullyConnectedWeights,
+    can_pack,
+    pack,
+    read_header,
+)
 from tflm_sparsesep.converters.packed_format import Layout
 
 # Of candidates this close to the fastest, the smallest wins.
@@ -22,17 +28,25 @@ class Candidate:
     instructions: int
 
 
-def choose_layout(layer: FullyConnectedWeights, target: str, batch: int) -> Candidate:
-    """The best packed form of `layer`: the fastest, or a smaller one that is about as fast."""
+def choose_layout(
+    layer: FullyConnectedWeights | FloatWeights, target: str, batch: int
+) -> Candidate | None:
+    """The best packed form of `layer`: the fastest, or a smaller one that is about as fast.
+
+    None where no kernel of the target takes such weights.
+    """
     rows, cols = layer.weights.shape
     candidates = []
     for layout in LAYOUTS:
+        if not (cost_model.is_measured(target, layout) and can_pack(layer, layout)):
+            continue
         blob = pack(layer, layout)
         blocks = int(read_header(blob)["blocks"])
         cost = cost_model.sparse_fully_connected(target, layout, rows, cols, blocks, batch)
         candidates.append(Candidate(layout, blob, cost))
-    limit = min(c.instructions for c in candidates) * _SPEED_TOLERANCE
-    return min((c for c in candidates if c.instructions <= limit), key=lambda c: len(c.blob))
+    limit = min((c.instructions for c in candidates), default=0) * _SPEED_TOLERANCE
+    fast = [c for c in candidates if c.instructions <= limit]
+    return min(fast, key=lambda c: len(c.blob), default=None)
 
 
 def reason_to_stay_dense(

@@ -22,8 +22,7 @@ import json
 from typing import Any
 
 import numpy as np
-from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.packed_format import Layout, Major
+from tflm_sparsesep.converters.packed_format import Layout, Major, ValueType
 
 _HOST_PER_WEIGHT = 1.0
 _HOST_PER_BLOCK = 3.0
@@ -48,13 +47,19 @@ def _dense_coefficients(target: str) -> tuple[float, float, float]:
     return per_weight, per_row, per_call
 
 
-def dense_fully_connected(target: str, rows: int, cols: int, batch: int = 1) -> int:
-    """Instructions of CMSIS-NN's int8 fully-connected layer; exact where it was measured.
+def dense_fully_connected(
+    target: str, rows: int, cols: int, batch: int = 1, *, dtype: str = "int8"
+) -> int:
+    """Instructions of a dense fully-connected layer; exact where it was measured.
 
-    `target` is a name of `targets.TARGETS`.
+    int8 is CMSIS-NN's kernel. float32 is TFLM's reference kernel, scaled from one measured
+    shape by the number of weights. `target` is a name of `targets.TARGETS`.
     """
     if target == "host":
         return round(_HOST_PER_WEIGHT * rows * cols * batch)
+    if dtype == "float32":
+        measured = _data("dense_cmsis_nn.json")["fully_connected_float32_784_to_300"][target]
+        return round(measured * (rows * cols * batch) / (784 * 300))
     table = _data("dense_cmsis_nn.json")["fully_connected_s8"]
     if batch == 1 and [cols, rows] in table["shapes_cols_rows"]:
         return int(table[target][table["shapes_cols_rows"].index([cols, rows])])
@@ -62,21 +67,38 @@ def dense_fully_connected(target: str, rows: int, cols: int, batch: int = 1) -> 
     return round(batch * (per_weight * rows * cols + per_row * rows) + per_call)
 
 
+def dense_pointwise_conv(target: str, rows: int, cols: int, pixels: int) -> int:
+    """Instructions of CMSIS-NN's int8 1x1 convolution over `pixels`.
+
+    Scaled from the one measured shape by the number of multiplications.
+    """
+    if target == "host":
+        return round(_HOST_PER_WEIGHT * rows * cols * pixels)
+    measured = _data("dense_cmsis_nn.json")["convolve_1x1_s8_12x12_64_to_64"][target]
+    return round(measured * (rows * cols * pixels) / (64 * 64 * 144))
+
+
+def _kernels(target: str) -> dict[str, dict[str, float]]:
+    kernels: dict[str, dict[str, float]] = _data("sparse_kernels.json")["targets"].get(target, {})
+    return kernels
+
+
+def is_measured(target: str, layout: Layout) -> bool:
+    """Whether a kernel of the target runs the layout, and its cost is known."""
+    return target == "host" or str(layout) in _kernels(target)
+
+
 def sparse_fully_connected(
     target: str, layout: Layout, rows: int, cols: int, blocks: int, batch: int = 1
 ) -> int:
     """Instructions of our kernel for a blob with `blocks` stored blocks in `layout`.
 
-    Raises ConfigError where no kernel of the target runs the layout.
+    `layout` is one that `is_measured` on the target.
     """
     by_rows = layout.major is Major.ROW
     groups = -(-rows // layout.block_rows) if by_rows else -(-cols // layout.block_cols)
     if target == "host":
         return round(_HOST_PER_BLOCK * blocks * batch)
-    kernels = _data("sparse_kernels.json")["targets"].get(target, {})
-    key = str(layout)
-    if key not in kernels:
-        raise ConfigError(f"no kernel for {key} on target {target}")
-    cost = kernels[key]
+    cost = _kernels(target)[str(layout)]
     per_vector: float = cost["per_block"] * blocks + cost["per_group"] * groups
     return round(batch * per_vector + cost["per_call"])

@@ -38,9 +38,6 @@ _UNIONS: dict[str, Any] = {
     "ArrayIndices": schema.SparseIndexVector,
 }
 
-# Fields that the schema calls deprecated: present in older files, read by no one, lost on write.
-_DEPRECATED_SLOTS = {(schema.SignatureDef, 3)}
-
 
 @dataclass(frozen=True)
 class Field:
@@ -126,6 +123,25 @@ def layout(table: Any) -> dict[int, Field]:
     return {found.slot: found for found in (_probe_field(table, name) for name in names)}
 
 
+class _SlotCounter:
+    """Stands in for a flatbuffers builder that a table is begun in."""
+
+    def StartObject(self, count: int) -> None:
+        self.count = count
+
+
+@functools.cache
+def slot_count(table: Any) -> int:
+    """How many vtable slots the installed schema knows for the generated class `table`.
+
+    Slots among them that `layout` lacks are deprecated fields (`new_height` of RESIZE_BILINEAR,
+    `deprecated_tag` of signatures): old files have them, no one reads them.
+    """
+    counter = _SlotCounter()
+    getattr(schema, f"{table.__name__}Start")(counter)
+    return counter.count
+
+
 @dataclass
 class _Walk:
     """State of one verification: the bytes, where the walk is, and what it may still reach."""
@@ -192,7 +208,7 @@ class _Walk:
                 self.path.append(known[slot].name)
                 self.field(known[slot], position, offsets)
                 self.path.pop()
-            elif (table, slot) not in _DEPRECATED_SLOTS:
+            elif slot >= slot_count(table):
                 self.fail(
                     f"field {slot} of {table.__name__} is not known to the installed schema; "
                     "newer models need a newer package: pip install -U ai-edge-litert"

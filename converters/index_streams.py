@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-
 from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, Major
 
 Tiles = npt.NDArray[np.int64]
@@ -18,11 +17,17 @@ Tiles = npt.NDArray[np.int64]
 _MAX_DELTA8 = 255
 _GAP4_ESCAPE = 15
 _UINT16_MAX = 65535
+_WINDOW = 256
 
 
 def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
-    """Tiles of one group that must be stored: occupied ones, and steps over too wide gaps."""
+    """Tiles of one group that must be stored: occupied ones, and what the encoding adds to them.
+
+    That is steps over too wide gaps, or a tile repeated to fill up a run of its window.
+    """
     tiles = np.flatnonzero(occupied).astype(np.int64)
+    if layout.index_encoding is IndexEncoding.WINDOW8:
+        return _fill_windows(tiles, _window_unit(len(occupied)), layout.run_blocks)
     if layout.index_encoding is not IndexEncoding.DELTA8 or len(tiles) == 0:
         return tiles
     stones = [
@@ -36,6 +41,11 @@ def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
 def pad(tiles: Tiles, multiple: int) -> Tiles:
     """`tiles` with the last one repeated up to a multiple of `multiple`."""
     return np.pad(tiles, (0, -len(tiles) % multiple), mode="edge") if len(tiles) else tiles
+
+
+def repeats(tiles: Tiles) -> npt.NDArray[np.bool_]:
+    """Which of `tiles` only repeat the one before, and stand for all-zero blocks."""
+    return np.diff(tiles, prepend=-1) == 0
 
 
 def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
@@ -57,6 +67,8 @@ def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
         bits = np.zeros(tiles_per_group, np.uint8)
         bits[tiles] = 1
         return np.packbits(bits, bitorder="little").tobytes()
+    if encoding is IndexEncoding.WINDOW8:
+        return _encode_window8(tiles, _window_unit(tiles_per_group), layout.run_blocks)
     return _encode_gap4(tiles)
 
 
@@ -77,6 +89,11 @@ def decode(stream: bytes, counts: Tiles, tiles_per_group: int, layout: Layout) -
             packed = np.frombuffer(stream, np.uint8, size, position)
             yield np.flatnonzero(np.unpackbits(packed, bitorder="little")).astype(np.int64)
             position += size
+        elif encoding is IndexEncoding.WINDOW8:
+            unit = _window_unit(tiles_per_group)
+            tiles, size = _decode_window8(stream, position, count, unit, layout.run_blocks)
+            yield tiles
+            position += size
         else:
             tiles, size = _decode_gap4(stream, position, count)
             yield tiles
@@ -86,6 +103,51 @@ def decode(stream: bytes, counts: Tiles, tiles_per_group: int, layout: Layout) -
 def _offset_unit(layout: Layout) -> int:
     """Bytes between neighbouring tiles in a vector of int32."""
     return 4 * (layout.block_cols if layout.major is Major.ROW else layout.block_rows)
+
+
+def _window_unit(tiles_per_group: int) -> int:
+    """Tiles between neighbouring windows; 1 where there is no need for windows."""
+    return -(-tiles_per_group // _WINDOW)
+
+
+def _fill_windows(tiles: Tiles, unit: int, run_blocks: int) -> Tiles:
+    """`tiles` such that each run of `run_blocks` lies in the window of its first tile."""
+    if unit == 1:
+        return tiles
+    runs = [tiles[:0]]
+    start = 0
+    while start < len(tiles):
+        window_end = tiles[start] // unit * unit + _WINDOW
+        end = min(start + run_blocks, int(np.searchsorted(tiles, window_end)))
+        run = tiles[start:end]
+        runs.append(run if end == len(tiles) else pad(run, run_blocks))
+        start = end
+    return np.concatenate(runs)
+
+
+def _encode_window8(tiles: Tiles, unit: int, run_blocks: int) -> bytes:
+    if unit == 1:
+        return tiles.astype(np.uint8).tobytes()
+    stream = bytearray()
+    for start in range(0, len(tiles), run_blocks):
+        run = tiles[start : start + run_blocks]
+        window = int(run[0]) // unit
+        stream.append(window)
+        stream += (run - window * unit).astype(np.uint8).tobytes()
+    return bytes(stream)
+
+
+def _decode_window8(
+    stream: bytes, position: int, count: int, unit: int, run_blocks: int
+) -> tuple[Tiles, int]:
+    """`count` tiles and the bytes that they take."""
+    if unit == 1:
+        return np.frombuffer(stream, np.uint8, count, position).astype(np.int64), count
+    size = count + -(-count // run_blocks)
+    packed = np.frombuffer(stream, np.uint8, size, position).astype(np.int64)
+    windows = packed[:: run_blocks + 1] * unit
+    offsets = np.delete(packed, np.s_[:: run_blocks + 1])
+    return np.repeat(windows, run_blocks)[:count] + offsets, size
 
 
 def _encode_gap4(tiles: Tiles) -> bytes:

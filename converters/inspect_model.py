@@ -11,7 +11,7 @@ from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import Operator
 from tflm_sparsesep.converters.pack import UnpackedWeights, unpack
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
-from tflm_sparsesep.converters.passes.sparse_fully_connected import layer_name
+from tflm_sparsesep.converters.quantized_layer import layer_name
 from tflm_sparsesep.converters.rewrite import PASSES
 from tflm_sparsesep.converters.targets import get_target
 
@@ -67,10 +67,23 @@ def batch_of(op: Operator, cols: int) -> int:
     return math.prod(op.inputs[0].shape) // cols if op.inputs[0] is not None else 0
 
 
+def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> int:
+    """What the dense operator that a packed one stands for executes on `target`.
+
+    A packed layer over the pixels of an image stands for a 1x1 convolution.
+    """
+    rows, cols = unpacked.weights.shape
+    batch = batch_of(op, cols)
+    dtype = unpacked.weights.dtype.name
+    if op.inputs[0] is not None and len(op.inputs[0].shape) == 4 and dtype == "int8":
+        return cost_model.dense_pointwise_conv(target, rows, cols, batch)
+    return cost_model.dense_fully_connected(target, rows, cols, batch, dtype=dtype)
+
+
 def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> LayerDecision | None:
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _describe_packed(op, target)
-    name = layer_name(op) if op.outputs else op.op_name
+    name = layer_name(op)
     if name in decided and decided[name].op == op.op_name:
         return decided[name]
     if not any(t is not None and t.is_constant and len(t.shape) > 1 for t in op.inputs):
@@ -84,6 +97,11 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
     unpacked = packed_weights(op)
     rows, cols = unpacked.weights.shape
     batch = batch_of(op, cols)
+    sparse = None
+    if cost_model.is_measured(target, unpacked.layout):
+        sparse = cost_model.sparse_fully_connected(
+            target, unpacked.layout, rows, cols, unpacked.blocks, batch
+        )
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
@@ -95,10 +113,8 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
         zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
         pattern=unpacked.layout.pattern,
         index=unpacked.layout.index,
-        dense_bytes=rows * cols + 4 * rows,
+        dense_bytes=unpacked.weights.nbytes + 4 * rows,
         packed_bytes=len(blob_of(op)),
-        dense_instructions=cost_model.dense_fully_connected(target, rows, cols, batch),
-        sparse_instructions=cost_model.sparse_fully_connected(
-            target, unpacked.layout, rows, cols, unpacked.blocks, batch
-        ),
+        dense_instructions=dense_instructions(op, unpacked, target),
+        sparse_instructions=sparse,
     )

@@ -220,8 +220,9 @@ class _Reader:
         return Buffer(self.external(raw.data, raw.offset, raw.size))
 
     def buffer_at(self, index: int) -> Buffer | None:
-        buffer = self.buffers[index]
-        return None if index == 0 and buffer.data.size == 0 else buffer
+        if index == 0 and (not self.buffers or self.buffers[0].data.size == 0):
+            return None
+        return self.buffers[index]
 
     def subgraph(self, raw: Any) -> Subgraph:
         tensors = [self.tensor(tensor) for tensor in raw.tensors or ()]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from tflm_sparsesep.converters import index_streams, value_streams
 from tflm_sparsesep.converters.packed_format import (
     FLAG_BIAS_FOLDED,
@@ -67,6 +66,15 @@ class FloatWeights:
     bias: npt.NDArray[np.float32]
 
 
+def can_pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bool:
+    """Whether the layer's weights are of the kind that `layout` stores."""
+    if isinstance(layer, FloatWeights):
+        return layout.value_type is ValueType.FLOAT32
+    if layout.value_type is ValueType.PALETTE4:
+        return value_streams.fits_palette(layer.weights)
+    return layout.value_type is ValueType.INT8
+
+
 def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
     """The blob of `layer` in `layout`.
 
@@ -90,7 +98,7 @@ def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
         stored = index_streams.stored_tiles(mask, layout)
         padded = index_streams.pad(stored, layout.count_multiple)
         blocks = group[padded]
-        blocks[len(stored) :] = 0
+        blocks[index_streams.repeats(padded)] = 0
         counts.append(len(padded))
         index.append(index_streams.encode(padded, len(mask), layout))
         values.append(value_streams.encode(blocks, layout, palette))
@@ -99,7 +107,7 @@ def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
     return _assemble(
         header,
         [
-            *_row_sections(layer),
+            *_row_sections(layer, layout),
             ("counts_offset", 2, np.array(counts, "<u2").tobytes()),
             ("index_offset", 4, b"".join(index)),
             ("value_offset", 4, b"".join(values)),
@@ -110,14 +118,14 @@ def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
 
 @dataclass(frozen=True)
 class UnpackedWeights:
-    """What a blob says: weights [rows, cols], bias [rows] (folded where int8), stored blocks.
+    """What a blob says: weights [rows, cols], bias [rows] as stored, number of stored blocks.
 
-    multiplier and shift are empty for float layers.
+    The bias of int8 layers is folded in row-major blobs. multiplier and shift are empty for float layers.
     """
 
     layout: Layout
     weights: npt.NDArray[Any]
-    folded_bias: npt.NDArray[Any]
+    bias: npt.NDArray[Any]
     multiplier: npt.NDArray[np.int32]
     shift: npt.NDArray[np.int8]
     blocks: int
@@ -174,7 +182,7 @@ def unpack(blob: bytes) -> UnpackedWeights:
     return UnpackedWeights(
         layout=layout,
         weights=padded[:rows, :cols],
-        folded_bias=np.frombuffer(blob, "<f4" if is_float else "<i4", rows, offset["bias_offset"]),
+        bias=np.frombuffer(blob, "<f4" if is_float else "<i4", rows, offset["bias_offset"]),
         multiplier=np.frombuffer(blob, "<i4", scaled_rows, offset["multiplier_offset"]),
         shift=np.frombuffer(blob, np.int8, scaled_rows, offset["shift_offset"]),
         blocks=int(header["blocks"]),
@@ -191,11 +199,14 @@ def _tiles(weights: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
     return by_row if layout.major is Major.ROW else by_row.transpose(1, 0, 2, 3)
 
 
-def _row_sections(layer: FullyConnectedWeights | FloatWeights) -> list[tuple[str, int, bytes]]:
+def _row_sections(
+    layer: FullyConnectedWeights | FloatWeights, layout: Layout
+) -> list[tuple[str, int, bytes]]:
     if isinstance(layer, FloatWeights):
         bias, multiplier, shift = layer.bias.astype("<f4").tobytes(), b"", b""
     else:
-        bias = layer.folded_bias().astype("<i4").tobytes()
+        folded = layout.major is Major.ROW
+        bias = (layer.folded_bias() if folded else layer.bias).astype("<i4").tobytes()
         multiplier = layer.multiplier.astype("<i4").tobytes()
         shift = layer.shift.astype(np.int8).tobytes()
     return [
@@ -214,7 +225,7 @@ def _header(
     header["major"], header["value_order"] = layout.major, layout.value_order
     header["block_rows"], header["block_cols"] = layout.block_rows, layout.block_cols
     header["count_multiple"] = layout.count_multiple
-    header["flags"] = FLAG_BIAS_FOLDED
+    header["flags"] = FLAG_BIAS_FOLDED if layout.major is Major.ROW else 0
     if isinstance(layer, FullyConnectedWeights) and layer.is_bounded():
         header["flags"] |= FLAG_BOUNDED
     header["rows"], header["cols"] = layer.weights.shape

@@ -37,6 +37,7 @@ class IndexEncoding(enum.IntEnum):
     GAP4 = 2
     BITMAP = 3
     OFFSET16 = 4
+    WINDOW8 = 5
 
 
 class Major(enum.IntEnum):
@@ -51,6 +52,7 @@ class ValueOrder(enum.IntEnum):
 
     NATURAL = 0
     PAIRS = 1
+    ROWS16 = 2
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Layout:
     def pattern(self) -> str:
         """Block shape as users write it, e.g. `1x4`."""
         return f"{self.block_rows}x{self.block_cols}"
+
+    @property
+    def run_blocks(self) -> int:
+        """Blocks of a run of WINDOW8 and ROWS16: together 16 columns wide."""
+        return 16 // self.block_cols
 
     @property
     def index(self) -> str:

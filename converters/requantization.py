@@ -36,18 +36,24 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 
 
 def requantization(
-    input_scale: float, weight_scales: npt.NDArray[np.float32], output_scale: float, rows: int
+    input_scale: float,
+    weight_scales: npt.NDArray[np.float32],
+    output_scale: float,
+    *,
+    rows: int,
+    float32_product: bool,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
-    """Multipliers int32[rows] and shifts int8[rows] of a fully-connected layer.
+    """Multipliers int32[rows] and shifts int8[rows] of a layer.
 
-    `weight_scales` holds one scale (per-tensor) or `rows` (per-channel). TFLite multiplies the
-    scales in float32 in the first case and in float64 in the second; so does this.
+    `weight_scales` holds one scale (per-tensor) or `rows` (per-channel). `float32_product`: the
+    runtime multiplies input and weight scale in float32, as TFLite does for per-tensor
+    FULLY_CONNECTED; otherwise in float64, as for per-channel ones and for CONV_2D.
 
     Raises ValueError where a shift is over 30: no kernel computes that.
     """
     scale_in, scale_out = np.float32(input_scale), np.float32(output_scale)
-    if len(weight_scales) == 1:
-        product = [float(np.float32(scale_in * np.float32(weight_scales[0])))]
+    if float32_product:
+        product = [float(np.float32(scale_in * np.float32(scale))) for scale in weight_scales]
     else:
         product = [float(scale_in) * float(np.float32(scale)) for scale in weight_scales]
     pairs = [quantize_multiplier(p / float(scale_out)) for p in product]
@@ -62,6 +68,33 @@ def requantization(
     )
 
 
+_LIMITS: dict[str, tuple[float | None, float | None]] = {
+    "NONE": (None, None),
+    "RELU": (0.0, None),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
+
+
+def _limits(activation: str) -> tuple[float | None, float | None]:
+    if activation not in _LIMITS:
+        accepted = ", ".join(_LIMITS)
+        raise ValueError(f"activation {activation} cannot be fused; accepted: {accepted}")
+    return _LIMITS[activation]
+
+
+def float_activation_range(activation: str) -> tuple[int, int]:
+    """Clamp limits of a float output under a fused activation, as the int32 of their bits.
+
+    Raises ValueError as `activation_range`.
+    """
+    low, high = _limits(activation)
+    bits = np.array(
+        [-np.inf if low is None else low, np.inf if high is None else high], np.float32
+    ).view(np.int32)
+    return int(bits[0]), int(bits[1])
+
+
 def activation_range(activation: str, output_scale: float, zero_point: int) -> tuple[int, int]:
     """Clamp limits of the int8 output under a fused activation.
 
@@ -72,15 +105,7 @@ def activation_range(activation: str, output_scale: float, zero_point: int) -> t
         scaled = float(np.float32(real) / np.float32(output_scale))
         return zero_point + int(math.copysign(math.floor(abs(scaled) + 0.5), scaled))
 
-    limits: dict[str, tuple[float | None, float | None]] = {
-        "NONE": (None, None),
-        "RELU": (0.0, None),
-        "RELU6": (0.0, 6.0),
-        "RELU_N1_TO_1": (-1.0, 1.0),
-    }
-    if activation not in limits:
-        raise ValueError(f"activation {activation} cannot be fused; accepted: {', '.join(limits)}")
-    low, high = limits[activation]
+    low, high = _limits(activation)
     return (
         INT8_MIN if low is None else max(INT8_MIN, quantize(low)),
         INT8_MAX if high is None else min(INT8_MAX, quantize(high)),

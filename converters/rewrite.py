@@ -12,10 +12,10 @@ from tflm_sparsesep.converters import model_editor, op_names
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import Model, TensorType
-from tflm_sparsesep.converters.passes import sparse_fully_connected
+from tflm_sparsesep.converters.passes import pointwise_conv, sparse_fully_connected
 from tflm_sparsesep.converters.targets import get_target
 
-PASSES = (sparse_fully_connected,)
+PASSES = (sparse_fully_connected, pointwise_conv)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def check(model: Model) -> None:
         for tensor in subgraph.tensors:
             if tensor.type == TensorType.FLOAT16 and tensor.is_constant:
                 raise ModelError(
-                    f"tensor {tensor.name!r} holds float16 weights, accepted: full int8 (or float32)"
+                    f"tensor {tensor.name!r} holds float16 weights, accepted: int8 or float32"
                 )
             if tensor.type == TensorType.FLOAT32 and tensor.is_constant:
                 _check_finite(tensor.name, tensor.array)

@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from tflm_sparsesep.converters.index_streams import pack_nibbles
 from tflm_sparsesep.converters.packed_format import Layout, ValueOrder, ValueType
 
 PALETTE_SIZE = 16
 
 Blocks = npt.NDArray[Any]
+
+
+def fits_palette(weights: npt.NDArray[np.int8]) -> bool:
+    """Whether `weights` has at most 16 different nonzero values."""
+    return len(np.unique(weights[weights != 0])) <= PALETTE_SIZE
 
 
 def make_palette(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
@@ -40,6 +44,8 @@ def encode(blocks: Blocks, layout: Layout, palette: npt.NDArray[np.int8] | None)
         return pack_nibbles(np.argmax(flat == palette, axis=1).astype(np.uint8))
     if layout.value_order is ValueOrder.PAIRS:
         return _to_pairs(blocks).tobytes()
+    if layout.value_order is ValueOrder.ROWS16:
+        return _runs(blocks, layout).transpose(0, 2, 1, 3).astype(np.int8).tobytes()
     return blocks.astype(np.int8).tobytes()
 
 
@@ -52,6 +58,9 @@ def decode(stream: bytes, counts: npt.NDArray[np.int64], layout: Layout, palette
     if layout.value_type is ValueType.PALETTE4:
         return _from_palette(stream, counts, palette).reshape(shape)
     values = np.frombuffer(stream, np.int8, shape[0] * area).reshape(shape)
+    if layout.value_order is ValueOrder.ROWS16:
+        by_row = values.reshape(-1, layout.block_rows, layout.run_blocks, layout.block_cols)
+        return by_row.transpose(0, 2, 1, 3).reshape(shape)
     return _from_pairs(values) if layout.value_order is ValueOrder.PAIRS else values
 
 
@@ -67,6 +76,11 @@ def _from_palette(
         groups.append(table[nibbles])
         position += len(packed)
     return np.concatenate(groups)
+
+
+def _runs(blocks: Blocks, layout: Layout) -> Blocks:
+    """Blocks as [run, block, block_rows, block_cols]."""
+    return blocks.reshape(-1, layout.run_blocks, layout.block_rows, layout.block_cols)
 
 
 def _to_pairs(blocks: Blocks) -> Blocks:

@@ -1,11 +1,70 @@
-"""What TFLite's reference makes of a layer: the oracle of the kernels."""
+"""Random layers for a layout, and what TFLite's reference makes of them: the kernels' oracle."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from tflm_sparsesep.converters.pack import FloatWeights
+from tflm_sparsesep.converters.packed_format import FullyConnectedOptions, Layout, ValueType
 
-from tflm_sparsesep.synthetic_layers import LayerCase
+from tflm_sparsesep.synthetic_layers import LayerCase, random_case
+
+
+@dataclass(frozen=True)
+class FloatLayerCase:
+    """A float layer, its options (limits as bits) and inputs float32[batch, cols]."""
+
+    layer: FloatWeights
+    options: FullyConnectedOptions
+    inputs: npt.NDArray[np.float32]
+
+
+def layout_case(
+    rng: np.random.Generator,
+    layout: Layout,
+    rows: int,
+    cols: int,
+    *,
+    zeros: float,
+    batch: int = 1,
+    input_zeros: float = 0.0,
+    extreme: bool = False,
+) -> LayerCase | FloatLayerCase:
+    """A random layer that `layout` can hold, with zeros in its blocks (see `random_case`)."""
+    case = random_case(
+        rng,
+        rows,
+        cols,
+        zeros=zeros,
+        batch=batch,
+        block=(layout.block_rows, layout.block_cols),
+        input_zeros=input_zeros,
+        palette=16 if layout.value_type is ValueType.PALETTE4 else None,
+        extreme=extreme,
+    )
+    if layout.value_type is not ValueType.FLOAT32:
+        return case
+    limits = np.array([-1.0, np.inf] if rng.random() < 0.5 else [-np.inf, np.inf], np.float32)
+    bits = limits.view(np.int32).tolist()
+    return FloatLayerCase(
+        layer=FloatWeights(
+            weights=case.layer.weights * rng.normal(0, 0.01, (rows, cols)).astype(np.float32),
+            bias=rng.normal(0, 1, rows).astype(np.float32),
+        ),
+        options=FullyConnectedOptions(0, 0, *bits),
+        inputs=rng.normal(0, 1, (batch, cols)).astype(np.float32),
+    )
+
+
+def check_outputs(case: LayerCase | FloatLayerCase, outputs: npt.NDArray[Any]) -> None:
+    """Asserts that `outputs` [batch, rows] are right: int8 to the bit, floats up to rounding."""
+    if isinstance(case, FloatLayerCase):
+        _check_floats(case, outputs)
+    else:
+        np.testing.assert_array_equal(outputs, reference(case))
 
 
 def reference(case: LayerCase) -> npt.NDArray[np.int8]:
@@ -24,3 +83,23 @@ def reference(case: LayerCase) -> npt.NDArray[np.int8]:
     rounded = (high >> right) + ((high & mask) > (mask >> 1) + (high < 0))
     outputs = (rounded + options.output_zero_point).astype(np.int32)
     return np.clip(outputs, options.activation_min, options.activation_max).astype(np.int8)
+
+
+def _check_floats(case: FloatLayerCase, outputs: npt.NDArray[Any]) -> None:
+    """The order of summation is the kernel's own, and so is whether it fuses.
+
+    Each of the n products and n sums of a row (bias included) rounds by at most eps / 2 of a
+    value that is at most the sum of magnitudes: n * eps * magnitude bounds the error to first
+    order, whatever the order; a factor of 2 covers the higher orders.
+    """
+    weights = case.layer.weights.astype(np.float64)
+    inputs = case.inputs.astype(np.float64)
+    exact = inputs @ weights.T + case.layer.bias
+    magnitude = np.abs(inputs) @ np.abs(weights).T + np.abs(case.layer.bias)
+    terms = np.count_nonzero(weights, axis=1) + 1
+    tolerance = 2 * terms * np.finfo(np.float32).eps * magnitude
+    bits = [case.options.activation_min, case.options.activation_max]
+    low, high = np.array(bits, np.int32).view(np.float32)
+    assert outputs.dtype == np.float32
+    # Clipping brings neighbours no further apart.
+    assert np.all(np.abs(outputs - np.clip(exact, low, high)) <= tolerance)

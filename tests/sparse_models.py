@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.model_editor import (
@@ -18,11 +17,13 @@ from tflm_sparsesep.converters.model_editor import (
 )
 from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import Layout
+
+from tests.layers import FloatLayerCase
 from tflm_sparsesep.synthetic_layers import LayerCase
 
 
 def sparse_model(
-    case: LayerCase,
+    case: LayerCase | FloatLayerCase,
     *,
     layout: Layout = LAYOUTS[0],
     input_shape: Sequence[int] | None = None,
@@ -31,21 +32,13 @@ def sparse_model(
 ) -> bytes:
     """A model of one layer; `blob` and `options` replace the ones that fit `case`.
 
-    The input is int8 [batch, cols] unless `input_shape` spreads the batch differently.
+    The input is [batch, cols] unless `input_shape` spreads the batch differently.
     """
     batch, cols = case.inputs.shape
     shape = (batch, cols) if input_shape is None else tuple(input_shape)
-    entering = Tensor(
-        "input",
-        shape,
-        TensorType.INT8,
-        quantization=Quantization(0.5, case.options.input_zero_point),
-    )
-    leaving = Tensor(
-        "output",
-        (*shape[:-1], len(case.layer.bias)),
-        TensorType.INT8,
-        quantization=Quantization(0.25, case.options.output_zero_point),
+    entering = _activation("input", shape, case, case.options.input_zero_point)
+    leaving = _activation(
+        "output", (*shape[:-1], len(case.layer.bias)), case, case.options.output_zero_point
     )
     packed = pack(case.layer, layout) if blob is None else blob
     operator = Operator.custom(
@@ -54,6 +47,13 @@ def sparse_model(
         [leaving],
         custom_options=case.options.to_bytes() if options is None else options,
     )
-    return Model(
-        [Subgraph("main", inputs=[entering], outputs=[leaving], operators=[operator])]
-    ).build()
+    main = Subgraph("main", inputs=[entering], outputs=[leaving], operators=[operator])
+    return Model([main]).build()
+
+
+def _activation(
+    name: str, shape: Sequence[int], case: LayerCase | FloatLayerCase, zero_point: int
+) -> Tensor:
+    if isinstance(case, FloatLayerCase):
+        return Tensor(name, shape, TensorType.FLOAT32)
+    return Tensor(name, shape, TensorType.INT8, quantization=Quantization(0.5, zero_point))

@@ -10,11 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep import emulation, runtimes
-from tflm_sparsesep.converters import cost_model, model_editor, op_names
+from tflm_sparsesep.converters import model_editor, op_names
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.inspect_model import batch_of, blob_of, options_of, packed_weights
+from tflm_sparsesep.converters.inspect_model import (
+    batch_of,
+    blob_of,
+    dense_instructions,
+    options_of,
+    packed_weights,
+)
 from tflm_sparsesep.converters.model_editor import Model, Operator, TensorType
-from tflm_sparsesep.converters.passes.sparse_fully_connected import layer_name
+from tflm_sparsesep.converters.quantized_layer import layer_name
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 
 
@@ -119,7 +125,7 @@ def _measure(
         entering.reshape(samples, batch, cols),
         (batch, rows),
     )
-    dense = cost_model.dense_fully_connected(target, rows, cols, batch)
+    dense = dense_instructions(op, unpacked, target)
     sparse = round(sum(run.instructions) / samples)
     return LayerFigures(
         name=layer_name(op),
@@ -130,7 +136,7 @@ def _measure(
         zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
         pattern=unpacked.layout.pattern,
         index=unpacked.layout.index,
-        dense_bytes=rows * cols + 4 * rows,
+        dense_bytes=unpacked.weights.nbytes + 4 * rows,
         packed_bytes=len(blob),
         dense_instructions=dense,
         sparse_instructions=sparse,

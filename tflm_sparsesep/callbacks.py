@@ -98,7 +98,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self.exclude = _check_names("exclude", exclude) or ()
         self.warmup_epochs = _check_epochs("warmup_epochs", warmup_epochs)
         self.debias_epochs = _check_epochs("debias_epochs", debias_epochs)
-        self._step: ProximalStep | None = None
+        self._hook: TrainStepHook | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Checks the settings against model and fit, and hooks into the train step."""
@@ -123,10 +123,12 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             model.optimizer.build(model.trainable_variables)
         self._step = ProximalStep(model, kernels, preconditioned=self.preconditioned)
         self._hook = TrainStepHook(model, self._step.wrap)
+        self._last_epoch_updates = 1
         self._debiasing = False
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Sets what the train step does in this epoch."""
+        self._updates_before_epoch = self._step.updates()
         if epoch >= self._debias_start:
             if not self._debiasing:
                 self._begin_debias()
@@ -134,9 +136,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             if self.strength is not None:
                 self._step.set_strength(self.strength)
             else:
-                done = epoch + 1 - self._warmup_end
-                progress = done / (self._debias_start - self._warmup_end)
-                self._step.set_zeros(self.zeros * proximal.ramp(progress))
+                self._ramp(epoch)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Makes the validation inside fit see the sparse model."""
@@ -145,6 +145,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Publishes `zeros`."""
         self._project()
+        self._last_epoch_updates = self._step.updates() - self._updates_before_epoch
         if logs is not None:
             logs["zeros"] = self._step.zeros()
 
@@ -153,13 +154,31 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         # Whoever wrote weights since the last step (averages of the optimizer, restored weights)
         # did not know the support.
         self._step.project()
-        self._hook.remove()
-        self._step = None
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
 
     def _project(self) -> None:
         # L1 needs no projection: its zeros are in the weights after every step.
-        if self._step is not None and self.zeros is not None:
+        # Without an active hook this is an evaluation outside of fit.
+        if self.zeros is not None and self._hook is not None and self._hook.active:
             self._step.project()
+
+    def _ramp(self, epoch: int) -> None:
+        """Raises the share of zeros over this epoch, linearly along the cubic ramp."""
+        assert self.zeros is not None
+        length = self._debias_start - self._warmup_end
+        begin, end = (
+            self.zeros * proximal.ramp((e - self._warmup_end) / length) for e in (epoch, epoch + 1)
+        )
+        self._step.set_zeros(end, begin=begin, updates=self._updates_per_epoch())
+
+    def _updates_per_epoch(self) -> int:
+        """Steps of the optimizer in an epoch; 1 in the first epoch of data of unknown length."""
+        steps = (self.params or {}).get("steps")
+        if steps is None:
+            return self._last_epoch_updates
+        return int(steps) // (innermost(self.model.optimizer).gradient_accumulation_steps or 1)
 
     def _begin_debias(self) -> None:
         if self.zeros is not None:

@@ -58,7 +58,8 @@ def run(
             TFLM's, but since TensorFlow 2.20 FULLY_CONNECTED requantises in floating point
             there: a few outputs in ten thousand differ from TFLM's by one unit.
         dequantize: float32 outputs, scale * (q - zero_point), instead of the model's dtype.
-        progress: a bar on stderr; by default where it takes over 2 s and stderr is a terminal.
+        progress: a bar on stderr; by default where the run takes over 2 s and stderr is a
+            terminal.
 
     Variables of a model keep their values from one inference to the next.
 
@@ -157,7 +158,8 @@ def _tracked(count: int, progress: bool | None) -> Iterator[int]:
     """
     wanted = sys.stderr.isatty() if progress is None else progress
     start = drawn = time.monotonic()
-    bar = Progress(console=Console(stderr=True), auto_refresh=False, transient=True)
+    console = Console(stderr=True, force_terminal=progress or None)
+    bar = Progress(console=console, auto_refresh=False, transient=True)
     task = bar.add_task("inferences", total=count)
     shown = False
     try:

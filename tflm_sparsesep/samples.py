@@ -66,7 +66,8 @@ def quantize(values: Array, scale: float, zero_point: int, dtype: npt.DTypeLike)
     quotient = (np.asarray(values, np.float32) / np.float32(scale)).astype(np.float64)
     rounded = np.trunc(quotient + np.copysign(0.5, quotient)) + zero_point
     limits = np.iinfo(np.dtype(dtype))
-    return np.clip(rounded, limits.min, limits.max).astype(dtype)
+    saturated: Array = np.clip(rounded, limits.min, limits.max).astype(dtype)
+    return saturated
 
 
 def dequantize(values: Array, tensor: Tensor) -> Array:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters import native, op_names, tensor_types
 from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
-from tflm_sparsesep.converters.model_editor import Model, Tensor
+from tflm_sparsesep.converters.model_editor import Model
 
 INSTALL = 'pip install "tflm-sparsesep[tflm]"'
 _LIBRARY = "libsparsesep_tflm_wheel.so"
@@ -27,8 +27,6 @@ _MAX_ARENA_BYTES = (1 << 31) - 1
 # Structs, quantisation parameters and what kernels keep of them.
 _BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
-# The wheel's planner for preserved tensors has a table of this size.
-_MAX_PRESERVED_TENSORS = 1024
 _STDERR_LOCK = threading.Lock()
 
 
@@ -53,17 +51,16 @@ class TflmInterpreter:
         self._name = model.name
         self._outputs = len(model.subgraphs[0].outputs)
         self._preserved = preserve_all_tensors
-        if preserve_all_tensors and sum(len(s.tensors) for s in model.subgraphs) > (
-            _MAX_PRESERVED_TENSORS
-        ):
-            raise DeviceError(
-                f"{self._name}: TFLM preserves at most {_MAX_PRESERVED_TENSORS} tensors, "
-                "the model has more"
-            )
         registerers = [_REGISTERER] if _uses_our_operators(model) else []
         if registerers:
             _load_operators()
-        self._interpreter = self._create(data, registerers, ample_arena_bytes(model))
+        try:
+            self._interpreter = self._create(data, registerers, ample_arena_bytes(model))
+        except DeviceError as error:
+            if "op code CUSTOM" not in str(error):  # TFLM does not say which
+                raise
+            custom = sorted({op.op_name for op in model.operators if op.custom_code is not None})
+            raise DeviceError(f"{error} (the model's are {', '.join(custom)})") from None
 
     @property
     def arena_bytes(self) -> int | None:
@@ -136,8 +133,7 @@ def ample_arena_bytes(model: Model) -> int:
             channels = 0 if tensor.quantization is None else len(tensor.quantization.scales)
             total += _BYTES_PER_TENSOR + _BYTES_PER_CHANNEL * channels
             data = tensor_types.byte_size(tensor.type, tensor.shape) or 0
-            scratch = 1 if tensor.is_constant else 8
-            total += data * scratch + (0 if tensor.is_constant else data)
+            total += data * (1 if tensor.is_constant else 1 + 8)
     if total > _MAX_ARENA_BYTES:
         raise DeviceError(
             f"{model.name}: an arena of up to {total} bytes, TFLM is given at most "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,7 +53,11 @@ class ProximalStep:
         ]
         with self._strategy.scope():
             self._strength = tf.Variable(0.0, trainable=False)
-            self._zeros = tf.Variable(0, trainable=False)
+            # Zeros wanted rise linearly from begin to end over the updates after ramp_begin.
+            self._zeros_begin = tf.Variable(0, trainable=False)
+            self._zeros_end = tf.Variable(0, trainable=False)
+            self._ramp_begin = tf.Variable(0, trainable=False)
+            self._ramp_updates = tf.Variable(1, trainable=False)
             self._supports = [
                 tf.Variable(tf.ones(kernel.shape, tf.bool), trainable=False) for kernel in kernels
             ]
@@ -63,13 +68,25 @@ class ProximalStep:
         """Sets the L1 penalty from the next step on; 0 stops the shrinking."""
         self._strength.assign(strength)
 
-    def set_zeros(self, zeros: float) -> None:
-        """Sets the fraction of zeros that projections reach; 0 stops them."""
-        # The small term keeps 0.9 * 10 = 9.000000000000002 at 9.
-        self._zeros.assign(int(np.ceil(zeros * self.size - 1e-6)))
+    def set_zeros(self, end: float, *, begin: float | None = None, updates: int = 1) -> None:
+        """Sets the fraction of zeros that projections reach; 0 stops them.
+
+        Args:
+            end: the fraction, reached after `updates` steps of the optimizer from now.
+            begin: the fraction now, `end` if not given.
+            updates: 1 or more.
+        """
+        self._zeros_begin.assign(self._count(end if begin is None else begin))
+        self._zeros_end.assign(self._count(end))
+        self._ramp_begin.assign(self.updates())
+        self._ramp_updates.assign(max(updates, 1))
+
+    def updates(self) -> int:
+        """The steps that the optimizer has taken so far."""
+        return int(ops.convert_to_numpy(self._optimizer.iterations))
 
     def project(self) -> None:
-        """Projects the weights on the current fraction of zeros and on the support, now."""
+        """Projects the weights, now, on the end that `set_zeros` gave and on the support."""
         with self._strategy.scope():
             self._project_now()
 
@@ -88,11 +105,12 @@ class ProximalStep:
         """`train_step` followed by the proximal step."""
 
         def train_step_and_proximal_step(data: Any) -> Any:
-            before = ops.convert_to_tensor(self._optimizer.iterations)
+            # tf.identity reads variables now; Keras' own conversions may hand the variable on.
+            before = tf.identity(self._optimizer.iterations)
             # A schedule gives the next step's rate once the iteration counter has moved on.
-            learning_rate = ops.convert_to_tensor(self._optimizer.learning_rate)
+            learning_rate = tf.identity(self._optimizer.learning_rate)
             logs = train_step(data)
-            updated = tf.not_equal(ops.convert_to_tensor(self._optimizer.iterations), before)
+            updated = tf.not_equal(tf.identity(self._optimizer.iterations), before)
             tf.distribute.get_replica_context().merge_call(
                 self._update, args=(learning_rate, updated)
             )
@@ -108,12 +126,14 @@ class ProximalStep:
         kept = self._weights()
         weights = tf.cond(self._strength > 0, lambda: self._shrunk(kept, rate), lambda: kept)
         iterations = ops.cast(self._optimizer.iterations, "int32")
-        due = updated & (self._zeros > 0) & (iterations % _STEPS_PER_PROJECTION == 0)
-        weights = tf.cond(due, lambda: self._projected(weights), lambda: weights)
+        due = updated & (self._zeros_end > 0) & (iterations % _STEPS_PER_PROJECTION == 0)
+        weights = tf.cond(
+            due, lambda: self._projected(weights, self._zeros_wanted(iterations)), lambda: weights
+        )
         self._assign(strategy, weights)
 
     def _project_in_place(self) -> None:
-        self._assign(self._strategy, self._projected(self._weights()))
+        self._assign(self._strategy, self._projected(self._weights(), self._zeros_end))
 
     def _shrunk(self, weights: Sequence[Any], rate: Any) -> list[Any]:
         return [
@@ -121,17 +141,27 @@ class ProximalStep:
             for w, diagonal in zip(weights, self._diagonals(), strict=True)
         ]
 
-    def _projected(self, weights: Sequence[Any]) -> list[Any]:
+    def _projected(self, weights: Sequence[Any], zeros: Any) -> list[Any]:
         diagonals = self._diagonals()
         scores = [proximal.l0_score(w, d) for w, d in zip(weights, diagonals, strict=True)]
-        level = proximal.level_for_zeros(scores, self._zeros)
+        level = proximal.level_for_zeros(scores, zeros)
         return [
             proximal.hard_threshold(w, score, level)
             for w, score in zip(weights, scores, strict=True)
         ]
 
+    def _zeros_wanted(self, iterations: Any) -> Any:
+        share = (iterations - self._ramp_begin) / self._ramp_updates
+        rise = tf.cast(self._zeros_end - self._zeros_begin, share.dtype)
+        risen = tf.math.ceil(tf.clip_by_value(share, 0, 1) * rise)
+        return self._zeros_begin + tf.cast(risen, tf.int32)
+
     def _diagonals(self) -> list[Any]:
         return [preconditioner() for preconditioner in self._preconditioners]
+
+    def _count(self, zeros: float) -> int:
+        # The small term keeps 0.9 * 10 = 9.000000000000002 at 9.
+        return math.ceil(zeros * self.size - 1e-6)
 
     def _weights(self) -> list[Any]:
         return [ops.cast(kernel, "float32") for kernel in self._kernels]
@@ -163,9 +193,14 @@ class TrainStepHook:
         self._compiled = _make_train_function(model, wrap)
         model.train_function = self._run
 
+    @property
+    def active(self) -> bool:
+        """Whether the hook is in."""
+        return bool(self._model.train_function == self._run)
+
     def remove(self) -> None:
         """Gives the model its own train function back; does nothing the second time."""
-        if self._model.train_function == self._run:
+        if self.active:
             self._model.train_function = self._original
 
     def _run(self, iterator: Any) -> Any:

@@ -45,7 +45,8 @@ def expected(
     acc = centred @ weights.T.astype(np.int64) + (0 if bias is None else bias)
     real = acc * INPUT_SCALE * weight_scales
     low, high = {"NONE": (-np.inf, np.inf), "RELU": (0, np.inf), "RELU6": (0, 6)}[activation]
-    return np.clip(np.clip(real, low, high) / OUTPUT_SCALE + OUTPUT_ZERO_POINT, -128, 127)
+    scaled: NDArray[np.float64] = np.clip(real, low, high) / OUTPUT_SCALE + OUTPUT_ZERO_POINT
+    return np.clip(scaled, -128, 127)
 
 
 # LiteRT rounds once, TFLM rounds the high product and then the shift: where they differ, by one

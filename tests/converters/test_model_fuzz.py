@@ -12,7 +12,7 @@ from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.converters.errors import ModelError
 
 from tests import dense_models
-from tests.shared_models import shared_model
+from tests.converters.test_model_editor import shared_model
 
 # CPU seconds that one file may take. Typical are some milliseconds; what the verifier lets pass
 # at most (four times the file plus 64 kB, in objects of 8 bytes) takes about one second.

@@ -39,7 +39,7 @@ def unpack(data: bytes) -> Any:
     return as_plain(schema.ModelT.InitFromPackedBuf(data, 0))
 
 
-def make_tensor(name: str, **fields: Any) -> Any:
+def make_tensor(name: str | bytes, **fields: Any) -> Any:
     fields = {"shape": np.array([2], np.int32), "hasRank": True} | fields
     return schema_object(schema.TensorT, name=name, **fields)
 

@@ -8,10 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack, read_header, unpack
-from tflm_sparsesep.converters.packed_format import HEADER, IndexEncoding, Layout
+from tflm_sparsesep.converters.pack import (
+    FloatWeights,
+    FullyConnectedWeights,
+    pack,
+    read_header,
+    unpack,
+)
+from tflm_sparsesep.converters.packed_format import HEADER, IndexEncoding, Layout, Major
 
-from tflm_sparsesep.synthetic_layers import random_case
+from tests.layers import layout_case
 
 
 @settings(max_examples=60, deadline=None)
@@ -25,13 +31,17 @@ from tflm_sparsesep.synthetic_layers import random_case
 def test_unpack_is_the_inverse(
     rows: int, cols: int, zeros: float, seed: int, layout: Layout
 ) -> None:
-    layer = random_case(np.random.default_rng(seed), rows, cols, zeros=zeros).layer
+    layer = layout_case(np.random.default_rng(seed), layout, rows, cols, zeros=zeros).layer
     blob = pack(layer, layout)
     assert native.validate(blob) is None
     unpacked = unpack(blob)
     assert unpacked.layout == layout
     np.testing.assert_array_equal(unpacked.weights, layer.weights)
-    np.testing.assert_array_equal(unpacked.folded_bias, layer.folded_bias())
+    if isinstance(layer, FloatWeights):
+        np.testing.assert_array_equal(unpacked.bias, layer.bias)
+        return
+    bias = layer.folded_bias() if layout.major is Major.ROW else layer.bias
+    np.testing.assert_array_equal(unpacked.bias, bias)
     np.testing.assert_array_equal(unpacked.multiplier, layer.multiplier)
     np.testing.assert_array_equal(unpacked.shift, layer.shift)
 

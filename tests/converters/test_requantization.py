@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tflm_sparsesep.converters.requantization import (
     activation_range,
+    float_activation_range,
     quantize_multiplier,
     requantization,
 )
@@ -29,8 +30,8 @@ def test_quantize_multiplier(real: float, expected: tuple[int, int]) -> None:
 
 def test_per_tensor_scales_are_multiplied_in_float32() -> None:
     a, b = np.float32(0.1), np.float32(0.3)
-    single, _ = requantization(a, np.array([b]), 1.0, rows=1)
-    each, _ = requantization(a, np.array([b, b]), 1.0, rows=2)
+    single, _ = requantization(a, np.array([b]), 1.0, rows=1, float32_product=True)
+    each, _ = requantization(a, np.array([b, b]), 1.0, rows=2, float32_product=False)
     assert single[0] == quantize_multiplier(float(np.float32(a * b)))[0]
     assert each[0] == quantize_multiplier(float(a) * float(b))[0]
     assert single[0] != each[0]
@@ -38,7 +39,7 @@ def test_per_tensor_scales_are_multiplied_in_float32() -> None:
 
 def test_too_large_a_shift_is_refused() -> None:
     with pytest.raises(ValueError, match="left shift of 41, at most 30"):
-        requantization(2.0**40, np.array([1.0], np.float32), 1.0, rows=1)
+        requantization(2.0**40, np.array([1.0], np.float32), 1.0, rows=1, float32_product=True)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,10 @@ def test_activation_range(activation: str, expected: tuple[int, int]) -> None:
 def test_unknown_activation_is_refused() -> None:
     with pytest.raises(ValueError, match="activation TANH cannot be fused; accepted: NONE, RELU"):
         activation_range("TANH", 0.1, 0)
+
+
+def test_float_activation_range_holds_the_bits_of_floats() -> None:
+    bits = np.array(float_activation_range("RELU6"), np.int32)
+    np.testing.assert_array_equal(bits.view(np.float32), np.array([0, 6], np.float32))
+    none = np.array(float_activation_range("NONE"), np.int32).view(np.float32)
+    np.testing.assert_array_equal(none, np.array([-np.inf, np.inf], np.float32))

@@ -9,17 +9,18 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-
-from tests.dense_models import fully_connected_model
-from tests.layers import reference
-from tests.sparse_models import sparse_model
-from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters import model_editor, native
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import pack
+
+from tests.dense_models import fully_connected_model
+from tests.layers import check_outputs, layout_case, reference
+from tests.sparse_models import sparse_model
+from tflm_sparsesep import runtimes
 from tflm_sparsesep.synthetic_layers import LayerCase, random_case
 
 PROBE = Path(__file__).with_name("wheel_probe.py")
@@ -28,13 +29,17 @@ ROOT = Path(__file__).parents[2]
 VERSIONS = ("0.dev20260930204519", "0.dev20261023182759")
 
 
+def installed_version() -> str | None:
+    try:
+        return importlib.metadata.version("tflite-micro")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def python_with(version: str) -> str:
     """A Python that has this version of tflite-micro; made under build/ where there is none."""
-    try:
-        if importlib.metadata.version("tflite-micro") == version:
-            return sys.executable
-    except importlib.metadata.PackageNotFoundError:
-        pass
+    if version == installed_version():
+        return sys.executable
     folder = ROOT / "build" / "tflite-micro" / f"{version}-py{sys.version_info.minor}"
     python = folder / "bin" / "python"
     complete = folder / "complete"
@@ -49,9 +54,15 @@ def python_with(version: str) -> str:
     return str(python)
 
 
-@pytest.fixture(
-    params=[pytest.param(v, marks=[pytest.mark.slow, pytest.mark.xdist_group(v)]) for v in VERSIONS]
-)
+def wheel(version: str) -> object:
+    """The version as a parameter; slow where it may have to be downloaded."""
+    marks = [pytest.mark.xdist_group(version)]
+    if version != installed_version():
+        marks.append(pytest.mark.slow)
+    return pytest.param(version, marks=marks)
+
+
+@pytest.fixture(params=map(wheel, sorted({*VERSIONS, installed_version() or VERSIONS[0]})))
 def python(request: pytest.FixtureRequest) -> str:
     return python_with(request.param)
 
@@ -66,7 +77,7 @@ class Models:
         (self.folder / f"{name}.tflite").write_bytes(model)
         np.save(self.folder / f"{name}.npy", inputs)
 
-    def run(self, python: str) -> tuple[dict[str, object], dict[str, str]]:
+    def run(self, python: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Outputs or error by name, and what was printed on stderr by name."""
         library = native.library_path("libsparsesep_tflm_wheel.so")
         done = subprocess.run(
@@ -90,19 +101,27 @@ def small_case(seed: int = 0, batch: int = 2) -> LayerCase:
 
 
 def test_models_take_turns_in_one_process(python: str, models: Models) -> None:
-    expected = {}
+    rng = np.random.default_rng(0)
+    cases = {}
     for number, layout in enumerate(LAYOUTS):
         for batch in (1, 5):
-            case = small_case(number, batch)
-            name = f"sparse{number}x{batch}"
-            models.add(name, sparse_model(case, layout=layout), case.inputs)
-            expected[name] = reference(case).tolist()
-    case = small_case(9, 6)
-    shaped = case.inputs.reshape(1, 2, 3, 70)
-    models.add("pixels", sparse_model(case, input_shape=shaped.shape), shaped)
-    expected["pixels"] = reference(case).reshape(1, 2, 3, 19).tolist()
+            case = layout_case(rng, layout, 19, 70, zeros=0.8, batch=batch)
+            cases[f"layout{number}x{batch}"] = case
+            models.add(f"layout{number}x{batch}", sparse_model(case, layout=layout), case.inputs)
     results, _ = models.run(python)
-    assert results == {name: [output] * 2 for name, output in expected.items()}
+    assert results.keys() == cases.keys()
+    for name, case in cases.items():
+        first, second = results[name]
+        assert first == second
+        check_outputs(case, np.array(first, case.inputs.dtype))
+
+
+def test_leading_dimensions_are_a_batch(python: str, models: Models) -> None:
+    case = small_case(batch=6)
+    pixels = case.inputs.reshape(1, 2, 3, 70)
+    models.add("pixels", sparse_model(case, input_shape=pixels.shape), pixels)
+    results, _ = models.run(python)
+    assert results["pixels"] == [reference(case).reshape(1, 2, 3, 19).tolist()] * 2
 
 
 def test_dense_model_is_unaffected(python: str, models: Models) -> None:

@@ -1,4 +1,4 @@
-"""Packed layers against the reference ops of LiteRT and TFLM on the same .tflite: equal bit for bit.
+"""Packed layers against LiteRT's and TFLM's reference ops on the same .tflite, bit for bit.
 
 Weights carry explicit zeros; shapes, zero points, scales, activations and batches are random.
 LiteRT requantises with one rounding and TFLM with two (about one output in 3,000 differs by 1
@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-from tests.dense_models import fully_connected_model
 from tflm_sparsesep.converters import model_editor, native
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack
 from tflm_sparsesep.converters.packed_format import Layout, ValueType
 from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
+
+from tests.dense_models import fully_connected_model
 from tflm_sparsesep.runtimes import run
 
 SHAPES = 600

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout
+from tflm_sparsesep.converters.packed_format import Layout, ValueType
 
-from tests.layers import reference
-from tflm_sparsesep.synthetic_layers import LayerCase, random_case
+from tests.layers import FloatLayerCase, check_outputs, layout_case
+from tflm_sparsesep.synthetic_layers import LayerCase
+
+INTEGER_LAYOUTS = [layout for layout in LAYOUTS if layout.value_type is not ValueType.FLOAT32]
 
 ZEROS = (0.0, 0.5, 0.9, 0.995, 1.0)
 # Remainders around every tile and unrolling, primes, one past a uint8 step, one and many.
-SIZES = (1, 2, 3, 4, 5, 15, 16, 17, 31, 61, 127, 256, 257, 521)
+ROWS = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33)
+COLS = (1, 2, 3, 4, 5, 7, 15, 16, 17, 31, 61, 127, 256, 257, 521)
 
 
-def run(case: LayerCase, layout: Layout) -> np.ndarray:
+def run(case: LayerCase | FloatLayerCase, layout: Layout) -> npt.NDArray[Any]:
     blob = pack(case.layer, layout)
     assert native.validate(blob) is None
     rows = len(case.layer.bias)
@@ -28,23 +34,59 @@ def run(case: LayerCase, layout: Layout) -> np.ndarray:
 @pytest.mark.parametrize("zeros", ZEROS)
 def test_equals_reference(layout: Layout, zeros: float) -> None:
     rng = np.random.default_rng(1)
-    for cols in SIZES:
-        for rows in (1, 3, 4, 7, 8, 33):
-            case = random_case(rng, rows, cols, zeros=zeros, batch=int(rng.integers(1, 10)))
-            np.testing.assert_array_equal(run(case, layout), reference(case))
+    for cols in COLS:
+        for rows in ROWS:
+            batch = int(rng.integers(1, 10))
+            case = layout_case(rng, layout, rows, cols, zeros=zeros, batch=batch)
+            check_outputs(case, run(case, layout))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_many_random_layers(layout: Layout) -> None:
+    # With the cases above, more than 5,000 layers in each layout.
+    rng = np.random.default_rng(5)
+    for _ in range(4300):
+        rows, cols = int(rng.integers(1, 40)), int(rng.integers(1, 90))
+        case = layout_case(
+            rng,
+            layout,
+            rows,
+            cols,
+            zeros=float(rng.random()),
+            batch=int(rng.integers(1, 4)),
+            input_zeros=float(rng.choice([0.0, 0.6, 1.0])),
+        )
+        check_outputs(case, run(case, layout))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_weights_that_ignore_the_blocks(layout: Layout) -> None:
+    # A few weights of each block are zero, and steps between blocks are as they come.
+    rng = np.random.default_rng(6)
+    for cols in (5, 64, 1100):
+        case = layout_case(rng, layout, 21, cols, zeros=0.0, batch=3)
+        case.layer.weights[rng.random((21, cols)) < 0.97] = 0
+        check_outputs(case, run(case, layout))
+
+
+@pytest.mark.parametrize("layout", INTEGER_LAYOUTS, ids=str)
 def test_accumulator_and_left_shift_wrap(layout: Layout) -> None:
     rng = np.random.default_rng(2)
     for _ in range(50):
-        case = random_case(rng, 9, 300, zeros=0.3, batch=2, extreme=True)
-        np.testing.assert_array_equal(run(case, layout), reference(case))
+        case = layout_case(rng, layout, 9, 300, zeros=0.3, batch=2, extreme=True)
+        check_outputs(case, run(case, layout))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_empty_rows_give_the_bias(layout: Layout) -> None:
     rng = np.random.default_rng(3)
-    case = random_case(rng, 12, 40, zeros=0.5)
+    case = layout_case(rng, layout, 12, 40, zeros=0.5)
     case.layer.weights[[0, 3, 4, 5, 6, 7, 11]] = 0
-    np.testing.assert_array_equal(run(case, layout), reference(case))
+    check_outputs(case, run(case, layout))
+
+
+@pytest.mark.parametrize("layout", INTEGER_LAYOUTS, ids=str)
+def test_every_input_at_its_zero_point(layout: Layout) -> None:
+    rng = np.random.default_rng(7)
+    case = layout_case(rng, layout, 10, 50, zeros=0.5, batch=2, input_zeros=1.0)
+    check_outputs(case, run(case, layout))

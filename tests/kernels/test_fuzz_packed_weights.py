@@ -12,7 +12,7 @@ from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import Layout
 
 import tflm_sparsesep
-from tflm_sparsesep.synthetic_layers import random_case
+from tests.layers import layout_case
 
 MUTATIONS = 15_000  # for each layout
 
@@ -37,7 +37,7 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_mutated_blobs_are_refused_or_harmless(
     fuzzer: Path, layout: Layout, tmp_path: Path
 ) -> None:
-    case = random_case(np.random.default_rng(4), 13, 300, zeros=0.8)
+    case = layout_case(np.random.default_rng(4), layout, 13, 301, zeros=0.8)
     (tmp_path / "blob").write_bytes(pack(case.layer, layout))
     (tmp_path / "options").write_bytes(case.options.to_bytes())
     done = subprocess.run(

@@ -1,0 +1,74 @@
+"""Puts a SPARSE_FULLY_CONNECTED in the place of an operator, if that pays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.choose_layout import choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.model_editor import Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
+from tflm_sparsesep.converters.quantized_layer import Layer, dense_bytes, layer_name, tensor_of
+
+
+def stays(op: Operator, reason: str) -> LayerDecision:
+    """The decision for a layer of a kind that no kernel covers."""
+    return LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=reason)
+
+
+def rewrite_if_it_pays(
+    subgraph: Subgraph,
+    op: Operator,
+    layer: Layer,
+    options: FullyConnectedOptions,
+    *,
+    target: str,
+    dense_instructions: int,
+) -> LayerDecision:
+    """Replaces `op`, which computes `layer`, where packed weights win in time and flash."""
+    rows, cols = layer.weights.shape
+    batch = math.prod(tensor_of(op.inputs[0]).shape) // cols
+    zeros = float(1.0 - np.count_nonzero(layer.weights) / layer.weights.size)
+    best = choose_layout(layer, target, batch)
+    if best is None:
+        return stays(op, f"no sparse kernel for {layer.weights.dtype} weights on {target}")
+    stay = reason_to_stay_dense(
+        best,
+        zeros=zeros,
+        target=target,
+        dense_instructions=dense_instructions,
+        dense_bytes=dense_bytes(op),
+    )
+    decision = LayerDecision(
+        name=layer_name(op),
+        op=op.op_name,
+        rewritten=stay is None,
+        reason=stay or f"{zeros:.1%} zeros: sparse wins on {target}",
+        rows=rows,
+        cols=cols,
+        batch=batch,
+        zeros=zeros,
+        pattern=best.layout.pattern,
+        index=best.layout.index,
+        dense_bytes=dense_bytes(op),
+        packed_bytes=len(best.blob),
+        dense_instructions=dense_instructions,
+        sparse_instructions=best.instructions,
+    )
+    if stay is None:
+        _replace(subgraph, op, best.blob, options)
+    return decision
+
+
+def _replace(subgraph: Subgraph, op: Operator, blob: bytes, options: FullyConnectedOptions) -> None:
+    weights = tensor_of(op.inputs[1])
+    packed = Tensor.constant(f"{weights.name}/packed", np.frombuffer(blob, np.uint8))
+    sparse = Operator.custom(
+        op_names.SPARSE_FULLY_CONNECTED,
+        [op.inputs[0], packed],
+        op.outputs,
+        custom_options=options.to_bytes(),
+    )
+    subgraph.replace(op, sparse)

@@ -1,0 +1,217 @@
+"""The command line as a user calls it: a process, its exit code, what it prints and writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.shared_models import SHARED_MODELS, needs_shared_models
+
+
+def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tflm_sparsesep.cli", *map(str, arguments)]
+    environment = os.environ | {"COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def error_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a refusal."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with dense.tflite (one layer 93% zeros, one 0%), sparse.tflite and x.npy."""
+    folder = tmp_path_factory.mktemp("models")
+    rng = np.random.default_rng(0)
+    first = rng.integers(-127, 128, (64, 300)).astype(np.int8)
+    first[rng.random(first.shape) < 0.93] = 0
+    second = rng.integers(1, 128, (10, 64)).astype(np.int8)
+    layers = [
+        FullyConnectedLayer(first, None, 0.01, 0.3, 0, "RELU"),
+        FullyConnectedLayer(second, None, 0.01, 0.9, 0),
+    ]
+    data = fully_connected_chain(
+        layers, input_shape=(1, 300), input_scale=0.02, input_zero_point=-3
+    )
+    (folder / "dense.tflite").write_bytes(data)
+    np.save(folder / "x.npy", rng.integers(-128, 128, (7, 300)).astype(np.int8))
+    done = cli("convert", folder / "dense.tflite", "-o", folder / "sparse.tflite")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 layers rewritten" in done.stdout
+    return folder
+
+
+def test_convert_prints_json(models: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.tflite"
+    done = cli("convert", models / "dense.tflite", "-o", output, "--target", "cortex-m0", "--json")
+    report = json.loads(done.stdout)
+    assert report["sparse_tflite_bytes"] == output.stat().st_size
+    assert report["dense_tflite_bytes"] == (models / "dense.tflite").stat().st_size
+    assert [layer["rewritten"] for layer in report["layers"]] == [True, False]
+
+
+def test_convert_twice_gives_the_same_bytes(models: Path, tmp_path: Path) -> None:
+    cli("convert", models / "dense.tflite", "-o", tmp_path / "again.tflite")
+    assert (tmp_path / "again.tflite").read_bytes() == (models / "sparse.tflite").read_bytes()
+
+
+def test_inspect_shows_packed_and_dense_layers(models: Path) -> None:
+    done = cli("inspect", models / "sparse.tflite", "--json")
+    sparse, dense = json.loads(done.stdout)["layers"]
+    assert sparse["op"] == "SPARSE_FULLY_CONNECTED"
+    assert (sparse["rows"], sparse["cols"]) == (64, 300)
+    assert 0.9 < sparse["zeros"] < 0.96
+    assert not dense["rewritten"]
+    assert "zeros: sparse would take" in dense["reason"]
+    assert "sparse would take" in cli("inspect", models / "sparse.tflite").stdout
+
+
+def test_run_gives_the_dense_outputs(models: Path, tmp_path: Path) -> None:
+    for name in ("dense", "sparse"):
+        done = cli(
+            "run", models / f"{name}.tflite", "--inputs", models / "x.npy",
+            "--runtime", "tflm", "-o", tmp_path / f"{name}.npy",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    dense, sparse = np.load(tmp_path / "dense.npy"), np.load(tmp_path / "sparse.npy")
+    assert dense.shape == (7, 10)
+    np.testing.assert_array_equal(sparse, dense)
+
+
+def test_run_on_litert_refuses_our_ops(models: Path) -> None:
+    done = cli("run", models / "sparse.tflite", "--inputs", models / "x.npy", "--runtime", "litert")
+    assert "SPARSE_FULLY_CONNECTED" in error_line(done)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["cortex-m0", "cortex-m4", "cortex-m55"])
+def test_bench_counts_and_compares(models: Path, target: str) -> None:
+    done = cli(
+        "bench",
+        models / "sparse.tflite",
+        "--target",
+        target,
+        "--inputs",
+        models / "x.npy",
+        "--json",
+    )
+    (layer,) = json.loads(done.stdout)
+    assert layer["bit_exact"] is True
+    assert layer["samples"] == 7
+    assert layer["target"] == target
+    assert 0 < layer["sparse_instructions"] < 2 * layer["dense_instructions"]
+    assert layer["packed_bytes"] < layer["dense_bytes"]
+
+
+def test_bench_without_sparse_layers_says_so(models: Path) -> None:
+    done = cli("bench", models / "dense.tflite")
+    assert done.returncode == 0
+    assert "no sparse layers" in done.stdout
+
+
+def test_doctor_finds_what_the_tests_use() -> None:
+    findings = {row["name"]: row for row in json.loads(cli("doctor", "--json").stdout)}
+    assert findings["native kernels"]["version"]
+    assert findings["tflite-micro"]["version"]
+    for row in findings.values():
+        assert (row["version"] is None) == (row["install"] is not None)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "0 bytes"),
+        (b"hello world, this is no flatbuffer", "TFL3"),
+        (b"\x1c\0\0\0TFL3" + bytes(100), ""),
+    ],
+)
+def test_bad_models_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    bad, output = tmp_path / "bad.tflite", tmp_path / "out.tflite"
+    bad.write_bytes(content)
+    for command in (
+        ["convert", bad, "-o", output],
+        ["inspect", bad],
+        ["bench", bad],
+    ):
+        line = error_line(cli(*command))
+        assert str(bad) in line
+        assert reason in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tflite"]
+
+
+def test_truncated_model_is_refused(models: Path, tmp_path: Path) -> None:
+    data = (models / "dense.tflite").read_bytes()
+    (tmp_path / "cut.tflite").write_bytes(data[: len(data) // 2])
+    line = error_line(cli("convert", tmp_path / "cut.tflite", "-o", tmp_path / "out.tflite"))
+    assert "cut.tflite" in line
+    assert not (tmp_path / "out.tflite").exists()
+
+
+def test_corrupt_packed_weights_are_refused(models: Path, tmp_path: Path) -> None:
+    data = bytearray((models / "sparse.tflite").read_bytes())
+    at = data.index(b"SPW1")
+    data[at + 4] = 9  # the version of the packed format
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(data)
+    assert "packed weights" in error_line(cli("inspect", broken))
+    assert "packed weights" in error_line(cli("run", broken, "--inputs", models / "x.npy"))
+    assert "packed weights" in error_line(cli("bench", broken))
+
+
+def test_converted_model_is_not_converted_again(models: Path, tmp_path: Path) -> None:
+    done = cli("convert", models / "sparse.tflite", "-o", tmp_path / "out.tflite")
+    assert "already rewritten" in error_line(done)
+
+
+def test_missing_input_and_unwritable_output(models: Path, tmp_path: Path) -> None:
+    done = cli("convert", tmp_path / "none.tflite", "-o", tmp_path / "out.tflite")
+    assert "none.tflite: cannot be read: No such file" in error_line(done)
+    output = tmp_path / "no" / "out.tflite"
+    line = error_line(cli("convert", models / "dense.tflite", "-o", output))
+    assert "out.tflite: cannot be written: folder" in line
+    line = error_line(cli("convert", models / "dense.tflite", "-o", tmp_path))
+    assert "it is a folder" in line
+
+
+def test_unknown_names_are_refused(models: Path, tmp_path: Path) -> None:
+    dense, out = models / "dense.tflite", tmp_path / "out.tflite"
+    line = error_line(cli("convert", dense, "-o", out, "--target", "z80"))
+    assert "'z80' is unknown; accepted: cortex-m0" in line
+    assert "is not emulated" in error_line(cli("bench", dense, "--target", "host"))
+    done = cli("run", dense, "--inputs", models / "x.npy", "--runtime", "cuda")
+    assert "runtime 'cuda' is unknown; accepted: tflm, litert" in error_line(done)
+
+
+def test_inputs_that_do_not_fit_are_refused(models: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "short.npy", np.zeros((2, 299), np.int8))
+    (tmp_path / "text.npy").write_text("no array")
+    for name, reason in (("short.npy", "299"), ("text.npy", "text.npy"), ("none.npy", "none.npy")):
+        done = cli("run", models / "dense.tflite", "--inputs", tmp_path / name)
+        assert reason in error_line(done)
+
+
+@needs_shared_models
+@pytest.mark.parametrize("name", ["ad01_int8", "kws_ref_model", "ad01_fp32"])
+def test_third_party_models_convert_and_say_why_layers_stay(name: str, tmp_path: Path) -> None:
+    source = SHARED_MODELS / f"{name}.tflite"
+    output = tmp_path / "out.tflite"
+    done = cli("convert", source, "-o", output, "--json")
+    assert done.returncode == 0, done.stderr
+    layers = json.loads(done.stdout)["layers"]
+    assert layers
+    assert not any(layer["rewritten"] for layer in layers)
+    inspected = json.loads(cli("inspect", output, "--json").stdout)["layers"]
+    for layer in inspected:
+        assert "sparse" in layer["reason"], layer

@@ -1,0 +1,34 @@
+"""Keeps the chatter of TensorFlow off the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Drops what is printed, warned about and logged inside the block; errors still rise.
+
+    TensorFlow's C++ parts write to file descriptor 2 whatever Python's `sys.stderr` is, so the
+    descriptor itself points to the null device meanwhile: for the whole process.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "w") as null:
+        os.dup2(null.fileno(), 2)
+    try:
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
