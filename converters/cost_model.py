@@ -22,7 +22,7 @@ import json
 from typing import Any
 
 import numpy as np
-from tflm_sparsesep.converters.packed_format import Layout, Major, ValueType
+from tflm_sparsesep.converters.packed_format import Layout, Major
 
 _HOST_PER_WEIGHT = 1.0
 _HOST_PER_BLOCK = 3.0

@@ -83,7 +83,8 @@ class Layout:
         return self.index_encoding.name.lower()
 
     def __str__(self) -> str:
-        return f"{self.pattern}_{self.index}_{self.value_type.name.lower()}"
+        name = f"{self.pattern}_{self.index}_{self.value_type.name.lower()}"
+        return f"{name}_column" if self.major is Major.COLUMN else name
 
 
 HEADER = np.dtype(

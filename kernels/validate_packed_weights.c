@@ -47,13 +47,17 @@ static SparsesepStatus check_encodings(const SparsesepPackedHeader* h) {
   const int repeats_index = h->index_encoding != SPARSESEP_INDEX_GAP4 &&
                             h->index_encoding != SPARSESEP_INDEX_BITMAP;
   if (h->value_type > SPARSESEP_VALUE_FLOAT32 ||
-      h->index_encoding > SPARSESEP_INDEX_OFFSET16 ||
+      h->index_encoding > SPARSESEP_INDEX_WINDOW8 ||
       h->major > SPARSESEP_MAJOR_COLUMN ||
-      h->value_order > SPARSESEP_ORDER_PAIRS || h->reserved != 0 ||
+      h->value_order > SPARSESEP_ORDER_ROWS16 || h->reserved != 0 ||
       (h->flags & ~known_flags) != 0) {
     return SPARSESEP_UNSUPPORTED;
   }
   if (!repeats_index && h->count_multiple != 1) return SPARSESEP_UNSUPPORTED;
+  const int is_folded = (h->flags & SPARSESEP_FLAG_BIAS_FOLDED) != 0;
+  if (is_folded != (h->major == SPARSESEP_MAJOR_ROW)) {
+    return SPARSESEP_UNSUPPORTED;
+  }
   if (h->value_type == SPARSESEP_VALUE_PALETTE4 && block_area(h) != 1) {
     return SPARSESEP_UNSUPPORTED;
   }
@@ -62,11 +66,16 @@ static SparsesepStatus check_encodings(const SparsesepPackedHeader* h) {
        h->value_type != SPARSESEP_VALUE_INT8)) {
     return SPARSESEP_UNSUPPORTED;
   }
+  if (h->value_order == SPARSESEP_ORDER_ROWS16 &&
+      (h->block_rows == 1 || h->count_multiple % sparsesep_run_blocks(h) != 0 ||
+       h->value_type != SPARSESEP_VALUE_INT8)) {
+    return SPARSESEP_UNSUPPORTED;
+  }
   return SPARSESEP_OK;
 }
 
 // Bytes of index stream known before the stream is read; the encodings of
-// variable length are followed nibble by nibble in check_indices.
+// variable length are followed step by step in check_indices.
 static uint64_t index_bytes(const SparsesepPackedHeader* h) {
   switch (h->index_encoding) {
     case SPARSESEP_INDEX_U16:
@@ -200,6 +209,30 @@ static SparsesepStatus check_gap4(const SparsesepPackedHeader* h,
   return SPARSESEP_OK;
 }
 
+static SparsesepStatus check_window8(const SparsesepPackedHeader* h,
+                                     const uint8_t* counts,
+                                     const uint8_t* stream,
+                                     const uint8_t* end) {
+  const uint32_t tiles = sparsesep_tiles_per_group(h);
+  const uint32_t unit = sparsesep_window_unit(h);
+  const uint32_t run = sparsesep_run_blocks(h);
+  for (uint32_t group = 0; group < sparsesep_group_count(h); ++group) {
+    const uint32_t count = read_u16(counts + 2 * group);
+    uint32_t window = 0;
+    for (uint32_t n = 0; n < count; ++n) {
+      if (unit > 1 && n % run == 0) {
+        if (stream >= end) return SPARSESEP_BAD_INDEX;
+        window = *stream++ * unit;
+      }
+      if (stream >= end || window + *stream >= tiles) {
+        return SPARSESEP_BAD_INDEX;
+      }
+      ++stream;
+    }
+  }
+  return SPARSESEP_OK;
+}
+
 static uint32_t bit_count(uint32_t byte) {
   uint32_t count = 0;
   for (; byte != 0; byte &= byte - 1) ++count;
@@ -235,6 +268,8 @@ static SparsesepStatus check_indices(const SparsesepPackedHeader* h,
       return check_gap4(h, counts, index, blob + h->value_offset);
     case SPARSESEP_INDEX_BITMAP:
       return check_bitmap(h, counts, index);
+    case SPARSESEP_INDEX_WINDOW8:
+      return check_window8(h, counts, index, blob + h->value_offset);
     default:
       return check_u16(h, index);
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -132,6 +133,40 @@ def bench(
         raise ts.DeviceError(f"{model}: outputs on {target} differ from TFLM's")
 
 
+@app.command("bench-kernels")
+def bench_kernels(
+    target: TargetName = "cortex-m4",
+    shape: Annotated[str, typer.Option("--shape", help="COLSxROWS of the layer.")] = "784x300",
+    zeros: Annotated[float, typer.Option("--zeros", help="Share of zero weights.")] = 0.9,
+    pattern: Annotated[
+        str | None, typer.Option("--pattern", help="Only kernels of this one, such as 1x4.")
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", help="Vectors per inference.")] = 1,
+    input_zeros: Annotated[
+        float, typer.Option("--input-zeros", help="Share of inputs at the zero point.")
+    ] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Count the instructions of every kernel on a random layer."""
+    from tflm_sparsesep.kernel_bench import bench_kernels as measure
+    from tflm_sparsesep.report import kernels_table
+
+    cols, rows = _shape(shape)
+    figures = measure(
+        target,
+        rows=rows,
+        cols=cols,
+        zeros=zeros,
+        pattern=pattern,
+        batch=batch,
+        input_zeros=input_zeros,
+    )
+    if as_json:
+        _print_json([row.to_json() for row in figures])
+    else:
+        console.print(kernels_table(figures))
+
+
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Show which tools and runtimes are here, and the line that installs what is missing."""
@@ -162,9 +197,14 @@ def demo(
         _print_json(summary)
 
 
-def _npy(array: Any) -> bytes:
-    import io
+def _shape(text: str) -> tuple[int, int]:
+    cols, _, rows = text.partition("x")
+    if not (cols.isdecimal() and rows.isdecimal()):
+        raise ConfigError(f"shape {text!r} is not accepted; write COLSxROWS, such as 784x300")
+    return int(cols), int(rows)
 
+
+def _npy(array: Any) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array)
     return stream.getvalue()

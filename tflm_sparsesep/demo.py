@@ -18,6 +18,7 @@ from tflm_sparsesep.benchmark import benchmark
 from tflm_sparsesep.convert import ConvertResult, convert
 from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
 from tflm_sparsesep.datasets import Dataset, load_demo_dataset
+from tflm_sparsesep.quiet import quiet
 
 TARGET = "cortex-m4"
 EPOCHS = 20
@@ -99,9 +100,10 @@ def _make_folder(path: Path) -> None:
 
 
 def _train(data: Dataset, progress: Progress, *, sparse: bool) -> _Trained:
-    import keras
+    with quiet():
+        import keras
 
-    from tflm_sparsesep.callbacks import ProximalL1
+        from tflm_sparsesep.callbacks import ProximalL1
 
     keras.utils.set_random_seed(SEED)
     model = keras.Sequential(
@@ -148,7 +150,7 @@ def _measure(result: ConvertResult, samples: npt.NDArray[Any], console: Console)
         console.print(f"Running {len(samples)} images through each sparse layer on {TARGET}")
         figures = benchmark(result.tflite, target=TARGET, inputs=samples)
     except ToolMissingError as error:
-        console.print(f"[yellow]No Cortex-M figures: {error}[/yellow]")
+        console.print(f"No Cortex-M figures: {error}", style="yellow", markup=False)
         return {"layers": _estimated_layers(result), "bit_exact_tflm_vs_cortex_m": None}
     console.print(report.figures_table(figures, TARGET))
     return {

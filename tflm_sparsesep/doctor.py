@@ -5,23 +5,24 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from tflm_sparsesep import emulation
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.errors import ToolMissingError
-from tflm_sparsesep.datasets import DEBIAN_FOLDER, DEBIAN_PACKAGE
+from tflm_sparsesep.datasets import DEBIAN_FASHION_MNIST
 
 # Distribution, extra that installs it, what it is for.
 _PACKAGES = (
     ("tensorflow", "keras", "training and quantising Keras models"),
     ("tflite-micro", "tflm", "the TFLM interpreter"),
     ("ai-edge-litert", None, "the LiteRT interpreter"),
-    ("pyopencl", "opencl", "OpenCL on the host"),
 )
+_DATASET_PACKAGE = "dataset-fashion-mnist"
+
 _TOOL_PURPOSES = {
     "qemu-system-arm": "counting instructions on emulated cores",
     "arm-none-eabi-gcc": "compiling for Cortex-M",
@@ -54,8 +55,9 @@ def table(findings: list[Finding]) -> Table:
     for heading in ("what", "for", "version", "install with"):
         view.add_column(heading, overflow="fold")
     for finding in findings:
-        version = finding.version or "[red]missing[/red]"
-        view.add_row(finding.name, finding.purpose, version, finding.install or "")
+        version = Text(finding.version) if finding.version else Text("missing", style="red")
+        # Text, since rich would take the brackets of an extra for markup.
+        view.add_row(finding.name, finding.purpose, version, Text(finding.install or ""))
     return view
 
 
@@ -95,10 +97,10 @@ def _tools() -> list[Finding]:
 
 
 def _dataset() -> Finding:
-    present = Path(DEBIAN_FOLDER).is_dir()
+    present = DEBIAN_FASHION_MNIST.is_dir()
     return Finding(
-        DEBIAN_PACKAGE,
+        _DATASET_PACKAGE,
         "the demo's data",
         "installed" if present else None,
-        None if present else f"sudo apt-get install -y {DEBIAN_PACKAGE}",
+        None if present else f"sudo apt-get install -y {_DATASET_PACKAGE}",
     )

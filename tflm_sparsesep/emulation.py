@@ -49,7 +49,7 @@ CLASSES = ("load", "store", "multiply", "branch", "vector", "other")
 _JOB = struct.Struct("<4I32s5I7i7i")
 _JOB_MAGIC = 0x314A5353
 _JOB_RUN_OP = 0
-_RESULT = struct.Struct("<7I128s")
+_RESULT = struct.Struct("<7I64s128s")
 _RESULT_MAGIC = 0x31525353
 _MAX_RANK = 6
 _STAGES = ("done", "job", "memory", "init", "prepare", "eval", "overrun")
@@ -75,6 +75,8 @@ class LayerRun:
         persistent_bytes: what init allocated.
         code_bytes: code and constants of all kernels and the op core as linked, without the C
             library.
+        kernel: name of the kernel variant that ran; empty for operators without variants.
+        kernel_code_bytes: code of that variant alone, 0 without one.
         target: name of the target.
         board: emulated board.
         flags: gcc's flags.
@@ -88,6 +90,8 @@ class LayerRun:
     scratch_bytes: int
     persistent_bytes: int
     code_bytes: int
+    kernel: str
+    kernel_code_bytes: int
     target: str
     board: str
     flags: str
@@ -158,7 +162,7 @@ def run_layer(
         work = Path(directory)
         (work / "job.bin").write_bytes(job)
         _run_qemu(image, machine, work, timeout, where)
-        persistent, scratch, code = _read_result(work, where)
+        persistent, scratch, code, kernel = _read_result(work, where)
         counts = _read_counts(work / "counts.txt", len(inputs), where)
         outputs: npt.NDArray[Any] = np.fromfile(work / "outputs.bin", inputs.dtype)
 
@@ -170,6 +174,8 @@ def run_layer(
         scratch_bytes=scratch,
         persistent_bytes=persistent,
         code_bytes=code,
+        kernel=kernel,
+        kernel_code_bytes=_symbol_bytes(image, f"sparsesep_fully_connected_{kernel}"),
         target=target.name,
         board=machine,
         flags=" ".join(toolchain.compile_flags(target, optimization)),
@@ -269,18 +275,34 @@ def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str)
         raise DeviceError(f"{where} ended with exit code {done.returncode}: {reason}")
 
 
-def _read_result(work: Path, where: str) -> tuple[int, int, int]:
-    """Persistent, scratch and code bytes from result.bin."""
+def _read_result(work: Path, where: str) -> tuple[int, int, int, str]:
+    """Persistent, scratch and code bytes and the kernel's name from result.bin."""
     data = (work / "result.bin").read_bytes()
     if len(data) != _RESULT.size:
         raise DeviceError(f"{where}: result.bin has {len(data)} bytes, expected {_RESULT.size}")
-    magic, size, stage, _, persistent, scratch, code, message = _RESULT.unpack(data)
+    magic, size, stage, _, persistent, scratch, code, kernel, message = _RESULT.unpack(data)
     if magic != _RESULT_MAGIC or size != _RESULT.size:
         raise DeviceError(f"{where}: result.bin was not written by this version's firmware")
     if stage != 0:
-        text = message.split(b"\0")[0].decode(errors="replace")
-        raise DeviceError(f"{where} failed in {_STAGES[stage]}: {text}")
-    return persistent, scratch, code
+        raise DeviceError(f"{where} failed in {_STAGES[stage]}: {_text(message)}")
+    return persistent, scratch, code, _text(kernel)
+
+
+def _text(field: bytes) -> str:
+    """A C string in a field of fixed size."""
+    return field.split(b"\0")[0].decode(errors="replace")
+
+
+def _symbol_bytes(image: Path, symbol: str) -> int:
+    """Size of a function in `image`; 0 where it has none of that name."""
+    nm = toolchain.require_tool("arm-none-eabi-gcc").path
+    assert nm is not None
+    command = [str(nm.with_name("arm-none-eabi-nm")), "--print-size", str(image)]
+    for line in toolchain.run_tool(command, what="arm-none-eabi-nm").splitlines():
+        words = line.split()
+        if len(words) == 4 and words[3] == symbol:
+            return int(words[1], 16)
+    return 0
 
 
 def _read_counts(path: Path, regions: int, where: str) -> list[list[int]]:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from tflm_sparsesep.benchmark import LayerFigures
 from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.kernel_bench import KernelFigures
 
 
 def _number(value: int | None) -> str:
@@ -85,5 +86,30 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
             f"{f.dense_instructions:,}",
             f"{f.sparse_instructions:,}",
             _ratio(f.dense_instructions, f.sparse_instructions),
+        )
+    return table
+
+
+def kernels_table(figures: Sequence[KernelFigures]) -> Table:
+    """One row for each kernel, fastest first."""
+    first = figures[0]
+    table = Table(
+        title=f"{first.cols}->{first.rows}, {first.zeros:.1%} zeros, batch {first.batch}, "
+        f"{first.target}: {first.dense_instructions:,} instructions dense"
+    )
+    headings = ("kernel", "instructions", "per nonzero", "speedup", "bytes", "per nonzero")
+    for heading in (*headings, "scratch", "code"):
+        name = heading == "kernel"
+        table.add_column(heading, justify="left" if name else "right", no_wrap=name)
+    for f in figures:
+        table.add_row(
+            f.variant,
+            f"{f.instructions:,}",
+            f"{f.instructions_per_nonzero:.2f}",
+            f"{f.speedup:.2f}x",
+            f"{f.blob_bytes:,}",
+            f"{f.bytes_per_nonzero:.2f}",
+            f"{f.scratch_bytes:,}",
+            f"{f.code_bytes:,}",
         )
     return table

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.pack import FullyConnectedWeights
+from tflm_sparsesep.converters.pack import FloatWeights, FullyConnectedWeights
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
+from tflm_sparsesep.converters.requantization import float_activation_range
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,15 @@ class LayerCase:
     layer: FullyConnectedWeights
     options: FullyConnectedOptions
     inputs: npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class FloatCase:
+    """A float layer, its options and inputs float32[batch, cols]."""
+
+    layer: FloatWeights
+    options: FullyConnectedOptions
+    inputs: npt.NDArray[np.float32]
 
 
 def random_case(
@@ -66,6 +76,30 @@ def random_case(
             activation_min=int(rng.integers(-128, 0)) if rng.random() < 0.5 else -128,
             activation_max=127,
         ),
+        inputs=inputs,
+    )
+
+
+def random_float_case(
+    rng: np.random.Generator,
+    rows: int,
+    cols: int,
+    *,
+    zeros: float,
+    batch: int = 1,
+    block: tuple[int, int] = (1, 1),
+    input_zeros: float = 0.0,
+) -> FloatCase:
+    """A float32 layer with weights and inputs around 0; arguments as for `random_case`."""
+    weights = rng.standard_normal((rows, cols)).astype(np.float32)
+    inputs = rng.standard_normal((batch, cols)).astype(np.float32)
+    inputs[rng.random((batch, cols)) < input_zeros] = 0
+    return FloatCase(
+        layer=FloatWeights(
+            weights=np.where(_random_mask(rng, rows, cols, zeros, block), weights, 0),
+            bias=rng.standard_normal(rows).astype(np.float32),
+        ),
+        options=FullyConnectedOptions(0, 0, *float_activation_range("NONE")),
         inputs=inputs,
     )
 

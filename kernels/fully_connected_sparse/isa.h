@@ -3,6 +3,21 @@
 #ifndef SPARSESEP_FULLY_CONNECTED_ISA_H_
 #define SPARSESEP_FULLY_CONNECTED_ISA_H_
 
+// Armv6-M (M0, M0+): Thumb-1, eight low registers, 32-bit products.
+#if defined(__ARM_ARCH_6M__)
+#define SPARSESEP_HAS_V6M 1
+#else
+#define SPARSESEP_HAS_V6M 0
+#endif
+
+// Armv7-M and what builds upon it (M3, M4, M7, M33, M55).
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && \
+    defined(__thumb2__)
+#define SPARSESEP_HAS_V7M 1
+#else
+#define SPARSESEP_HAS_V7M 0
+#endif
+
 // Armv7E-M or Armv8-M DSP extension: SMLAD, SXTB16, UXTAB (M4, M7, M33, M55).
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && \
     __ARM_ARCH_PROFILE == 'M'
@@ -11,8 +26,10 @@
 #define SPARSESEP_HAS_DSP 0
 #endif
 
-// Helium, integer at least (M55).
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+// Helium, integer at least (M55). Its kernels hold more in registers than code
+// built without optimisation leaves them.
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && \
+    defined(__OPTIMIZE__)
 #define SPARSESEP_HAS_MVE 1
 #else
 #define SPARSESEP_HAS_MVE 0

@@ -34,6 +34,23 @@ static inline SparsesepRows sparsesep_rows(
   return rows;
 }
 
+// Kernels hand accumulators over in portions of at most this many rows.
+#define SPARSESEP_ROW_PORTION 16
+
+static inline uint32_t sparsesep_portion(uint32_t rows) {
+  return rows < SPARSESEP_ROW_PORTION ? rows : SPARSESEP_ROW_PORTION;
+}
+
+// Outputs of `count` rows from `first` on, count >= 1, from their accumulators
+// without bias. Returns the end of what was written.
+int8_t* sparsesep_finish_rows(const SparsesepRows* rows, uint32_t first,
+                              uint32_t count, const uint32_t* acc, int8_t* out);
+
+// The same without inline assembly, for every blob.
+int8_t* sparsesep_finish_rows_general(const SparsesepRows* rows, uint32_t first,
+                                      uint32_t count, const uint32_t* acc,
+                                      int8_t* out);
+
 // The output of `row` from its accumulator, bias included.
 static inline int8_t sparsesep_finish_row(const SparsesepRows* rows,
                                           uint32_t row, uint32_t acc) {

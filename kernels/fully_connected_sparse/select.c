@@ -1,3 +1,5 @@
+#include "column_scratch.h"
+#include "padded_vector.h"
 #include "variants.h"
 
 static uint32_t sparsesep_no_scratch(const SparsesepPackedHeader* weights,
@@ -30,8 +32,7 @@ static int runs(const SparsesepFullyConnectedVariant* v,
          v->index_encoding == h->index_encoding && v->major == h->major &&
          v->block_rows == h->block_rows && v->block_cols == h->block_cols &&
          h->count_multiple % v->count_multiple == 0 &&
-         v->value_order == h->value_order &&
-         (h->flags & SPARSESEP_FLAG_BIAS_FOLDED) != 0;
+         v->value_order == h->value_order;
 }
 
 const SparsesepFullyConnectedVariant* sparsesep_fully_connected_variants(void) {

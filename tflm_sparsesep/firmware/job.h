@@ -58,10 +58,11 @@ typedef struct FirmwareResult {
   uint32_t persistent_bytes;
   uint32_t scratch_bytes;
   uint32_t code_bytes;  // kernels and op core, code and constants
+  char kernel[64];      // which one ran; ends with a NUL
   char message[128];    // why the job ended early; ends with a NUL
 } FirmwareResult;
 
 _Static_assert(sizeof(FirmwareJob) == 124, "the job is a file format");
-_Static_assert(sizeof(FirmwareResult) == 156, "the result is a file format");
+_Static_assert(sizeof(FirmwareResult) == 220, "the result is a file format");
 
 #endif  // SPARSESEP_FIRMWARE_JOB_H_

@@ -18,15 +18,22 @@ typedef struct FirmwareOp {
                 size_t options_bytes);
   SparsesepStatus (*prepare)(const SparsesepHost* host, void* op_data);
   EvalFunction eval;
+  // Name of the kernel that runs validated weights; NULL where there is one.
+  const char* (*kernel_name)(const void* weights);
 } FirmwareOp;
+
+static const char* fully_connected_name(const void* weights) {
+  return sparsesep_select_fully_connected(weights)->name;
+}
 
 // One row per operator.
 static const FirmwareOp ops[] = {
     {SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected_init,
-     sparsesep_fully_connected_prepare, sparsesep_fully_connected_eval},
+     sparsesep_fully_connected_prepare, sparsesep_fully_connected_eval,
+     fully_connected_name},
     {COUNTER_CHECK_NAME, counter_check_init, counter_check_prepare,
-     counter_check_eval},
-    {MISBEHAVE_NAME, misbehave_init, misbehave_prepare, misbehave_eval},
+     counter_check_eval, NULL},
+    {MISBEHAVE_NAME, misbehave_init, misbehave_prepare, misbehave_eval, NULL},
 };
 
 extern const uint8_t __core_start[], __core_end[];
@@ -118,6 +125,9 @@ static uint32_t run_op(const FirmwareOp* op, int32_t job_file) {
   if (status != SPARSESEP_OK) {
     return stop(FIRMWARE_STAGE_PREPARE, status,
                 sparsesep_status_message(status));
+  }
+  if (op->kernel_name != NULL) {
+    strncpy(result.kernel, op->kernel_name(weights), sizeof(result.kernel) - 1);
   }
   port.tensors[SPARSESEP_SLOT_INPUT].data = input;
   port.tensors[SPARSESEP_SLOT_OUTPUT].data = output;

@@ -32,8 +32,9 @@
 // with all-zero blocks that repeat the last index. Encodings that cannot
 // repeat one (GAP4, BITMAP) have a count_multiple of 1.
 //
-// Numbers. The packer guarantees |bias[r]| + 128 * sum(|row r|) < 2^30 where it
-// sets FLAG_BOUNDED, so that accumulators of int8 inputs never leave 31 bits.
+// Numbers. The packer guarantees |folded bias[r]| + 128 * sum(|row r|) < 2^30
+// where it sets FLAG_BOUNDED, so that final accumulators of int8 inputs never
+// leave 31 bits.
 // A blob that breaks this promise gives wrong outputs, nothing worse.
 #ifndef SPARSESEP_PACKED_WEIGHTS_H_
 #define SPARSESEP_PACKED_WEIGHTS_H_
@@ -74,6 +75,14 @@ enum {
   SPARSESEP_INDEX_OFFSET16 = 4,  // uint16 byte offset of the tile in a vector
                                  // of int32: tile * block rows (column-major)
                                  // or columns (row-major) * 4
+  SPARSESEP_INDEX_WINDOW8 = 5,   // uint8 tile number of each block. Where a
+                                 // group has more than 256 tiles, a byte w
+                                 // comes before each run of 16 / block_cols
+                                 // blocks (a group's last run may be shorter)
+                                 // and a tile is w * window unit + its byte:
+                                 // see sparsesep_window_unit(). Runs that
+                                 // their window cuts short are filled up with
+                                 // all-zero blocks.
 };
 
 enum {
@@ -85,11 +94,17 @@ enum {
   SPARSESEP_ORDER_NATURAL = 0,  // each block row after row
   SPARSESEP_ORDER_PAIRS = 1,    // 4x1 only, count_multiple even: blocks a, b
                                 // stored as a0 a1 b0 b1 a2 a3 b2 b3
+  SPARSESEP_ORDER_ROWS16 = 2,   // 4x1, 2x4, 4x4: runs of 16 / block_cols
+                                // blocks, each run row after row, so that a
+                                // row of a run is 16 bytes. count_multiple is
+                                // a multiple of the run.
 };
 
 enum {
   // bias holds bias[r] - input_zero_point * sum(weights of row r), so that
-  // acc = bias + sum(w * x) needs no zero point.
+  // acc = bias + sum(w * x) needs no zero point. Set in all row-major blobs and
+  // in no column-major one: those kernels pass over inputs that equal the zero
+  // point, and take it off the others.
   SPARSESEP_FLAG_BIAS_FOLDED = 1u << 0,
   // Every shift is below 0 and the promise on accumulators holds (see Numbers):
   // requantisation needs no left shift and no 64-bit sum.
@@ -134,6 +149,17 @@ static inline uint32_t sparsesep_tiles_per_group(
   return h->major == SPARSESEP_MAJOR_ROW
              ? (h->cols + h->block_cols - 1) / h->block_cols
              : (h->rows + h->block_rows - 1) / h->block_rows;
+}
+
+// Blocks of a run: together 16 columns wide (INDEX_WINDOW8, ORDER_ROWS16).
+static inline uint32_t sparsesep_run_blocks(const SparsesepPackedHeader* h) {
+  return 16u / h->block_cols;
+}
+
+// Tiles between neighbouring windows of INDEX_WINDOW8: the fewest with which
+// 256 windows reach every tile. 1 means that there are no window bytes.
+static inline uint32_t sparsesep_window_unit(const SparsesepPackedHeader* h) {
+  return (sparsesep_tiles_per_group(h) + 255) / 256;
 }
 
 static inline const void* sparsesep_section(const SparsesepPackedHeader* h,

@@ -1,0 +1,40 @@
+// 1x1 blocks, uint16 columns, float32 values: any core.
+#include <string.h>
+
+#include "variants.h"
+
+static float clamp(float value, float low, float high) {
+  value = value < low ? low : value;
+  return value > high ? high : value;
+}
+
+static float from_bits(int32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+void sparsesep_fully_connected_1x1_u16_float32_scalar(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch) {
+  (void)scratch;
+  const float low = from_bits(params->activation_min);
+  const float high = from_bits(params->activation_max);
+  const float* bias = sparsesep_section(weights, weights->bias_offset);
+  const uint16_t* counts = sparsesep_section(weights, weights->counts_offset);
+  const float* vector = input;
+  float* out = output;
+
+  for (; batch > 0; --batch, vector += weights->cols) {
+    const uint16_t* column = sparsesep_section(weights, weights->index_offset);
+    const float* value = sparsesep_section(weights, weights->value_offset);
+    for (uint32_t row = 0; row < weights->rows; ++row) {
+      float acc = 0;
+      for (uint32_t n = counts[row]; n > 0; --n) {
+        acc += *value++ * vector[*column++];
+      }
+      *out++ = clamp(acc + bias[row], low, high);
+    }
+  }
+}
