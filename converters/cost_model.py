@@ -22,6 +22,7 @@ import json
 from typing import Any
 
 import numpy as np
+
 from tflm_sparsesep.converters.packed_format import Layout, Major
 
 _HOST_PER_WEIGHT = 1.0
@@ -58,7 +59,7 @@ def dense_fully_connected(
     if target == "host":
         return round(_HOST_PER_WEIGHT * rows * cols * batch)
     if dtype == "float32":
-        measured = _data("dense_cmsis_nn.json")["fully_connected_float32_784_to_300"][target]
+        measured: int = _data("dense_cmsis_nn.json")["fully_connected_float32_784_to_300"][target]
         return round(measured * (rows * cols * batch) / (784 * 300))
     table = _data("dense_cmsis_nn.json")["fully_connected_s8"]
     if batch == 1 and [cols, rows] in table["shapes_cols_rows"]:
@@ -74,7 +75,7 @@ def dense_pointwise_conv(target: str, rows: int, cols: int, pixels: int) -> int:
     """
     if target == "host":
         return round(_HOST_PER_WEIGHT * rows * cols * pixels)
-    measured = _data("dense_cmsis_nn.json")["convolve_1x1_s8_12x12_64_to_64"][target]
+    measured: int = _data("dense_cmsis_nn.json")["convolve_1x1_s8_12x12_64_to_64"][target]
     return round(measured * (rows * cols * pixels) / (64 * 64 * 144))
 
 

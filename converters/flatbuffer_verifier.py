@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ai_edge_litert import schema_py_generated as schema
+
 from tflm_sparsesep.converters.errors import ModelError
 
 # Bounds the time a hostile file can take (some 10 s); models of billions of weights have fewer. The

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+
 from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, Major
 
 Tiles = npt.NDArray[np.int64]

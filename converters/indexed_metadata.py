@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_objects import Subgraph
 from tflm_sparsesep.converters.tensor_objects import Buffer, Tensor

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
+
 from tflm_sparsesep.converters import tensor_types
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.indexed_metadata import COMPRESSION

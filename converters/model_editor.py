@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
+
 from tflm_sparsesep.converters import indexed_metadata, model_writer
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.flatbuffer_verifier import verify

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
+
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.tensor_objects import (
     Buffer,

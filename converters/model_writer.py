@@ -14,6 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.builder import BuilderSizeError
 from numpy.typing import NDArray
+
 from tflm_sparsesep.converters import indexed_metadata
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.model_objects import Operator, Signature, Subgraph

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
 from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
 from tflm_sparsesep.converters.packed_format import HEADER
 

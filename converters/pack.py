@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from tflm_sparsesep.converters import index_streams, value_streams
 from tflm_sparsesep.converters.packed_format import (
     FLAG_BIAS_FOLDED,
@@ -120,7 +121,8 @@ def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
 class UnpackedWeights:
     """What a blob says: weights [rows, cols], bias [rows] as stored, number of stored blocks.
 
-    The bias of int8 layers is folded in row-major blobs. multiplier and shift are empty for float layers.
+    The bias of int8 layers is folded in row-major blobs. multiplier and shift are empty for float
+    layers.
     """
 
     layout: Layout

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
+
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import Operator, Quantization, Tensor, TensorType
 from tflm_sparsesep.converters.pack import FloatWeights, FullyConnectedWeights
@@ -23,7 +24,7 @@ from tflm_sparsesep.converters.requantization import (
 
 Layer = FullyConnectedWeights | FloatWeights
 
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[int, str] = {
     value: name
     for name, value in vars(schema.ActivationFunctionType).items()
     if not name.startswith("_")
@@ -177,7 +178,7 @@ def _options(op: Operator, inputs: Tensor, output: Tensor) -> FullyConnectedOpti
 
 
 def _activation(op: Operator) -> str:
-    code = op.options.fusedActivationFunction if op.options is not None else 0
+    code = int(op.options.fusedActivationFunction) if op.options is not None else 0
     return _ACTIVATIONS.get(code, f"number {code}")
 
 

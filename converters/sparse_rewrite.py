@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.choose_layout import choose_layout, reason_to_stay_dense
 from tflm_sparsesep.converters.decisions import LayerDecision

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import ArrayLike, NDArray
+
 from tflm_sparsesep.converters import tensor_types
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 

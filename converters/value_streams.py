@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from tflm_sparsesep.converters.index_streams import pack_nibbles
 from tflm_sparsesep.converters.packed_format import Layout, ValueOrder, ValueType
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from tflm_sparsesep.converters.model_editor import (
     BuiltinOperator,
     Model,

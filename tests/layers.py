@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from tflm_sparsesep.converters.pack import FloatWeights
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions, Layout, ValueType
-
 from tflm_sparsesep.synthetic_layers import LayerCase, random_case
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
+from tests.layers import FloatLayerCase
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.model_editor import (
@@ -17,8 +19,6 @@ from tflm_sparsesep.converters.model_editor import (
 )
 from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import Layout
-
-from tests.layers import FloatLayerCase
 from tflm_sparsesep.synthetic_layers import LayerCase
 
 

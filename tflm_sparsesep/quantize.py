@@ -188,7 +188,9 @@ def _with_batch_of_one(
             keras.Input(batch_shape=shape, dtype=spec.dtype, name=spec.name)
             for spec, shape in zip(inputs, shapes, strict=True)
         ]
-        arguments = keras.tree.pack_sequence_as(model.input, fixed)
+        # A Sequential model has one input, and no `input` attribute before its first call.
+        sequential = isinstance(model, keras.Sequential)
+        arguments = fixed[0] if sequential else keras.tree.pack_sequence_as(model.input, fixed)
     else:
         fixed = [keras.Input(batch_shape=part.shape, dtype=part.dtype.name) for part in samples[0]]
         arguments = fixed if len(fixed) > 1 else fixed[0]

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 from rich.progress import track
+
+from tflm_sparsesep import emulation
 from tflm_sparsesep.converters import cost_model
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.pack import pack, read_header
 from tflm_sparsesep.converters.packed_format import Layout
 from tflm_sparsesep.converters.targets import TARGETS
-
-from tflm_sparsesep import emulation
 from tflm_sparsesep.synthetic_layers import random_case
 
 OUTPUT = Path(__file__).parents[2] / "converters/cost_data/sparse_kernels.json"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 
 from ai_edge_litert import schema_py_generated as schema
+
 from tflm_sparsesep.converters import cost_model
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph

@@ -35,6 +35,15 @@
 #define SPARSESEP_HAS_MVE 0
 #endif
 
+// Layouts made for Helium have portable twins where tests or unoptimised builds
+// need them; other cores leave them out.
+#if !SPARSESEP_HAS_MVE && \
+    (defined(__ARM_FEATURE_MVE) || !(SPARSESEP_HAS_V6M || SPARSESEP_HAS_V7M))
+#define SPARSESEP_HAS_HELIUM_TWINS 1
+#else
+#define SPARSESEP_HAS_HELIUM_TWINS 0
+#endif
+
 // 64-bit Arm Linux and Android.
 #if defined(__ARM_NEON) && defined(__aarch64__)
 #define SPARSESEP_HAS_NEON 1

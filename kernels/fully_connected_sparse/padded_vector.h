@@ -6,9 +6,10 @@
 
 #include "sparsesep/packed_weights.h"
 
-// cols rounded up to whole blocks.
+// cols rounded up to whole blocks, whose width is a power of two.
 static inline uint32_t sparsesep_padded_cols(const SparsesepPackedHeader* h) {
-  return (h->cols + h->block_cols - 1) / h->block_cols * h->block_cols;
+  const uint32_t last = h->block_cols - 1u;
+  return (h->cols + last) & ~last;
 }
 
 // Scratch query: one padded vector of int8 where the last block reaches past

@@ -12,13 +12,22 @@
 
 #include "rows.h"
 
+// Adds the zero point, clamps and stores four of %[output]; ends the loop.
+#define SPARSESEP_MVE_FINISH         \
+  "vadd.i32 q0, q0, %[zero_point]\n" \
+  "vmax.s32 q0, q0, %q[low]\n"       \
+  "vmin.s32 q0, q0, %q[high]\n"      \
+  "vstrb.32 q0, [%[output]], #4\n"   \
+  "letp lr, 1b\n"                    \
+  "2:\n"
+
 // All shifts are below 0.
 static inline void sparsesep_requantize_right_mve(const SparsesepRows* rows,
-                                                  uint32_t row, uint32_t count,
+                                                  uint32_t count,
                                                   const int32_t* acc,
                                                   int8_t* output) {
-  const int32_t* multiplier = rows->multiplier + row;
-  const int8_t* shift = rows->shift + row;
+  const int32_t* multiplier = rows->multiplier;
+  const int8_t* shift = rows->shift;
   const int32x4_t low = vdupq_n_s32(rows->activation_min);
   const int32x4_t high = vdupq_n_s32(rows->activation_max);
   __asm volatile(
@@ -30,26 +39,21 @@ static inline void sparsesep_requantize_right_mve(const SparsesepRows* rows,
       "vshr.s32 q1, q0, #31\n"
       "vadd.i32 q0, q0, q1\n"
       "vldrb.s32 q1, [%[shift]], #4\n"
-      "vrshl.s32 q0, q0, q1\n"
-      "vadd.i32 q0, q0, %[zero_point]\n"
-      "vmax.s32 q0, q0, %q[low]\n"
-      "vmin.s32 q0, q0, %q[high]\n"
-      "vstrb.32 q0, [%[output]], #4\n"
-      "letp lr, 1b\n"
-      "2:\n"
-      : [acc] "+&r"(acc), [multiplier] "+&r"(multiplier),
-        [shift] "+&l"(shift), [output] "+&l"(output)
+      "vrshl.s32 q0, q0, q1\n" SPARSESEP_MVE_FINISH
+      : [acc] "+&r"(acc), [multiplier] "+&r"(multiplier), [shift] "+&l"(shift),
+        [output] "+&l"(output)
       : [count] "r"(count), [zero_point] "r"(rows->output_zero_point),
         [low] "w"(low), [high] "w"(high)
       : "q0", "q1", "lr", "cc", "memory");
 }
 
 // Any shift: to the left (wrapping) before the product, to the right after it.
-static inline void sparsesep_requantize_both_ways_mve(
-    const SparsesepRows* rows, uint32_t row, uint32_t count,
-    const int32_t* acc, int8_t* output) {
-  const int32_t* multiplier = rows->multiplier + row;
-  const int8_t* shift = rows->shift + row;
+static inline void sparsesep_requantize_both_ways_mve(const SparsesepRows* rows,
+                                                      uint32_t count,
+                                                      const int32_t* acc,
+                                                      int8_t* output) {
+  const int32_t* multiplier = rows->multiplier;
+  const int8_t* shift = rows->shift;
   const int32x4_t zero = vdupq_n_s32(0);
   const int32x4_t low = vdupq_n_s32(rows->activation_min);
   const int32x4_t high = vdupq_n_s32(rows->activation_max);
@@ -66,34 +70,28 @@ static inline void sparsesep_requantize_both_ways_mve(
       "vand q2, q0, q1\n"  // negative where both are
       "vshr.s32 q2, q2, #31\n"
       "vadd.i32 q0, q0, q2\n"
-      "vrshl.s32 q0, q0, q1\n"
-      "vadd.i32 q0, q0, %[zero_point]\n"
-      "vmax.s32 q0, q0, %q[low]\n"
-      "vmin.s32 q0, q0, %q[high]\n"
-      "vstrb.32 q0, [%[output]], #4\n"
-      "letp lr, 1b\n"
-      "2:\n"
-      : [acc] "+&r"(acc), [multiplier] "+&r"(multiplier),
-        [shift] "+&l"(shift), [output] "+&l"(output)
+      "vrshl.s32 q0, q0, q1\n" SPARSESEP_MVE_FINISH
+      : [acc] "+&r"(acc), [multiplier] "+&r"(multiplier), [shift] "+&l"(shift),
+        [output] "+&l"(output)
       : [count] "r"(count), [zero_point] "r"(rows->output_zero_point),
         [low] "w"(low), [high] "w"(high), [zero] "w"(zero)
       : "q0", "q1", "q2", "lr", "cc", "memory");
 }
 
-// output[n] = requantised acc[n] for `count` rows from `row` on. Reads nothing
+// output[n] = requantised acc[n] for the first `count` rows. Reads nothing
 // beyond these rows.
 static inline void sparsesep_requantize_rows_mve(const SparsesepRows* rows,
-                                                 uint32_t row, uint32_t count,
+                                                 uint32_t count,
                                                  const int32_t* acc,
                                                  int8_t* output) {
   if (TFLITE_SINGLE_ROUNDING) {
-    for (uint32_t n = 0; n < count; ++n) {
-      output[n] = sparsesep_finish_row(rows, row + n, (uint32_t)acc[n]);
+    for (uint32_t row = 0; row < count; ++row) {
+      output[row] = sparsesep_finish_row(rows, row, (uint32_t)acc[row]);
     }
   } else if (rows->bounded) {
-    sparsesep_requantize_right_mve(rows, row, count, acc, output);
+    sparsesep_requantize_right_mve(rows, count, acc, output);
   } else {
-    sparsesep_requantize_both_ways_mve(rows, row, count, acc, output);
+    sparsesep_requantize_both_ways_mve(rows, count, acc, output);
   }
 }
 

@@ -1,4 +1,5 @@
 #include "column_scratch.h"
+#include "mve.h"
 #include "padded_vector.h"
 #include "variants.h"
 

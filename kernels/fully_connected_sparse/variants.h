@@ -2,6 +2,7 @@
 #ifndef SPARSESEP_FULLY_CONNECTED_VARIANTS_H_
 #define SPARSESEP_FULLY_CONNECTED_VARIANTS_H_
 
+#include "isa.h"
 #include "sparsesep/sparsesep.h"
 
 #define SPARSESEP_VARIANT(name, ...)                                  \

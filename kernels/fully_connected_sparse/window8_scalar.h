@@ -25,10 +25,12 @@ typedef struct SparsesepWindow8Streams {
 
 // Adds one group of `count` blocks to acc[block_rows]. `in_rows`: the rows of a
 // run are 16 consecutive bytes each; else blocks follow each other.
-static inline void sparsesep_window8_group(
-    const SparsesepPackedHeader* weights, SparsesepWindow8Streams* streams,
-    uint32_t count, const int8_t* x, uint32_t block_rows, uint32_t block_cols,
-    int in_rows, uint32_t* acc) {
+static inline void sparsesep_window8_group(const SparsesepPackedHeader* weights,
+                                           SparsesepWindow8Streams* streams,
+                                           uint32_t count, const int8_t* x,
+                                           uint32_t block_rows,
+                                           uint32_t block_cols, int in_rows,
+                                           uint32_t* acc) {
   const uint32_t run_blocks = 16 / block_cols;
   const uint32_t unit = sparsesep_window_unit(weights);
   const uint32_t row_stride = in_rows ? 16 : block_cols;

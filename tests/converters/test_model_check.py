@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+
+from tests.converters.test_model_round_trip import pack, quantization, rich_model
 from tflm_sparsesep.converters import flatbuffer_verifier, model_editor
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tensor_objects import schema_object
-
-from tests.converters.test_model_round_trip import pack, quantization, rich_model
 
 Edit = Callable[[Any], None]
 

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
+
+from tests import dense_models
+from tests.shared_models import SHARED_MODELS
 from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.model_editor import (
@@ -23,9 +26,6 @@ from tflm_sparsesep.converters.model_editor import (
     schema,
     schema_object,
 )
-
-from tests import dense_models
-from tests.shared_models import SHARED_MODELS
 
 SHARED_NAMES = ("ad01_fp32.tflite", "ad01_int8.tflite", "kws_ref_model.tflite")
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tflm_sparsesep.converters import model_editor
-from tflm_sparsesep.converters.errors import ModelError
 
 from tests import dense_models
 from tests.converters.test_model_editor import shared_model
+from tflm_sparsesep.converters import model_editor
+from tflm_sparsesep.converters.errors import ModelError
 
 # CPU seconds that one file may take. Typical are some milliseconds; what the verifier lets pass
 # at most (four times the file plus 64 kB, in objects of 8 bytes) takes about one second.

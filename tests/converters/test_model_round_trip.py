@@ -12,6 +12,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+
 from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, TensorType

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.layers import layout_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import (
@@ -16,8 +18,6 @@ from tflm_sparsesep.converters.pack import (
     unpack,
 )
 from tflm_sparsesep.converters.packed_format import HEADER, IndexEncoding, Layout, Major
-
-from tests.layers import layout_case
 
 
 @settings(max_examples=60, deadline=None)

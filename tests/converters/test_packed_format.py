@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+import tflm_sparsesep
 from tflm_sparsesep.converters import op_names, packed_format
 from tflm_sparsesep.converters.packed_format import (
     HEADER,
@@ -15,8 +17,6 @@ from tflm_sparsesep.converters.packed_format import (
     ValueOrder,
     ValueType,
 )
-
-import tflm_sparsesep
 
 ENUMS = {"VALUE": ValueType, "INDEX": IndexEncoding, "MAJOR": Major, "ORDER": ValueOrder}
 CONSTANTS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tflm_sparsesep.converters.requantization import (
     activation_range,
     float_activation_range,

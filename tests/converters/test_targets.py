@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 

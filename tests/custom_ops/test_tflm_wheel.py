@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tflm_sparsesep.converters import model_editor, native
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import pack
 
 from tests.dense_models import fully_connected_model
 from tests.layers import check_outputs, layout_case, reference
 from tests.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
+from tflm_sparsesep.converters import model_editor, native
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.synthetic_layers import LayerCase, random_case
 
 PROBE = Path(__file__).with_name("wheel_probe.py")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tflm_sparsesep.converters import native
 
 FAKE_WHEEL = Path(__file__).with_name("fake_wheel.cc")

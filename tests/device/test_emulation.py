@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.layers import reference
+from tflm_sparsesep import emulation, toolchain
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout
 from tflm_sparsesep.converters.targets import TARGETS
-
-from tests.layers import reference
-from tflm_sparsesep import emulation, toolchain
 from tflm_sparsesep.synthetic_layers import LayerCase, random_case
 
 CORES = [name for name, target in TARGETS.items() if target.qemu_machine]

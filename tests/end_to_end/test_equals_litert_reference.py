@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from tests.dense_models import fully_connected_model
 from tflm_sparsesep.converters import model_editor, native
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack
 from tflm_sparsesep.converters.packed_format import Layout, ValueType
 from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
-
-from tests.dense_models import fully_connected_model
 from tflm_sparsesep.runtimes import run
 
 SHAPES = 600

@@ -9,6 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.dense_models import (
+    FullyConnectedLayer,
+    float_fully_connected_model,
+    fully_connected_chain,
+)
+from tests.layers import reference
+from tests.sparse_models import sparse_model
+from tflm_sparsesep import runtimes, samples
 from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ModelError
 from tflm_sparsesep.converters.model_editor import (
@@ -21,15 +30,6 @@ from tflm_sparsesep.converters.model_editor import (
     TensorType,
     schema,
 )
-
-from tests.dense_models import (
-    FullyConnectedLayer,
-    float_fully_connected_model,
-    fully_connected_chain,
-)
-from tests.layers import reference
-from tests.sparse_models import sparse_model
-from tflm_sparsesep import runtimes, samples
 from tflm_sparsesep.synthetic_layers import LayerCase, random_case
 from tflm_sparsesep.tflm_interpreter import TflmInterpreter
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+from tests.layers import FloatLayerCase, check_outputs, layout_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import Layout, ValueType
-
-from tests.layers import FloatLayerCase, check_outputs, layout_case
 from tflm_sparsesep.synthetic_layers import LayerCase
 
 INTEGER_LAYOUTS = [layout for layout in LAYOUTS if layout.value_type is not ValueType.FLOAT32]

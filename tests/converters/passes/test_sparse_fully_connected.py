@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tflm_sparsesep.converters import model_editor
-from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.model_editor import Model, Operator, Tensor
-from tflm_sparsesep.converters.rewrite import rewrite
 
 from tests.dense_models import (
     FullyConnectedLayer,
@@ -15,6 +11,10 @@ from tests.dense_models import (
     fully_connected_chain,
     fully_connected_model,
 )
+from tflm_sparsesep.converters import model_editor
+from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.converters.model_editor import Model, Operator, Tensor
+from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.runtimes import run
 
 
