@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tflm_sparsesep.converters import cost_model
-from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.layouts import layouts_for
 from tflm_sparsesep.converters.pack import (
     FloatWeights,
     FullyConnectedWeights,
     can_pack,
     pack,
-    read_header,
 )
 from tflm_sparsesep.converters.packed_format import Layout
 
@@ -29,20 +28,23 @@ class Candidate:
 
 
 def choose_layout(
-    layer: FullyConnectedWeights | FloatWeights, target: str, batch: int
+    layer: FullyConnectedWeights | FloatWeights,
+    target: str,
+    batch: int,
+    input_zeros: float = 0.0,
 ) -> Candidate | None:
     """The best packed form of `layer`: the fastest, or a smaller one that is about as fast.
 
-    None where no kernel of the target takes such weights.
+    `input_zeros` is the share of inputs that equal the zero point. None where no kernel of the
+    target takes such weights.
     """
-    rows, cols = layer.weights.shape
     candidates = []
-    for layout in LAYOUTS:
+    for layout in layouts_for(target):
         if not (cost_model.is_measured(target, layout) and can_pack(layer, layout)):
             continue
         blob = pack(layer, layout)
-        blocks = int(read_header(blob)["blocks"])
-        cost = cost_model.sparse_fully_connected(target, layout, rows, cols, blocks, batch)
+        size = cost_model.PackedSize.of(blob)
+        cost = cost_model.sparse_fully_connected(target, layout, size, batch, input_zeros)
         candidates.append(Candidate(layout, blob, cost))
     limit = min((c.instructions for c in candidates), default=0) * _SPEED_TOLERANCE
     fast = [c for c in candidates if c.instructions <= limit]

@@ -5,12 +5,9 @@ Dense figures are measured facts (`cost_data/dense_cmsis_nn.json`); shapes in be
     instructions = per_weight * rows * cols + per_row * rows + per_call
 
 fitted to them by least squares of the relative error (below 0.8% on every measured shape).
-Sparse kernels follow
-
-    instructions = per_block * blocks + per_group * groups + per_call
-
-with one set of coefficients for each target and variant, in `cost_data/sparse_kernels.json`;
-that file names the command that measures them again. On `host` only ratios matter: a dense
+Sparse kernels are sums of the terms in `sparse_terms`, with one set of coefficients for each target
+and layout in `cost_data/sparse_kernels.json`; that file names the command that measures them
+again, and how well they predict shapes outside the fit. On `host` only ratios matter: a dense
 multiply-accumulate counts 1 and a stored block 3.
 """
 
@@ -19,10 +16,12 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tflm_sparsesep.converters.pack import group_counts, layout_of, read_header
 from tflm_sparsesep.converters.packed_format import Layout, Major
 
 _HOST_PER_WEIGHT = 1.0
@@ -89,17 +88,75 @@ def is_measured(target: str, layout: Layout) -> bool:
     return target == "host" or str(layout) in _kernels(target)
 
 
-def sparse_fully_connected(
-    target: str, layout: Layout, rows: int, cols: int, blocks: int, batch: int = 1
-) -> int:
-    """Instructions of our kernel for a blob with `blocks` stored blocks in `layout`.
+@dataclass(frozen=True)
+class PackedSize:
+    """What of a blob drives its cost.
 
-    `layout` is one that `is_measured` on the target.
+    rows and cols are units; `blocks` are stored ones; `runs` the steps that vector kernels take,
+    16 columns of one group at a time; `index_bytes` the index stream, and those not 0 in it.
     """
-    by_rows = layout.major is Major.ROW
-    groups = -(-rows // layout.block_rows) if by_rows else -(-cols // layout.block_cols)
+
+    rows: int
+    cols: int
+    blocks: int
+    runs: int
+    index_bytes: int
+    nonzero_index_bytes: int
+
+    @classmethod
+    def of(cls, blob: bytes) -> PackedSize:
+        """The size of a valid blob."""
+        header = read_header(blob)
+        layout = layout_of(header)
+        counts = group_counts(blob)
+        start, end = int(header["index_offset"]), int(header["value_offset"])
+        index = np.frombuffer(blob, np.uint8, end - start, start)
+        return cls(
+            rows=int(header["rows"]),
+            cols=int(header["cols"]),
+            blocks=int(header["blocks"]),
+            runs=int(np.sum(-(-counts // layout.run_blocks))),
+            index_bytes=len(index),
+            nonzero_index_bytes=int(np.count_nonzero(index)),
+        )
+
+
+def sparse_terms(
+    layout: Layout, size: PackedSize, *, batch: int = 1, input_zeros: float = 0.0
+) -> dict[str, float]:
+    """What a kernel's instructions are made of, by the name of the coefficient.
+
+    Column-major kernels pass over the share `input_zeros` of inputs
+    that equal the zero point, and over their blocks; the others do not look.
+    """
+    active = 1.0 - input_zeros if layout.major is Major.COLUMN else 1.0
+    return {
+        "per_call": 1.0,
+        # Decoding: once for all vectors of a batch where a kernel does so.
+        "per_block": size.blocks,
+        "per_block_and_vector": size.blocks * active * batch,
+        "per_run_and_vector": size.runs * active * batch,
+        "per_index_byte_and_vector": size.index_bytes * active * batch,
+        "per_nonzero_index_byte_and_vector": size.nonzero_index_bytes * active * batch,
+        "per_row_and_vector": size.rows * batch,
+        "per_col_and_vector": size.cols * batch,
+        "per_active_col_and_vector": size.cols * active * batch,
+    }
+
+
+def sparse_fully_connected(
+    target: str,
+    layout: Layout,
+    size: PackedSize,
+    batch: int = 1,
+    input_zeros: float = 0.0,
+) -> int:
+    """Instructions of our kernel for a blob of `size` in `layout`.
+
+    `layout` is one that `is_measured` on the target; the rest is as for `sparse_terms`.
+    """
     if target == "host":
-        return round(_HOST_PER_BLOCK * blocks * batch)
-    cost = _kernels(target)[str(layout)]
-    per_vector: float = cost["per_block"] * blocks + cost["per_group"] * groups
-    return round(batch * per_vector + cost["per_call"])
+        return round(_HOST_PER_BLOCK * size.blocks * batch)
+    coefficients = _kernels(target)[str(layout)]
+    terms = sparse_terms(layout, size, batch=batch, input_zeros=input_zeros)
+    return round(sum(coefficients[name] * term for name, term in terms.items()))

@@ -46,7 +46,8 @@ def pad(tiles: Tiles, multiple: int) -> Tiles:
 
 def repeats(tiles: Tiles) -> npt.NDArray[np.bool_]:
     """Which of `tiles` only repeat the one before, and stand for all-zero blocks."""
-    return np.diff(tiles, prepend=-1) == 0
+    repeated: npt.NDArray[np.bool_] = np.diff(tiles, prepend=-1) == 0
+    return repeated
 
 
 def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:

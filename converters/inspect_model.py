@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from tflm_sparsesep.converters import cost_model, model_editor, native, op_names
+from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import Operator
@@ -24,13 +25,13 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
     `rewrite` would take for `target`. Raises ModelError for bytes that are no usable model, a
     packed layer being damaged included, and ConfigError for an unknown target.
     """
-    get_target(target)
+    conversion = Conversion(get_target(target).name)
     model = model_editor.read(data, name=name)
     decisions: list[LayerDecision] = []
     for subgraph in model.subgraphs:
         operators = list(subgraph.operators)
         try:
-            decided = {d.name: d for one_pass in PASSES for d in one_pass.run(subgraph, target)}
+            decided = {d.name: d for one_pass in PASSES for d in one_pass.run(subgraph, conversion)}
             described = [_describe(op, decided, target) for op in operators]
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from None
@@ -100,9 +101,8 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
     batch = batch_of(op, cols)
     sparse = None
     if cost_model.is_measured(target, unpacked.layout):
-        sparse = cost_model.sparse_fully_connected(
-            target, unpacked.layout, rows, cols, unpacked.blocks, batch
-        )
+        size = cost_model.PackedSize.of(blob_of(op))
+        sparse = cost_model.sparse_fully_connected(target, unpacked.layout, size, batch)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,

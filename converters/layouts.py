@@ -27,4 +27,44 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1),
     Layout(IndexEncoding.DELTA8, 1, 16, count_multiple=1),
     Layout(IndexEncoding.OFFSET16, 4, 1, count_multiple=1, major=Major.COLUMN),
+    # For the DSP extension, two rows at a time.
+    Layout(IndexEncoding.DELTA8, 2, 4, count_multiple=1, value_order=ValueOrder.WOVEN),
+    Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1, value_order=ValueOrder.WOVEN),
+    Layout(
+        IndexEncoding.DELTA8,
+        4,
+        4,
+        count_multiple=1,
+        major=Major.COLUMN,
+        value_order=ValueOrder.WOVEN,
+    ),
+    # For Helium, 16 columns at a time.
+    Layout(IndexEncoding.WINDOW8, count_multiple=1),
+    Layout(IndexEncoding.WINDOW8, 1, 4, count_multiple=1),
+    Layout(IndexEncoding.WINDOW8, 4, 1, count_multiple=16, value_order=ValueOrder.ROWS16),
+    Layout(IndexEncoding.WINDOW8, 2, 4, count_multiple=4, value_order=ValueOrder.ROWS16),
+    Layout(IndexEncoding.WINDOW8, 4, 4, count_multiple=4, value_order=ValueOrder.ROWS16),
 )
+
+_HELIUM_TARGETS = ("cortex-m55",)
+_DSP_TARGETS = ("cortex-m4", "cortex-m7", "cortex-m33")
+
+
+def layouts_for(target: str) -> tuple[Layout, ...]:
+    """The layouts that a target has kernels for: those made for one extension stay with it.
+
+    The host runs all of them, so that it can check any blob.
+    """
+    if target == "host":
+        return LAYOUTS
+    return tuple(layout for layout in LAYOUTS if _has_kernel(layout, target))
+
+
+def _has_kernel(layout: Layout, target: str) -> bool:
+    if layout.index_encoding is IndexEncoding.WINDOW8:
+        return target in _HELIUM_TARGETS
+    if layout.value_order is ValueOrder.WOVEN:
+        return target in _DSP_TARGETS
+    # The DSP extension runs blocks of these shapes in woven order only.
+    is_woven_there = layout.block_rows > 1 and layout.block_cols == 4
+    return not (is_woven_there and target in _DSP_TARGETS)

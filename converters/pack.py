@@ -73,6 +73,8 @@ def can_pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> boo
         return layout.value_type is ValueType.FLOAT32
     if layout.value_type is ValueType.PALETTE4:
         return value_streams.fits_palette(layer.weights)
+    if layout.value_order is ValueOrder.WOVEN:
+        return value_streams.fits_weave(layer.weights, layout)
     return layout.value_type is ValueType.INT8
 
 
@@ -80,7 +82,8 @@ def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
     """The blob of `layer` in `layout`.
 
     Raises ValueError for a layer that the format cannot hold, or not in this layout: too large a
-    matrix, more than 16 different weights for a palette, a float layer in an int8 layout.
+    matrix, more than 16 different weights for a palette, a float layer in an int8 layout, too
+    large weights for a woven one.
     """
     rows, cols = layer.weights.shape
     if not (1 <= rows <= MAX_DIM and 1 <= cols <= MAX_DIM):
@@ -88,6 +91,8 @@ def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
     is_float = isinstance(layer, FloatWeights)
     if is_float != (layout.value_type is ValueType.FLOAT32):
         raise ValueError(f"weights are {layer.weights.dtype}, layout {layout} stores others")
+    if layout.value_order is ValueOrder.WOVEN and not can_pack(layer, layout):
+        raise ValueError(f"weights are too large for layout {layout}: see value_streams.fits_weave")
     palette = None
     if layout.value_type is ValueType.PALETTE4:
         palette = value_streams.make_palette(layer.weights.astype(np.int8))
@@ -159,6 +164,18 @@ def layout_of(header: np.void) -> Layout:
     )
 
 
+def group_counts(blob: bytes) -> npt.NDArray[np.int64]:
+    """Stored blocks of each group of a valid blob."""
+    header = read_header(blob)
+    layout = layout_of(header)
+    if layout.major is Major.ROW:
+        groups = -(-int(header["rows"]) // layout.block_rows)
+    else:
+        groups = -(-int(header["cols"]) // layout.block_cols)
+    counts = np.frombuffer(blob, "<u2", groups, int(header["counts_offset"]))
+    return counts.astype(np.int64)
+
+
 def unpack(blob: bytes) -> UnpackedWeights:
     """Inverse of `pack`, for a blob that `native.validate` has accepted."""
     header = read_header(blob)
@@ -168,7 +185,7 @@ def unpack(blob: bytes) -> UnpackedWeights:
     grid = (-(-rows // layout.block_rows), -(-cols // layout.block_cols))
     groups, per_group = grid if layout.major is Major.ROW else grid[::-1]
 
-    counts = np.frombuffer(blob, "<u2", groups, offset["counts_offset"]).astype(np.int64)
+    counts = group_counts(blob)
     stream = blob[offset["value_offset"] :]
     blocks = value_streams.decode(stream, counts, layout, blob[offset["palette_offset"] :])
     tiles = np.zeros((groups, per_group, layout.block_rows, layout.block_cols), blocks.dtype)

@@ -53,6 +53,7 @@ class ValueOrder(enum.IntEnum):
     NATURAL = 0
     PAIRS = 1
     ROWS16 = 2
+    WOVEN = 3
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class Layout:
 
     def __str__(self) -> str:
         name = f"{self.pattern}_{self.index}_{self.value_type.name.lower()}"
+        if self.value_order is ValueOrder.WOVEN:
+            name += "_woven"
         return f"{name}_column" if self.major is Major.COLUMN else name
 
 

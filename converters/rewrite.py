@@ -5,18 +5,24 @@ read -> check -> passes -> drop what is no longer used -> build
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from tflm_sparsesep.converters import model_editor, op_names
+from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import Model, TensorType
-from tflm_sparsesep.converters.passes import pointwise_conv, sparse_fully_connected
+from tflm_sparsesep.converters.passes import (
+    group_rows,
+    pointwise_conv,
+    sparse_fully_connected,
+)
 from tflm_sparsesep.converters.targets import get_target
 
-PASSES = (sparse_fully_connected, pointwise_conv)
+PASSES = (group_rows, sparse_fully_connected, pointwise_conv)
 
 
 @dataclass(frozen=True)
@@ -27,13 +33,20 @@ class RewriteResult:
     layers: list[LayerDecision]
 
 
-def rewrite(data: bytes, *, target: str, name: str = "model") -> RewriteResult:
+def rewrite(
+    data: bytes,
+    *,
+    target: str,
+    input_zeros: Mapping[str, float] | None = None,
+    name: str = "model",
+) -> RewriteResult:
     """Replaces the layers of a .tflite file that get smaller and faster on `target`.
 
-    `name` is what errors call the model. Raises ModelError for bytes that are no usable model
+    `input_zeros` is what calibration has seen (`Conversion`); `name` is what errors call the
+    model. Raises ModelError for bytes that are no usable model
     and ConfigError for an unknown target.
     """
-    get_target(target)
+    conversion = Conversion(get_target(target).name, input_zeros or {})
     model = model_editor.read(data, name=name)
     try:
         check(model)
@@ -41,7 +54,7 @@ def rewrite(data: bytes, *, target: str, name: str = "model") -> RewriteResult:
             decision
             for subgraph in model.subgraphs
             for one_pass in PASSES
-            for decision in one_pass.run(subgraph, target)
+            for decision in one_pass.run(subgraph, conversion)
         ]
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None

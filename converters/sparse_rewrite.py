@@ -8,6 +8,7 @@ import numpy as np
 
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.choose_layout import choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.model_editor import Operator, Subgraph, Tensor
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
@@ -24,15 +25,17 @@ def rewrite_if_it_pays(
     op: Operator,
     layer: Layer,
     options: FullyConnectedOptions,
+    conversion: Conversion,
     *,
-    target: str,
     dense_instructions: int,
 ) -> LayerDecision:
     """Replaces `op`, which computes `layer`, where packed weights win in time and flash."""
     rows, cols = layer.weights.shape
-    batch = math.prod(tensor_of(op.inputs[0]).shape) // cols
+    inputs, target = tensor_of(op.inputs[0]), conversion.target
+    batch = math.prod(inputs.shape) // cols
     zeros = float(1.0 - np.count_nonzero(layer.weights) / layer.weights.size)
-    best = choose_layout(layer, target, batch)
+    input_zeros = conversion.input_zeros.get(inputs.name, 0.0)
+    best = choose_layout(layer, target, batch, input_zeros)
     if best is None:
         return stays(op, f"no sparse kernel for {layer.weights.dtype} weights on {target}")
     stay = reason_to_stay_dense(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.index_streams import pack_nibbles
-from tflm_sparsesep.converters.packed_format import Layout, ValueOrder, ValueType
+from tflm_sparsesep.converters.packed_format import Layout, Major, ValueOrder, ValueType
 
 PALETTE_SIZE = 16
 
@@ -22,6 +22,20 @@ Blocks = npt.NDArray[Any]
 def fits_palette(weights: npt.NDArray[np.int8]) -> bool:
     """Whether `weights` has at most 16 different nonzero values."""
     return len(np.unique(weights[weights != 0])) <= PALETTE_SIZE
+
+
+def fits_weave(weights: npt.NDArray[np.int8], layout: Layout) -> bool:
+    """Whether rows of `weights` [rows, cols] can share int16s: see ORDER_WOVEN.
+
+    Two rows must fit into 16 bits (-128 with a negative weight above it does not), and the
+    products of a row with any input must add up to less than 2^23.
+    """
+    wide = weights.astype(np.int32)
+    low, high = wide[0::2], wide[1::2]
+    bottom = np.where(low[: len(high)] < 0, -127, -128)
+    largest_input = 256 if layout.major is Major.COLUMN else 128
+    sums = np.abs(wide).sum(axis=1)
+    return bool(np.all(high >= bottom) and np.all(sums * largest_input < 1 << 23))
 
 
 def make_palette(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
@@ -47,6 +61,8 @@ def encode(blocks: Blocks, layout: Layout, palette: npt.NDArray[np.int8] | None)
         return _to_pairs(blocks).tobytes()
     if layout.value_order is ValueOrder.ROWS16:
         return _runs(blocks, layout).transpose(0, 2, 1, 3).astype(np.int8).tobytes()
+    if layout.value_order is ValueOrder.WOVEN:
+        return _weave(blocks, layout).tobytes()
     return blocks.astype(np.int8).tobytes()
 
 
@@ -62,6 +78,8 @@ def decode(stream: bytes, counts: npt.NDArray[np.int64], layout: Layout, palette
     if layout.value_order is ValueOrder.ROWS16:
         by_row = values.reshape(-1, layout.block_rows, layout.run_blocks, layout.block_cols)
         return by_row.transpose(0, 2, 1, 3).reshape(shape)
+    if layout.value_order is ValueOrder.WOVEN:
+        return _unweave(values, layout)
     return _from_pairs(values) if layout.value_order is ValueOrder.PAIRS else values
 
 
@@ -82,6 +100,23 @@ def _from_palette(
 def _runs(blocks: Blocks, layout: Layout) -> Blocks:
     """Blocks as [run, block, block_rows, block_cols]."""
     return blocks.reshape(-1, layout.run_blocks, layout.block_rows, layout.block_cols)
+
+
+def _weave(blocks: Blocks, layout: Layout) -> npt.NDArray[np.int16]:
+    """Blocks as [block, parity of column, pair of rows, columns of that parity]."""
+    wide = blocks.astype(np.int32)
+    pairs = wide[:, 0::2] + 256 * wide[:, 1::2]
+    by_row = pairs.reshape(len(blocks), layout.block_rows // 2, layout.block_cols // 2, 2)
+    return by_row.transpose(0, 3, 1, 2).astype("<i2")
+
+
+def _unweave(values: Blocks, layout: Layout) -> Blocks:
+    pairs = values.reshape(-1).view("<i2").astype(np.int32)
+    shape = (len(values), 2, layout.block_rows // 2, layout.block_cols // 2)
+    by_row = pairs.reshape(shape).transpose(0, 2, 3, 1)
+    low = by_row.astype(np.int8)
+    high = ((by_row - low) >> 8).astype(np.int8)
+    return np.stack([low, high], axis=2).reshape(values.shape)
 
 
 def _to_pairs(blocks: Blocks) -> Blocks:

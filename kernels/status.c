@@ -1,5 +1,8 @@
 #include "sparsesep/status.h"
 
+#include "sparsesep/compiler.h"
+
+SPARSESEP_COLD
 const char* sparsesep_status_message(SparsesepStatus status) {
   switch (status) {
     case SPARSESEP_OK:

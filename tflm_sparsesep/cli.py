@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +25,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
+# A pipe has no width: rich would fold tables to 80 columns.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+console = Console(width=_WIDTH)
 
 ModelPath = Annotated[Path, typer.Argument(metavar="X.tflite", help="The model file.")]
 TargetName = Annotated[
@@ -192,7 +195,9 @@ def demo(
     """Train, compress, convert, run in TFLM and count on a Cortex-M4: the whole path."""
     from tflm_sparsesep.demo import run_demo
 
-    summary = run_demo(data_dir=data, output_dir=output, console=Console(stderr=as_json))
+    summary = run_demo(
+        data_dir=data, output_dir=output, console=Console(stderr=as_json, width=_WIDTH)
+    )
     if as_json:
         _print_json(summary)
 

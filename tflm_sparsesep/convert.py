@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.activations import input_zeros
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.rewrite import rewrite
@@ -41,9 +42,11 @@ def convert(
 
     Args:
         model: a Keras model, the bytes of a .tflite file, or the path of one.
-        representative_dataset: inputs that a Keras model is quantised with, an array
-            [samples, ...] of what it was trained on (200 are plenty). Required for Keras models,
-            not accepted for .tflite files: those are quantised already, or stay float.
+        representative_dataset: sample inputs, an array [samples, ...] of what the model was
+            trained on (200 are plenty), or a list with one such array per input; for Keras models
+            also a function that yields lists of arrays. Keras models are quantised with it, which
+            is why they require it. For both it tells how many activations are zero: kernels that
+            skip zero inputs are chosen only where that is known.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         name: what errors call the model; by default the path, or "model".
 
@@ -56,15 +59,11 @@ def convert(
         >>> [layer.name for layer in result.layers if layer.rewritten]  # doctest: +SKIP
     """
     if isinstance(model, bytes | bytearray | str | Path):
-        if representative_dataset is not None:
-            raise ConfigError(
-                "representative_dataset was given with a .tflite file, which is quantised already;"
-                " it is accepted with Keras models only"
-            )
         dense, name = _read(model, name)
     else:
         dense, name = _quantize(model, representative_dataset), name or "model"
-    result = rewrite(dense, target=target, name=name)
+    zeros = input_zeros(dense, representative_dataset, name=name)
+    result = rewrite(dense, target=target, input_zeros=zeros, name=name)
     return ConvertResult(result.tflite, result.layers, dense)
 
 

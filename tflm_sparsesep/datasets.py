@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
+from tflm_sparsesep.quiet import quiet
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
@@ -116,9 +117,10 @@ def _from_folder(folder: Path, name: str) -> Dataset:
 
 def _from_keras() -> Dataset:
     try:
-        import keras
+        with quiet():
+            import keras
 
-        with _network_timeout(_NETWORK_TIMEOUT_SECONDS):
+        with quiet(), _network_timeout(_NETWORK_TIMEOUT_SECONDS):
             (x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
     except Exception as error:  # no network, no Keras, a broken download: all the same here
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -100,23 +100,12 @@ def _make_folder(path: Path) -> None:
 
 
 def _train(data: Dataset, progress: Progress, *, sparse: bool) -> _Trained:
-    with quiet():
-        import keras
+    with quiet():  # TensorFlow looks for GPUs here
+        model = _lenet_300_100(data)
+    import keras
 
-        from tflm_sparsesep.callbacks import ProximalL1
+    from tflm_sparsesep.callbacks import ProximalL1
 
-    keras.utils.set_random_seed(SEED)
-    model = keras.Sequential(
-        [
-            keras.Input(data.x_train.shape[1:]),
-            keras.layers.Flatten(),
-            keras.layers.Dense(300, activation="relu"),
-            keras.layers.Dense(100, activation="relu"),
-            keras.layers.Dense(data.classes, activation="softmax"),
-        ],
-        name="lenet_300_100",
-    )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     bar = progress.add_task("sparse" if sparse else "dense ", total=EPOCHS)
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: progress.advance(bar))]
     if sparse:
@@ -131,6 +120,26 @@ def _train(data: Dataset, progress: Progress, *, sparse: bool) -> _Trained:
     )
     _, accuracy = model.evaluate(data.x_test, data.y_test, batch_size=1000, verbose=0)
     return _Trained(model, float(accuracy))
+
+
+def _lenet_300_100(data: Dataset) -> Any:
+    import keras
+
+    keras.utils.set_random_seed(SEED)
+    model = keras.Sequential(
+        [
+            keras.Input(data.x_train.shape[1:]),
+            keras.layers.Flatten(),
+            keras.layers.Dense(300, activation="relu"),
+            keras.layers.Dense(100, activation="relu"),
+            keras.layers.Dense(data.classes, activation="softmax"),
+        ],
+        name="lenet_300_100",
+    )
+    steps = EPOCHS * -(-len(data.x_train) // BATCH_SIZE)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
 
 
 def _tflm_accuracy(tflite: bytes, data: Dataset) -> float:

@@ -175,7 +175,9 @@ def run_layer(
         persistent_bytes=persistent,
         code_bytes=code,
         kernel=kernel,
-        kernel_code_bytes=_symbol_bytes(image, f"sparsesep_fully_connected_{kernel}"),
+        kernel_code_bytes=toolchain.kernel_text_bytes(target, kernel, optimization)
+        if kernel
+        else 0,
         target=target.name,
         board=machine,
         flags=" ".join(toolchain.compile_flags(target, optimization)),
@@ -291,18 +293,6 @@ def _read_result(work: Path, where: str) -> tuple[int, int, int, str]:
 def _text(field: bytes) -> str:
     """A C string in a field of fixed size."""
     return field.split(b"\0")[0].decode(errors="replace")
-
-
-def _symbol_bytes(image: Path, symbol: str) -> int:
-    """Size of a function in `image`; 0 where it has none of that name."""
-    nm = toolchain.require_tool("arm-none-eabi-gcc").path
-    assert nm is not None
-    command = [str(nm.with_name("arm-none-eabi-nm")), "--print-size", str(image)]
-    for line in toolchain.run_tool(command, what="arm-none-eabi-nm").splitlines():
-        words = line.split()
-        if len(words) == 4 and words[3] == symbol:
-            return int(words[1], 16)
-    return 0
 
 
 def _read_counts(path: Path, regions: int, where: str) -> list[list[int]]:

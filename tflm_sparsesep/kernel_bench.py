@@ -11,7 +11,7 @@ import numpy as np
 from tflm_sparsesep import emulation
 from tflm_sparsesep.converters import cost_model
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.layouts import layouts_for
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import Layout, ValueType
@@ -83,15 +83,16 @@ def bench_kernels(
         ToolMissingError: QEMU or the Arm compiler is missing.
     """
     _check(target, rows=rows, cols=cols, zeros=zeros, batch=batch, input_zeros=input_zeros)
-    layouts = [layout for layout in LAYOUTS if pattern in (None, layout.pattern)]
+    available = layouts_for(target)
+    layouts = [layout for layout in available if pattern in (None, layout.pattern)]
     if not layouts:
-        accepted = ", ".join(dict.fromkeys(layout.pattern for layout in LAYOUTS))
+        accepted = ", ".join(dict.fromkeys(layout.pattern for layout in available))
         raise ConfigError(f"pattern {pattern!r} is unknown; accepted: {accepted}")
     figures = [
         _measure(
             target,
             layout,
-            _case(layout, rows, cols, zeros=zeros, batch=batch, input_zeros=input_zeros),
+            random_layer(layout, rows, cols, zeros=zeros, batch=batch, input_zeros=input_zeros),
             input_zeros=input_zeros,
         )
         for layout in layouts
@@ -112,9 +113,10 @@ def _check(
         raise ConfigError(f"shape {cols}x{rows}, batch {batch}: accepted: 1 and more")
 
 
-def _case(
+def random_layer(
     layout: Layout, rows: int, cols: int, *, zeros: float, batch: int, input_zeros: float
 ) -> LayerCase | FloatCase:
+    """A layer whose zeros come in blocks of `layout`, of the type that it stores."""
     rng = np.random.default_rng(_SEED)
     block = (layout.block_rows, layout.block_cols)
     if layout.value_type is ValueType.FLOAT32:

@@ -137,6 +137,7 @@ def _check_count(received: int, expected: int) -> None:
 def _check(part: Any, spec: Any | None) -> Array:
     """One input of one sample as a finite array [1, ...] that fits the model's input `spec`."""
     array = np.asarray(part)
+    shape = array.shape
     if array.dtype.kind not in "biuf":
         raise ConfigError(
             f"representative_dataset holds values of type {array.dtype}; accepted: numbers"
@@ -155,7 +156,7 @@ def _check(part: Any, spec: Any | None) -> Array:
         w not in (None, a) for w, a in zip(wanted, array.shape, strict=True)
     ):
         raise ConfigError(
-            f"representative_dataset holds a sample of shape {array.shape}, the model takes "
+            f"representative_dataset holds a sample of shape {shape}, the model takes "
             f"{wanted} (None: any size)"
         )
     return array

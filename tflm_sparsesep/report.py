@@ -11,6 +11,12 @@ from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.kernel_bench import KernelFigures
 
 
+def _short(name: str) -> str:
+    """What tells layers apart in a converted Keras name: `net/dense_1/MatMul` -> dense_1."""
+    parts = name.split("/")
+    return parts[-2] if len(parts) > 1 else name
+
+
 def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
@@ -35,7 +41,7 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
         packed = layer.packed_bytes if layer.rewritten else None
         sparse = layer.sparse_instructions if layer.rewritten else None
         table.add_row(
-            layer.name,
+            _short(layer.name),
             layer.op,
             _shape(layer.cols, layer.rows),
             _number(packed or layer.dense_bytes),
@@ -50,7 +56,7 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
 def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
     """Dense against sparse for each measured layer, and totals."""
     table = Table(
-        title=f"Sparse layers on {target}: executed instructions in QEMU, dense is CMSIS-NN",
+        title=f"Sparse layers on {target}: executed instructions in QEMU, dense by CMSIS-NN",
         show_footer=True,
     )
     dense_bytes = sum(f.dense_bytes for f in figures)
@@ -63,20 +69,20 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
         ("layer", "total"),
         ("shape", ""),
         ("zeros", f"{zeros:.1%}"),
-        ("pattern", ""),
-        ("bytes dense", f"{dense_bytes:,}"),
+        ("layout", ""),
+        ("bytes", f"{dense_bytes:,}"),
         ("packed", f"{packed_bytes:,}"),
         ("ratio", _ratio(dense_bytes, packed_bytes)),
-        ("instructions dense", f"{dense:,}"),
+        ("instr.", f"{dense:,}"),
         ("sparse", f"{sparse:,}"),
         ("ratio", _ratio(dense, sparse)),
     ]
     for heading, footer in columns:
-        left = heading in ("layer", "pattern")
-        table.add_column(heading, footer, justify="left" if left else "right", overflow="fold")
+        left = heading in ("layer", "layout")
+        table.add_column(heading, footer, justify="left" if left else "right", no_wrap=True)
     for f in figures:
         table.add_row(
-            f.name,
+            _short(f.name),
             _shape(f.cols, f.rows),
             f"{f.zeros:.1%}",
             f"{f.pattern} {f.index}",

@@ -246,6 +246,23 @@ def build_image(
     return _cached(f"firmware-{key}", build) / "firmware.elf"
 
 
+@functools.cache
+def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
+    """Code and constants of one kernel variant's file, without what it shares with others.
+
+    Raises as `build_firmware`.
+    """
+    compiler = _require_arm_compiler()
+    root = source_root()
+    source = root / "kernels/fully_connected_sparse" / f"fully_connected_{variant}.c"
+    flags = [*compile_flags(target, optimization), f"-I{root / 'kernels/include'}"]
+    with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
+        compiled = _compile(compiler, source, flags, Path(directory) / "kernel.o")
+        size = str(compiler.path).removesuffix("gcc") + "size"
+        table = run_tool([size, compiled], what="arm-none-eabi-size")
+    return int(table.splitlines()[1].split()[0])
+
+
 def build_plugin() -> Path:
     """The instruction counter as a shared library for the QEMU on PATH.
 

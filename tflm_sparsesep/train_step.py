@@ -83,7 +83,7 @@ class ProximalStep:
 
     def updates(self) -> int:
         """The steps that the optimizer has taken so far."""
-        return int(ops.convert_to_numpy(self._optimizer.iterations))
+        return int(tf.identity(self._optimizer.iterations))
 
     def project(self) -> None:
         """Projects the weights, now, on the end that `set_zeros` gave and on the support."""
@@ -175,7 +175,7 @@ class ProximalStep:
 
 
 def _count_zeros(kernel: Any) -> int:
-    return int(np.count_nonzero(ops.convert_to_numpy(kernel) == 0))
+    return int(np.count_nonzero(kernel.numpy() == 0))
 
 
 class TrainStepHook:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 from tflm_sparsesep.converters import cost_model
+from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
@@ -30,13 +31,13 @@ MAX_VERSION = 9
 """The newest CONV_2D whose meaning is known here."""
 
 
-def run(subgraph: Subgraph, target: str) -> list[LayerDecision]:
-    """Rewrites what pays on `target`; one decision for each CONV_2D, in order.
+def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
+    """Rewrites what pays on the target; one decision for each CONV_2D, in order.
 
     Raises ModelError for a layer of an unknown version, or of a shape that no runtime executes.
     """
     operators = [op for op in subgraph.operators if op.builtin_code == BuiltinOperator.CONV_2D]
-    return [_rewrite(subgraph, op, target) for op in operators]
+    return [_rewrite(subgraph, op, conversion) for op in operators]
 
 
 def read_layer(op: Operator) -> tuple[Layer, FullyConnectedOptions]:
@@ -52,7 +53,7 @@ def read_layer(op: Operator) -> tuple[Layer, FullyConnectedOptions]:
     return read_quantized_layer(op, weights.reshape(rows, cols), float32_product=False)
 
 
-def _rewrite(subgraph: Subgraph, op: Operator, target: str) -> LayerDecision:
+def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
     check_operator(op, weight_rank=4, max_version=MAX_VERSION)
     try:
         layer, options = read_layer(op)
@@ -62,5 +63,5 @@ def _rewrite(subgraph: Subgraph, op: Operator, target: str) -> LayerDecision:
     pixels = math.prod(tensor_of(op.inputs[0]).shape) // cols
     if layer.weights.dtype != "int8":
         return stays(op, "float32 convolution: no dense figure to compare a sparse one with")
-    dense = cost_model.dense_pointwise_conv(target, rows, cols, pixels)
-    return rewrite_if_it_pays(subgraph, op, layer, options, target=target, dense_instructions=dense)
+    dense = cost_model.dense_pointwise_conv(conversion.target, rows, cols, pixels)
+    return rewrite_if_it_pays(subgraph, op, layer, options, conversion, dense_instructions=dense)

@@ -16,6 +16,7 @@ import math
 from ai_edge_litert import schema_py_generated as schema
 
 from tflm_sparsesep.converters import cost_model
+from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
@@ -33,15 +34,15 @@ MAX_VERSION = 14
 """The newest FULLY_CONNECTED whose meaning is known here."""
 
 
-def run(subgraph: Subgraph, target: str) -> list[LayerDecision]:
-    """Rewrites what pays on `target`; one decision for each FULLY_CONNECTED, in order.
+def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
+    """Rewrites what pays on the target; one decision for each FULLY_CONNECTED, in order.
 
     Raises ModelError for a layer of an unknown version, or of a shape that no runtime executes.
     """
     operators = [
         op for op in subgraph.operators if op.builtin_code == BuiltinOperator.FULLY_CONNECTED
     ]
-    return [_rewrite(subgraph, op, target) for op in operators]
+    return [_rewrite(subgraph, op, conversion) for op in operators]
 
 
 def read_layer(op: Operator) -> tuple[Layer, FullyConnectedOptions]:
@@ -53,7 +54,7 @@ def read_layer(op: Operator) -> tuple[Layer, FullyConnectedOptions]:
     return read_quantized_layer(op, weights, float32_product=True)
 
 
-def _rewrite(subgraph: Subgraph, op: Operator, target: str) -> LayerDecision:
+def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
     check_operator(op, weight_rank=2, max_version=MAX_VERSION)
     try:
         layer, options = read_layer(op)
@@ -62,6 +63,6 @@ def _rewrite(subgraph: Subgraph, op: Operator, target: str) -> LayerDecision:
     rows, cols = layer.weights.shape
     batch = math.prod(tensor_of(op.inputs[0]).shape) // cols
     dense = cost_model.dense_fully_connected(
-        target, rows, cols, batch, dtype=layer.weights.dtype.name
+        conversion.target, rows, cols, batch, dtype=layer.weights.dtype.name
     )
-    return rewrite_if_it_pays(subgraph, op, layer, options, target=target, dense_instructions=dense)
+    return rewrite_if_it_pays(subgraph, op, layer, options, conversion, dense_instructions=dense)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "op_names.h"
+#include "sparsesep/compiler.h"
 
 _Static_assert(sizeof(SparsesepFullyConnectedOp) <= 64,
                "persistent arena per operator");
@@ -103,6 +104,7 @@ static SparsesepStatus request_scratch(const SparsesepHost* host,
   return host->request_scratch(host, bytes, &op->scratch_index);
 }
 
+SPARSESEP_COLD
 static SparsesepStatus prepare(const SparsesepHost* host,
                                SparsesepFullyConnectedOp* op) {
   const SparsesepPackedHeader* weights = NULL;
@@ -119,6 +121,7 @@ static SparsesepStatus prepare(const SparsesepHost* host,
   return request_scratch(host, weights, op);
 }
 
+SPARSESEP_COLD
 void* sparsesep_fully_connected_init(const SparsesepHost* host,
                                      const void* options,
                                      size_t options_bytes) {
@@ -130,6 +133,7 @@ void* sparsesep_fully_connected_init(const SparsesepHost* host,
   return op;
 }
 
+SPARSESEP_COLD
 SparsesepStatus sparsesep_fully_connected_prepare(const SparsesepHost* host,
                                                   void* op_data) {
   const SparsesepStatus status =

@@ -4,7 +4,7 @@
 #include "isa.h"
 #include "rows.h"
 
-#if SPARSESEP_HAS_V7M
+#if SPARSESEP_HAS_V7M && !SPARSESEP_HAS_MVE
 
 // With |acc| < 2^30 the upper word of 2 * acc * multiplier is the doubling high
 // product. Shifts leave the last bit that they shift out in the carry: `adc`

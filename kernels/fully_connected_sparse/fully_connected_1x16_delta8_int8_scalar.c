@@ -2,9 +2,15 @@
 #include "delta8_blocks.h"
 #include "variants.h"
 
+static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
+                     uint32_t groups, uint32_t* acc) {
+  sparsesep_multiply_delta8_blocks(streams, vector, groups, acc, 1, 16);
+}
+
 void sparsesep_fully_connected_1x16_delta8_int8_scalar(
     const SparsesepPackedHeader* weights,
     const SparsesepFullyConnectedParams* params, const void* input,
     int32_t batch, void* output, void* scratch) {
-  sparsesep_delta8_blocks(weights, params, input, batch, output, scratch, 1, 16);
+  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                           multiply);
 }

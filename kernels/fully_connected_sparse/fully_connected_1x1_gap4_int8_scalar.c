@@ -1,31 +1,31 @@
 // 1x1 blocks, 4-bit gaps, int8 values: any core.
 #include "gap4.h"
-#include "rows.h"
+#include "row_groups.h"
 #include "variants.h"
+
+static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
+                     uint32_t groups, uint32_t* acc) {
+  const uint8_t* gaps = streams->index;
+  const int8_t* value = streams->value;
+  for (; groups > 0; --groups) {
+    uint32_t sum = 0;
+    uint32_t nibbles = 0;
+    const int8_t* x = vector;
+    for (uint32_t n = *streams->counts++; n > 0; --n) {
+      x += sparsesep_next_gap(gaps, &nibbles);
+      sum += (uint32_t)(*value++ * *x++);
+    }
+    gaps += (nibbles + 1) / 2;
+    *acc++ = sum;
+  }
+  streams->index = gaps;
+  streams->value = value;
+}
 
 void sparsesep_fully_connected_1x1_gap4_int8_scalar(
     const SparsesepPackedHeader* weights,
     const SparsesepFullyConnectedParams* params, const void* input,
     int32_t batch, void* output, void* scratch) {
-  (void)scratch;
-  const SparsesepRows rows = sparsesep_rows(weights, params);
-  const uint16_t* counts = sparsesep_section(weights, weights->counts_offset);
-  const int8_t* vector = input;
-  int8_t* out = output;
-
-  for (; batch > 0; --batch, vector += weights->cols) {
-    const uint8_t* gaps = sparsesep_section(weights, weights->index_offset);
-    const int8_t* value = sparsesep_section(weights, weights->value_offset);
-    for (uint32_t row = 0; row < weights->rows; ++row) {
-      const int8_t* x = vector;
-      uint32_t acc = (uint32_t)rows.bias[row];
-      uint32_t nibbles = 0;
-      for (uint32_t n = counts[row]; n > 0; --n) {
-        x += sparsesep_next_gap(gaps, &nibbles);
-        acc += (uint32_t)(*value++ * *x++);
-      }
-      gaps += (nibbles + 1) / 2;
-      *out++ = sparsesep_finish_row(&rows, row, acc);
-    }
-  }
+  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                           multiply);
 }

@@ -1,26 +1,14 @@
 // 1x1 blocks, uint16 columns, float32 values: any core.
-#include <string.h>
-
+#include "float_limits.h"
 #include "variants.h"
-
-static float clamp(float value, float low, float high) {
-  value = value < low ? low : value;
-  return value > high ? high : value;
-}
-
-static float from_bits(int32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof(value));
-  return value;
-}
 
 void sparsesep_fully_connected_1x1_u16_float32_scalar(
     const SparsesepPackedHeader* weights,
     const SparsesepFullyConnectedParams* params, const void* input,
     int32_t batch, void* output, void* scratch) {
   (void)scratch;
-  const float low = from_bits(params->activation_min);
-  const float high = from_bits(params->activation_max);
+  const float low = sparsesep_float_from_bits(params->activation_min);
+  const float high = sparsesep_float_from_bits(params->activation_max);
   const float* bias = sparsesep_section(weights, weights->bias_offset);
   const uint16_t* counts = sparsesep_section(weights, weights->counts_offset);
   const float* vector = input;
@@ -34,7 +22,7 @@ void sparsesep_fully_connected_1x1_u16_float32_scalar(
       for (uint32_t n = counts[row]; n > 0; --n) {
         acc += *value++ * vector[*column++];
       }
-      *out++ = clamp(acc + bias[row], low, high);
+      *out++ = sparsesep_clamp_float(acc + bias[row], low, high);
     }
   }
 }

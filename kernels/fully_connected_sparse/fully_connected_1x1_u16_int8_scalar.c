@@ -2,10 +2,8 @@
 #include "row_groups.h"
 #include "variants.h"
 
-static void multiply(const SparsesepPackedHeader* weights,
-                     SparsesepStreams* streams, const int8_t* vector,
+static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
                      uint32_t groups, uint32_t* acc) {
-  (void)weights;
   const uint16_t* column = streams->index;
   const int8_t* value = streams->value;
   for (; groups > 0; --groups) {

@@ -8,30 +8,28 @@
 #if SPARSESEP_HAS_V7M
 
 // Four nonzeros; `column` and `value` move on with the last loads.
-#define FOUR_NONZEROS                       \
-  "  ldrh  %[a], [%[column], #2]\n"         \
-  "  ldrh  %[b], [%[column], #4]\n"         \
-  "  ldrsb %[w], [%[value], #1]\n"          \
-  "  ldrsb %[a], [%[vector], %[a]]\n"       \
-  "  ldrsb %[b], [%[vector], %[b]]\n"       \
-  "  mla   %[sum], %[w], %[a], %[sum]\n"    \
-  "  ldrsb %[w], [%[value], #2]\n"          \
-  "  ldrh  %[a], [%[column], #6]\n"         \
-  "  mla   %[sum], %[w], %[b], %[sum]\n"    \
-  "  ldrh  %[b], [%[column]], #8\n"         \
-  "  ldrsb %[w], [%[value], #3]\n"          \
-  "  ldrsb %[a], [%[vector], %[a]]\n"       \
-  "  ldrsb %[b], [%[vector], %[b]]\n"       \
-  "  mla   %[sum], %[w], %[a], %[sum]\n"    \
-  "  ldrsb %[w], [%[value]], #4\n"          \
+#define FOUR_NONZEROS                    \
+  "  ldrh  %[a], [%[column], #2]\n"      \
+  "  ldrh  %[b], [%[column], #4]\n"      \
+  "  ldrsb %[w], [%[value], #1]\n"       \
+  "  ldrsb %[a], [%[vector], %[a]]\n"    \
+  "  ldrsb %[b], [%[vector], %[b]]\n"    \
+  "  mla   %[sum], %[w], %[a], %[sum]\n" \
+  "  ldrsb %[w], [%[value], #2]\n"       \
+  "  ldrh  %[a], [%[column], #6]\n"      \
+  "  mla   %[sum], %[w], %[b], %[sum]\n" \
+  "  ldrh  %[b], [%[column]], #8\n"      \
+  "  ldrsb %[w], [%[value], #3]\n"       \
+  "  ldrsb %[a], [%[vector], %[a]]\n"    \
+  "  ldrsb %[b], [%[vector], %[b]]\n"    \
+  "  mla   %[sum], %[w], %[a], %[sum]\n" \
+  "  ldrsb %[w], [%[value]], #4\n"       \
   "  mla   %[sum], %[w], %[b], %[sum]\n"
 
 // Counts are multiples of 4: where one is no multiple of 8, the first round
 // enters halfway.
-static void multiply(const SparsesepPackedHeader* weights,
-                     SparsesepStreams* streams, const int8_t* vector,
+static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
                      uint32_t groups, uint32_t* acc) {
-  (void)weights;
   const uint16_t* counts = streams->counts;
   const void* column = streams->index;
   const void* value = streams->value;
@@ -43,11 +41,8 @@ static void multiply(const SparsesepPackedHeader* weights,
       "  lsrs  %[rounds], %[rounds], #3\n"
       "  adc   %[rounds], %[rounds], #0\n"
       "  bcs   3f\n"
-      "  cbz   %[rounds], 4f\n"
-      "2:\n"
-      FOUR_NONZEROS
-      "3:\n"
-      FOUR_NONZEROS
+      "  beq   4f\n"
+      "2:\n" FOUR_NONZEROS "3:\n" FOUR_NONZEROS
       "  subs  %[rounds], %[rounds], #1\n"
       "  bne   2b\n"
       "4:\n"

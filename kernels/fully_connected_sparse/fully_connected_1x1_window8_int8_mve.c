@@ -4,6 +4,9 @@
 // instructions, 7 where there are more than 256 columns and each run names its
 // window. A gather counts as one instruction, but takes a core as many cycles
 // as it fetches bytes, or more: speedups by count are upper bounds.
+//
+// Measured, 784 -> 300 at 80, 90 and 95% zeros, everything included: 0.53, 0.62
+// and 0.87 instructions per nonzero.
 #include "isa.h"
 #include "mve.h"
 #include "variants.h"

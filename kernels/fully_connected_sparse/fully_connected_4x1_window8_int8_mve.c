@@ -5,6 +5,9 @@
 // each run names its window. A gather counts as one instruction, but takes a
 // core as many cycles as it fetches bytes, or more: speedups by count are upper
 // bounds.
+//
+// Measured, 784 -> 300 at 80, 90 and 95% zeros, everything included: 0.24, 0.29
+// and 0.41 instructions per nonzero.
 #include "isa.h"
 #include "mve.h"
 #include "variants.h"

@@ -35,6 +35,13 @@
 #define SPARSESEP_HAS_MVE 0
 #endif
 
+// Helium with floats.
+#if SPARSESEP_HAS_MVE && (__ARM_FEATURE_MVE & 2)
+#define SPARSESEP_HAS_MVE_FLOAT 1
+#else
+#define SPARSESEP_HAS_MVE_FLOAT 0
+#endif
+
 // Layouts made for Helium have portable twins where tests or unoptimised builds
 // need them; other cores leave them out.
 #if !SPARSESEP_HAS_MVE && \

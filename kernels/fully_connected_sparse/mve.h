@@ -6,7 +6,7 @@
 #ifndef SPARSESEP_FULLY_CONNECTED_MVE_H_
 #define SPARSESEP_FULLY_CONNECTED_MVE_H_
 
-#include "sparsesep/sparsesep.h"
+#include "rows.h"
 
 // Where the streams of a row-major blob stand.
 typedef struct SparsesepStreams {
@@ -17,7 +17,7 @@ typedef struct SparsesepStreams {
 } SparsesepStreams;
 
 // acc[4 * quads] = bias + weights * x. Moves the streams on behind the last
-// group. Registers are short: whoever inlines this leaves too few.
+// group.
 typedef void (*SparsesepAccumulate)(SparsesepStreams* streams, const int8_t* x,
                                     uint32_t quads, const int32_t* bias,
                                     int32_t* acc);
@@ -34,6 +34,12 @@ void sparsesep_run_mve(const SparsesepPackedHeader* weights,
                        void* scratch, uint32_t alignment,
                        SparsesepAccumulate accumulate);
 
+// output[n] = requantised acc[n], of `count` rows from `first` on. acc includes
+// the bias. Touches nothing beyond these rows.
+void sparsesep_requantize_rows_mve(const SparsesepRows* rows, uint32_t first,
+                                   uint32_t count, const int32_t* acc,
+                                   int8_t* output);
+
 // Scratch query: accumulators.
 static inline uint32_t sparsesep_accumulators_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
@@ -41,11 +47,15 @@ static inline uint32_t sparsesep_accumulators_bytes(
   return (weights->rows + 3) / 4 * 16;
 }
 
-// Scratch query: accumulators and one vector.
+// Scratch query: accumulators and one vector. Only a pattern that is loaded by
+// words may need the vector in any case: nothing says how the input is aligned.
 static inline uint32_t sparsesep_accumulators_and_vector_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
+  const uint32_t cols = weights->cols;
+  const int always_fits =
+      weights->block_cols == 16 && cols % weights->block_cols == 0;
   return sparsesep_accumulators_bytes(weights, batch) +
-         (weights->cols + 15) / 16 * 16;
+         (always_fits ? 0 : (cols + 15) / 16 * 16);
 }
 
 #endif  // SPARSESEP_FULLY_CONNECTED_MVE_H_

@@ -5,19 +5,19 @@
 
 #include "rows.h"
 
-// Where the streams of a blob stand.
-typedef struct SparsesepStreams {
+// Where the streams of a blob stand. Assembly reads this struct.
+typedef struct SparsesepRowStreams {
   const uint16_t* counts;
   const void* index;
   const void* value;
-} SparsesepStreams;
+  const SparsesepPackedHeader* weights;
+} SparsesepRowStreams;
 
 // Multiplies the next `groups` row groups, groups >= 1, by `vector`, whose
 // length is a multiple of block_cols. Writes block_rows accumulators for each
 // group, without bias, and moves the streams on. Accumulators are unsigned, so
 // that one which overflows wraps as in TFLite.
-typedef void (*SparsesepMultiplyGroups)(const SparsesepPackedHeader* weights,
-                                        SparsesepStreams* streams,
+typedef void (*SparsesepMultiplyGroups)(SparsesepRowStreams* streams,
                                         const int8_t* vector, uint32_t groups,
                                         uint32_t* acc);
 

@@ -3,8 +3,6 @@
 
 #if SPARSESEP_HAS_MVE
 
-#include "requantize_mve.h"
-
 // Blocks are loaded whole, and words of them aligned: where `vector` does not
 // allow that, its copy in `room` does, with zeros behind its end.
 static const int8_t* block_vector(const SparsesepPackedHeader* weights,
@@ -71,7 +69,7 @@ void sparsesep_run_mve(const SparsesepPackedHeader* weights,
     };
     const int8_t* x = block_vector(weights, input, alignment, room);
     accumulate_rows(accumulate, &streams, x, weights, rows.bias, acc);
-    sparsesep_requantize_rows_mve(&rows, weights->rows, acc, output);
+    sparsesep_requantize_rows_mve(&rows, 0, weights->rows, acc, output);
   }
 }
 

@@ -14,15 +14,15 @@ void sparsesep_run_row_groups(const SparsesepPackedHeader* weights,
 
   for (; batch > 0; --batch, vector += weights->cols) {
     const int8_t* padded = sparsesep_padded_vector(weights, vector, scratch);
-    SparsesepStreams streams = {
+    SparsesepRowStreams streams = {
         sparsesep_section(weights, weights->counts_offset),
         sparsesep_section(weights, weights->index_offset),
-        sparsesep_section(weights, weights->value_offset)};
+        sparsesep_section(weights, weights->value_offset), weights};
     for (uint32_t row = 0; row < row_count; row += SPARSESEP_ROW_PORTION) {
       uint32_t acc[SPARSESEP_ROW_PORTION];
       const uint32_t count = sparsesep_portion(row_count - row);
       const uint32_t groups = (count + weights->block_rows - 1) >> shift;
-      multiply(weights, &streams, padded, groups, acc);
+      multiply(&streams, padded, groups, acc);
       out = sparsesep_finish_rows(&rows, row, count, acc, out);
     }
   }

@@ -1,6 +1,7 @@
-#include "column_scratch.h"
+#include "columns.h"
 #include "mve.h"
 #include "padded_vector.h"
+#include "sparsesep/compiler.h"
 #include "variants.h"
 
 static uint32_t sparsesep_no_scratch(const SparsesepPackedHeader* weights,
@@ -40,6 +41,7 @@ const SparsesepFullyConnectedVariant* sparsesep_fully_connected_variants(void) {
   return variants;
 }
 
+SPARSESEP_COLD
 const SparsesepFullyConnectedVariant* sparsesep_select_fully_connected(
     const SparsesepPackedHeader* weights) {
   for (const SparsesepFullyConnectedVariant* v = variants; v->name; ++v) {

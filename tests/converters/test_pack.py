@@ -17,7 +17,7 @@ from tflm_sparsesep.converters.pack import (
     read_header,
     unpack,
 )
-from tflm_sparsesep.converters.packed_format import HEADER, IndexEncoding, Layout, Major
+from tflm_sparsesep.converters.packed_format import HEADER, IndexEncoding, Layout, Major, ValueOrder
 
 
 @settings(max_examples=60, deadline=None)
@@ -56,6 +56,44 @@ def test_delta8_steps_over_wide_gaps_with_stored_zeros() -> None:
     start = int(header["index_offset"])
     assert list(blob[start : start + 4]) == [0, 255, 255, 90]
     np.testing.assert_array_equal(unpack(blob).weights, weights)
+
+
+def test_window8_names_windows_and_fills_up_the_runs_that_they_cut() -> None:
+    weights = np.zeros((1, 1000), np.int8)
+    weights[0, [3, 7, 601]] = 5, 6, 7
+    blob = pack(_layer(weights), Layout(IndexEncoding.WINDOW8, count_multiple=1))
+    # Windows begin at multiples of ceil(1000 / 256) = 4 and reach 256 columns: 601 is in none
+    # with 3, so that the first run ends early.
+    first, second = [0, 3, 7] + 14 * [7], [150, 1]
+    start = int(read_header(blob)["index_offset"])
+    assert list(blob[start : start + 19]) == first + second
+    assert read_header(blob)["blocks"] == 17
+    np.testing.assert_array_equal(unpack(blob).weights, weights)
+
+
+def test_window8_of_256_columns_has_no_windows() -> None:
+    weights = np.zeros((1, 256), np.int8)
+    weights[0, [0, 255]] = 1
+    blob = pack(_layer(weights), Layout(IndexEncoding.WINDOW8, count_multiple=1))
+    start = int(read_header(blob)["index_offset"])
+    assert list(blob[start : start + 2]) == [0, 255]
+    assert read_header(blob)["blocks"] == 2
+
+
+@pytest.mark.parametrize(("block_rows", "block_cols"), [(4, 1), (2, 4), (4, 4)])
+def test_rows16_stores_rows_of_sixteen(block_rows: int, block_cols: int) -> None:
+    weights = np.arange(1, 1 + block_rows * 32, dtype=np.int8).reshape(block_rows, 32)
+    layout = Layout(
+        IndexEncoding.WINDOW8,
+        block_rows,
+        block_cols,
+        count_multiple=16 // block_cols,
+        value_order=ValueOrder.ROWS16,
+    )
+    blob = pack(_layer(weights), layout)
+    start = int(read_header(blob)["value_offset"])
+    runs = np.frombuffer(blob, np.int8, weights.size, start).reshape(2, block_rows, 16)
+    np.testing.assert_array_equal(np.concatenate(runs, axis=1), weights)
 
 
 def test_size_is_two_bytes_a_weight_and_eleven_a_row() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -214,4 +215,6 @@ def test_third_party_models_convert_and_say_why_layers_stay(name: str, tmp_path:
     assert not any(layer["rewritten"] for layer in layers)
     inspected = json.loads(cli("inspect", output, "--json").stdout)["layers"]
     for layer in inspected:
-        assert "sparse" in layer["reason"], layer
+        assert re.search("zeros: (sparse|packed) would take|no sparse kernel", layer["reason"]), (
+            layer
+        )

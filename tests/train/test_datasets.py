@@ -7,9 +7,12 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tflm_sparsesep import datasets
@@ -23,7 +26,7 @@ FILES = (
 )
 
 
-def idx(array: np.ndarray) -> bytes:
+def idx(array: npt.NDArray[Any]) -> bytes:
     header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
     return header + array.astype(np.uint8).tobytes()
 
@@ -95,7 +98,7 @@ def damage_empty(data: bytes) -> bytes:
     "damage",
     [damage_truncate, damage_not_gzip, damage_magic, damage_short_values, damage_empty],
 )
-def test_a_damaged_file_is_named(folder: Path, damage) -> None:
+def test_a_damaged_file_is_named(folder: Path, damage: Callable[[bytes], bytes]) -> None:
     path = folder / FILES[0]
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ConfigError, match=FILES[0]) as error:
@@ -128,6 +131,7 @@ print(datasets.load_demo_dataset().name)
 """
 
 
+@pytest.mark.slow
 def test_without_disk_and_network(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     # A proxy that refuses connections is a network that is not there.

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-proximal = pytest.importorskip("tflm_sparsesep.proximal")
-pytestmark = pytest.mark.xdist_group("tensorflow")
+from tflm_sparsesep import proximal
+
+# TensorFlow costs 8 s to import.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
 Floats = npt.NDArray[np.float32]
 
@@ -54,7 +56,7 @@ def test_hard_threshold_minimises_the_l0_objective(preconditioner: float) -> Non
 
 
 def test_zeros_are_positive_and_nan_stays() -> None:
-    weights = np.float32([-0.1, -0.0, 0.1, np.nan, -1.0])
+    weights = np.array([-0.1, -0.0, 0.1, np.nan, -1.0], np.float32)
     for result in (
         np.asarray(proximal.soft_threshold(weights, np.float32(0.2))),
         np.asarray(proximal.hard_threshold(weights, np.abs(weights), np.float32(0.2))),
@@ -78,7 +80,7 @@ def test_level_reaches_the_number_of_zeros(zeros: int) -> None:
 
 @pytest.mark.parametrize(("zeros", "level"), [(0, 0.0), (2, 0.0), (3, 0.5)])
 def test_level_counts_zeros_that_are_there(zeros: int, level: float) -> None:
-    scores = [np.float32([0, 0.5, 1, 0, 2])]
+    scores = [np.array([0, 0.5, 1, 0, 2], np.float32)]
     found = float(proximal.level_for_zeros(scores, np.int32(zeros)))
     assert found == pytest.approx(level, abs=2 * 2**-23)
 
@@ -89,10 +91,12 @@ def test_ramp_rises_from_nothing_to_all() -> None:
 
 
 def test_preconditioners_are_the_optimizers_denominators() -> None:
-    velocity = np.float32([4e-4, 9e-2, 0])
+    velocity = np.array([4e-4, 9e-2, 0], np.float32)
     adam = proximal.adam_preconditioner(velocity, 2, beta_2=0.9, epsilon=1e-7)
     # Rounding: 1 - 0.9^2 in float32 is good to 2^-24 / 0.19, halved by the root; 1e-6 covers it.
     np.testing.assert_allclose(np.asarray(adam), np.sqrt(velocity / 0.19) + 1e-7, rtol=1e-6)
-    rmsprop = proximal.rmsprop_preconditioner(velocity, np.float32([0.01, 0.1, 0]), epsilon=1e-7)
-    expected = np.sqrt(np.float64([4e-4 - 1e-4, 9e-2 - 1e-2, 0]) + 1e-7)
+    rmsprop = proximal.rmsprop_preconditioner(
+        velocity, np.array([0.01, 0.1, 0], np.float32), epsilon=1e-7
+    )
+    expected = np.sqrt(np.array([4e-4 - 1e-4, 9e-2 - 1e-2, 0]) + 1e-7)
     np.testing.assert_allclose(np.asarray(rmsprop), expected, rtol=1e-6)

@@ -34,7 +34,9 @@
 //
 // Numbers. The packer guarantees |folded bias[r]| + 128 * sum(|row r|) < 2^30
 // where it sets FLAG_BOUNDED, so that final accumulators of int8 inputs never
-// leave 31 bits.
+// leave 31 bits. In woven blobs it guarantees 128 * sum(|row r|) < 2^23, or 256
+// times the sum in column-major ones, whose inputs are centred: so the sum of
+// two woven rows comes apart again.
 // A blob that breaks this promise gives wrong outputs, nothing worse.
 #ifndef SPARSESEP_PACKED_WEIGHTS_H_
 #define SPARSESEP_PACKED_WEIGHTS_H_
@@ -98,6 +100,11 @@ enum {
                                 // blocks, each run row after row, so that a
                                 // row of a run is 16 bytes. count_multiple is
                                 // a multiple of the run.
+  SPARSESEP_ORDER_WOVEN = 3,    // 2x4, 4x4: two rows, a and b, share each
+                                // int16: a + 256 * b, so that the low byte is
+                                // a and the high byte b, or b - 1 where a is
+                                // negative. A block is (a0 a2) of each pair of
+                                // rows, then (a1 a3) of each.
 };
 
 enum {

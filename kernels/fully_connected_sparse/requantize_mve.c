@@ -5,15 +5,15 @@
 // up, and only INT32_MIN * INT32_MIN would saturate. VRSHL rounds halves up,
 // too, where gemmlowp's division rounds them away from zero: taking one off
 // negative products before it makes up for that.
-#ifndef SPARSESEP_FULLY_CONNECTED_REQUANTIZE_MVE_H_
-#define SPARSESEP_FULLY_CONNECTED_REQUANTIZE_MVE_H_
+#include "isa.h"
+#include "mve.h"
+
+#if SPARSESEP_HAS_MVE
 
 #include <arm_mve.h>
 
-#include "rows.h"
-
 // Adds the zero point, clamps and stores four of %[output]; ends the loop.
-#define SPARSESEP_MVE_FINISH         \
+#define FINISH                       \
   "vadd.i32 q0, q0, %[zero_point]\n" \
   "vmax.s32 q0, q0, %q[low]\n"       \
   "vmin.s32 q0, q0, %q[high]\n"      \
@@ -22,12 +22,11 @@
   "2:\n"
 
 // All shifts are below 0.
-static inline void sparsesep_requantize_right_mve(const SparsesepRows* rows,
-                                                  uint32_t count,
-                                                  const int32_t* acc,
-                                                  int8_t* output) {
-  const int32_t* multiplier = rows->multiplier;
-  const int8_t* shift = rows->shift;
+static void requantize_right(const SparsesepRows* rows, uint32_t first,
+                             uint32_t count, const int32_t* acc,
+                             int8_t* output) {
+  const int32_t* multiplier = rows->multiplier + first;
+  const int8_t* shift = rows->shift + first;
   const int32x4_t low = vdupq_n_s32(rows->activation_min);
   const int32x4_t high = vdupq_n_s32(rows->activation_max);
   __asm volatile(
@@ -39,7 +38,7 @@ static inline void sparsesep_requantize_right_mve(const SparsesepRows* rows,
       "vshr.s32 q1, q0, #31\n"
       "vadd.i32 q0, q0, q1\n"
       "vldrb.s32 q1, [%[shift]], #4\n"
-      "vrshl.s32 q0, q0, q1\n" SPARSESEP_MVE_FINISH
+      "vrshl.s32 q0, q0, q1\n" FINISH
       : [acc] "+&r"(acc), [multiplier] "+&r"(multiplier), [shift] "+&l"(shift),
         [output] "+&l"(output)
       : [count] "r"(count), [zero_point] "r"(rows->output_zero_point),
@@ -48,12 +47,11 @@ static inline void sparsesep_requantize_right_mve(const SparsesepRows* rows,
 }
 
 // Any shift: to the left (wrapping) before the product, to the right after it.
-static inline void sparsesep_requantize_both_ways_mve(const SparsesepRows* rows,
-                                                      uint32_t count,
-                                                      const int32_t* acc,
-                                                      int8_t* output) {
-  const int32_t* multiplier = rows->multiplier;
-  const int8_t* shift = rows->shift;
+static void requantize_both_ways(const SparsesepRows* rows, uint32_t first,
+                                 uint32_t count, const int32_t* acc,
+                                 int8_t* output) {
+  const int32_t* multiplier = rows->multiplier + first;
+  const int8_t* shift = rows->shift + first;
   const int32x4_t zero = vdupq_n_s32(0);
   const int32x4_t low = vdupq_n_s32(rows->activation_min);
   const int32x4_t high = vdupq_n_s32(rows->activation_max);
@@ -70,7 +68,7 @@ static inline void sparsesep_requantize_both_ways_mve(const SparsesepRows* rows,
       "vand q2, q0, q1\n"  // negative where both are
       "vshr.s32 q2, q2, #31\n"
       "vadd.i32 q0, q0, q2\n"
-      "vrshl.s32 q0, q0, q1\n" SPARSESEP_MVE_FINISH
+      "vrshl.s32 q0, q0, q1\n" FINISH
       : [acc] "+&r"(acc), [multiplier] "+&r"(multiplier), [shift] "+&l"(shift),
         [output] "+&l"(output)
       : [count] "r"(count), [zero_point] "r"(rows->output_zero_point),
@@ -78,21 +76,18 @@ static inline void sparsesep_requantize_both_ways_mve(const SparsesepRows* rows,
       : "q0", "q1", "q2", "lr", "cc", "memory");
 }
 
-// output[n] = requantised acc[n] for the first `count` rows. Reads nothing
-// beyond these rows.
-static inline void sparsesep_requantize_rows_mve(const SparsesepRows* rows,
-                                                 uint32_t count,
-                                                 const int32_t* acc,
-                                                 int8_t* output) {
+void sparsesep_requantize_rows_mve(const SparsesepRows* rows, uint32_t first,
+                                   uint32_t count, const int32_t* acc,
+                                   int8_t* output) {
   if (TFLITE_SINGLE_ROUNDING) {
-    for (uint32_t row = 0; row < count; ++row) {
-      output[row] = sparsesep_finish_row(rows, row, (uint32_t)acc[row]);
+    for (uint32_t n = 0; n < count; ++n) {
+      output[n] = sparsesep_finish_row(rows, first + n, (uint32_t)acc[n]);
     }
   } else if (rows->bounded) {
-    sparsesep_requantize_right_mve(rows, count, acc, output);
+    requantize_right(rows, first, count, acc, output);
   } else {
-    sparsesep_requantize_both_ways_mve(rows, count, acc, output);
+    requantize_both_ways(rows, first, count, acc, output);
   }
 }
 
-#endif  // SPARSESEP_FULLY_CONNECTED_REQUANTIZE_MVE_H_
+#endif  // SPARSESEP_HAS_MVE

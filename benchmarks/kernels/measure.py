@@ -1,0 +1,182 @@
+"""Every kernel on every emulated core, 784->300: results.json, docs/kernels.md and its plot.
+
+    python benchmarks/kernels/measure.py [--report-only]
+
+Takes some minutes; `--report-only` writes page and plot from the committed results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from rich.progress import track
+
+from tflm_sparsesep import emulation
+from tflm_sparsesep.converters.targets import TARGETS
+from tflm_sparsesep.kernel_bench import bench_kernels
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+DOCS = HERE.parents[1] / "docs"
+ROWS, COLS = 300, 784
+ZEROS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+TABLE_ZEROS = (0.8, 0.9, 0.95)
+DEVICES = [name for name in TARGETS if name != "host"]
+
+Row = dict[str, Any]
+
+
+def measure() -> dict[str, Any]:
+    """One row for each kernel, core and share of zeros."""
+    jobs = [(target, zeros, 0.0) for target in DEVICES for zeros in ZEROS]
+    jobs += [(target, 0.9, 0.6) for target in DEVICES]
+
+    def run(job: tuple[str, float, float]) -> list[Row]:
+        target, zeros, input_zeros = job
+        figures = bench_kernels(target, rows=ROWS, cols=COLS, zeros=zeros, input_zeros=input_zeros)
+        return [f.to_json() | {"zeros_goal": zeros} for f in figures]
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        rows = [row for rows in track(pool.map(run, jobs), total=len(jobs)) for row in rows]
+    tools = emulation.find_tools()
+    return {
+        "command": "python benchmarks/kernels/measure.py",
+        "compiler": f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",
+        "emulator": f"qemu-system-arm {tools['qemu-system-arm'].version}",
+        "rows": rows,
+    }
+
+
+def select(rows: list[Row], **wanted: Any) -> list[Row]:
+    """Rows with the wanted values."""
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+def best_speedup(rows: list[Row], target: str, zeros: float, *, blocks: bool) -> Row:
+    """The fastest int8 kernel of the 1x1 pattern, or of all others."""
+    fitting = [
+        row
+        for row in select(rows, target=target, zeros_goal=zeros, input_zeros=0.0)
+        if row["value"] != "float32" and (row["pattern"] != "1x1") == blocks
+    ]
+    return max(fitting, key=lambda row: float(row["speedup"]))
+
+
+def summary_table(rows: list[Row]) -> list[str]:
+    """Best 1x1 and best block pattern on each core."""
+    lines = [
+        "| core | 1x1 at 80 / 90 / 95% zeros | best block pattern at 80 / 90 / 95% zeros |",
+        "|---|---|---|",
+    ]
+    for target in DEVICES:
+        cells = []
+        for blocks in (False, True):
+            best = [best_speedup(rows, target, zeros, blocks=blocks) for zeros in TABLE_ZEROS]
+            speedups = " / ".join(f"{row['speedup']:.1f}" for row in best)
+            cells.append(f"{speedups} (`{best[1]['variant']}`)")
+        lines.append(f"| {target} | {cells[0]} | {cells[1]} |")
+    return lines
+
+
+def variant_table(rows: list[Row], target: str) -> list[str]:
+    """Every kernel of one core."""
+    lines = [
+        "| kernel | 80% | 90% | 95% | 90%, 60% zero inputs | bytes/nonzero at 90% | of dense "
+        "| scratch | code |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    at90 = select(rows, target=target, zeros_goal=0.9, input_zeros=0.0)
+    for row in sorted(at90, key=lambda row: int(row["instructions"])):
+        same = {"target": target, "variant": row["variant"]}
+        speedups = [
+            f"{select(rows, **same, zeros_goal=zeros, input_zeros=0.0)[0]['speedup']:.2f}"
+            for zeros in TABLE_ZEROS
+        ]
+        skipping = select(rows, **same, zeros_goal=0.9, input_zeros=0.6)[0]["speedup"]
+        weight_bytes = 4 if row["value"] == "float32" else 1
+        share = row["blob_bytes"] / (ROWS * COLS * weight_bytes)
+        lines.append(
+            f"| `{row['variant']}` | {' | '.join(speedups)} | {skipping:.2f} "
+            f"| {row['bytes_per_nonzero']:.2f} | {share:.3f} | {row['scratch_bytes']} "
+            f"| {row['code_bytes']} |"
+        )
+    return lines
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Speedup against zeros, a panel for each core, a line for each pattern."""
+    figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), sharex=True, layout="constrained")
+    patterns = list(dict.fromkeys(row["pattern"] for row in rows))
+    for panel, target in zip(axes.flat, DEVICES, strict=True):
+        for pattern in patterns:
+            fitting = select(rows, target=target, pattern=pattern, value="int8", input_zeros=0.0)
+            best = [
+                max(float(row["speedup"]) for row in select(fitting, zeros_goal=zeros))
+                for zeros in ZEROS
+            ]
+            panel.plot(np.array(ZEROS) * 100, best, marker="o", markersize=3, label=pattern)
+        panel.axhline(1.0, color="black", linewidth=0.8, linestyle="--")
+        panel.annotate("break-even", (50, 1.0), textcoords="offset points", xytext=(0, 4), size=8)
+        panel.set_yscale("log")
+        panel.set_yticks([0.5, 1, 2, 5, 10, 20], ["0.5", "1", "2", "5", "10", "20"])
+        panel.set_title(target)
+        panel.grid(alpha=0.3)
+    for panel in axes[1]:
+        panel.set_xlabel("zero weights, %")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("speedup over dense CMSIS-NN")
+    axes[0, 0].legend(title="pattern")
+    figure.savefig(path, metadata={"Date": None})
+
+
+def write_page(document: dict[str, Any]) -> None:
+    """docs/kernels.md and docs/kernels.svg."""
+    rows = document["rows"]
+    flags = {target: select(rows, target=target)[0]["flags"] for target in DEVICES}
+    lines = [
+        "# Kernels",
+        "",
+        f"Generated by `{document['command']}` from `benchmarks/kernels/results.json`.",
+        "",
+        f"Fully-connected int8 784->300, batch 1. Speedups are executed instructions of dense "
+        f"CMSIS-NN (-O3, see `converters/cost_data/dense_cmsis_nn.json`) over ours, requantisation "
+        f"and everything else between call and return included; float32 kernels are compared with "
+        f"TFLM's. {document['compiler']}, {document['emulator']}. QEMU counts a gather load as one "
+        f"instruction: on cortex-m55, speedups of kernels that gather are upper bounds.",
+        "",
+        *summary_table(rows),
+        "",
+        "![Speedup against zeros](kernels.svg)",
+        "",
+        "Zeros come in blocks of the kernel's pattern. Any of these figures alone:",
+        "",
+        "```",
+        "tflm-sparsesep bench-kernels --target cortex-m4 --shape 784x300 --zeros 0.9 --json",
+        "```",
+        "",
+    ]
+    for target in DEVICES:
+        lines += [f"## {target}", "", f"`{flags[target]}`", "", *variant_table(rows, target), ""]
+    (DOCS / "kernels.md").write_text("\n".join(lines[:-1]) + "\n")
+    plot(rows, DOCS / "kernels.svg")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--report-only", action="store_true")
+    if not parser.parse_args().report_only:
+        RESULTS.write_text(json.dumps(measure(), indent=1) + "\n")
+    write_page(json.loads(RESULTS.read_text()))
+
+
+if __name__ == "__main__":
+    main()
