@@ -14,9 +14,6 @@ from tflm_sparsesep.converters.pack import (
 )
 from tflm_sparsesep.converters.packed_format import Layout
 
-# Of candidates this close to the fastest, the smallest wins.
-_SPEED_TOLERANCE = 1.05
-
 
 @dataclass(frozen=True)
 class Candidate:
@@ -33,7 +30,9 @@ def choose_layout(
     batch: int,
     input_zeros: float = 0.0,
 ) -> Candidate | None:
-    """The best packed form of `layer`: the fastest, or a smaller one that is about as fast.
+    """The packed form of `layer` with the smallest product of time and flash.
+
+    So a layout that is twice as large must be more than twice as fast to be chosen.
 
     `input_zeros` is the share of inputs that equal the zero point. None where no kernel of the
     target takes such weights.
@@ -46,9 +45,7 @@ def choose_layout(
         size = cost_model.PackedSize.of(blob)
         cost = cost_model.sparse_fully_connected(target, layout, size, batch, input_zeros)
         candidates.append(Candidate(layout, blob, cost))
-    limit = min((c.instructions for c in candidates), default=0) * _SPEED_TOLERANCE
-    fast = [c for c in candidates if c.instructions <= limit]
-    return min(fast, key=lambda c: len(c.blob), default=None)
+    return min(candidates, key=lambda c: c.instructions * len(c.blob), default=None)
 
 
 def reason_to_stay_dense(

@@ -92,12 +92,14 @@ def is_measured(target: str, layout: Layout) -> bool:
 class PackedSize:
     """What of a blob drives its cost.
 
-    rows and cols are units; `blocks` are stored ones; `runs` the steps that vector kernels take,
-    16 columns of one group at a time; `index_bytes` the index stream, and those not 0 in it.
+    rows and cols are units; `groups` those that store a block at all; `blocks` are stored ones;
+    `runs` the steps that vector kernels take, 16 columns of one group at a time; `index_bytes`
+    the index stream, and those not 0 in it.
     """
 
     rows: int
     cols: int
+    groups: int
     blocks: int
     runs: int
     index_bytes: int
@@ -114,6 +116,7 @@ class PackedSize:
         return cls(
             rows=int(header["rows"]),
             cols=int(header["cols"]),
+            groups=int(np.count_nonzero(counts)),
             blocks=int(header["blocks"]),
             runs=int(np.sum(-(-counts // layout.run_blocks))),
             index_bytes=len(index),
@@ -129,12 +132,13 @@ def sparse_terms(
     Column-major kernels pass over the share `input_zeros` of inputs
     that equal the zero point, and over their blocks; the others do not look.
     """
-    active = 1.0 - input_zeros if layout.major is Major.COLUMN else 1.0
+    active = 1.0 - input_zeros**layout.block_cols if layout.major is Major.COLUMN else 1.0
     return {
         "per_call": 1.0,
         # Decoding: once for all vectors of a batch where a kernel does so.
         "per_block": size.blocks,
         "per_block_and_vector": size.blocks * active * batch,
+        "per_group_and_vector": size.groups * active * batch,
         "per_run_and_vector": size.runs * active * batch,
         "per_index_byte_and_vector": size.index_bytes * active * batch,
         "per_nonzero_index_byte_and_vector": size.nonzero_index_bytes * active * batch,

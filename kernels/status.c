@@ -8,10 +8,9 @@ const char* sparsesep_status_message(SparsesepStatus status) {
     case SPARSESEP_OK:
       return "ok";
     case SPARSESEP_BAD_HEADER:
-      return "packed weights: not a version 1 blob (size, magic or version)";
+      return "packed weights: not a version 1 blob";
     case SPARSESEP_BAD_SHAPE:
-      return "packed weights: rows, cols or block shape outside the legal "
-             "range";
+      return "packed weights: illegal rows, cols or block shape";
     case SPARSESEP_BAD_SECTION:
       return "packed weights: a section lies outside the blob";
     case SPARSESEP_BAD_COUNT:
@@ -19,7 +18,7 @@ const char* sparsesep_status_message(SparsesepStatus status) {
     case SPARSESEP_BAD_INDEX:
       return "packed weights: an index points outside the matrix";
     case SPARSESEP_BAD_VALUE:
-      return "packed weights: a multiplier or shift is not legal";
+      return "packed weights: illegal multiplier or shift";
     case SPARSESEP_BAD_OPTIONS:
       return "custom options: wrong size, version or range";
     case SPARSESEP_BAD_TENSOR:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.pack import FloatWeights
+from tflm_sparsesep.converters.pack import FloatWeights, can_pack
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions, Layout, ValueType
 from tflm_sparsesep.synthetic_layers import LayerCase, random_case
 
@@ -46,6 +46,8 @@ def layout_case(
         extreme=extreme,
     )
     if layout.value_type is not ValueType.FLOAT32:
+        if not can_pack(case.layer, layout):
+            case.layer.weights[:] //= 2
         return case
     limits = np.array([-1.0, np.inf] if rng.random() < 0.5 else [-np.inf, np.inf], np.float32)
     bits = limits.view(np.int32).tolist()

@@ -122,7 +122,7 @@ def fit(target: str, layout: Layout) -> dict[str, float]:
     # Columns of like size: nnls stops early on badly scaled ones.
     scale = np.max(terms / counts[:, None], axis=0)
     solution, _ = nnls(terms / counts[:, None] / scale, np.ones_like(counts))
-    names = cost_model.sparse_terms(layout, cost_model.PackedSize(1, 1, 1, 1, 1, 1))
+    names = cost_model.sparse_terms(layout, cost_model.PackedSize(1, 1, 1, 1, 1, 1, 1))
     coefficients = {
         name: round(float(value), 4) for name, value in zip(names, solution / scale, strict=True)
     }

@@ -13,7 +13,7 @@
 // The sections that a kernel walks through. Assembly reads this struct.
 typedef struct SparsesepColumnStreams {
   const uint16_t* counts;
-  const uint16_t* offset;
+  const void* index;
   const int8_t* value;
 } SparsesepColumnStreams;
 

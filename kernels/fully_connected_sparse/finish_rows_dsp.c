@@ -4,7 +4,7 @@
 // the activation's limits are narrower than int8.
 #include "isa.h"
 
-#if SPARSESEP_HAS_DSP
+#if SPARSESEP_HAS_DSP && !SPARSESEP_HAS_MVE
 
 #include "rows.h"
 
@@ -13,26 +13,31 @@
 //   halves go away from zero; the right shift leaves the last bit that it
 //   shifts out in the carry, and `adc` rounds with it.
 // ASR reads the low byte of `shift`.
-#define FINISH_ROW(acc, multiplier)               \
-  "lsl " acc ", " acc ", #1\n\t"                  \
-  "smmulr " acc ", " acc ", " multiplier "\n\t"   \
-  "add " acc ", " acc ", " acc ", asr #31\n\t"    \
-  "asrs " acc ", " acc ", r9\n\t"                 \
-  "adc " acc ", " acc ", r5\n\t"                  \
-  "ssat " acc ", #8, " acc "\n\t"                 \
+#define FINISH_ROW(acc, multiplier)      \
+  "lsl " acc ", " acc                    \
+  ", #1\n\t"                             \
+  "smmulr " acc ", " acc ", " multiplier \
+  "\n\t"                                 \
+  "add " acc ", " acc ", " acc           \
+  ", asr #31\n\t"                        \
+  "asrs " acc ", " acc                   \
+  ", r9\n\t"                             \
+  "adc " acc ", " acc                    \
+  ", r5\n\t"                             \
+  "ssat " acc ", #8, " acc               \
+  "\n\t"                                 \
   "strb " acc ", [r4], #1\n\t"
 
 // Two rows; r9 holds their right shifts in its low bytes.
-#define FINISH_TWO_ROWS                           \
-  "ldrd r7, r8, [r0], #8\n\t"                     \
-  "ldrd r10, r11, [r1], #8\n\t"                   \
-  "add r7, r7, r10\n\t"                           \
-  "add r8, r8, r11\n\t"                           \
-  "ldrd r10, r11, [r2], #8\n\t"                   \
-  FINISH_ROW("r7", "r10")                         \
-  "lsr r9, r9, #8\n\t"                            \
-  FINISH_ROW("r8", "r11")
+#define FINISH_TWO_ROWS                     \
+  "ldrd r7, r8, [r0], #8\n\t"               \
+  "ldrd r10, r11, [r1], #8\n\t"             \
+  "add r7, r7, r10\n\t"                     \
+  "add r8, r8, r11\n\t"                     \
+  "ldrd r10, r11, [r2], #8\n\t" FINISH_ROW( \
+      "r7", "r10") "lsr r9, r9, #8\n\t" FINISH_ROW("r8", "r11")
 
+// Assembly reads this struct.
 typedef struct Bounded {
   const uint32_t* acc;        // r0
   const int32_t* bias;        // r1
@@ -52,10 +57,8 @@ __attribute__((naked, noinline)) static void finish_bounded(
       "mov r12, #0\n"
       "1:\n\t"
       "ldr r9, [r3], #4\n\t"
-      "usub8 r9, r12, r9\n\t"
-      FINISH_TWO_ROWS
-      "lsr r9, r9, #8\n\t"
-      FINISH_TWO_ROWS
+      "usub8 r9, r12, r9\n\t" FINISH_TWO_ROWS
+      "lsr r9, r9, #8\n\t" FINISH_TWO_ROWS
       "cmp r4, r6\n\t"
       "bne 1b\n\t"
       "pop {r4-r11, pc}");
@@ -105,4 +108,4 @@ int8_t* sparsesep_finish_rows(const SparsesepRows* rows, uint32_t first,
                                        acc + fast, out + fast);
 }
 
-#endif  // SPARSESEP_HAS_DSP
+#endif

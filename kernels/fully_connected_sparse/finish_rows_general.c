@@ -1,6 +1,8 @@
 // Requantises rows in the way that is right for every blob.
 #include "rows.h"
+#include "sparsesep/compiler.h"
 
+SPARSESEP_COLD
 int8_t* sparsesep_finish_rows_general(const SparsesepRows* rows, uint32_t first,
                                       uint32_t count, const uint32_t* acc,
                                       int8_t* out) {

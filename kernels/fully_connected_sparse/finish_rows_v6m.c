@@ -30,6 +30,7 @@ int8_t* sparsesep_finish_rows(const SparsesepRows* rows, uint32_t first,
   };
   const uintptr_t* d = constants;
   int32_t a, b, c;
+  // clang-format off
   __asm__ volatile(
       "  ldr   %[a], [%[d], #0]\n"
       "  mov   r8, %[a]\n"
@@ -92,6 +93,7 @@ int8_t* sparsesep_finish_rows(const SparsesepRows* rows, uint32_t first,
         [a] "=&l"(a), [b] "=&l"(b), [c] "=&l"(c)
       :
       : "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+  // clang-format on
   return out + count;
 }
 

@@ -1,10 +1,10 @@
-// Requantises rows on Armv7-M and later.
+// Requantises rows on Armv7-M.
 //
 // 19 instructions a row where the accumulators are bounded.
 #include "isa.h"
 #include "rows.h"
 
-#if SPARSESEP_HAS_V7M && !SPARSESEP_HAS_MVE
+#if SPARSESEP_HAS_V7M && !SPARSESEP_HAS_DSP
 
 // With |acc| < 2^30 the upper word of 2 * acc * multiplier is the doubling high
 // product. Shifts leave the last bit that they shift out in the carry: `adc`
@@ -21,6 +21,7 @@ int8_t* sparsesep_finish_rows(const SparsesepRows* rows, uint32_t first,
   const int32_t zero_point = rows->output_zero_point - rows->activation_min;
   const int32_t range = rows->activation_max - rows->activation_min;
   int32_t a, b, c;
+  // clang-format off
   __asm__ volatile(
       "1:\n"
       "  ldr   %[a], [%[acc]], #4\n"
@@ -54,6 +55,7 @@ int8_t* sparsesep_finish_rows(const SparsesepRows* rows, uint32_t first,
       : [zero] "r"(zero_point), [range] "r"(range),
         [min] "r"(rows->activation_min)
       : "cc", "memory");
+  // clang-format on
   return out;
 }
 

@@ -1,7 +1,7 @@
-// 1x16 blocks, uint8 steps, int8 values: Armv7-M without the DSP extension.
+// 1x16 blocks, uint8 steps, int8 values: Armv7-M.
 //
-// 3.3 instructions a weight: input, weight, mla, and 5 for each block's step
-// and loop.
+// 3.8 instructions a weight: input, weight, mla, and 13 for each block's step
+// and loops.
 #include "isa.h"
 #include "row_groups.h"
 #include "v7m.h"
@@ -15,8 +15,6 @@
   "  ldrsb %[a], [%[x]], #1\n"      \
   SPARSESEP_V7M_WEIGHT("sum", "a")
 
-#define FOUR INPUT_AND_WEIGHT INPUT_AND_WEIGHT INPUT_AND_WEIGHT INPUT_AND_WEIGHT
-
 static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
                      uint32_t groups, uint32_t* acc) {
   const uint8_t* step = streams->index;
@@ -25,19 +23,26 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
     const uint8_t* const end = step + *streams->counts++;
     const int8_t* x = vector;
     uint32_t sum = 0;
-    int32_t a, w;
+    int32_t quads, a, w;
     __asm__ volatile(
-        "  b     2f\n"
+        "  b     3f\n"
         "1:\n"
         "  ldrb  %[a], [%[step]], #1\n"
         "  add   %[x], %[x], %[a], lsl #4\n"
-        FOUR FOUR FOUR FOUR
-        "  sub   %[x], %[x], #16\n"
+        "  movs  %[quads], #4\n"
         "2:\n"
+        INPUT_AND_WEIGHT
+        INPUT_AND_WEIGHT
+        INPUT_AND_WEIGHT
+        INPUT_AND_WEIGHT
+        "  subs  %[quads], %[quads], #1\n"
+        "  bne   2b\n"
+        "  sub   %[x], %[x], #16\n"
+        "3:\n"
         "  cmp   %[step], %[end]\n"
         "  bne   1b\n"
         : [step] "+r"(step), [value] "+r"(value), [x] "+r"(x),
-          [sum] "+r"(sum), [a] "=&r"(a), [w] "=&r"(w)
+          [sum] "+r"(sum), [quads] "=&l"(quads), [a] "=&r"(a), [w] "=&r"(w)
         : [end] "r"(end)
         : "cc", "memory");
     *acc++ = sum;

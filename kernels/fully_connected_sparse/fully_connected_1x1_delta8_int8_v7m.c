@@ -1,4 +1,4 @@
-// 1x1 blocks, uint8 steps, int8 values: Armv7-M without the DSP extension.
+// 1x1 blocks, uint8 steps, int8 values: Armv7-M.
 //
 // 5.25 instructions a nonzero: step, add, input, weight, mla, and 2 for 8
 // rounds.
@@ -9,10 +9,13 @@
 
 #if SPARSESEP_HAS_V7M
 
-#define NONZERO                   \
-  "  ldrb  %[a], [%[step]], #1\n" \
-  "  add   %[x], %[x], %[a]\n"    \
-  "  ldrsb %[a], [%[x]]\n" SPARSESEP_V7M_WEIGHT("sum", "a")
+// clang-format off
+
+#define NONZERO                          \
+  "  ldrb  %[a], [%[step]], #1\n"        \
+  "  add   %[column], %[column], %[a]\n" \
+  "  ldrsb %[a], [%[x], %[column]]\n"    \
+  SPARSESEP_V7M_WEIGHT("sum", "a")
 
 // Counts are multiples of 4: where one is no multiple of 8, the first round
 // enters halfway.
@@ -22,27 +25,31 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
   const int8_t* value = streams->value;
   for (; groups > 0; --groups) {
     const uint32_t count = *streams->counts++;
-    const int8_t* x = vector;
+    uint32_t column = 0;
     uint32_t sum = 0;
     int32_t a, w;
     __asm__ volatile(
         "  tst   %[count], #4\n"
         "  bne   2f\n"
         "  b     3f\n"
-        "1:\n" NONZERO NONZERO NONZERO NONZERO
-        "2:\n" NONZERO NONZERO NONZERO NONZERO
+        "1:\n"
+        NONZERO NONZERO NONZERO NONZERO
+        "2:\n"
+        NONZERO NONZERO NONZERO NONZERO
         "3:\n"
         "  cmp   %[step], %[end]\n"
         "  bne   1b\n"
-        : [step] "+r"(step), [value] "+r"(value), [x] "+r"(x), [sum] "+r"(sum),
-          [a] "=&r"(a), [w] "=&r"(w)
-        : [count] "r"(count), [end] "r"(step + count)
+        : [step] "+r"(step), [value] "+r"(value), [column] "+l"(column),
+          [sum] "+r"(sum), [a] "=&l"(a), [w] "=&r"(w)
+        : [x] "l"(vector), [count] "r"(count), [end] "r"(step + count)
         : "cc", "memory");
     *acc++ = sum;
   }
   streams->index = step;
   streams->value = value;
 }
+
+// clang-format on
 
 void sparsesep_fully_connected_1x1_delta8_int8_v7m(
     const SparsesepPackedHeader* weights,

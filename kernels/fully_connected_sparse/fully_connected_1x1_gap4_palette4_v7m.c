@@ -77,8 +77,8 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
         "5:\n"
         : [gaps] "+r"(gaps), [code] "+r"(code), [x] "+r"(x),
           [count] "+r"(count), [sum] "+r"(sum), [byte] "=&r"(byte),
-          [codes] "=&r"(codes), [a] "=&r"(a), [w] "=&r"(w)
-        : [palette] "r"(palette)
+          [codes] "=&r"(codes), [a] "=&l"(a), [w] "=&l"(w)
+        : [palette] "l"(palette)
         : "cc", "memory");
     *acc++ = sum;
   }

@@ -1,4 +1,4 @@
-// 1x1 blocks, uint16 columns, int8 values: Armv7-M without the DSP extension.
+// 1x1 blocks, uint16 columns, int8 values: Armv7-M.
 //
 // 4.25 instructions a nonzero: column, input, weight, mla, and 2 for 8 rounds.
 #include "isa.h"
@@ -6,6 +6,8 @@
 #include "variants.h"
 
 #if SPARSESEP_HAS_V7M
+
+// clang-format off
 
 // Four nonzeros; `column` and `value` move on with the last loads.
 #define FOUR_NONZEROS                    \
@@ -42,22 +44,27 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
       "  adc   %[rounds], %[rounds], #0\n"
       "  bcs   3f\n"
       "  beq   4f\n"
-      "2:\n" FOUR_NONZEROS "3:\n" FOUR_NONZEROS
+      "2:\n"
+      FOUR_NONZEROS
+      "3:\n"
+      FOUR_NONZEROS
       "  subs  %[rounds], %[rounds], #1\n"
       "  bne   2b\n"
       "4:\n"
       "  str   %[sum], [%[acc]], #4\n"
       "  subs  %[groups], %[groups], #1\n"
       "  bne   1b\n"
-      : [counts] "+r"(counts), [column] "+r"(column), [value] "+r"(value),
-        [groups] "+r"(groups), [acc] "+r"(acc), [rounds] "=&l"(rounds),
-        [sum] "=&r"(sum), [a] "=&r"(a), [b] "=&r"(b), [w] "=&r"(w)
-      : [vector] "r"(vector)
+      : [counts] "+r"(counts), [column] "+l"(column), [value] "+r"(value),
+        [groups] "+r"(groups), [acc] "+r"(acc), [rounds] "=&r"(rounds),
+        [sum] "=&r"(sum), [a] "=&l"(a), [b] "=&l"(b), [w] "=&r"(w)
+      : [vector] "l"(vector)
       : "cc", "memory");
   streams->counts = counts;
   streams->index = column;
   streams->value = value;
 }
+
+// clang-format on
 
 void sparsesep_fully_connected_1x1_u16_int8_v7m(
     const SparsesepPackedHeader* weights,

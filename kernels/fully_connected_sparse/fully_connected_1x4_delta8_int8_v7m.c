@@ -1,4 +1,4 @@
-// 1x4 blocks, uint8 steps, int8 values: Armv7-M without the DSP extension.
+// 1x4 blocks, uint8 steps, int8 values: Armv7-M.
 //
 // 4 instructions a weight: load, mla, and 8 for each block's step, inputs and
 // loop.
@@ -8,6 +8,8 @@
 #include "variants.h"
 
 #if SPARSESEP_HAS_V7M
+
+// clang-format off
 
 static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
                      uint32_t groups, uint32_t* acc) {
@@ -41,6 +43,8 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
   streams->index = step;
   streams->value = value;
 }
+
+// clang-format on
 
 void sparsesep_fully_connected_1x4_delta8_int8_v7m(
     const SparsesepPackedHeader* weights,

@@ -1,4 +1,4 @@
-// 2x4 blocks, uint8 steps, int8 values: Armv7-M without the DSP extension.
+// 2x4 blocks, uint8 steps, int8 values: Armv7-M.
 //
 // 3 instructions a weight: load, mla, and 8 for each block's step, inputs and
 // loop.
@@ -8,6 +8,8 @@
 #include "variants.h"
 
 #if SPARSESEP_HAS_V7M
+
+// clang-format off
 
 static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
                      uint32_t groups, uint32_t* acc) {
@@ -32,7 +34,8 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
         "2:\n"
         "  cmp   %[step], %[end]\n"
         "  bne   1b\n"
-        : [step] "+r"(step), [value] "+r"(value), [x] "+r"(x), [acc0] "+r"(acc0), [acc1] "+r"(acc1),
+        : [step] "+r"(step), [value] "+r"(value), [x] "+r"(x),
+          [acc0] "+r"(acc0), [acc1] "+r"(acc1),
           [x0] "=&r"(x0), [x1] "=&r"(x1), [x2] "=&r"(x2), [x3] "=&r"(x3),
           [w] "=&r"(w)
         : [end] "r"(end)
@@ -43,6 +46,8 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
   streams->index = step;
   streams->value = value;
 }
+
+// clang-format on
 
 void sparsesep_fully_connected_2x4_delta8_int8_v7m(
     const SparsesepPackedHeader* weights,

@@ -1,5 +1,4 @@
-// 4x1 blocks in pairs, uint8 steps, int8 values: Armv7-M without the DSP
-// extension.
+// 4x1 blocks in pairs, uint8 steps, int8 values: Armv7-M.
 //
 // 3 instructions a weight: load, mla, and 8 for each pair's steps, inputs and
 // loop.
@@ -9,6 +8,8 @@
 #include "variants.h"
 
 #if SPARSESEP_HAS_V7M
+
+// clang-format off
 
 static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
                      uint32_t groups, uint32_t* acc) {
@@ -52,6 +53,8 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
   streams->index = step;
   streams->value = value;
 }
+
+// clang-format on
 
 void sparsesep_fully_connected_4x1_delta8_int8_v7m(
     const SparsesepPackedHeader* weights,

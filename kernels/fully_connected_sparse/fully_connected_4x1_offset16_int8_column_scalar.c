@@ -5,7 +5,7 @@
 static void multiply(const SparsesepColumnStreams* streams,
                      const int8_t* vector, uint32_t cols,
                      int32_t input_zero_point, uint32_t* acc) {
-  const uint16_t* offset = streams->offset;
+  const uint16_t* offset = streams->index;
   const int8_t* value = streams->value;
   for (uint32_t col = 0; col < cols; ++col) {
     const int32_t x = vector[col] - input_zero_point;

@@ -17,7 +17,7 @@ static void multiply(const SparsesepColumnStreams* streams,
                      const int8_t* vector, uint32_t cols,
                      int32_t input_zero_point, uint32_t* acc) {
   const uint16_t* counts = streams->counts;
-  const uint16_t* offset = streams->offset;
+  const uint16_t* offset = streams->index;
   const int8_t* value = streams->value;
   for (; cols > 0; --cols) {
     const int32_t x = *vector++ - input_zero_point;

@@ -12,8 +12,8 @@
 
 #if SPARSESEP_HAS_DSP
 
-__attribute__((naked)) static void multiply(
-    const SparsesepVectorDsp* vector __attribute__((unused))) {
+__attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
+                                            __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n index .req r1\n n .req r2\n sums .req r3\n"
       "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
@@ -55,7 +55,7 @@ __attribute__((naked)) static void multiply(
       "  push {r4-r11, lr}\n"
       "  ldmia r0, {r0, r1, r2, r3, r4, r5, r6, r7}\n"
       "  pkhbt r7, r7, r7, lsl #16\n"
-      "  push {r3, r4}\n"  // acc, acc_end
+      "  push {r3, r4}\n"          // acc, acc_end
       "  push {r2, r5, r6, r7}\n"  // counts, x, x_end, two zero points
       "  mov r8, #0\n"
       "  mov r9, #0\n"
@@ -127,7 +127,8 @@ __attribute__((naked)) static void multiply(
       "  beq 5b\n"
       "  sub value, value, #8\n"
       "  b 5b\n"
-      ".purgem two_rows\n .purgem start_block\n .purgem whole_block\n .purgem half_block\n"
+      ".purgem two_rows\n .purgem start_block\n .purgem whole_block\n .purgem "
+      "half_block\n"
       ".purgem start_column\n .unreq value\n .unreq index\n .unreq n\n"
       ".unreq sums\n .unreq sum0\n .unreq sum1\n .unreq sum2\n"
       ".unreq sum3\n .unreq w0\n .unreq w1\n .unreq w2\n"

@@ -1,41 +1,41 @@
 #include "isa.h"
-
-#if SPARSESEP_HAS_DSP
-
-#include "padded_vector.h"
 #include "rows.h"
 #include "rows_dsp.h"
+
+#if SPARSESEP_HAS_DSP
 
 void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
                        const SparsesepFullyConnectedParams* params,
                        const void* input, int32_t batch, void* output,
                        void* scratch, SparsesepMultiplyDsp multiply) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
-  const uint32_t last = weights->block_rows - 1u;
-  const int8_t* x = input;
-  int8_t* out = output;
+  const int is_wide =
+      weights->block_cols > 1 && weights->major == SPARSESEP_MAJOR_ROW;
+  uint32_t* const acc_end =
+      (uint32_t*)scratch + sparsesep_dsp_rows_bytes(weights, batch) / 4;
   SparsesepVectorDsp vector = {
       sparsesep_section(weights, weights->value_offset),
       sparsesep_section(weights, weights->index_offset),
       sparsesep_section(weights, weights->counts_offset),
       scratch,
-      (uint32_t*)scratch + ((weights->rows + last) & ~last),
+      acc_end,
       0,
       0,
       params->input_zero_point,
   };
+  const int8_t* x = input;
+  int8_t* out = output;
+
   for (; batch > 0; --batch, x += weights->cols) {
-    if (weights->major == SPARSESEP_MAJOR_COLUMN) {
-      vector.x = sparsesep_padded_vector(weights, x, vector.acc_end);
-      vector.x_end = (const int8_t*)vector.x + sparsesep_padded_cols(weights);
-    } else if (weights->block_cols > 1) {
-      sparsesep_widen_dsp(weights, x, vector.acc_end);
+    if (is_wide) {
+      sparsesep_widen_dsp(weights, x, acc_end);
     } else {
-      vector.x = x;
+      vector.x = sparsesep_padded_vector(weights, x, acc_end);
+      vector.x_end = vector.x + sparsesep_padded_cols(weights);
     }
     multiply(&vector);
-    out = sparsesep_finish_rows(&rows, 0, weights->rows, vector.acc, out);
+    out = sparsesep_finish_rows(&rows, 0, weights->rows, scratch, out);
   }
 }
 
-#endif  // SPARSESEP_HAS_DSP
+#endif

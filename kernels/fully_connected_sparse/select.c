@@ -1,6 +1,7 @@
 #include "columns.h"
 #include "mve.h"
 #include "padded_vector.h"
+#include "rows_dsp.h"
 #include "sparsesep/compiler.h"
 #include "variants.h"
 
@@ -28,12 +29,13 @@ static const SparsesepFullyConnectedVariant variants[] = {
     {0},
 };
 
+// Count multiples are powers of two.
 static int runs(const SparsesepFullyConnectedVariant* v,
                 const SparsesepPackedHeader* h) {
   return v->value_type == h->value_type &&
          v->index_encoding == h->index_encoding && v->major == h->major &&
          v->block_rows == h->block_rows && v->block_cols == h->block_cols &&
-         h->count_multiple % v->count_multiple == 0 &&
+         (h->count_multiple & (v->count_multiple - 1)) == 0 &&
          v->value_order == h->value_order;
 }
 

@@ -2,9 +2,11 @@
 #ifndef SPARSESEP_FULLY_CONNECTED_V7M_H_
 #define SPARSESEP_FULLY_CONNECTED_V7M_H_
 
+// clang-format off
+
 // Multiplies the next weight of the stream by input `x`.
-#define SPARSESEP_V7M_WEIGHT(acc, x) \
-  "  ldrsb %[w], [%[value]], #1\n"   \
+#define SPARSESEP_V7M_WEIGHT(acc, x)                \
+  "  ldrsb %[w], [%[value]], #1\n"                  \
   "  mla   %[" acc "], %[w], %[" x "], %[" acc "]\n"
 
 // One row of a block: the next four weights by inputs x0 to x3.
@@ -13,5 +15,7 @@
   SPARSESEP_V7M_WEIGHT(acc, "x1") \
   SPARSESEP_V7M_WEIGHT(acc, "x2") \
   SPARSESEP_V7M_WEIGHT(acc, "x3")
+
+// clang-format on
 
 #endif  // SPARSESEP_FULLY_CONNECTED_V7M_H_

@@ -34,9 +34,8 @@ static uint8_t* read_file(const char* path, size_t* size) {
 }
 
 static void mutate(uint8_t* blob, size_t size) {
-  static const uint32_t words[] = {0,          1,          0x7fffffff,
-                                   0x80000000, 0xffffffff, 0xffff,
-                                   0x10000,    64};
+  static const uint32_t words[] = {0,          1,      0x7fffffff, 0x80000000,
+                                   0xffffffff, 0xffff, 0x10000,    64};
   for (uint32_t n = 1 + next_random() % 3; n > 0; --n) {
     // Half of the hits go to the header: it steers everything else.
     const size_t span =

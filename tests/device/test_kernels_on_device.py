@@ -1,0 +1,78 @@
+"""Every kernel on every emulated core against TFLite's arithmetic, bit for bit."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.layers import reference
+from tflm_sparsesep import emulation
+from tflm_sparsesep.converters.layouts import layouts_for
+from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
+from tflm_sparsesep.converters.pack import pack
+from tflm_sparsesep.converters.packed_format import Layout, ValueType
+from tflm_sparsesep.converters.targets import TARGETS
+from tflm_sparsesep.synthetic_layers import random_case
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
+        reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
+    ),
+]
+
+# (rows, cols, zeros, batch, inputs): remainders of every tile, one and several vectors, groups of
+# more than 256 tiles, empty rows; over 100 inferences for each kernel.
+LAYERS = [
+    (13, 67, 0.5, 1, 25),
+    (8, 64, 0.9, 4, 25),
+    (31, 129, 0.8, 1, 25),
+    (5, 1101, 0.95, 3, 15),
+    (65, 40, 0.7, 2, 15),
+]
+CASES = [
+    pytest.param(target, board, layout, id=f"{board or target}-{layout}")
+    for target, board in [
+        *((name, None) for name in TARGETS if name != "host"),
+        ("cortex-m0", "microbit"),
+    ]
+    for layout in layouts_for(target)
+    if layout.value_type is not ValueType.FLOAT32
+]
+
+
+def check(target: str, board: str | None, layout: Layout, *, extreme: bool) -> None:
+    palette = 16 if layout.value_type is ValueType.PALETTE4 else None
+    for seed, (rows, cols, zeros, batch, samples) in enumerate(LAYERS):
+        case = random_case(
+            np.random.default_rng(seed),
+            rows,
+            cols,
+            zeros=zeros,
+            batch=batch * samples,
+            block=(layout.block_rows, layout.block_cols),
+            input_zeros=0.4,
+            palette=palette,
+            extreme=extreme,
+        )
+        run = emulation.run_layer(
+            target,
+            SPARSE_FULLY_CONNECTED,
+            case.options.to_bytes(),
+            pack(case.layer, layout),
+            case.inputs.reshape(samples, batch, cols),
+            (batch, rows),
+            board=board,
+        )
+        np.testing.assert_array_equal(run.outputs.reshape(-1, rows), reference(case))
+        if extreme:
+            return  # one layer shows whether accumulators and left shifts wrap
+
+
+@pytest.mark.parametrize(("target", "board", "layout"), CASES)
+def test_equals_reference(target: str, board: str | None, layout: Layout) -> None:
+    check(target, board, layout, extreme=False)
+    check(target, board, layout, extreme=True)
