@@ -137,7 +137,7 @@ def _lenet_300_100(data: Dataset) -> Any:
         name="lenet_300_100",
     )
     steps = EPOCHS * -(-len(data.x_train) // BATCH_SIZE)
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps))
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 

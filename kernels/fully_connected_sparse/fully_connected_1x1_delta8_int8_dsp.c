@@ -2,7 +2,7 @@
 //
 // A nonzero: 2 instructions fetch its input, 1.5 multiply; 3 loads of weights
 // and steps and 2 for the loop come to each 16. 3.81 instructions a nonzero,
-// and 13 a row.
+// 4.5 for the rest by fours, and 12 a row.
 #include "isa.h"
 #include "rows_dsp.h"
 #include "variants.h"
@@ -55,15 +55,14 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  subs n, n, #16\n"
       "  bhs 2b\n"
       "3:\n"
-      "  lsls n, n, #29\n"  // bit 3 of the count to carry, bit 2 to sign
-      "  bcc 4f\n"
-      "  ldrd steps0, steps1, [index], #8\n"
-      "  eight steps0, steps1\n"
+      "  adds n, n, #16\n"
+      "  beq 5f\n"
       "4:\n"
-      "  bpl 5f\n"
       "  ldr steps0, [index], #4\n"
       "  ldr w0, [value], #4\n"
       "  four steps0, w0\n"
+      "  subs n, n, #4\n"
+      "  bne 4b\n"
       "5:\n"
       "  ldrd r4, r5, [sp]\n"
       "  ldrd r6, x, [sp, #8]\n"

@@ -35,6 +35,14 @@
 #define SPARSESEP_HAS_MVE 0
 #endif
 
+// Layouts made for the DSP extension, which take the place of others there. A
+// core with Helium (M55) has its own, optimised or not.
+#if SPARSESEP_HAS_DSP && !defined(__ARM_FEATURE_MVE)
+#define SPARSESEP_HAS_DSP_LAYOUTS 1
+#else
+#define SPARSESEP_HAS_DSP_LAYOUTS 0
+#endif
+
 // Helium with floats.
 #if SPARSESEP_HAS_MVE && (__ARM_FEATURE_MVE & 2)
 #define SPARSESEP_HAS_MVE_FLOAT 1

@@ -1,7 +1,9 @@
 #include <string.h>
 
 #include "columns.h"
+#include "sparsesep/compiler.h"
 
+SPARSESEP_COLD
 void sparsesep_run_columns(const SparsesepPackedHeader* weights,
                            const SparsesepFullyConnectedParams* params,
                            const void* input, int32_t batch, void* output,

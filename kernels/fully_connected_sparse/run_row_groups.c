@@ -1,6 +1,8 @@
 #include "padded_vector.h"
 #include "row_groups.h"
+#include "sparsesep/compiler.h"
 
+SPARSESEP_COLD
 void sparsesep_run_row_groups(const SparsesepPackedHeader* weights,
                               const SparsesepFullyConnectedParams* params,
                               const void* input, int32_t batch, void* output,
