@@ -4,8 +4,9 @@
 # everything but the parts that need these tools works without them.
 set -eu
 
-packages="gcc libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi
-  libstdc++-arm-none-eabi-newlib qemu-system-arm dataset-fashion-mnist"
+packages="gcc g++ libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi
+  qemu-system-arm dataset-fashion-mnist gcc-aarch64-linux-gnu
+  libc6-dev-arm64-cross qemu-user"
 
 command -v dpkg-query >/dev/null || {
   echo "Not a Debian system: install an Arm embedded gcc and qemu-system-arm yourself."

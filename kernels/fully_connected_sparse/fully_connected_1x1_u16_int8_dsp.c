@@ -70,8 +70,8 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  pop {r3-r11, pc}\n"
       ".purgem four\n .unreq value\n .unreq column\n .unreq x\n"
       ".unreq n\n .unreq input0\n .unreq input1\n .unreq w0\n"
-      ".unreq w1\n .unreq w2\n .unreq w3\n .unreq t\n"
-      ".unreq sum\n .unreq counts\n .unreq rows\n");
+      ".unreq w1\n .unreq w2\n .unreq w3\n .unreq t\n .unreq sum\n"
+      ".unreq counts\n .unreq rows\n");
 }
 
 void sparsesep_fully_connected_1x1_u16_int8_dsp(

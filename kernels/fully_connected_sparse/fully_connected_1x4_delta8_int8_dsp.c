@@ -57,9 +57,9 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  bne 1b\n"
       "  pop {r3-r11, pc}\n"
       ".purgem block\n .unreq value\n .unreq index\n .unreq x\n"
-      ".unreq n\n .unreq sum\n .unreq t\n .unreq counts\n"
-      ".unreq rows\n .unreq w0\n .unreq w1\n .unreq w2\n"
-      ".unreq w3\n .unreq even\n .unreq odd\n");
+      ".unreq n\n .unreq sum\n .unreq t\n .unreq counts\n .unreq rows\n"
+      ".unreq w0\n .unreq w1\n .unreq w2\n .unreq w3\n .unreq even\n"
+      ".unreq odd\n");
 }
 
 void sparsesep_fully_connected_1x4_delta8_int8_dsp(

@@ -53,9 +53,9 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  bne 1b\n"
       "  pop {r4-r10, pc}\n"
       ".purgem columns\n .purgem block\n .unreq value\n .unreq index\n"
-      ".unreq x\n .unreq n\n .unreq counts\n .unreq rows\n"
-      ".unreq wide\n .unreq low\n .unreq mixed\n .unreq w0\n"
-      ".unreq w1\n .unreq even\n .unreq odd\n");
+      ".unreq x\n .unreq n\n .unreq counts\n .unreq rows\n .unreq wide\n"
+      ".unreq low\n .unreq mixed\n .unreq w0\n .unreq w1\n .unreq even\n"
+      ".unreq odd\n");
 }
 
 void sparsesep_fully_connected_2x4_delta8_int8_woven_dsp(

@@ -65,8 +65,8 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  bne 1b\n"
       "  add sp, sp, #12\n"
       "  pop {r4-r11, pc}\n"
-      ".purgem two_rows\n .purgem two_blocks\n .unreq value\n .unreq index\n"
-      ".unreq x\n .unreq n\n .unreq sum0\n .unreq sum1\n"
+      ".purgem two_rows\n .purgem two_blocks\n .unreq value\n"
+      ".unreq index\n .unreq x\n .unreq n\n .unreq sum0\n .unreq sum1\n"
       ".unreq sum2\n .unreq sum3\n .unreq w0\n .unreq w1\n"
       ".unreq steps\n .unreq t\n .unreq pair\n .unreq rows\n");
 }

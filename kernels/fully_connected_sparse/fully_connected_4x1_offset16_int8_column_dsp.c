@@ -78,8 +78,8 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  b 3b\n"
       ".purgem block\n .unreq value\n .unreq offset\n .unreq n\n"
       ".unreq offsets\n .unreq sum0\n .unreq sum1\n .unreq sum2\n"
-      ".unreq sum3\n .unreq w0\n .unreq w1\n .unreq t\n"
-      ".unreq sums\n .unreq x\n .unreq acc\n");
+      ".unreq sum3\n .unreq w0\n .unreq w1\n .unreq t\n .unreq sums\n"
+      ".unreq x\n .unreq acc\n");
 }
 
 void sparsesep_fully_connected_4x1_offset16_int8_column_dsp(

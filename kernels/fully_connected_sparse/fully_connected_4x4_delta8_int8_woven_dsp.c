@@ -27,7 +27,6 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  sxtb16 \\w, \\w\n"
       "  smlad \\low, \\w, \\x, \\low\n"
       ".endm\n"
-      "  \n"
       ".macro block\n"
       "  ldrb w0, [index], #1\n"
       "  add x, x, w0, lsl #3\n"
@@ -72,9 +71,9 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  add sp, sp, #12\n"
       "  pop {r4-r11, pc}\n"
       ".purgem two_rows\n .purgem block\n .unreq value\n .unreq index\n"
-      ".unreq x\n .unreq n\n .unreq sum0\n .unreq sum1\n"
-      ".unreq sum2\n .unreq sum3\n .unreq w0\n .unreq w1\n"
-      ".unreq w2\n .unreq w3\n .unreq even\n .unreq odd\n");
+      ".unreq x\n .unreq n\n .unreq sum0\n .unreq sum1\n .unreq sum2\n"
+      ".unreq sum3\n .unreq w0\n .unreq w1\n .unreq w2\n .unreq w3\n"
+      ".unreq even\n .unreq odd\n");
 }
 
 void sparsesep_fully_connected_4x4_delta8_int8_woven_dsp(

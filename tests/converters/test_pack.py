@@ -17,7 +17,14 @@ from tflm_sparsesep.converters.pack import (
     read_header,
     unpack,
 )
-from tflm_sparsesep.converters.packed_format import HEADER, IndexEncoding, Layout, Major, ValueOrder
+from tflm_sparsesep.converters.packed_format import (
+    FLAG_BIAS_FOLDED,
+    HEADER,
+    IndexEncoding,
+    Layout,
+    Major,
+    ValueOrder,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -115,6 +122,17 @@ def test_folded_bias_wraps_like_the_accumulator() -> None:
         input_zero_point=-128,
     )
     assert layer.folded_bias()[0] == (2**31 - 1 + 128 * 1270) - 2**32
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_bias_is_folded_in_row_major_blobs_only(layout: Layout) -> None:
+    case = layout_case(np.random.default_rng(6), layout, 6, 20, zeros=0.5)
+    blob = bytearray(pack(case.layer, layout))
+    flags = int(read_header(blob)["flags"])
+    assert bool(flags & FLAG_BIAS_FOLDED) == (layout.major is Major.ROW)
+    offset = (HEADER.fields or {})["flags"][1]
+    blob[offset] ^= FLAG_BIAS_FOLDED
+    assert native.validate(bytes(blob)) == "no kernel of this build runs these packed weights"
 
 
 def test_too_large_a_matrix_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import importlib.metadata
 import json
 import struct
@@ -43,6 +44,15 @@ def python_with(version: str) -> str:
     folder = ROOT / "build" / "tflite-micro" / f"{version}-py{sys.version_info.minor}"
     python = folder / "bin" / "python"
     complete = folder / "complete"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Test processes run side by side: one makes the environment, the others wait for it.
+    with (folder.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make_environment(version, folder, python, complete)
+    return str(python)
+
+
+def _make_environment(version: str, folder: Path, python: Path, complete: Path) -> None:
     if not complete.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(python), "-m", "pip", "install", "-q", f"tflite-micro=={version}"]
@@ -51,7 +61,6 @@ def python_with(version: str) -> str:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             pytest.skip(f"tflite-micro {version} cannot be installed here: {reason}")
         complete.touch()
-    return str(python)
 
 
 def wheel(version: str) -> object:

@@ -1,0 +1,74 @@
+"""Hand-written requantisation at the edges of what bounded accumulators may be."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.layers import reference
+from tflm_sparsesep import emulation
+from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
+from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack
+from tflm_sparsesep.converters.packed_format import FullyConnectedOptions, IndexEncoding, Layout
+from tflm_sparsesep.converters.targets import TARGETS
+from tflm_sparsesep.synthetic_layers import LayerCase
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
+        reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
+    ),
+]
+
+BOARDS = [(name, None) for name in TARGETS if name != "host"] + [("cortex-m0", "microbit")]
+ROWS, SAMPLES = 40, 10
+# Where halves of the multiplier carry, borrow or vanish.
+MULTIPLIERS = [
+    *(0, 1, 2**16 - 1, 2**16, 2**30, 2**30 + 2**15, 2**30 + 2**16 - 1),
+    *(2**31 - 2**16, 2**31 - 2**15, 2**31 - 2**15 - 1, 2**31 - 1),
+]
+
+
+def edge_case(rng: np.random.Generator) -> LayerCase:
+    """One weight of +-1 a row: the bias decides how large the accumulator is."""
+    zero_point = int(rng.integers(-128, 128))
+    weights = np.zeros((ROWS, 4), np.int8)
+    weights[np.arange(ROWS), rng.integers(0, 4, ROWS)] = rng.choice([-1, 1], ROWS)
+    largest = 2**30 - 1 - 128
+    at_edge = largest - rng.integers(0, 2**17, ROWS)
+    anywhere = np.minimum(2.0 ** rng.uniform(0, 30, ROWS), largest).astype(np.int64)
+    folded = rng.choice([-1, 1], ROWS) * np.where(rng.random(ROWS) < 0.5, at_edge, anywhere)
+    multiplier = np.where(
+        rng.random(ROWS) < 0.5, rng.choice(MULTIPLIERS, ROWS), rng.integers(2**30, 2**31, ROWS)
+    )
+    low, high = sorted(rng.integers(-128, 128, 2).tolist()) if rng.random() < 0.3 else (-128, 127)
+    layer = FullyConnectedWeights(
+        weights=weights,
+        bias=(folded + zero_point * weights.sum(axis=1, dtype=np.int64)).astype(np.int32),
+        multiplier=multiplier.astype(np.int32),
+        shift=rng.integers(-31, 0, ROWS).astype(np.int8),
+        input_zero_point=zero_point,
+    )
+    assert layer.is_bounded()
+    options = FullyConnectedOptions(zero_point, int(rng.integers(-128, 128)), low, high)
+    return LayerCase(layer, options, rng.integers(-128, 128, (SAMPLES, 4)).astype(np.int8))
+
+
+@pytest.mark.parametrize(("target", "board"), BOARDS)
+def test_bounded_accumulators(target: str, board: str | None) -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(25):
+        case = edge_case(rng)
+        run = emulation.run_layer(
+            target,
+            SPARSE_FULLY_CONNECTED,
+            case.options.to_bytes(),
+            pack(case.layer, Layout(IndexEncoding.U16)),
+            case.inputs[:, None, :],
+            (1, ROWS),
+            board=board,
+        )
+        np.testing.assert_array_equal(run.outputs[:, 0], reference(case))
