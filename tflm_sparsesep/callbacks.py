@@ -38,8 +38,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     as in Lee and Lee (2019): w <- sign(w) * max(|w| - threshold, 0) after the optimizer's full
     step, threshold = learning_rate * strength / D. D is the optimizer's second moment,
     sqrt(v_hat) + epsilon (ProxGen), or 1 with `preconditioned=False`, which is the paper's form.
-    The zeros that come out depend on the data; on Fashion-MNIST, LeNet-300-100 and Adam, 90%
-    zeros take about 3e-4, or 0.15 without preconditioning.
+    The zeros that come out depend on data, rate and epochs: LeNet-300-100 on Fashion-MNIST, 20
+    epochs of Adam from 3e-3, gets 93% with 3e-4, or 88% with 0.15 and `preconditioned=False`.
 
     With `zeros`, the penalty is on the number of nonzeros, and its level follows from the goal:
     every 32 steps the weights with the lowest |w| * sqrt(D), all layers ranked together, are set
