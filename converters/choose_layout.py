@@ -12,7 +12,10 @@ from tflm_sparsesep.converters.pack import (
     can_pack,
     pack,
 )
-from tflm_sparsesep.converters.packed_format import Layout
+from tflm_sparsesep.converters.packed_format import Layout, Major
+
+# Column-major kernels keep an accumulator for every row in the arena: they must win by this much.
+_COLUMN_MAJOR_HANDICAP = 1.1
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,12 @@ class Candidate:
     blob: bytes
     instructions: int
 
+    @property
+    def price(self) -> float:
+        """What the choice makes small: instructions times bytes of flash."""
+        handicap = _COLUMN_MAJOR_HANDICAP if self.layout.major is Major.COLUMN else 1.0
+        return handicap * self.instructions * len(self.blob)
+
 
 def choose_layout(
     layer: FullyConnectedWeights | FloatWeights,
@@ -32,7 +41,8 @@ def choose_layout(
 ) -> Candidate | None:
     """The packed form of `layer` with the smallest product of time and flash.
 
-    So a layout that is twice as large must be more than twice as fast to be chosen.
+    So a layout that is twice as large must be more than twice as fast to be chosen, and
+    column-major layouts must win by a tenth.
 
     `input_zeros` is the share of inputs that equal the zero point. None where no kernel of the
     target takes such weights.
@@ -45,7 +55,7 @@ def choose_layout(
         size = cost_model.PackedSize.of(blob)
         cost = cost_model.sparse_fully_connected(target, layout, size, batch, input_zeros)
         candidates.append(Candidate(layout, blob, cost))
-    return min(candidates, key=lambda c: c.instructions * len(c.blob), default=None)
+    return min(candidates, key=lambda candidate: candidate.price, default=None)
 
 
 def reason_to_stay_dense(

@@ -5,10 +5,12 @@ Dense figures are measured facts (`cost_data/dense_cmsis_nn.json`); shapes in be
     instructions = per_weight * rows * cols + per_row * rows + per_call
 
 fitted to them by least squares of the relative error (below 0.8% on every measured shape).
-Sparse kernels are sums of the terms in `sparse_terms`, with one set of coefficients for each target
+Sparse kernels are sums of the terms in `cost_terms`, with one set of coefficients for each target
 and layout in `cost_data/sparse_kernels.json`; that file names the command that measures them
-again, and how well they predict shapes outside the fit. On `host` only ratios matter: a dense
-multiply-accumulate counts 1 and a stored block 3.
+again, and how well they predict shapes outside the fit. They hold for activation limits of int8,
+which is what a RELU has whose output range begins at 0; narrower ones cost the DSP extension two
+instructions a row. On `host` only ratios matter: a dense multiply-accumulate counts 1 and a stored
+block 3.
 """
 
 from __future__ import annotations
@@ -16,13 +18,21 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tflm_sparsesep.converters.pack import group_counts, layout_of, read_header
-from tflm_sparsesep.converters.packed_format import Layout, Major
+from tflm_sparsesep.converters.cost_terms import PackedSize, sparse_terms
+from tflm_sparsesep.converters.packed_format import Layout
+
+__all__ = [
+    "PackedSize",
+    "dense_fully_connected",
+    "dense_pointwise_conv",
+    "held_out_errors",
+    "is_measured",
+    "sparse_fully_connected",
+]
 
 _HOST_PER_WEIGHT = 1.0
 _HOST_PER_BLOCK = 3.0
@@ -78,8 +88,8 @@ def dense_pointwise_conv(target: str, rows: int, cols: int, pixels: int) -> int:
     return round(measured * (rows * cols * pixels) / (64 * 64 * 144))
 
 
-def _kernels(target: str) -> dict[str, dict[str, float]]:
-    kernels: dict[str, dict[str, float]] = _data("sparse_kernels.json")["targets"].get(target, {})
+def _kernels(target: str) -> dict[str, dict[str, Any]]:
+    kernels: dict[str, dict[str, Any]] = _data("sparse_kernels.json")["targets"].get(target, {})
     return kernels
 
 
@@ -88,64 +98,9 @@ def is_measured(target: str, layout: Layout) -> bool:
     return target == "host" or str(layout) in _kernels(target)
 
 
-@dataclass(frozen=True)
-class PackedSize:
-    """What of a blob drives its cost.
-
-    rows and cols are units; `groups` those that store a block at all; `blocks` are stored ones;
-    `runs` the steps that vector kernels take, 16 columns of one group at a time; `index_bytes`
-    the index stream, and those not 0 in it.
-    """
-
-    rows: int
-    cols: int
-    groups: int
-    blocks: int
-    runs: int
-    index_bytes: int
-    nonzero_index_bytes: int
-
-    @classmethod
-    def of(cls, blob: bytes) -> PackedSize:
-        """The size of a valid blob."""
-        header = read_header(blob)
-        layout = layout_of(header)
-        counts = group_counts(blob)
-        start, end = int(header["index_offset"]), int(header["value_offset"])
-        index = np.frombuffer(blob, np.uint8, end - start, start)
-        return cls(
-            rows=int(header["rows"]),
-            cols=int(header["cols"]),
-            groups=int(np.count_nonzero(counts)),
-            blocks=int(header["blocks"]),
-            runs=int(np.sum(-(-counts // layout.run_blocks))),
-            index_bytes=len(index),
-            nonzero_index_bytes=int(np.count_nonzero(index)),
-        )
-
-
-def sparse_terms(
-    layout: Layout, size: PackedSize, *, batch: int = 1, input_zeros: float = 0.0
-) -> dict[str, float]:
-    """What a kernel's instructions are made of, by the name of the coefficient.
-
-    Column-major kernels pass over the share `input_zeros` of inputs
-    that equal the zero point, and over their blocks; the others do not look.
-    """
-    active = 1.0 - input_zeros**layout.block_cols if layout.major is Major.COLUMN else 1.0
-    return {
-        "per_call": 1.0,
-        # Decoding: once for all vectors of a batch where a kernel does so.
-        "per_block": size.blocks,
-        "per_block_and_vector": size.blocks * active * batch,
-        "per_group_and_vector": size.groups * active * batch,
-        "per_run_and_vector": size.runs * active * batch,
-        "per_index_byte_and_vector": size.index_bytes * active * batch,
-        "per_nonzero_index_byte_and_vector": size.nonzero_index_bytes * active * batch,
-        "per_row_and_vector": size.rows * batch,
-        "per_col_and_vector": size.cols * batch,
-        "per_active_col_and_vector": size.cols * active * batch,
-    }
+def held_out_errors(target: str) -> dict[str, float]:
+    """By layout, the largest relative error of the model on layers that it was not fitted to."""
+    return {name: float(kernel["held_out_error"]) for name, kernel in _kernels(target).items()}
 
 
 def sparse_fully_connected(
@@ -157,10 +112,17 @@ def sparse_fully_connected(
 ) -> int:
     """Instructions of our kernel for a blob of `size` in `layout`.
 
-    `layout` is one that `is_measured` on the target; the rest is as for `sparse_terms`.
+    `layout` is one that `is_measured` on the target; the rest is as for `cost_terms.sparse_terms`.
     """
     if target == "host":
         return round(_HOST_PER_BLOCK * size.blocks * batch)
-    coefficients = _kernels(target)[str(layout)]
-    terms = sparse_terms(layout, size, batch=batch, input_zeros=input_zeros)
-    return round(sum(coefficients[name] * term for name, term in terms.items()))
+    kernel = _kernels(target)[str(layout)]
+    terms = sparse_terms(
+        layout,
+        size,
+        batch=batch,
+        input_zeros=input_zeros,
+        vectors_per_pass=kernel["vectors_per_pass"],
+    )
+    coefficients: dict[str, float] = kernel["instructions"]
+    return round(sum(value * terms[name] for name, value in coefficients.items()))

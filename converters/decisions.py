@@ -14,6 +14,9 @@ class LayerDecision:
     `rows` are output units, `cols` input units, `batch` vectors per inference, `zeros` the
     fraction of weights that are zero. Bytes count weights, bias and requantisation as stored in
     the file; instructions are estimates of the cost model for one inference on the target.
+    `variant` is the kernel that runs the packed layer on the target and `scratch_bytes` the arena
+    that it asks for, for the time of one inference.
+
     Fields that do not apply are None: those of the packed form where the layer stays dense for
     a reason of kind, all but `reason` for layers of a sort that no pass handles.
     """
@@ -32,6 +35,8 @@ class LayerDecision:
     packed_bytes: int | None = None
     dense_instructions: int | None = None
     sparse_instructions: int | None = None
+    variant: str | None = None
+    scratch_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain values."""

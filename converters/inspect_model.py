@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 
-from tflm_sparsesep.converters import cost_model, model_editor, native, op_names
+from tflm_sparsesep.converters import (
+    cost_model,
+    model_editor,
+    native,
+    op_names,
+    separable_cost,
+)
 from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import Operator
 from tflm_sparsesep.converters.pack import UnpackedWeights, unpack
+from tflm_sparsesep.converters.pack_separable import read_order
+from tflm_sparsesep.converters.pack_separable import unpack as unpack_separable
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
 from tflm_sparsesep.converters.quantized_layer import layer_name
 from tflm_sparsesep.converters.rewrite import PASSES
@@ -85,8 +94,10 @@ def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> 
 def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> LayerDecision | None:
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _describe_packed(op, target)
+    if op.op_name == op_names.SEPARABLE_CONV_2D:
+        return _describe_separable(op, target)
     name = layer_name(op)
-    if name in decided and decided[name].op == op.op_name:
+    if name in decided and decided[name].op in (op.op_name, op_names.SEPARABLE_CONV_2D):
         return decided[name]
     if not any(t is not None and t.is_constant and len(t.shape) > 1 for t in op.inputs):
         return None
@@ -99,9 +110,11 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
     unpacked = packed_weights(op)
     rows, cols = unpacked.weights.shape
     batch = batch_of(op, cols)
+    blob = blob_of(op)
+    variant = native.variant_name(blob, target=target)
     sparse = None
     if cost_model.is_measured(target, unpacked.layout):
-        size = cost_model.PackedSize.of(blob_of(op))
+        size = cost_model.PackedSize.of(blob)
         sparse = cost_model.sparse_fully_connected(target, unpacked.layout, size, batch)
     return LayerDecision(
         name=layer_name(op),
@@ -115,7 +128,33 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
         pattern=unpacked.layout.pattern,
         index=unpacked.layout.index,
         dense_bytes=unpacked.weights.nbytes + 4 * rows,
-        packed_bytes=len(blob_of(op)),
+        packed_bytes=len(blob),
         dense_instructions=dense_instructions(op, unpacked, target),
         sparse_instructions=sparse,
+        variant=variant,
+        scratch_bytes=native.scratch_bytes(blob, max(batch, 1), target=target) if variant else None,
+    )
+
+
+def _describe_separable(op: Operator, target: str) -> LayerDecision:
+    blob, inputs = blob_of(op), op.inputs[0]
+    problem = native.validate_separable_conv(blob)
+    if problem is not None or inputs is None or len(inputs.shape) != 4:
+        raise ModelError(f"layer {layer_name(op)!r}: {problem or 'no image enters it'}")
+    conv, order = unpack_separable(blob), read_order(blob)
+    decision = LayerDecision(
+        name=layer_name(op),
+        op=op.op_name,
+        rewritten=True,
+        reason="packed in the file",
+        packed_bytes=len(blob),
+    )
+    if conv.vertical.is_float or not separable_cost.is_measured(target, order):
+        return decision
+    return dataclasses.replace(
+        decision,
+        dense_instructions=separable_cost.dense_pair(target, conv, inputs.shape),
+        sparse_instructions=separable_cost.separable_conv(target, conv, order, inputs.shape),
+        variant=separable_cost.variant_name(target, order),
+        scratch_bytes=separable_cost.scratch_bytes(target, conv, order, inputs.shape),
     )

@@ -63,6 +63,13 @@ def layouts_for(target: str) -> tuple[Layout, ...]:
 def _has_kernel(layout: Layout, target: str) -> bool:
     if layout.index_encoding is IndexEncoding.WINDOW8:
         return target in _HELIUM_TARGETS
+    if target in _HELIUM_TARGETS:
+        # Blocks in windows are several times as fast there; other encodings of these patterns
+        # would only take code. 1x16 needs no windows.
+        if layout.index_encoding is IndexEncoding.OFFSET16:
+            return False
+        if layout.index_encoding is IndexEncoding.DELTA8:
+            return layout.pattern in ("1x1", "1x16")
     if layout.value_order is ValueOrder.WOVEN:
         return target in _DSP_TARGETS
     # The DSP extension runs blocks of these shapes in woven order only.

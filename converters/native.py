@@ -11,8 +11,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
+from tflm_sparsesep.converters.errors import (
+    ConfigError,
+    DeviceError,
+    ModelError,
+    ToolMissingError,
+)
 from tflm_sparsesep.converters.packed_format import HEADER
+from tflm_sparsesep.converters.targets import get_target
 
 _OK = 0
 
@@ -53,9 +59,22 @@ def _library(rounding: str = "double") -> ctypes.CDLL:
         ctypes.c_int32,
     ]
     library.sparsesep_host_validate.argtypes = [ctypes.c_char_p, size]
-    library.sparsesep_host_variant_name.argtypes = [ctypes.c_char_p]
+    library.sparsesep_host_variant_name.argtypes = [pointer]
     library.sparsesep_host_variant_name.restype = ctypes.c_char_p
+    library.sparsesep_host_scratch_bytes.argtypes = [pointer, ctypes.c_int32]
+    library.sparsesep_host_scratch_bytes.restype = ctypes.c_uint32
+    library.sparsesep_device_variant_name.argtypes = [ctypes.c_char_p, pointer]
+    library.sparsesep_device_variant_name.restype = ctypes.c_char_p
+    library.sparsesep_device_scratch_bytes.argtypes = [ctypes.c_char_p, pointer, ctypes.c_int32]
+    library.sparsesep_device_scratch_bytes.restype = ctypes.c_uint32
     library.sparsesep_host_status_message.restype = ctypes.c_char_p
+    library.sparsesep_host_validate_separable_conv.argtypes = [ctypes.c_char_p, size]
+    library.sparsesep_host_separable_conv_2d.argtypes = [
+        *(pointer, size),
+        ctypes.c_int,
+        *(pointer, pointer),
+        *(pointer, pointer),
+    ]
     return library
 
 
@@ -70,10 +89,61 @@ def validate(blob: bytes) -> str | None:
     return None if status == _OK else _message(status)
 
 
-def variant_name(blob: bytes) -> str | None:
-    """The kernel that runs a blob on this machine, or None. `blob` must be valid."""
-    name: bytes | None = _library().sparsesep_host_variant_name(blob)
+def variant_name(blob: bytes, *, target: str = "host") -> str | None:
+    """The kernel that runs a blob on a target, or None where the target has none for its layout.
+
+    Raises ConfigError for an unknown target, ModelError for a blob that a device would refuse.
+    """
+    isa = _isa(target)
+    aligned = _valid(blob)
+    name: bytes | None
+    if isa is None:
+        name = _library().sparsesep_host_variant_name(aligned.ctypes.data)
+    else:
+        name = _library().sparsesep_device_variant_name(isa, aligned.ctypes.data)
     return None if name is None else name.decode()
+
+
+def scratch_bytes(blob: bytes, batch: int = 1, *, target: str = "host") -> int:
+    """Bytes of arena that the kernel of a blob asks for, for the time of one inference.
+
+    `batch` is the number of vectors per inference. This is the query that the kernel's Prepare
+    makes on the device. Raises ConfigError for an unknown target, a batch below 1, or a target
+    without a kernel for the blob's layout, ModelError for a blob that a device would refuse.
+
+    Example:
+        >>> scratch_bytes(blob, target="cortex-m4")  # doctest: +SKIP
+        1840
+    """
+    if not 1 <= batch < 2**31:
+        raise ConfigError(f"batch is {batch}, accepted: 1 to 2147483647")
+    if variant_name(blob, target=target) is None:
+        raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
+    isa = _isa(target)
+    aligned = _aligned_copy(blob)
+    if isa is None:
+        return int(_library().sparsesep_host_scratch_bytes(aligned.ctypes.data, batch))
+    return int(_library().sparsesep_device_scratch_bytes(isa, aligned.ctypes.data, batch))
+
+
+def _isa(target: str) -> bytes | None:
+    """What custom_ops/host/device_variants.h calls the instruction set of a target; None: ours."""
+    core = get_target(target)
+    if not core.gcc_flags:
+        return None
+    if core.has_mve:
+        return b"mve"
+    if core.has_dsp:
+        return b"dsp"
+    return b"v7m" if core.unaligned_access else b"v6m"
+
+
+def _valid(blob: bytes) -> npt.NDArray[np.uint8]:
+    """`blob` where the kernels may read it."""
+    reason = validate(blob)
+    if reason is not None:
+        raise ModelError(reason)
+    return _aligned_copy(blob)
 
 
 def sparse_fully_connected(
@@ -107,6 +177,41 @@ def sparse_fully_connected(
     )
     if status != _OK:
         raise DeviceError(f"SPARSE_FULLY_CONNECTED refused: {_message(status)}")
+    return outputs
+
+
+def validate_separable_conv(blob: bytes) -> str | None:
+    """None where the device would accept `blob` as SEPARABLE_CONV_2D, else the reason why not."""
+    status = _library().sparsesep_host_validate_separable_conv(blob, len(blob))
+    return None if status == _OK else _message(status)
+
+
+def separable_conv_2d(
+    blob: bytes,
+    inputs: npt.NDArray[Any],
+    output_shape: tuple[int, ...],
+    *,
+    rounding: Literal["double", "single"] = "double",
+) -> npt.NDArray[Any]:
+    """Runs one SEPARABLE_CONV_2D: inputs [batch, height, width, channels] to the same of its own.
+
+    `rounding` and errors as for `sparse_fully_connected`.
+    """
+    inputs = np.ascontiguousarray(inputs)
+    outputs = np.zeros(output_shape, inputs.dtype)
+    aligned = _aligned_copy(blob)
+    shapes = [np.array(array.shape, np.int32) for array in (inputs, outputs)]
+    status = _library(rounding).sparsesep_host_separable_conv_2d(
+        aligned.ctypes.data,
+        len(blob),
+        _TENSOR_TYPES.get(inputs.dtype.name, _TENSOR_OTHER),
+        inputs.ctypes.data,
+        shapes[0].ctypes.data,
+        outputs.ctypes.data,
+        shapes[1].ctypes.data,
+    )
+    if status != _OK:
+        raise DeviceError(f"SEPARABLE_CONV_2D refused: {_message(status)}")
     return outputs
 
 

@@ -95,6 +95,18 @@ def read_layer(
             f"input {list(inputs.shape)} and output {list(output.shape)} do not fit "
             f"{rows}x{cols} weights"
         )
+    return read_numbers(op, weights, float32_product=float32_product)
+
+
+def read_numbers(
+    op: Operator, weights: npt.NDArray[Any], *, float32_product: bool
+) -> tuple[Layer, FullyConnectedOptions]:
+    """As `read_layer`, whatever the shapes of input and output: each row of `weights` is a unit.
+
+    A convolution is such a layer on windows of its input.
+    """
+    inputs, output = tensor_of(op.inputs[0]), op.outputs[0]
+    rows = len(weights)
     tensors = {"input": inputs, "weights": tensor_of(op.inputs[1]), "output": output}
     if all(tensor.type == TensorType.FLOAT32 for tensor in tensors.values()):
         return _float_layer(op, weights)

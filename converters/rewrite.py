@@ -16,13 +16,14 @@ from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import Model, TensorType
 from tflm_sparsesep.converters.passes import (
+    fuse_separable_pair,
     group_rows,
     pointwise_conv,
     sparse_fully_connected,
 )
 from tflm_sparsesep.converters.targets import get_target
 
-PASSES = (group_rows, sparse_fully_connected, pointwise_conv)
+PASSES = (group_rows, sparse_fully_connected, fuse_separable_pair, pointwise_conv)
 
 
 @dataclass(frozen=True)

@@ -2,33 +2,31 @@
 
 #include "sparsesep/compiler.h"
 
+// One after the other, in the order of SparsesepStatus; a table of pointers
+// would take more flash.
+static const char messages[] =
+    "ok\0"
+    "not packed weights of version 1\0"
+    "illegal rows, cols or block\0"
+    "a section lies outside the blob\0"
+    "block counts disagree\0"
+    "an index lies outside the matrix\0"
+    "illegal multiplier or shift\0"
+    "illegal custom options\0"
+    "tensors do not fit the weights\0"
+    "no kernel of this build runs these packed weights\0"
+    "out of memory\0"
+    "unknown status";
+_Static_assert(SPARSESEP_STATUS_COUNT == 11, "a message each, one for others");
+
 SPARSESEP_COLD
-const char* sparsesep_status_message(SparsesepStatus status) {
-  switch (status) {
-    case SPARSESEP_OK:
-      return "ok";
-    case SPARSESEP_BAD_HEADER:
-      return "packed weights: not a version 1 blob";
-    case SPARSESEP_BAD_SHAPE:
-      return "packed weights: illegal rows, cols or block shape";
-    case SPARSESEP_BAD_SECTION:
-      return "packed weights: a section lies outside the blob";
-    case SPARSESEP_BAD_COUNT:
-      return "packed weights: group counts disagree with the header";
-    case SPARSESEP_BAD_INDEX:
-      return "packed weights: an index points outside the matrix";
-    case SPARSESEP_BAD_VALUE:
-      return "packed weights: illegal multiplier or shift";
-    case SPARSESEP_BAD_OPTIONS:
-      return "custom options: wrong size, version or range";
-    case SPARSESEP_BAD_TENSOR:
-      return "tensor types or shapes do not fit the packed weights";
-    case SPARSESEP_UNSUPPORTED:
-      return "no kernel of this build runs these packed weights";
-    case SPARSESEP_OUT_OF_MEMORY:
-      return "the host has no memory left";
-    case SPARSESEP_STATUS_COUNT:
-      break;
+const char *sparsesep_status_message(SparsesepStatus status) {
+  unsigned number = (unsigned)status;
+  if (number > SPARSESEP_STATUS_COUNT) number = SPARSESEP_STATUS_COUNT;
+  const char *message = messages;
+  for (; number > 0; --number) {
+    while (*message++ != 0) {
+    }
   }
-  return "unknown status";
+  return message;
 }

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep import emulation, runtimes
-from tflm_sparsesep.converters import model_editor, op_names
+from tflm_sparsesep.converters import cycle_model, model_editor, op_names
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.inspect_model import (
     batch_of,
@@ -30,7 +30,8 @@ class LayerFigures:
 
     `rows` are output units, `cols` input units, `batch` vectors per inference. Instructions are
     executed ones per inference (the mean over the inputs, rounded); dense ones are CMSIS-NN's,
-    measured or interpolated (`cost_model`). Bytes are of weights, bias and requantisation in
+    measured or interpolated (`cost_model`). `estimated_cycles` are a model's (`cycle_model`), not
+    measured. Bytes are of weights, bias and requantisation in
     flash; `code_bytes` is the text of all kernels and the op core as linked. `bit_exact` says
     whether the emulated core gave TFLM's outputs on all of `samples` inputs.
     """
@@ -48,6 +49,7 @@ class LayerFigures:
     dense_instructions: int
     sparse_instructions: int
     speedup: float
+    estimated_cycles: int
     scratch_bytes: int
     persistent_bytes: int
     code_bytes: int
@@ -141,6 +143,9 @@ def _measure(
         dense_instructions=dense,
         sparse_instructions=sparse,
         speedup=round(dense / sparse, 3),
+        estimated_cycles=cycle_model.estimate_cycles(
+            target, {name: count / samples for name, count in run.classes.items()}
+        ),
         scratch_bytes=run.scratch_bytes,
         persistent_bytes=run.persistent_bytes,
         code_bytes=run.code_bytes,

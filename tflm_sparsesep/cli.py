@@ -171,6 +171,36 @@ def bench_kernels(
 
 
 @app.command()
+def variants(
+    models: Annotated[
+        list[Path], typer.Argument(metavar="X.tflite...", help="Models of one firmware.")
+    ],
+    target: TargetName = "cortex-m4",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the C header sparsesep_variants.h.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the kernels that models need, and write the header that links those alone."""
+    from tflm_sparsesep.converters.selected_variants import variants_header, variants_of
+
+    names = sorted(
+        {
+            name
+            for model in models
+            for name in variants_of(files.read_model(model), target=target, name=str(model))
+        }
+    )
+    if output is not None:
+        files.check_writable(output)
+        files.write_atomically(output, variants_header(names, target=target).encode())
+    if as_json:
+        _print_json({"target": target, "variants": names})
+    elif output is None:
+        print("\n".join(names))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Show which tools and runtimes are here, and the line that installs what is missing."""
     from tflm_sparsesep.doctor import examine, table

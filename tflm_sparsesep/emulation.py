@@ -104,11 +104,16 @@ def build_firmware(
     *,
     optimization: str = DEFAULT_OPTIMIZATION,
     defines: tuple[str, ...] = (),
+    variants: tuple[str, ...] = (),
     board: str | None = None,
 ) -> Path:
     """The image of `target` from the cache, compiled if need be (`toolchain.build_firmware`)."""
     return toolchain.build_firmware(
-        _target(target), board=board, optimization=optimization, defines=defines
+        _target(target),
+        board=board,
+        optimization=optimization,
+        defines=defines,
+        variants=variants,
     )
 
 
@@ -121,6 +126,7 @@ def run_layer(
     output_shape: tuple[int, ...],
     *,
     optimization: str = DEFAULT_OPTIMIZATION,
+    variants: tuple[str, ...] = (),
     board: str | None = None,
     timeout: float | None = None,
 ) -> LayerRun:
@@ -135,6 +141,7 @@ def run_layer(
             [batch, cols]. Init and prepare run once, eval K times.
         output_shape: shape of one output, for instance (batch, rows).
         optimization: gcc's flag.
+        variants: names of the fully-connected kernels to link; none links all.
         board: another of the target's boards than its usual one.
         timeout: seconds; None derives a generous limit from the size of the work.
 
@@ -151,7 +158,7 @@ def run_layer(
     """
     target = _target(target)
     job = _pack_job(op_name, options, blob, inputs, output_shape)
-    image = build_firmware(target, optimization=optimization, board=board)
+    image = build_firmware(target, optimization=optimization, variants=variants, board=board)
     machine = toolchain.board_of(target, board)
     if timeout is None:
         macs = len(blob) * math.prod(inputs.shape[:-1])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tflm_sparsesep import emulation
-from tflm_sparsesep.converters import cost_model
+from tflm_sparsesep.converters import cost_model, cycle_model
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.layouts import layouts_for
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
@@ -27,7 +27,8 @@ class KernelFigures:
     """One kernel on one random layer.
 
     Instructions are executed ones per inference, the requantisation and everything else between
-    call and return included; dense ones are CMSIS-NN's (`cost_model`). `blob_bytes` is all that
+    call and return included; dense ones are CMSIS-NN's (`cost_model`). `estimated_cycles` are a
+    model's (`cycle_model`), not measured. `blob_bytes` is all that
     the layer takes in flash, header, bias and requantisation included. `code_bytes` is the kernel
     alone. `input_zeros` is the share of inputs that equal the input's zero point.
     """
@@ -49,6 +50,7 @@ class KernelFigures:
     instructions_per_nonzero: float
     dense_instructions: int
     speedup: float
+    estimated_cycles: int
     scratch_bytes: int
     code_bytes: int
     flags: str
@@ -116,7 +118,10 @@ def _check(
 def random_layer(
     layout: Layout, rows: int, cols: int, *, zeros: float, batch: int, input_zeros: float
 ) -> LayerCase | FloatCase:
-    """A layer whose zeros come in blocks of `layout`, of the type that it stores."""
+    """A layer whose zeros come in blocks of `layout`, of the type that it stores.
+
+    Its activation limits are those of int8, so that layers of all shapes do the same work.
+    """
     rng = np.random.default_rng(_SEED)
     block = (layout.block_rows, layout.block_cols)
     if layout.value_type is ValueType.FLOAT32:
@@ -124,7 +129,7 @@ def random_layer(
             rng, rows, cols, zeros=zeros, batch=batch, block=block, input_zeros=input_zeros
         )
     palette = _PALETTE if layout.value_type is ValueType.PALETTE4 else None
-    return random_case(
+    case = random_case(
         rng,
         rows,
         cols,
@@ -134,6 +139,8 @@ def random_layer(
         input_zeros=input_zeros,
         palette=palette,
     )
+    options = dataclasses.replace(case.options, activation_min=-128, activation_max=127)
+    return dataclasses.replace(case, options=options)
 
 
 def _measure(
@@ -175,6 +182,7 @@ def _measure(
         instructions_per_nonzero=round(instructions / max(nonzeros * batch, 1), 3),
         dense_instructions=dense,
         speedup=round(dense / instructions, 3),
+        estimated_cycles=cycle_model.estimate_cycles(target, run.classes),
         scratch_bytes=run.scratch_bytes,
         code_bytes=run.kernel_code_bytes,
         flags=run.flags,

@@ -29,6 +29,12 @@ def _shape(cols: int | None, rows: int | None) -> str:
     return "-" if rows is None else f"{cols}->{rows}"
 
 
+def _scratch(layer: LayerDecision) -> str:
+    if layer.scratch_bytes is None:
+        return ""
+    return f"; {layer.variant}, scratch {layer.scratch_bytes:,}"
+
+
 def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
     """One row for each layer that the converter looked at, with its reason."""
     table = Table(title=f"Layers (estimates for {target})")
@@ -46,7 +52,9 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
             _shape(layer.cols, layer.rows),
             _number(packed or layer.dense_bytes),
             _number(sparse or layer.dense_instructions),
-            f"{verb} ({layer.pattern} {layer.index}), {layer.reason}"
+            f"{verb} ({layer.pattern} {layer.index}), {layer.reason}{_scratch(layer)}"
+            if layer.rewritten and layer.pattern is not None
+            else f"{layer.reason}{_scratch(layer)}"
             if layer.rewritten
             else f"{verb}: {layer.reason}",
         )
@@ -56,7 +64,8 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
 def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
     """Dense against sparse for each measured layer, and totals."""
     table = Table(
-        title=f"Sparse layers on {target}: executed instructions in QEMU, dense by CMSIS-NN",
+        title=f"Sparse layers on {target}: executed instructions in QEMU, dense by CMSIS-NN; "
+        "cycles estimated",
         show_footer=True,
     )
     dense_bytes = sum(f.dense_bytes for f in figures)
@@ -76,6 +85,7 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
         ("instr.", f"{dense:,}"),
         ("sparse", f"{sparse:,}"),
         ("ratio", _ratio(dense, sparse)),
+        ("est. cycles", f"{sum(f.estimated_cycles for f in figures):,}"),
     ]
     for heading, footer in columns:
         left = heading in ("layer", "layout")
@@ -92,6 +102,7 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
             f"{f.dense_instructions:,}",
             f"{f.sparse_instructions:,}",
             _ratio(f.dense_instructions, f.sparse_instructions),
+            f"{f.estimated_cycles:,}",
         )
     return table
 
@@ -103,8 +114,8 @@ def kernels_table(figures: Sequence[KernelFigures]) -> Table:
         title=f"{first.cols}->{first.rows}, {first.zeros:.1%} zeros, batch {first.batch}, "
         f"{first.target}: {first.dense_instructions:,} instructions dense"
     )
-    headings = ("kernel", "instructions", "per nonzero", "speedup", "bytes", "per nonzero")
-    for heading in (*headings, "scratch", "code"):
+    headings = ("kernel", "instructions", "per nonzero", "speedup", "est. cycles", "bytes")
+    for heading in (*headings, "per nonzero", "scratch", "code"):
         name = heading == "kernel"
         table.add_column(heading, justify="left" if name else "right", no_wrap=name)
     for f in figures:
@@ -113,6 +124,7 @@ def kernels_table(figures: Sequence[KernelFigures]) -> Table:
             f"{f.instructions:,}",
             f"{f.instructions_per_nonzero:.2f}",
             f"{f.speedup:.2f}x",
+            f"{f.estimated_cycles:,}",
             f"{f.blob_bytes:,}",
             f"{f.bytes_per_nonzero:.2f}",
             f"{f.scratch_bytes:,}",

@@ -14,11 +14,13 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
+from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
 from tflm_sparsesep.converters.targets import TARGETS, Target
 
 PACKAGE_DIR = Path(__file__).resolve().parent
@@ -149,6 +151,7 @@ def build_firmware(
     board: str | None = None,
     optimization: str = "-O2",
     defines: Sequence[str] = (),
+    variants: Sequence[str] = (),
 ) -> Path:
     """The firmware of `target`: kernels, op core and the bare-metal runner, as an ELF file.
 
@@ -157,6 +160,7 @@ def build_firmware(
         board: another of the target's boards than its usual one.
         optimization: gcc's flag, one of `OPTIMIZATIONS`.
         defines: preprocessor macros, "NAME" or "NAME=VALUE".
+        variants: names of the fully-connected kernels to link; none links all.
 
     Returns:
         Path of the image in the cache.
@@ -174,6 +178,7 @@ def build_firmware(
     root = source_root()
     kernels = sorted((root / "kernels").rglob("*.c"))
     core = sorted((root / "custom_ops/core").glob("*.c"))
+    defines = (*defines, *((DEFINE,) if variants else ()))
     flags = (*compile_flags(target, optimization), *(f"-D{define}" for define in defines))
     return build_image(
         core_sources=[*kernels, *core],
@@ -181,6 +186,7 @@ def build_firmware(
         include_dirs=(root / "kernels/include", root / "kernels", root / "custom_ops"),
         flags=flags,
         board=board,
+        generated={HEADER_NAME: variants_header(variants, target=target.name)} if variants else {},
     )
 
 
@@ -213,11 +219,12 @@ def build_image(
     include_dirs: Sequence[Path],
     flags: Sequence[str],
     board: str,
+    generated: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Compiles and links a bare-metal image, or finds it in the cache.
 
     `core_sources` go into an archive of their own, so that the linker script can tell their
-    bytes from the runner's. See `build_firmware` for errors.
+    bytes from the runner's. `generated` are headers by name. See `build_firmware` for errors.
     """
     compiler = _require_arm_compiler()
     script = FIRMWARE_DIR / "boards" / BOARD_SCRIPTS[board]
@@ -226,6 +233,9 @@ def build_image(
     inputs = [*core_sources, *runner_sources, *headers, *script.parent.glob("*.ld")]
 
     def build(directory: Path) -> None:
+        include_flags.append(f"-I{directory}")
+        for name, text in generated.items():
+            (directory / name).write_text(text)
         objects = [
             _compile(compiler, source, [*flags, *include_flags], directory / f"core{i}.o")
             for i, source in enumerate(core_sources)
@@ -242,7 +252,7 @@ def build_image(
         run_tool([*link, *runner, str(archive), "-o", image], what=f"linking for {board}")
 
     version = str(compiler.version)
-    key = _hash(inputs, (version, board, *flags, *_LINK_FLAGS))
+    key = _hash(inputs, (version, board, *flags, *_LINK_FLAGS, *generated, *generated.values()))
     return _cached(f"firmware-{key}", build) / "firmware.elf"
 
 
@@ -255,6 +265,8 @@ def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
     compiler = _require_arm_compiler()
     root = source_root()
     source = root / "kernels/fully_connected_sparse" / f"fully_connected_{variant}.c"
+    if not source.is_file():
+        source = root / "kernels/conv_separable" / f"conv_separable_{variant}.c"
     flags = [*compile_flags(target, optimization), f"-I{root / 'kernels/include'}"]
     with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
         compiled = _compile(compiler, source, flags, Path(directory) / "kernel.o")

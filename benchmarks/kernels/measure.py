@@ -1,8 +1,9 @@
 """Every kernel on every emulated core, 784->300: results.json, docs/kernels.md and its plot.
 
-    python benchmarks/kernels/measure.py [--report-only]
+    python benchmarks/kernels/measure.py [--sizes-only | --report-only]
 
-Takes some minutes; `--report-only` writes page and plot from the committed results.
+Takes some minutes; `--sizes-only` measures flash alone, `--report-only` writes page and plot from
+the committed results.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 from rich.progress import track
 
 from tflm_sparsesep import emulation
+from tflm_sparsesep.code_size import code_size
+from tflm_sparsesep.converters import cost_model, cycle_model
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.kernel_bench import bench_kernels
 
@@ -52,8 +55,53 @@ def measure() -> dict[str, Any]:
         "command": "python benchmarks/kernels/measure.py",
         "compiler": f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",
         "emulator": f"qemu-system-arm {tools['qemu-system-arm'].version}",
+        "code_sizes": measure_sizes(),
         "rows": rows,
     }
+
+
+def measure_sizes() -> list[Row]:
+    """Flash of the operator with all kernels of each core, and with one."""
+    rows = []
+    for target in DEVICES:
+        size = code_size(target)
+        largest = max(size.kernels, key=lambda name: size.kernels[name])
+        one = code_size(target, variants=[largest])
+        rows.append(
+            {
+                "target": target,
+                "core": size.core,
+                "frames": size.frames,
+                "kernels": len(size.kernels),
+                "kernel_bytes": sum(size.kernels.values()),
+                "total": size.total,
+                "largest": largest,
+                "largest_bytes": size.kernels[largest],
+                "largest_alone": one.total,
+            }
+        )
+    return rows
+
+
+def size_section(sizes: list[Row]) -> list[str]:
+    """Flash that the operator takes."""
+    lines = [
+        "## Flash",
+        "",
+        "Bytes of code and constants at -O2, as linked: operator, validator, selection and "
+        "messages; what several kernels share; the kernels. The last column is an image that "
+        "links one kernel, the largest (`tflm-sparsesep variants` makes one for a model).",
+        "",
+        "| core | operator | shared | kernels | total | largest kernel | with that one alone |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in sizes:
+        lines.append(
+            f"| {row['target']} | {row['core']} | {row['frames']} "
+            f"| {row['kernel_bytes']} ({row['kernels']}) | {row['total']} "
+            f"| {row['largest_bytes']} (`{row['largest']}`) | {row['largest_alone']} |"
+        )
+    return lines
 
 
 def select(rows: list[Row], **wanted: Any) -> list[Row]:
@@ -112,8 +160,47 @@ def variant_table(rows: list[Row], target: str) -> list[str]:
     return lines
 
 
+def models_section() -> list[str]:
+    """What the cost model promises, and what the cycle model takes an instruction for."""
+    lines = [
+        "## Cost model",
+        "",
+        "The converter chooses layouts by predicted instructions: sums of what a kernel does (a "
+        "row finished, a block multiplied, a vector copied: `converters/cost_terms.py`), times "
+        "coefficients that `python benchmarks/cost_model/fit.py` fits to counts in QEMU. The "
+        "largest error on layers that were not in the fit, of all kernels of a core:",
+        "",
+        "| core | kernels | largest error | of |",
+        "|---|---|---|---|",
+    ]
+    for target in DEVICES:
+        errors = cost_model.held_out_errors(target)
+        worst = max(errors, key=lambda name: errors[name])
+        lines.append(f"| {target} | {len(errors)} | {errors[worst]:.1%} | `{worst}` |")
+    lines += [
+        "",
+        "`estimated_cycles` of `bench` and `bench-kernels` are another model's, never measured: "
+        "executed instructions by class times the cycles below (`converters/cycle_model.py`). It "
+        "knows no wait states, caches or stalls, takes "
+        f"{cycle_model.TAKEN:.0%} of the branches for taken, and counts a load or store of "
+        "several registers as one, which flatters kernels that do so a lot. An idea of the time, "
+        "no ranking of close kernels, and none of cores.",
+        "",
+        "| core | load | store | multiply | branch taken / not | FPU and Helium | other | source |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for target, t in cycle_model.TIMINGS.items():
+        branch = f"{t.branch_taken:g} / {t.branch_not_taken:g}"
+        lines.append(
+            f"| {target} | {t.load:g} | {t.store:g} | {t.multiply:g} | {branch} | {t.vector:g} "
+            f"| {t.other:g} | {t.source} |"
+        )
+    return lines
+
+
 def plot(rows: list[Row], path: Path) -> None:
     """Speedup against zeros, a panel for each core, a line for each pattern."""
+    plt.rcParams["svg.hashsalt"] = "tflm-sparsesep"
     figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), sharex=True, layout="constrained")
     patterns = list(dict.fromkeys(row["pattern"] for row in rows))
     for panel, target in zip(axes.flat, DEVICES, strict=True):
@@ -163,6 +250,10 @@ def write_page(document: dict[str, Any]) -> None:
         "tflm-sparsesep bench-kernels --target cortex-m4 --shape 784x300 --zeros 0.9 --json",
         "```",
         "",
+        *size_section(document["code_sizes"]),
+        "",
+        *models_section(),
+        "",
     ]
     for target in DEVICES:
         lines += [f"## {target}", "", f"`{flags[target]}`", "", *variant_table(rows, target), ""]
@@ -172,8 +263,13 @@ def write_page(document: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes-only", action="store_true")
     parser.add_argument("--report-only", action="store_true")
-    if not parser.parse_args().report_only:
+    arguments = parser.parse_args()
+    if arguments.sizes_only:
+        document = json.loads(RESULTS.read_text()) | {"code_sizes": measure_sizes()}
+        RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    elif not arguments.report_only:
         RESULTS.write_text(json.dumps(measure(), indent=1) + "\n")
     write_page(json.loads(RESULTS.read_text()))
 

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/separable_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "sparsesep/sparsesep.h"
 
 // One layer's tensors and memory; lives for one call.
 typedef struct Layer {
   SparsesepTensor tensors[3];  // by SparsesepTensorSlot
-  int32_t dims[3][2];
+  int32_t dims[3][4];
   _Alignas(16) uint8_t persistent[64];
   void* scratch;
 } Layer;
@@ -81,6 +82,36 @@ SparsesepStatus sparsesep_host_sparse_fully_connected(
   return status;
 }
 
+SparsesepStatus sparsesep_host_separable_conv_2d(
+    const void* blob, size_t blob_bytes, SparsesepTensorType type,
+    const void* input, const int32_t* input_shape, void* output,
+    const int32_t* output_shape) {
+  Layer layer;
+  memset(&layer, 0, sizeof(layer));
+  if (blob_bytes > INT32_MAX) return SPARSESEP_BAD_TENSOR;
+  set_tensor(&layer, SPARSESEP_SLOT_INPUT, input, type, 4, 0, 0);
+  set_tensor(&layer, SPARSESEP_SLOT_WEIGHTS, blob, SPARSESEP_TENSOR_UINT8, 1,
+             (int32_t)blob_bytes, 0);
+  set_tensor(&layer, SPARSESEP_SLOT_OUTPUT, output, type, 4, 0, 0);
+  memcpy(layer.dims[SPARSESEP_SLOT_INPUT], input_shape, sizeof(layer.dims[0]));
+  memcpy(layer.dims[SPARSESEP_SLOT_OUTPUT], output_shape,
+         sizeof(layer.dims[0]));
+  const SparsesepHost host = {
+      &layer,          NULL,        get_tensor, allocate_persistent,
+      request_scratch, get_scratch, report};
+
+  void* op = sparsesep_separable_conv_init(&host, NULL, 0);
+  const SparsesepStatus status = sparsesep_separable_conv_prepare(&host, op);
+  if (status == SPARSESEP_OK) sparsesep_separable_conv_eval(&host, op);
+  free(layer.scratch);
+  return status;
+}
+
+SparsesepStatus sparsesep_host_validate_separable_conv(const void* blob,
+                                                       size_t blob_bytes) {
+  return sparsesep_validate_separable_conv(blob, blob_bytes);
+}
+
 SparsesepStatus sparsesep_host_validate(const void* blob, size_t blob_bytes) {
   return sparsesep_validate_packed_weights(blob, blob_bytes);
 }
@@ -88,7 +119,14 @@ SparsesepStatus sparsesep_host_validate(const void* blob, size_t blob_bytes) {
 const char* sparsesep_host_variant_name(const void* blob) {
   const SparsesepFullyConnectedVariant* variant =
       sparsesep_select_fully_connected(blob);
-  return variant == NULL ? NULL : variant->name;
+  return variant == NULL ? NULL
+                         : sparsesep_fully_connected_variant_name(variant);
+}
+
+uint32_t sparsesep_host_scratch_bytes(const void* blob, int32_t batch) {
+  const SparsesepFullyConnectedVariant* variant =
+      sparsesep_select_fully_connected(blob);
+  return variant == NULL ? 0 : variant->scratch_bytes(blob, batch);
 }
 
 const char* sparsesep_host_status_message(SparsesepStatus status) {

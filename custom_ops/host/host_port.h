@@ -23,12 +23,27 @@ SPARSESEP_EXPORT SparsesepStatus sparsesep_host_sparse_fully_connected(
     size_t blob_bytes, SparsesepTensorType type, const void* input,
     int32_t cols, void* output, int32_t rows, int32_t batch);
 
+// Runs one SEPARABLE_CONV_2D the same way. input_shape and output_shape are
+// batch, height, width, channels; the tensors are of `type`.
+SPARSESEP_EXPORT SparsesepStatus sparsesep_host_separable_conv_2d(
+    const void* blob, size_t blob_bytes, SparsesepTensorType type,
+    const void* input, const int32_t* input_shape, void* output,
+    const int32_t* output_shape);
+
+// Validates the blob of a SEPARABLE_CONV_2D as Prepare does.
+SPARSESEP_EXPORT SparsesepStatus
+sparsesep_host_validate_separable_conv(const void* blob, size_t blob_bytes);
+
 // Validates `blob` as Prepare does.
 SPARSESEP_EXPORT SparsesepStatus sparsesep_host_validate(const void* blob,
                                                          size_t blob_bytes);
 
 // Name of the variant that runs a validated blob, or NULL.
 SPARSESEP_EXPORT const char* sparsesep_host_variant_name(const void* blob);
+
+// Bytes of scratch that it asks for in Prepare; 0 where there is none.
+SPARSESEP_EXPORT uint32_t sparsesep_host_scratch_bytes(const void* blob,
+                                                       int32_t batch);
 
 SPARSESEP_EXPORT const char* sparsesep_host_status_message(
     SparsesepStatus status);

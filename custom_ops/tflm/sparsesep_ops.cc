@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/separable_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "port.h"
 #include "tensorflow/lite/micro/kernels/kernel_util.h"
@@ -118,6 +119,15 @@ TFLMRegistration* Register_SPARSE_FULLY_CONNECTED() {
              sparsesep_fully_connected_eval>;
   static TFLMRegistration registration = RegisterOp(
       FullyConnected::Init, FullyConnected::Prepare, FullyConnected::Eval);
+  return &registration;
+}
+
+TFLMRegistration* Register_SEPARABLE_CONV_2D() {
+  using SeparableConv =
+      Kernel<sparsesep_separable_conv_init, sparsesep_separable_conv_prepare,
+             sparsesep_separable_conv_eval>;
+  static TFLMRegistration registration = RegisterOp(
+      SeparableConv::Init, SeparableConv::Prepare, SeparableConv::Eval);
   return &registration;
 }
 

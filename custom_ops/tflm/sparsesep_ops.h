@@ -2,7 +2,7 @@
 //
 //   tflite::MicroMutableOpResolver<N> resolver;
 //   resolver.AddReshape();
-//   tflite::AddSparseSepOps(resolver);
+//   tflite::AddSparseFullyConnected(resolver);
 //
 // Add to the build: this folder's sparsesep_ops.cc, custom_ops/core/*.c and
 // kernels/**/*.c, with kernels/include and custom_ops as include directories.
@@ -18,18 +18,35 @@ namespace tflite {
 namespace micro {
 
 TFLMRegistration* Register_SPARSE_FULLY_CONNECTED();
+TFLMRegistration* Register_SEPARABLE_CONV_2D();
 
-// Adds every operator of sparsesep to a MicroMutableOpResolver, which must
-// have room for one operator.
+// Each adds one operator to a MicroMutableOpResolver; what is not added is not
+// linked.
 template <typename Resolver>
-TfLiteStatus AddSparseSepOps(Resolver& resolver) {
+TfLiteStatus AddSparseFullyConnected(Resolver& resolver) {
   return resolver.AddCustom(SPARSESEP_OP_SPARSE_FULLY_CONNECTED,
                             Register_SPARSE_FULLY_CONNECTED());
 }
 
+template <typename Resolver>
+TfLiteStatus AddSeparableConv2D(Resolver& resolver) {
+  return resolver.AddCustom(SPARSESEP_OP_SEPARABLE_CONV_2D,
+                            Register_SEPARABLE_CONV_2D());
+}
+
+// Adds both; the resolver must have room for two operators.
+template <typename Resolver>
+TfLiteStatus AddSparseSepOps(Resolver& resolver) {
+  const TfLiteStatus status = AddSparseFullyConnected(resolver);
+  return status == kTfLiteOk ? AddSeparableConv2D(resolver) : status;
+}
+
 }  // namespace micro
 
+using micro::AddSeparableConv2D;
+using micro::AddSparseFullyConnected;
 using micro::AddSparseSepOps;
+using micro::Register_SEPARABLE_CONV_2D;
 using micro::Register_SPARSE_FULLY_CONNECTED;
 
 }  // namespace tflite

@@ -9,13 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/separable_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "op_names.h"
 #include "wheel_abi.h"
 
 // One row per operator: its name, and the prefix of its functions in core/.
-#define SPARSESEP_WHEEL_OPS(ROW) \
-  ROW(SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected)
+#define SPARSESEP_WHEEL_OPS(ROW)                                      \
+  ROW(SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected) \
+  ROW(SPARSESEP_OP_SEPARABLE_CONV_2D, sparsesep_separable_conv)
 
 // What the wheel has called init for and not yet free. prepare looks its
 // node's user_data up here, so that a wheel whose nodes are laid out

@@ -8,7 +8,7 @@
 
 #if SPARSESEP_HAS_DSP
 
-__attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
+__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
                                             __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n index .req r1\n x .req r2\n n .req r3\n"
@@ -22,7 +22,7 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  smlad sum, t, even, sum\n"
       "  smlad sum, \\w, odd, sum\n"
       ".endm\n"
-      "  push {r4-r11, lr}\n"
+      "  push {r0, r4-r11, lr}\n"
       "  ldmia r0, {r0, r1, r2, r3, r4}\n"
       "  mov counts, r2\n"
       "  mov rows, r3\n"
@@ -47,7 +47,9 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  str sum, [rows], #4\n"
       "  cmp rows, x\n"
       "  bne 1b\n"
-      "  pop {r3-r11, pc}\n"
+      "  pop {r3, r4}\n"
+      "  stmia r4, {value, index, counts}\n"
+      "  pop {r4-r11, pc}\n"
       ".purgem columns\n .unreq value\n .unreq index\n .unreq x\n"
       ".unreq n\n .unreq w0\n .unreq w1\n .unreq w2\n .unreq w3\n"
       ".unreq even\n .unreq odd\n .unreq t\n .unreq sum\n"

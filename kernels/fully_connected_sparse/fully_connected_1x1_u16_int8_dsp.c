@@ -7,9 +7,9 @@
 #include "rows_dsp.h"
 #include "variants.h"
 
-#if SPARSESEP_HAS_DSP
+#if SPARSESEP_HAS_DSP_LAYOUTS
 
-__attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
+__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
                                             __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n column .req r1\n x .req r2\n n .req r3\n"
@@ -32,7 +32,7 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  smlatb sum, t, input0, sum\n"
       "  smlatb sum, \\w, input1, sum\n"
       ".endm\n"
-      "  push {r4-r11, lr}\n"
+      "  push {r0, r4-r11, lr}\n"
       "  ldmia r0, {r0, r1, r2, r3, r4, r5}\n"
       "  push {r4}\n"  // acc_end
       "  mov counts, r2\n"
@@ -67,7 +67,10 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  str sum, [rows], #4\n"
       "  cmp rows, t\n"
       "  bne 1b\n"
-      "  pop {r3-r11, pc}\n"
+      "  adds column, column, #2\n"
+      "  pop {r3, r4}\n"
+      "  stmia r4, {value, column, counts}\n"
+      "  pop {r4-r11, pc}\n"
       ".purgem four\n .unreq value\n .unreq column\n .unreq x\n"
       ".unreq n\n .unreq input0\n .unreq input1\n .unreq w0\n"
       ".unreq w1\n .unreq w2\n .unreq w3\n .unreq t\n .unreq sum\n"

@@ -8,7 +8,7 @@
 
 #if SPARSESEP_HAS_DSP
 
-__attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
+__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
                                             __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n index .req r1\n x .req r2\n n .req r3\n"
@@ -28,7 +28,7 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  columns w0, even\n"
       "  columns w1, odd\n"
       ".endm\n"
-      "  push {r4-r10, lr}\n"
+      "  push {r0, r4-r10, lr}\n"
       "  ldmia r0, {value, index, counts, rows, wide}\n"
       "1:\n"
       "  ldrh n, [counts], #2\n"
@@ -51,6 +51,8 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  strd low, mixed, [rows], #8\n"
       "  cmp rows, wide\n"
       "  bne 1b\n"
+      "  pop {r3}\n"
+      "  stmia r3, {value, index, counts}\n"
       "  pop {r4-r10, pc}\n"
       ".purgem columns\n .purgem block\n .unreq value\n .unreq index\n"
       ".unreq x\n .unreq n\n .unreq counts\n .unreq rows\n .unreq wide\n"

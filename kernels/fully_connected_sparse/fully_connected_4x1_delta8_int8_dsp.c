@@ -9,7 +9,7 @@
 
 #if SPARSESEP_HAS_DSP
 
-__attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
+__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
                                             __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n index .req r1\n x .req r2\n n .req r3\n"
@@ -32,7 +32,7 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  two_rows w0, sum0, sum1\n"
       "  two_rows w1, sum2, sum3\n"
       ".endm\n"
-      "  push {r4-r11, lr}\n"
+      "  push {r0, r4-r11, lr}\n"
       "  ldmia r0, {r0, r1, r2, r3, r4, r5}\n"
       "  push {r2, r4, r5}\n"  // counts, acc_end, x
       "  mov rows, r3\n"
@@ -63,7 +63,8 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  stmia rows!, {sum0, sum1, sum2, sum3}\n"
       "  cmp rows, t\n"
       "  bne 1b\n"
-      "  add sp, sp, #12\n"
+      "  pop {r4, r5, r6, r7}\n"
+      "  stmia r7, {value, index, r4}\n"
       "  pop {r4-r11, pc}\n"
       ".purgem two_rows\n .purgem two_blocks\n .unreq value\n"
       ".unreq index\n .unreq x\n .unreq n\n .unreq sum0\n .unreq sum1\n"

@@ -12,7 +12,7 @@
 
 #if SPARSESEP_HAS_DSP
 
-__attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
+__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
                                             __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n index .req r1\n n .req r2\n sums .req r3\n"

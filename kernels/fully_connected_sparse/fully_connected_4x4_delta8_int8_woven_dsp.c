@@ -15,7 +15,7 @@
 
 #if SPARSESEP_HAS_DSP
 
-__attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
+__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
                                             __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n index .req r1\n x .req r2\n n .req r3\n"
@@ -37,7 +37,7 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  two_rows w2, odd, sum0, sum1\n"
       "  two_rows w3, odd, sum2, sum3\n"
       ".endm\n"
-      "  push {r4-r11, lr}\n"
+      "  push {r0, r4-r11, lr}\n"
       "  ldmia r0, {r0, r1, r8, r9, r10}\n"
       "  push {r8, r9, r10}\n"  // counts, acc, acc_end: there the inputs begin
       "  mov x, r10\n"
@@ -68,7 +68,8 @@ __attribute__((naked)) static void multiply(const SparsesepVectorDsp* vector
       "  stmia r9!, {sum0, sum1, sum2, sum3}\n"
       "  cmp r9, x\n"
       "  bne 1b\n"
-      "  add sp, sp, #12\n"
+      "  pop {r4, r5, r6, r7}\n"
+      "  stmia r7, {value, index, r4}\n"
       "  pop {r4-r11, pc}\n"
       ".purgem two_rows\n .purgem block\n .unreq value\n .unreq index\n"
       ".unreq x\n .unreq n\n .unreq sum0\n .unreq sum1\n .unreq sum2\n"

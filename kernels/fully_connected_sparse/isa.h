@@ -3,67 +3,63 @@
 #ifndef SPARSESEP_FULLY_CONNECTED_ISA_H_
 #define SPARSESEP_FULLY_CONNECTED_ISA_H_
 
-// Armv6-M (M0, M0+): Thumb-1, eight low registers, 32-bit products.
-#if defined(__ARM_ARCH_6M__)
-#define SPARSESEP_HAS_V6M 1
-#else
-#define SPARSESEP_HAS_V6M 0
-#endif
+// Any other than the ones below.
+#define SPARSESEP_ISA_GENERIC 0
+// 64-bit Arm Linux and Android.
+#define SPARSESEP_ISA_NEON 1
+// Armv6-M (M0, M0+) and the baseline of Armv8-M (M23): Thumb-1, eight low
+// registers, 32-bit products.
+#define SPARSESEP_ISA_V6M 2
+// Armv7-M and what builds upon it (M3; M4, M7, M33, M55).
+#define SPARSESEP_ISA_V7M 3
+// Armv7E-M or Armv8-M DSP extension: SMLAD, SXTB16, UXTAB (M4, M7, M33; M55).
+#define SPARSESEP_ISA_DSP 4
+// A core with Helium, but a build without optimisation: the kernels for Helium
+// hold more in registers than such a build leaves them.
+#define SPARSESEP_ISA_MVE_UNUSED 5
+// Helium, integers only (M55).
+#define SPARSESEP_ISA_MVE 6
+// Helium with floats (M55).
+#define SPARSESEP_ISA_MVE_FLOAT 7
 
-// Armv7-M and what builds upon it (M3, M4, M7, M33, M55).
-#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && \
+// The macros below look at this one where they are used, not here: who defines
+// it anew and includes variants.inc sees the kernels of that ISA.
+#if defined(__ARM_FEATURE_MVE) && !defined(__OPTIMIZE__)
+#define SPARSESEP_ISA SPARSESEP_ISA_MVE_UNUSED
+#elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
+#define SPARSESEP_ISA SPARSESEP_ISA_MVE_FLOAT
+#elif defined(__ARM_FEATURE_MVE)
+#define SPARSESEP_ISA SPARSESEP_ISA_MVE
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && \
+    defined(__ARM_FEATURE_DSP)
+#define SPARSESEP_ISA SPARSESEP_ISA_DSP
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && \
     defined(__thumb2__)
-#define SPARSESEP_HAS_V7M 1
+#define SPARSESEP_ISA SPARSESEP_ISA_V7M
+#elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+#define SPARSESEP_ISA SPARSESEP_ISA_V6M
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+#define SPARSESEP_ISA SPARSESEP_ISA_NEON
 #else
-#define SPARSESEP_HAS_V7M 0
+#define SPARSESEP_ISA SPARSESEP_ISA_GENERIC
 #endif
 
-// Armv7E-M or Armv8-M DSP extension: SMLAD, SXTB16, UXTAB (M4, M7, M33, M55).
-#if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && \
-    __ARM_ARCH_PROFILE == 'M'
-#define SPARSESEP_HAS_DSP 1
-#else
-#define SPARSESEP_HAS_DSP 0
-#endif
-
-// Helium, integer at least (M55). Its kernels hold more in registers than code
-// built without optimisation leaves them.
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && \
-    defined(__OPTIMIZE__)
-#define SPARSESEP_HAS_MVE 1
-#else
-#define SPARSESEP_HAS_MVE 0
-#endif
+#define SPARSESEP_HAS_NEON (SPARSESEP_ISA == SPARSESEP_ISA_NEON)
+#define SPARSESEP_HAS_V6M (SPARSESEP_ISA == SPARSESEP_ISA_V6M)
+#define SPARSESEP_HAS_V7M (SPARSESEP_ISA >= SPARSESEP_ISA_V7M)
+#define SPARSESEP_HAS_DSP (SPARSESEP_ISA >= SPARSESEP_ISA_DSP)
+#define SPARSESEP_HAS_MVE (SPARSESEP_ISA >= SPARSESEP_ISA_MVE)
+#define SPARSESEP_HAS_MVE_FLOAT (SPARSESEP_ISA == SPARSESEP_ISA_MVE_FLOAT)
 
 // Layouts made for the DSP extension, which take the place of others there. A
 // core with Helium (M55) has its own, optimised or not.
-#if SPARSESEP_HAS_DSP && !defined(__ARM_FEATURE_MVE)
-#define SPARSESEP_HAS_DSP_LAYOUTS 1
-#else
-#define SPARSESEP_HAS_DSP_LAYOUTS 0
-#endif
+#define SPARSESEP_HAS_DSP_LAYOUTS (SPARSESEP_ISA == SPARSESEP_ISA_DSP)
 
-// Helium with floats.
-#if SPARSESEP_HAS_MVE && (__ARM_FEATURE_MVE & 2)
-#define SPARSESEP_HAS_MVE_FLOAT 1
-#else
-#define SPARSESEP_HAS_MVE_FLOAT 0
-#endif
-
-// Layouts made for Helium have portable twins where tests or unoptimised builds
-// need them; other cores leave them out.
-#if !SPARSESEP_HAS_MVE && \
-    (defined(__ARM_FEATURE_MVE) || !(SPARSESEP_HAS_V6M || SPARSESEP_HAS_V7M))
-#define SPARSESEP_HAS_HELIUM_TWINS 1
-#else
-#define SPARSESEP_HAS_HELIUM_TWINS 0
-#endif
-
-// 64-bit Arm Linux and Android.
-#if defined(__ARM_NEON) && defined(__aarch64__)
-#define SPARSESEP_HAS_NEON 1
-#else
-#define SPARSESEP_HAS_NEON 0
-#endif
+// Layouts made for Helium, which take the place of others there, too. Tests and
+// unoptimised builds need portable twins; other cores leave them out.
+#define SPARSESEP_HAS_MVE_LAYOUTS (SPARSESEP_ISA >= SPARSESEP_ISA_MVE_UNUSED)
+#define SPARSESEP_HAS_HELIUM_TWINS              \
+  (SPARSESEP_ISA == SPARSESEP_ISA_MVE_UNUSED || \
+   SPARSESEP_ISA <= SPARSESEP_ISA_NEON)
 
 #endif  // SPARSESEP_FULLY_CONNECTED_ISA_H_

@@ -19,20 +19,8 @@ typedef struct SparsesepRows {
   uint32_t bounded;  // sparsesep_is_bounded()
 } SparsesepRows;
 
-static inline SparsesepRows sparsesep_rows(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params) {
-  const SparsesepRows rows = {
-      sparsesep_section(weights, weights->bias_offset),
-      sparsesep_section(weights, weights->multiplier_offset),
-      sparsesep_section(weights, weights->shift_offset),
-      params->output_zero_point,
-      params->activation_min,
-      params->activation_max,
-      sparsesep_is_bounded(weights),
-  };
-  return rows;
-}
+SparsesepRows sparsesep_rows(const SparsesepPackedHeader* weights,
+                             const SparsesepFullyConnectedParams* params);
 
 // Kernels hand accumulators over in portions of at most this many rows.
 #define SPARSESEP_ROW_PORTION 16

@@ -1,17 +1,24 @@
-// The frame of the kernels for the DSP extension: a kernel multiplies all rows
-// by one vector, the frame does what all have in common.
+// The frame of the kernels for the DSP extension: a kernel multiplies rows by
+// one vector, the frame does what all have in common.
 //
-// Scratch: uint32 acc[rows, rounded up to whole blocks]; directly behind them,
-// where blocks span columns, the vector, widened (row-major blobs) or with
-// zeros behind its end (column-major ones, if their last block reaches there).
+// Scratch: uint32 acc[rows of a portion, rounded up to whole blocks]; directly
+// behind them, where blocks span columns, the vector, widened (row-major blobs)
+// or with zeros behind its end (column-major ones, if their last block reaches
+// there). Column-major blobs have one portion of all rows.
 #ifndef SPARSESEP_FULLY_CONNECTED_ROWS_DSP_H_
 #define SPARSESEP_FULLY_CONNECTED_ROWS_DSP_H_
 
 #include "padded_vector.h"
+#include "rows.h"
 #include "sparsesep/sparsesep.h"
+
+// Row-major kernels hand accumulators over in portions of at most this many
+// rows, a multiple of every block's: more cost scratch, fewer instructions.
+#define SPARSESEP_DSP_PORTION 64
 
 // The work of a kernel's inner loops, which read this struct in assembly.
 typedef struct SparsesepVectorDsp {
+  // Streams: row-major kernels move them on.
   const int8_t* value;
   const uint8_t* index;
   const uint16_t* counts;
@@ -25,8 +32,8 @@ typedef struct SparsesepVectorDsp {
   int32_t input_zero_point;  // column-major blobs only
 } SparsesepVectorDsp;
 
-// acc = weights * x, without bias.
-typedef void (*SparsesepMultiplyDsp)(const SparsesepVectorDsp* vector);
+// acc = weights * x, without bias, for the rows from `acc` to `acc_end`.
+typedef void (*SparsesepMultiplyDsp)(SparsesepVectorDsp* vector);
 
 // A whole kernel around `multiply`.
 void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
@@ -38,12 +45,32 @@ void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
 void sparsesep_widen_dsp(const SparsesepPackedHeader* weights,
                          const int8_t* vector, uint32_t* wide);
 
+// Clamps int8 outputs, a multiple of four, to the activation's limits.
+void sparsesep_clamp_dsp(const SparsesepRows* rows, int8_t* out,
+                         const int8_t* end);
+
+// Rows of a whole portion.
+static inline uint32_t sparsesep_dsp_portion(
+    const SparsesepPackedHeader* weights) {
+  return weights->major == SPARSESEP_MAJOR_ROW &&
+                 weights->rows > SPARSESEP_DSP_PORTION
+             ? SPARSESEP_DSP_PORTION
+             : weights->rows;
+}
+
+// Accumulators of `rows` rows, rounded up to whole blocks.
+static inline uint32_t sparsesep_dsp_accumulators(
+    const SparsesepPackedHeader* weights, uint32_t rows) {
+  const uint32_t last = weights->block_rows - 1u;
+  return (rows + last) & ~last;
+}
+
 // Scratch query: accumulators.
 static inline uint32_t sparsesep_dsp_rows_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
   (void)batch;
-  const uint32_t last = weights->block_rows - 1u;
-  return ((weights->rows + last) & ~last) * 4;
+  return 4 *
+         sparsesep_dsp_accumulators(weights, sparsesep_dsp_portion(weights));
 }
 
 // Scratch query: accumulators and a widened vector.
@@ -59,6 +86,14 @@ static inline uint32_t sparsesep_dsp_rows_and_vector_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
   return sparsesep_dsp_rows_bytes(weights, batch) +
          sparsesep_padded_vector_bytes(weights, batch);
+}
+
+// Scratch query of kernels that multiply four vectors at a time: see
+// four_vectors_dsp.h.
+static inline uint32_t sparsesep_dsp_four_vectors_bytes(
+    const SparsesepPackedHeader* weights, int32_t batch) {
+  if (batch < 4) return sparsesep_dsp_rows_bytes(weights, batch);
+  return 16 * sparsesep_portion(weights->rows) + 8 * weights->cols;
 }
 
 #endif  // SPARSESEP_FULLY_CONNECTED_ROWS_DSP_H_

@@ -218,3 +218,30 @@ def test_third_party_models_convert_and_say_why_layers_stay(name: str, tmp_path:
         assert re.search("zeros: (sparse|packed) would take|no sparse kernel", layer["reason"]), (
             layer
         )
+
+
+def test_variants_writes_the_header_of_a_models_kernels(models: Path, tmp_path: Path) -> None:
+    header = tmp_path / "sparsesep_variants.h"
+    done = cli("variants", models / "sparse.tflite", "--json", "-o", header)
+    names = json.loads(done.stdout)["variants"]
+    assert len(names) == 1
+    lines = header.read_text().splitlines()
+    assert lines[-2:] == [
+        "#define SPARSESEP_SELECTED_VARIANT_COUNT 1",
+        f"#define SPARSESEP_LINK_{names[0]} 1",
+    ]
+    assert cli("variants", models / "sparse.tflite").stdout.split() == names
+
+
+def test_variants_of_a_dense_model_are_refused_as_a_header(models: Path, tmp_path: Path) -> None:
+    assert cli("variants", models / "dense.tflite").stdout.strip() == ""
+    done = cli("variants", models / "dense.tflite", "-o", tmp_path / "x.h")
+    assert "no kernels to link" in error_line(done)
+    assert not (tmp_path / "x.h").exists()
+
+
+def test_inspect_states_scratch(models: Path) -> None:
+    layers = json.loads(cli("inspect", models / "sparse.tflite", "--json").stdout)["layers"]
+    assert layers[0]["variant"]
+    assert layers[0]["scratch_bytes"] >= 0
+    assert layers[1]["scratch_bytes"] is None

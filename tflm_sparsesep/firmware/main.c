@@ -4,6 +4,7 @@
 
 #include "arena.h"
 #include "array_port.h"
+#include "core/separable_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "counter_check.h"
 #include "job.h"
@@ -23,7 +24,12 @@ typedef struct FirmwareOp {
 } FirmwareOp;
 
 static const char* fully_connected_name(const void* weights) {
-  return sparsesep_select_fully_connected(weights)->name;
+  return sparsesep_fully_connected_variant_name(
+      sparsesep_select_fully_connected(weights));
+}
+
+static const char* separable_conv_name(const void* weights) {
+  return sparsesep_select_separable_conv(weights)->name;
 }
 
 // One row per operator.
@@ -31,6 +37,9 @@ static const FirmwareOp ops[] = {
     {SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected_init,
      sparsesep_fully_connected_prepare, sparsesep_fully_connected_eval,
      fully_connected_name},
+    {SPARSESEP_OP_SEPARABLE_CONV_2D, sparsesep_separable_conv_init,
+     sparsesep_separable_conv_prepare, sparsesep_separable_conv_eval,
+     separable_conv_name},
     {COUNTER_CHECK_NAME, counter_check_init, counter_check_prepare,
      counter_check_eval, NULL},
     {MISBEHAVE_NAME, misbehave_init, misbehave_prepare, misbehave_eval, NULL},

@@ -3,10 +3,13 @@
 #define SPARSESEP_COMPILER_H_
 
 // A function that runs once per model: better small than fast.
+// One that is called from many places, too, should not be copied into them.
 #if defined(__GNUC__)
 #define SPARSESEP_COLD __attribute__((cold))
+#define SPARSESEP_COLD_SHARED __attribute__((cold, noinline))
 #else
 #define SPARSESEP_COLD
+#define SPARSESEP_COLD_SHARED
 #endif
 
 #endif  // SPARSESEP_COMPILER_H_

@@ -23,10 +23,11 @@ static inline uint32_t sparsesep_is_bounded(const SparsesepPackedHeader* h) {
 // round(a * b / 2^31), halves up; b >= 0. gemmlowp's
 // SaturatingRoundingDoublingHighMul, which cannot saturate for such b.
 static inline int32_t sparsesep_doubling_high_mul(int32_t a, int32_t b) {
-#if defined(__ARM_ARCH_6M__)
-  // Armv6-M multiplies 32 x 32 -> 32 only: four 16-bit products, carries kept
-  // apart. Dropping the low 16 bits first changes nothing: of nested floors
-  // floor((floor(a * b / 2^16) + 2^14) / 2^15) the inner one has no effect.
+#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+  // Armv6-M and M23 multiply 32 x 32 -> 32 only: four 16-bit products, carries
+  // kept apart. Dropping the low 16 bits first changes nothing: of nested
+  // floors floor((floor(a * b / 2^16) + 2^14) / 2^15) the inner one has no
+  // effect.
   const int32_t a_high = a >> 16;
   const uint32_t a_low = (uint32_t)a & 0xffff;
   const int32_t b_high = b >> 16;

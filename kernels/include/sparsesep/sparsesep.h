@@ -34,17 +34,18 @@ typedef struct SparsesepFullyConnectedParams {
 // palette values, float for float values), no alignment beyond their type.
 // `scratch` holds scratch_bytes() bytes, 16-byte aligned; NULL where that is 0.
 typedef void (*SparsesepFullyConnectedKernel)(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch);
+    const SparsesepPackedHeader *weights,
+    const SparsesepFullyConnectedParams *params, const void *input,
+    int32_t batch, void *output, void *scratch);
 
-typedef uint32_t (*SparsesepScratchQuery)(const SparsesepPackedHeader* weights,
+typedef uint32_t (*SparsesepScratchQuery)(const SparsesepPackedHeader *weights,
                                           int32_t batch);
 
+// A kernel and the layout that it runs.
 typedef struct SparsesepFullyConnectedVariant {
-  const char* name;
   SparsesepFullyConnectedKernel run;
   SparsesepScratchQuery scratch_bytes;
+  // As in SparsesepPackedHeader.
   uint8_t value_type;
   uint8_t index_encoding;
   uint8_t major;
@@ -54,12 +55,14 @@ typedef struct SparsesepFullyConnectedVariant {
   uint8_t value_order;
 } SparsesepFullyConnectedVariant;
 
-// The fastest variant of this build for a validated blob, or NULL.
-const SparsesepFullyConnectedVariant* sparsesep_select_fully_connected(
-    const SparsesepPackedHeader* weights);
+// The fastest variant of this build for the layout in a header, or NULL.
+const SparsesepFullyConnectedVariant *sparsesep_select_fully_connected(
+    const SparsesepPackedHeader *weights);
 
-// All variants of this build, fastest first; ends with a NULL name.
-const SparsesepFullyConnectedVariant* sparsesep_fully_connected_variants(void);
+// The name of a variant that was selected, such as "4x4_delta8_int8_v7m". For
+// tools: an image that never asks carries no names.
+const char *sparsesep_fully_connected_variant_name(
+    const SparsesepFullyConnectedVariant *variant);
 
 #ifdef __cplusplus
 }

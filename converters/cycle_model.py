@@ -1,0 +1,134 @@
+"""An estimate of cycles from executed instructions by class: a model, not a measurement.
+
+    cycles = sum over classes of instructions * cycles of the class
+
+with the timings of Arm's Technical Reference Manuals, for code and data in memory without wait
+states: an idea of the time that a layer takes.
+
+What it leaves out, on every core: wait states and caches, stalls between dependent instructions,
+and interrupts. An instruction that loads or stores several registers counts as one, so kernels
+that do so a lot look faster than they are: do not rank close ones by it. Whether a
+branch was taken is not counted: `TAKEN` of them are assumed to be, as loops close with a branch
+that is taken and most tests inside fall through. On Cortex-M7 and Cortex-M55, for which Arm gives
+no table of timings, the figures are assumptions (`Timing.source`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Share of branches that are taken, assumed.
+TAKEN = 0.75
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Cycles of one instruction of each class on a core.
+
+    `vector` are those of FPU and Helium but for loads and stores; `source` says where the figures
+    come from, or what is assumed.
+    """
+
+    load: float
+    store: float
+    multiply: float
+    branch_taken: float
+    branch_not_taken: float
+    vector: float
+    other: float
+    source: str
+
+    def of_class(self, name: str) -> float:
+        """Cycles of an average instruction of a class of `emulation.CLASSES`."""
+        if name == "branch":
+            return TAKEN * self.branch_taken + (1.0 - TAKEN) * self.branch_not_taken
+        cycles: float = getattr(self, name)
+        return cycles
+
+
+TIMINGS: dict[str, Timing] = {
+    "cortex-m0": Timing(
+        load=2,
+        store=2,
+        multiply=1,
+        branch_taken=3,
+        branch_not_taken=1,
+        vector=1,
+        other=1,
+        source="Cortex-M0 TRM (DDI 0432), instruction set summary; with the fast multiplier",
+    ),
+    "cortex-m3": Timing(
+        load=2,
+        store=2,
+        multiply=2,
+        branch_taken=3,
+        branch_not_taken=1,
+        vector=1,
+        other=1,
+        source="Cortex-M3 TRM (DDI 0337), table 3-1: MLA for multiplications, a pipeline refill of "
+        "2 cycles (1 to 3) for a taken branch; no overlap of neighbouring loads and stores",
+    ),
+    "cortex-m4": Timing(
+        load=2,
+        store=2,
+        multiply=1,
+        branch_taken=3,
+        branch_not_taken=1,
+        vector=1,
+        other=1,
+        source="Cortex-M4 TRM (100166), table 3-1: a pipeline refill of 2 cycles (1 to 3) for a "
+        "taken branch; no overlap of neighbouring loads and stores",
+    ),
+    "cortex-m7": Timing(
+        load=1,
+        store=1,
+        multiply=1,
+        branch_taken=1,
+        branch_not_taken=0.5,
+        vector=1,
+        other=0.5,
+        source="assumed: two instructions a cycle (Cortex-M7 TRM, DDI 0489), but only one of them "
+        "a load, store, multiplication or taken branch; every branch predicted; tightly coupled "
+        "memory",
+    ),
+    "cortex-m33": Timing(
+        load=2,
+        store=2,
+        multiply=1,
+        branch_taken=3,
+        branch_not_taken=1,
+        vector=1,
+        other=1,
+        source="assumed: as Cortex-M4, as the Cortex-M33 TRM (100230) has no table; its pairs of "
+        "16-bit instructions are left out",
+    ),
+    "cortex-m55": Timing(
+        load=2,
+        store=2,
+        multiply=1,
+        branch_taken=1,
+        branch_not_taken=1,
+        vector=2,
+        other=1,
+        source="assumed: Helium takes two cycles for 128 bits (Cortex-M55 TRM, 101051), and so do "
+        "all loads and stores, most being Helium's; else one instruction a cycle, the LE that "
+        "closes a low-overhead loop included; a gather counts as any load but may take 16 cycles: "
+        "a lower bound for kernels that gather",
+    ),
+}
+
+
+def estimate_cycles(target: str, classes: Mapping[str, float]) -> int:
+    """Estimated cycles of executed instructions.
+
+    Args:
+        target: an emulated core, a key of `TIMINGS`.
+        classes: instructions by class, as `emulation.LayerRun.classes` has them.
+
+    Example:
+        >>> estimate_cycles("cortex-m4", {"load": 10, "multiply": 5, "other": 20})
+        45
+    """
+    timing = TIMINGS[target]
+    return round(sum(count * timing.of_class(name) for name, count in classes.items()))

@@ -1,0 +1,182 @@
+"""A d x 1 CONV_2D and the 1 x d CONV_2D behind it -> SEPARABLE_CONV_2D.
+
+Given:   CONV_2D(input, weights[middle, d, 1, in], bias), stride s x 1 -> between
+         CONV_2D(between, weights[out, 1, e, middle], bias), stride 1 x t -> output
+Result:  SEPARABLE_CONV_2D(input, blob uint8[bytes]) -> output
+
+`between` never exists whole any more: the kernel keeps one row of it. Outputs are the same bit for
+bit, for fused activations of either convolution too. Rewritten are int8 pairs without dilation of
+which nothing else reads `between`, where that saves instructions; or where it makes the model's
+peak of activations smaller, by a larger factor than it costs instructions. The peak may grow where
+instructions are saved: input and output of a pair are alive at once when no tensor is between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflm_sparsesep.converters import arena, op_names, separable_cost
+from tflm_sparsesep.converters.conversion import Conversion
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.pack import FullyConnectedWeights
+from tflm_sparsesep.converters.pack_separable import ConvStage, SeparableConv, order_for, pack
+from tflm_sparsesep.converters.passes.pointwise_conv import MAX_VERSION
+from tflm_sparsesep.converters.quantized_layer import (
+    Unsupported,
+    check_operator,
+    dense_bytes,
+    layer_name,
+    read_numbers,
+    read_weights,
+    tensor_of,
+)
+from tflm_sparsesep.converters.separable_format import MAX_KERNEL, Padding
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two operators of which the first writes only for the second, and what they compute."""
+
+    vertical: Operator
+    horizontal: Operator
+    conv: SeparableConv
+    input_shape: tuple[int, ...]
+
+
+def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
+    """Fuses what pays on the target; one decision for each pair that a kernel could run.
+
+    Raises ModelError for a layer of an unknown version, or of a shape that no runtime executes.
+    """
+    decisions = []
+    for op in list(subgraph.operators):
+        pair = find_pair(subgraph, op)
+        if pair is not None:
+            decisions.append(_fuse_if_it_pays(subgraph, pair, conversion.target))
+    return decisions
+
+
+def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
+    """The pair that starts with `op`; None where there is none that a kernel could run."""
+    follower = _only_reader(subgraph, op)
+    if follower is None:
+        return None
+    for one in (op, follower):
+        check_operator(one, weight_rank=4, max_version=MAX_VERSION)
+    try:
+        conv = SeparableConv(_read_stage(op, axis=0), _read_stage(follower, axis=1))
+        shape = tensor_of(op.inputs[0]).shape
+        if conv.output_shape(shape) != follower.outputs[0].shape:
+            return None
+    except Unsupported:
+        return None
+    return Pair(op, follower, conv, shape)
+
+
+def _only_reader(subgraph: Subgraph, op: Operator) -> Operator | None:
+    """The CONV_2D behind the CONV_2D `op`, if nothing else meets what is between."""
+    if op.builtin_code != BuiltinOperator.CONV_2D or len(op.outputs) != 1:
+        return None
+    between = op.outputs[0]
+    if between.is_variable or any(t is between for t in (*subgraph.inputs, *subgraph.outputs)):
+        return None
+    users = [user for user in subgraph.operators for t in user.tensors if t is between]
+    if len(users) != 2 or users[0] is not op or users[1].inputs[:1] != [between]:
+        return None
+    is_conv = users[1].builtin_code == BuiltinOperator.CONV_2D
+    return users[1] if is_conv and users[1] is not op else None
+
+
+def _read_stage(op: Operator, *, axis: int) -> ConvStage:
+    """The stage whose kernel runs along `axis` of the image: 0 down, 1 to the right.
+
+    Raises Unsupported for convolutions that are no such stage.
+    """
+    weights, options = read_weights(op), op.options
+    units, *kernel, channels = weights.shape
+    if options is None or (options.dilationHFactor, options.dilationWFactor) != (1, 1):
+        raise Unsupported("dilated")
+    strides = (options.strideH, options.strideW)
+    if kernel[1 - axis] != 1 or strides[1 - axis] != 1:
+        raise Unsupported("kernel or stride across")
+    if not (1 < kernel[axis] <= MAX_KERNEL and 1 <= strides[axis] <= MAX_KERNEL):
+        raise Unsupported("kernel or stride along")
+    inputs, output = tensor_of(op.inputs[0]), op.outputs[0]
+    if len(inputs.shape) != 4 or inputs.shape[3] != channels or options.padding not in (0, 1):
+        raise Unsupported("grouped, or a padding of the future")
+    layer, params = read_numbers(op, weights.reshape(units, -1), float32_product=False)
+    if not isinstance(layer, FullyConnectedWeights):
+        raise Unsupported("float32")
+    stage = ConvStage(
+        weights=weights.reshape(units, kernel[axis], channels),
+        bias=layer.bias,
+        multiplier=layer.multiplier,
+        shift=layer.shift,
+        stride=strides[axis],
+        padding=Padding(options.padding),
+        activation_min=params.activation_min,
+        activation_max=params.activation_max,
+        input_zero_point=params.input_zero_point,
+        output_zero_point=params.output_zero_point,
+    )
+    expected = list(inputs.shape)
+    expected[1 + axis], expected[3] = stage.output_size(inputs.shape[1 + axis]), units
+    if tuple(expected) != output.shape or 0 in expected:
+        raise Unsupported("shapes do not fit")
+    return stage
+
+
+def _fuse_if_it_pays(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecision:
+    conv, name = pair.conv, layer_name(pair.horizontal)
+    order = order_for(conv, target)
+    operators = (pair.vertical, pair.horizontal)
+    dense = separable_cost.dense_pair(target, conv, pair.input_shape)
+    fused = separable_cost.separable_conv(target, conv, order, pair.input_shape)
+    scratch = separable_cost.scratch_bytes(target, conv, order, pair.input_shape)
+    peak_before = arena.peak_bytes(subgraph)
+    blob = pack(conv, order)
+    operator = _operator(pair, blob)
+    fused_graph = _with_fused(subgraph, pair, operator)
+    position = fused_graph.operators.index(operator)
+    peak_after = arena.peak_bytes(fused_graph, {position: scratch})
+    is_leaner = peak_after < peak_before and fused * peak_after < dense * peak_before
+    pays = fused < dense or is_leaner
+    change = (
+        f"{dense:,} -> {fused:,} instructions on {target}, "
+        f"peak of activations {peak_before:,} -> {peak_after:,} bytes"
+    )
+    if pays:
+        subgraph.operators = fused_graph.operators
+    return LayerDecision(
+        name=name,
+        op=op_names.SEPARABLE_CONV_2D,
+        rewritten=pays,
+        reason=f"pair fused: {change}" if pays else f"pair not fused: {change}",
+        dense_bytes=sum(dense_bytes(op) for op in operators),
+        packed_bytes=len(blob),
+        dense_instructions=dense,
+        sparse_instructions=fused,
+        variant=separable_cost.variant_name(target, order),
+        scratch_bytes=scratch,
+    )
+
+
+def _operator(pair: Pair, blob: bytes) -> Operator:
+    name = f"{tensor_of(pair.horizontal.inputs[1]).name}/packed"
+    packed = Tensor.constant(name, np.frombuffer(blob, np.uint8))
+    inputs, outputs = [pair.vertical.inputs[0], packed], pair.horizontal.outputs
+    return Operator.custom(op_names.SEPARABLE_CONV_2D, inputs, outputs)
+
+
+def _with_fused(subgraph: Subgraph, pair: Pair, operator: Operator) -> Subgraph:
+    """A copy of the graph with `operator` where the second of the pair stood."""
+    kept = [op for op in subgraph.operators if op is not pair.vertical]
+    return Subgraph(
+        tensors=subgraph.tensors,
+        operators=[operator if op is pair.horizontal else op for op in kept],
+        inputs=subgraph.inputs,
+        outputs=subgraph.outputs,
+    )

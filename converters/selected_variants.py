@@ -1,0 +1,65 @@
+"""Which kernels a model needs on a target, and the C header that links those alone.
+
+A build links every kernel of its core, for any model. One that defines SPARSESEP_SELECTED_VARIANTS
+and finds `sparsesep_variants.h` on its include path links only those that the header names; what
+is not named is not referenced, and the linker leaves it out (compile with -ffunction-sections, link
+with -Wl,--gc-sections). A layer without its kernel is refused in Prepare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tflm_sparsesep.converters import model_editor, native, op_names
+from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.converters.inspect_model import blob_of
+from tflm_sparsesep.converters.quantized_layer import layer_name
+from tflm_sparsesep.converters.targets import get_target
+
+HEADER_NAME = "sparsesep_variants.h"
+DEFINE = "SPARSESEP_SELECTED_VARIANTS"
+
+
+def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
+    """Names of the kernels that run a model's SPARSE_FULLY_CONNECTED layers, sorted, each once.
+
+    Raises ModelError for bytes that are no usable model or hold a layer that no kernel of the
+    target runs, ConfigError for an unknown target.
+
+    Example:
+        >>> variants_of(model, target="cortex-m4")  # doctest: +SKIP
+        ['1x1_gap4_int8_v7m', '4x4_delta8_int8_woven_dsp']
+    """
+    get_target(target)
+    model = model_editor.read(data, name=name)
+    found: set[str] = set()
+    for op in (op for subgraph in model.subgraphs for op in subgraph.operators):
+        if op.op_name != op_names.SPARSE_FULLY_CONNECTED:
+            continue
+        try:
+            variant = native.variant_name(blob_of(op), target=target)
+        except ModelError as error:
+            raise ModelError(f"{name}: layer {layer_name(op)!r}: {error}") from None
+        if variant is None:
+            raise ModelError(
+                f"{name}: layer {layer_name(op)!r}: {target} has no kernel for its layout; "
+                f"convert the dense model with target {target!r}"
+            )
+        found.add(variant)
+    return sorted(found)
+
+
+def variants_header(variants: Sequence[str], *, target: str) -> str:
+    """The text of `sparsesep_variants.h` for kernels of a target's build.
+
+    Raises ConfigError where there are none: such a build could run no layer.
+    """
+    if not variants:
+        raise ConfigError("no kernels to link: the models have no SPARSE_FULLY_CONNECTED layers")
+    lines = [
+        f"// Kernels to link for {target}. Found on the include path where {DEFINE}",
+        "// is defined; written by `tflm-sparsesep variants`.",
+        f"#define SPARSESEP_SELECTED_VARIANT_COUNT {len(variants)}",
+        *(f"#define SPARSESEP_LINK_{variant} 1" for variant in variants),
+    ]
+    return "\n".join(lines) + "\n"

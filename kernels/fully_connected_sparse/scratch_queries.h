@@ -1,0 +1,39 @@
+// The scratch queries that rows of variants.inc name, and which layouts a row
+// is for: plain C, the same on every machine.
+#ifndef SPARSESEP_FULLY_CONNECTED_SCRATCH_QUERIES_H_
+#define SPARSESEP_FULLY_CONNECTED_SCRATCH_QUERIES_H_
+
+#include <string.h>
+
+#include "columns.h"
+#include "mve.h"
+#include "padded_vector.h"
+#include "rows_dsp.h"
+#include "sparsesep/sparsesep.h"
+
+static inline uint32_t sparsesep_no_scratch(
+    const SparsesepPackedHeader *weights, int32_t batch) {
+  (void)weights;
+  (void)batch;
+  return 0;
+}
+
+// Whether `variant` is for the layout in `header`. Five fields lie next to each
+// other in both; count multiples are powers of two.
+static inline int sparsesep_variant_fits(
+    const SparsesepFullyConnectedVariant *variant,
+    const SparsesepPackedHeader *header) {
+  _Static_assert(
+      offsetof(SparsesepPackedHeader, block_cols) -
+                  offsetof(SparsesepPackedHeader, value_type) ==
+              4 &&
+          offsetof(SparsesepFullyConnectedVariant, block_cols) -
+                  offsetof(SparsesepFullyConnectedVariant, value_type) ==
+              4,
+      "five fields side by side");
+  return memcmp(&variant->value_type, &header->value_type, 5) == 0 &&
+         variant->value_order == header->value_order &&
+         (header->count_multiple & (variant->count_multiple - 1)) == 0;
+}
+
+#endif  // SPARSESEP_FULLY_CONNECTED_SCRATCH_QUERIES_H_

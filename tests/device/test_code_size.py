@@ -1,0 +1,44 @@
+"""Flash of the operator with every kernel of a core."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tflm_sparsesep.code_size import code_size
+from tflm_sparsesep.converters.layouts import layouts_for
+from tflm_sparsesep.converters.targets import TARGETS
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not shutil.which("arm-none-eabi-gcc"),
+        reason="no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
+    ),
+]
+# Bytes. 6 KiB is the goal; where kernels of an extension take more, what they may take at most.
+LIMITS = {name: 6 * 1024 for name in TARGETS if name != "host"} | {
+    "cortex-m4": 8 * 1024,
+    "cortex-m7": 8 * 1024,
+    "cortex-m33": 8 * 1024,
+    "cortex-m55": 7 * 1024,
+}
+
+
+@pytest.mark.parametrize("target", LIMITS)
+def test_operator_with_all_kernels_fits_its_flash(target: str) -> None:
+    size = code_size(target)
+    assert len(size.kernels) == len(layouts_for(target))
+    assert size.total <= LIMITS[target], size
+    assert max(size.kernels.values()) <= 1024, size
+
+
+def test_one_kernel_brings_neither_the_others_nor_their_frames() -> None:
+    name = "1x1_gap4_int8_v7m"
+    alone, whole = code_size("cortex-m4", variants=[name]), code_size("cortex-m4")
+    assert list(alone.kernels) == [name]
+    assert alone.kernels[name] == whole.kernels[name]
+    assert alone.frames < whole.frames
+    # The table of variants, 16 bytes a row, is part of the core.
+    assert alone.core <= whole.core - 16 * (len(whole.kernels) - 1)

@@ -1,0 +1,94 @@
+"""Images that link only the kernels which a model needs: real ELF files, run in QEMU."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.layers import layout_case, reference
+from tests.sparse_models import sparse_model
+from tflm_sparsesep import emulation
+from tflm_sparsesep.converters.errors import DeviceError
+from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
+from tflm_sparsesep.converters.pack import pack
+from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, ValueOrder
+from tflm_sparsesep.converters.selected_variants import variants_of
+from tflm_sparsesep.synthetic_layers import LayerCase
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
+        reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
+    ),
+]
+TARGET = "cortex-m4"
+NEEDED = Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1, value_order=ValueOrder.WOVEN)
+OTHER = Layout(IndexEncoding.GAP4, count_multiple=1)
+
+
+def case_of(layout: Layout) -> LayerCase:
+    case = layout_case(np.random.default_rng(1), layout, 13, 67, zeros=0.8)
+    assert isinstance(case, LayerCase)
+    return case
+
+
+def run(layout: Layout, variants: list[str]) -> emulation.LayerRun:
+    case = case_of(layout)
+    return emulation.run_layer(
+        TARGET,
+        SPARSE_FULLY_CONNECTED,
+        case.options.to_bytes(),
+        pack(case.layer, layout),
+        case.inputs[None],
+        (1, 13),
+        variants=tuple(variants),
+    )
+
+
+@pytest.fixture(scope="module")
+def variants() -> list[str]:
+    return variants_of(sparse_model(case_of(NEEDED), layout=NEEDED), target=TARGET)
+
+
+def kernels_in(image: Path) -> set[str]:
+    symbols = subprocess.run(
+        ["arm-none-eabi-nm", "--defined-only", str(image)],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return set(re.findall(r"sparsesep_fully_connected_(\d+x\d+_\w+)", symbols))
+
+
+def test_only_the_models_kernels_are_linked(variants: list[str]) -> None:
+    assert variants == ["4x4_delta8_int8_woven_dsp"]
+    every_image = emulation.build_firmware(TARGET)
+    image = emulation.build_firmware(TARGET, variants=tuple(variants))
+    assert kernels_in(image) == set(variants)
+    assert len(kernels_in(every_image)) > 10
+
+
+def test_the_models_layers_run(variants: list[str]) -> None:
+    small, whole = run(NEEDED, variants), run(NEEDED, [])
+    np.testing.assert_array_equal(small.outputs[0], reference(case_of(NEEDED)))
+    assert small.kernel == variants[0]
+    assert small.instructions == whole.instructions
+    assert small.code_bytes < whole.code_bytes
+
+
+def test_a_layer_without_its_kernel_is_refused(variants: list[str]) -> None:
+    with pytest.raises(
+        DeviceError, match="in prepare: no kernel of this build runs these packed weights"
+    ):
+        run(OTHER, variants)
+
+
+def test_a_kernel_that_the_target_has_not_is_refused_by_the_compiler() -> None:
+    with pytest.raises(DeviceError, match=r"was made for another target or version"):
+        emulation.build_firmware(TARGET, variants=("4x4_delta8_int8_v7m",))
