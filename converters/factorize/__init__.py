@@ -1,0 +1,16 @@
+"""Fewer weights for a trained layer, without labels and without training. Pure functions on arrays.
+
+| file | a layer's weights become |
+|---|---|
+| `sparse_refit` | the same matrix with few weights left, chosen and refitted by least squares |
+| `low_rank` | two thin matrices (SVD) |
+| `dictionary` | a dense basis times a sparse code |
+| `separation` | a column convolution and a row convolution, or 1x1 + small core + 1x1 (Tucker) |
+| `sparse_chain`, `joint_refit` | the first of these, over consecutive fully-connected layers |
+
+All minimise E||W x - W' x||^2 over the layer's inputs x, of which they need the Gram matrix only
+(`gram`). Without data it is the identity. Everything is computed in float64 and repeatable.
+
+The ideas are of S. Bhattacharya and N. Lane, "Sparsification and Separation of Deep Learning
+Layers for Constrained Resource Inference on Wearables", SenSys 2016; each file names further ones.
+"""

@@ -1,0 +1,364 @@
+"""Few weights left: which to keep, and what they must become so that the outputs change least.
+
+All functions take dense weights W [rows, cols] and the Gram matrix G of the inputs (`gram.py`), and
+return W' of the same shape that holds at most `nonzeros` weights in blocks of R x C, minimising
+
+    sum over rows i of importance_i (W - W')_i G (W - W')_i^T.
+
+`importance` says what an output's squared error matters to the network (`chain.importance`); thus
+rows get as many weights as they are worth, not each the same number. Ways, from fast to good:
+
+- `magnitude`: the largest blocks, as they are. Needs no data.
+- `one_shot`: the same blocks, their weights by least squares.
+- `shrink`: all blocks, the cheapest dropped in some steps, least squares after each. Cost of a
+  block b: w_b [(H^-1)_bb]^-1 w_b^T (optimal brain surgeon; E. Frantar and D. Alistarh, "Optimal
+  Brain Compression", NeurIPS 2022, for whole layers).
+- `admm`: alternating directions between least squares and magnitude (X. Meng et al., "ALPS",
+  NeurIPS 2024; V. Boza, TMLR 2024). One inverse for all rows: the way for layers with many inputs.
+- `search`: `admm`, then in each row exchanges of one block for another until none saves anything.
+
+For budgets over several layers, `growth` and `removal` say what each next block of a row saves (by
+orthogonal least squares) or costs, and `cut` and `survivors` share out blocks by that.
+
+MACs: nonzeros. Bytes in int8: nonzeros times one plus the index (`pack.py`: 0.5 to 2 bytes).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.factorize.gram import Gram, Matrix, Vector
+from tflm_sparsesep.converters.factorize.support_search import SupportSearch, costs_of_all
+
+Block = tuple[int, int]
+
+# An exchange must save this share of what the row's median block is worth: for less it is not worth
+# the time.
+_LEAST_GAIN = 0.002
+_ITERATIONS = 60
+
+
+@dataclass(frozen=True)
+class Path:
+    """Blocks of a group of rows in the order in which they come in or go out.
+
+    tiles: column tiles, first come first.
+    values: what each saved (growth, never rising) or cost (removal, never falling).
+    """
+
+    tiles: list[int]
+    values: Vector
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Weights scaled by the root of their importance, padded to whole tiles, in groups of rows."""
+
+    groups: list[Matrix]
+    gram: Matrix
+    scale: Vector
+    block: Block
+    shape: tuple[int, int]
+
+    def join(self, groups: Sequence[Matrix]) -> Matrix:
+        weights: Matrix = np.concatenate(groups)[:, : self.shape[1]] / self.scale[:, None]
+        return weights
+
+
+def magnitude(
+    weights: Matrix, nonzeros: int, *, block: Block = (1, 1), importance: Vector | None = None
+) -> Matrix:
+    """The blocks of the largest squared sums, unchanged.
+
+    Example:
+        >>> magnitude(np.array([[3.0, 1.0], [-2.0, 0.5]]), 2).tolist()
+        [[3.0, 0.0], [-2.0, 0.0]]
+    """
+    problem = _problem(weights, Gram(np.eye(weights.shape[1]), np.zeros(1)), block, importance)
+    supports = _largest(problem.groups, block[1], _blocks(nonzeros, block))
+    tile = block[1]
+    return problem.join(
+        [group * kept.repeat(tile) for group, kept in zip(problem.groups, supports, strict=True)]
+    )
+
+
+def one_shot(
+    weights: Matrix,
+    gram: Gram,
+    nonzeros: int,
+    *,
+    block: Block = (1, 1),
+    importance: Vector | None = None,
+) -> Matrix:
+    """`magnitude`'s blocks with least-squares weights."""
+    problem = _problem(weights, gram, block, importance)
+    return _solve(problem, _largest(problem.groups, block[1], _blocks(nonzeros, block)))
+
+
+def shrink(
+    weights: Matrix,
+    gram: Gram,
+    nonzeros: int,
+    *,
+    steps: int = 5,
+    block: Block = (1, 1),
+    importance: Vector | None = None,
+) -> Matrix:
+    """Drops the cheapest blocks in `steps` steps of equal ratio, with least squares after each.
+
+    Zeros of `weights` stay zero, so that it also shrinks further what is sparse already.
+
+    Example:
+        Two inputs are nearly the same: the one that stays takes over the other's weight.
+
+        >>> gram = Gram(np.array([[1.0, 0.99], [0.99, 1.0]]), np.zeros(2))
+        >>> shrink(np.array([[1.0, 0.9]]), gram, 1).round(3).tolist()
+        [[1.891, 0.0]]
+    """
+    problem = _problem(weights, gram, block, importance)
+    tile = block[1]
+    supports: list[npt.NDArray[np.bool_]] = [
+        np.any(group.reshape(len(group), -1, tile) != 0, axis=(0, 2)) for group in problem.groups
+    ]
+    blocks, goal = sum(int(s.sum()) for s in supports), _blocks(nonzeros, block)
+    ratio = (goal / max(blocks, 1)) ** (1 / steps)
+    for step in range(1, steps + 1):
+        left = goal if step == steps else math.ceil(blocks * ratio**step)
+        if all(kept.all() for kept in supports):
+            costs = costs_of_all(problem.gram, problem.groups, tile)
+        else:
+            costs = [
+                SupportSearch(problem.gram, group, tile=tile, tiles=np.flatnonzero(kept)).costs()
+                for group, kept in zip(problem.groups, supports, strict=True)
+            ]
+        dropped = _lowest(costs, left)
+        for kept, drop in zip(supports, dropped, strict=True):
+            kept[np.flatnonzero(kept)[drop]] = False
+    return _solve(problem, supports)
+
+
+def admm(
+    weights: Matrix,
+    gram: Gram,
+    nonzeros: int,
+    *,
+    block: Block = (1, 1),
+    importance: Vector | None = None,
+    iterations: int = _ITERATIONS,
+) -> Matrix:
+    """Least squares and the largest blocks pull at each other, harder and harder; then a refit.
+
+    W <- argmin tr((W0 - W) G (W0 - W)^T) + rho ||W - Z + U||^2, Z <- largest blocks of W + U,
+    U <- U + W - Z. One eigendecomposition of G serves all rho. Inputs are scaled to equal power
+    first, so that a weight's size says what it does.
+    """
+    problem = _problem(weights, gram, block, importance)
+    return _solve(problem, _admm_supports(problem, _blocks(nonzeros, block), iterations))
+
+
+def search(
+    weights: Matrix,
+    gram: Gram,
+    nonzeros: int,
+    *,
+    block: Block = (1, 1),
+    importance: Vector | None = None,
+    exchanges: int = 100,
+) -> Matrix:
+    """`admm`, improved by the best exchanges of one block in each group of rows.
+
+    Args:
+        weights: float64[rows, cols].
+        gram: of the inputs, damped (`Gram.damped`).
+        nonzeros: weights to keep, with those that fill up blocks.
+        block: R consecutive rows times C consecutive columns, kept or dropped together.
+        importance: float64[rows], not negative; 1 for each row by default.
+        exchanges: most exchanges per group of rows; 0 is faster and somewhat worse.
+
+    Raises:
+        ConfigError: shapes do not fit, values are not accepted, or the Gram matrix is singular.
+
+    Example:
+        Two inputs are nearly the same: the one that stays takes over the other's weight.
+
+        >>> gram = Gram(np.array([[1.0, 0.99], [0.99, 1.0]]), np.zeros(2))
+        >>> search(np.array([[1.0, 0.9]]), gram, 1).round(3).tolist()
+        [[1.891, 0.0]]
+    """
+    problem = _problem(weights, gram, block, importance)
+    supports = _admm_supports(problem, _blocks(nonzeros, block), _ITERATIONS)
+    pairs = zip(problem.groups, supports, strict=True)
+    return problem.join(
+        [_exchange(problem, group, np.flatnonzero(kept), exchanges) for group, kept in pairs]
+    )
+
+
+def search_on(
+    weights: Matrix,
+    gram: Gram,
+    supports: Sequence[Path],
+    *,
+    block: Block = (1, 1),
+    importance: Vector | None = None,
+    exchanges: int = 100,
+) -> Matrix:
+    """As `search`, with supports that were shared out elsewhere, e.g. over several layers."""
+    problem = _problem(weights, gram, block, importance)
+    pairs = zip(problem.groups, supports, strict=True)
+    return problem.join([_exchange(problem, group, path.tiles, exchanges) for group, path in pairs])
+
+
+def growth(
+    weights: Matrix,
+    gram: Gram,
+    limit: int,
+    *,
+    block: Block = (1, 1),
+    importance: Vector | None = None,
+) -> list[Path]:
+    """For each group of rows its first `limit` blocks and what each saves; see `search`."""
+    problem = _problem(weights, gram, block, importance)
+    return [_grow(problem, group, limit) for group in problem.groups]
+
+
+def removal(
+    weights: Matrix, gram: Gram, *, block: Block = (1, 1), importance: Vector | None = None
+) -> list[Path]:
+    """For each group of rows its blocks, the cheapest first, each with what dropping it costs
+    once those before are gone and the rest is refitted."""
+    problem = _problem(weights, gram, block, importance)
+    return [_remove_all(problem, group) for group in problem.groups]
+
+
+def cut(paths: Sequence[Path], blocks: int) -> list[Path]:
+    """The prefixes of growth paths that together hold `blocks` blocks and save most."""
+    dropped = _lowest([path.values for path in paths], blocks)
+    counts = [len(path.tiles) - int(drop.sum()) for path, drop in zip(paths, dropped, strict=True)]
+    pairs = zip(paths, counts, strict=True)
+    return [Path(path.tiles[:count], path.values[:count]) for path, count in pairs]
+
+
+def survivors(paths: Sequence[Path], blocks: int) -> list[Path]:
+    """What is left of removal paths when `blocks` blocks, the dearest, stay."""
+    dropped = _lowest([path.values for path in paths], blocks)
+    counts = [int(drop.sum()) for drop in dropped]
+    pairs = zip(paths, counts, strict=True)
+    return [Path(path.tiles[count:][::-1], path.values[count:][::-1]) for path, count in pairs]
+
+
+def _grow(problem: _Problem, group: Matrix, limit: int) -> Path:
+    search = SupportSearch(problem.gram, group, tile=problem.block[1])
+    values: list[float] = []
+    while len(search.tiles) < min(limit, len(problem.gram) // problem.block[1]):
+        gains = search.gains()
+        best = int(np.argmax(gains))
+        values.append(min(float(gains[best]), values[-1] if values else math.inf))
+        search.add(best)
+    return Path(search.tiles, np.array(values))
+
+
+def _remove_all(problem: _Problem, group: Matrix) -> Path:
+    tile = problem.block[1]
+    kept = np.flatnonzero(group.reshape(len(group), -1, tile).any(axis=(0, 2)))
+    search = SupportSearch(problem.gram, group, tile=tile, tiles=kept)
+    tiles, values = [], []
+    while search.tiles:
+        costs = search.costs()
+        cheapest = int(np.argmin(costs))
+        values.append(float(costs[cheapest]))
+        tiles.append(search.remove(cheapest))
+    return Path(tiles, np.maximum.accumulate(np.array(values)) if values else np.zeros(0))
+
+
+def _exchange(problem: _Problem, group: Matrix, tiles: npt.ArrayLike, limit: int) -> Matrix:
+    search = SupportSearch(problem.gram, group, tile=problem.block[1], tiles=tiles)
+    if search.tiles and limit:
+        least = _LEAST_GAIN * float(np.median(search.costs()))
+        search.exchange_while_better(least, limit=limit)
+    return search.result()
+
+
+def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.NDArray[np.bool_]]:
+    """See `admm`; rho grows from a hundredth of the mean eigenvalue to ten times that."""
+    power = np.sqrt(np.diag(problem.gram))
+    matrix = problem.gram / np.outer(power, power)
+    values, vectors = linalg.eigh(matrix)
+    start = np.concatenate(problem.groups) * power
+    wanted = start @ matrix
+    parts, tile = _groups(len(start), problem.block[0]), problem.block[1]
+    sparse, dual, supports = start, np.zeros_like(start), []
+    for rho in np.geomspace(0.01, 10.0, iterations) * float(values.mean()):
+        dense = ((wanted + rho * (sparse - dual)) @ vectors / (values + rho)) @ vectors.T
+        groups = [(dense + dual)[part] for part in parts]
+        supports = _largest(groups, tile, blocks)
+        kept = [g * s.repeat(tile) for g, s in zip(groups, supports, strict=True)]
+        sparse = np.concatenate(kept)
+        dual = dual + dense - sparse
+    return supports
+
+
+def _solve(problem: _Problem, supports: Sequence[npt.NDArray[np.bool_]]) -> Matrix:
+    """Least squares on the supports bool[tiles] of the groups."""
+    tile = problem.block[1]
+    pairs = zip(problem.groups, supports, strict=True)
+    return problem.join(
+        [
+            SupportSearch(problem.gram, group, tile=tile, tiles=np.flatnonzero(kept)).result()
+            for group, kept in pairs
+        ]
+    )
+
+
+def _largest(groups: Sequence[Matrix], tile: int, blocks: int) -> list[npt.NDArray[np.bool_]]:
+    """The blocks of most power, as bool[tiles] per group."""
+    power = [np.square(g).reshape(len(g), -1, tile).sum(axis=(0, 2)) for g in groups]
+    return [~drop for drop in _lowest(power, blocks)]
+
+
+def _lowest(values: Sequence[Vector], left: int) -> list[npt.NDArray[np.bool_]]:
+    """Marks all but the `left` highest of all values. Of equal ones the first are kept."""
+    flat = np.concatenate([-v for v in values]) if values else np.zeros(0)
+    mark = np.ones(len(flat), np.bool_)
+    mark[np.argsort(flat, kind="stable")[:left]] = False
+    ends = list(itertools.accumulate(len(v) for v in values))
+    return np.split(mark, ends[:-1])
+
+
+def _problem(weights: Matrix, gram: Gram, block: Block, importance: Vector | None) -> _Problem:
+    rows, cols = weights.shape
+    if gram.cols != cols:
+        raise ConfigError(f"weights are {weights.shape}, the Gram matrix is of {gram.cols} inputs")
+    if min(block) < 1:
+        raise ConfigError(f"block is {block}; accepted: two numbers of at least 1")
+    matter = np.ones(rows) if importance is None else np.asarray(importance, np.float64)
+    if matter.shape != (rows,) or not np.isfinite(matter).all() or matter.min() < 0:
+        raise ConfigError(f"importance must be {rows} finite numbers that are not negative")
+    # A row that does not matter still needs a scale to be divided by.
+    scale = np.sqrt(np.maximum(matter, 1e-12 * max(float(matter.max()), 1e-300)))
+    extra = -cols % block[1]
+    matrix = linalg.block_diag(gram.matrix, np.eye(extra)) if extra else gram.matrix
+    try:
+        linalg.cholesky(matrix)
+    except linalg.LinAlgError:
+        raise ConfigError("the Gram matrix is singular; accepted: one that is damped") from None
+    padded = np.pad(weights * scale[:, None], ((0, 0), (0, extra)))
+    groups = [padded[part] for part in _groups(rows, block[0])]
+    return _Problem(groups, np.ascontiguousarray(matrix), scale, block, (rows, cols))
+
+
+def _groups(rows: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, rows, size)]
+
+
+def _blocks(nonzeros: int, block: Block) -> int:
+    if nonzeros < 0:
+        raise ConfigError(f"nonzeros is {nonzeros}; accepted: 0 or more")
+    return nonzeros // (block[0] * block[1])
