@@ -6,7 +6,7 @@ C_FILES = $(shell git ls-files '*.c' '*.h' '*.cc')
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format golden cost-model clean
+.PHONY: help setup demo test quick lint format cost-model accuracy clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ format: setup ## Format Python and C
 
 cost-model: setup ## Measure the cost model's coefficients again
 	$(BIN)/python benchmarks/cost_model/fit.py
+
+accuracy: setup ## Accuracy against zeros, several methods: hours, goes on where it was stopped
+	$(BIN)/python benchmarks/accuracy/run.py
 
 clean: ## Remove what was built, .venv included
 	rm -rf .venv build

@@ -8,6 +8,7 @@ figures = ts.benchmark(result.tflite, target="cortex-m4", inputs=x[:1])
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ from tflm_sparsesep.converters.errors import (
 from tflm_sparsesep.runtimes import run
 
 if TYPE_CHECKING:
-    from tflm_sparsesep.callbacks import ProximalL1
+    from tflm_sparsesep.callbacks import ProximalL1, Sparsify
+    from tflm_sparsesep.model_sparsity import plot_masks, sparsity_summary
 
 __all__ = [
     "ConfigError",
@@ -36,11 +38,14 @@ __all__ = [
     "ModelError",
     "ProximalL1",
     "SparseSepError",
+    "Sparsify",
     "ToolMissingError",
     "benchmark",
     "convert",
+    "plot_masks",
     "run",
     "source_dir",
+    "sparsity_summary",
 ]
 
 __version__ = "0.1.0"
@@ -51,10 +56,16 @@ def source_dir() -> Path:
     return Path(converters.__file__).parent.parent
 
 
-def __getattr__(name: str) -> Any:
-    # The callback is a Keras class: importing it costs TensorFlow's eight seconds.
-    if name == "ProximalL1":
-        from tflm_sparsesep.callbacks import ProximalL1
+# What needs Keras, whose import costs TensorFlow's eight seconds, and the module that it is in.
+_KERAS_NAMES = {
+    "ProximalL1": "callbacks",
+    "Sparsify": "callbacks",
+    "plot_masks": "model_sparsity",
+    "sparsity_summary": "model_sparsity",
+}
 
-        return ProximalL1
+
+def __getattr__(name: str) -> Any:
+    if name in _KERAS_NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_KERAS_NAMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,9 +5,7 @@ This module imports Keras (8 s with TensorFlow); `import tflm_sparsesep` does no
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from numbers import Integral, Real
+from collections.abc import Sequence
 from typing import Any
 
 from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
@@ -20,12 +18,22 @@ except ImportError as error:
     ) from error
 
 from tflm_sparsesep import proximal
-from tflm_sparsesep.sparsifiable import find_kernels, innermost
+from tflm_sparsesep.auto_pattern import choose_pattern
+from tflm_sparsesep.callback_arguments import Goal, accepted_goals, check_epochs
+from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.device_layer import DeviceLayer
+from tflm_sparsesep.layer_selection import Layers, Selection
+from tflm_sparsesep.packed_estimate import PackedEstimate, as_matrix
+from tflm_sparsesep.patterns import AUTO, PATTERNS, check_pattern
+from tflm_sparsesep.sparsifiable import SparseKernel, find_kernels, innermost, kernels_of
+from tflm_sparsesep.sparsity_controller import SparsityController
 from tflm_sparsesep.train_step import ProximalStep, TrainStepHook
 
 # Shares of the epochs for the first and the last phase where the user gives none: 2 and 6 of 20.
 _WARMUP_SHARE = 0.1
 _DEBIAS_SHARE = 0.3
+# What pattern="auto" assumes where no fraction of zeros is asked for.
+_TYPICAL_ZEROS = 0.9
 
 
 class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
@@ -41,28 +49,44 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     The zeros that come out depend on data, rate and epochs: LeNet-300-100 on Fashion-MNIST, 20
     epochs of Adam from 3e-3, gets 93% with 3e-4, or 88% with 0.15 and `preconditioned=False`.
 
-    With `zeros`, the penalty is on the number of nonzeros, and its level follows from the goal:
-    every 32 steps the weights with the lowest |w| * sqrt(D), all layers ranked together, are set
-    to 0, a share that rises over the sparsifying phase up to the goal. In between they can grow
-    back. This lands on the goal and keeps more accuracy than L1, which shrinks all weights.
+    With a goal (`zeros`, `flash_bytes`, `instructions`), every 32 steps are followed by a proximal
+    step whose strength is found from the goal: the one that leaves as many zeros as are due, a
+    share that rises over the sparsifying phase. In between weights can grow back. The penalty is
+    then on the number of nonzeros unless told otherwise, which keeps more accuracy than L1, which
+    shrinks all weights. Bytes and instructions become a fraction of zeros by packing the actual
+    weights and asking the cost model, when an epoch begins and before the debias phase.
 
-    When weights change: in the compiled train step, and, with `zeros`, also before each
+    When weights change: in the compiled train step, and, with a goal, also before each
     validation and at each epoch's end, so that metrics, checkpoints and early stopping see the
     sparse model. Biases, normalisations and other layers are never touched. The model, its
     optimizer and what `save` writes are those of a plain `fit`.
 
-    What other callbacks see: `logs["zeros"]`, the fraction of zeros over all kernels made sparse,
-    at each epoch's end (in History, and for callbacks that come after this one). Callbacks that
-    restore weights (`EarlyStopping(restore_best_weights=True)`) should start with the debias
+    What other callbacks see, at each epoch's end (in History, and in callbacks that come after
+    this one): `logs["zeros"]`, the fraction of zeros over all kernels made sparse,
+    `logs["zeros/<layer>"]` of each, and `logs["estimated_bytes"]` of the packed model. Callbacks
+    that restore weights (`EarlyStopping(restore_best_weights=True)`) should start with the debias
     phase (`start_from_epoch`): an earlier epoch is less sparse.
 
     Args:
-        strength: weight of the L1 penalty, >= 0. Give either this or `zeros`.
+        strength: weight of the penalty, >= 0. Give exactly one of the first four.
         zeros: the fraction of zeros to reach over all kernels made sparse, in (0, 1).
+        flash_bytes: the bytes that weights, biases and requantisation of all Dense and
+            convolutional layers may take, as int8 and packed by `convert`. Lands within 3%
+            below, or further where the best layout changes at just that point.
+        instructions: those that `convert` may estimate for one inference of the layers that have
+            sparse kernels (Dense and 1x1 convolutions). Lands within 5% below, likewise.
+        target: the core that estimates are for, a name of `converters.targets.TARGETS`.
+        pattern: which weights are kept or dropped together: "1x1", "1x4", "4x1", "2x4", "4x4",
+            "1x16" (outputs x inputs), "row" (all of one output), "column" (all of one input), or
+            "auto", the cheapest of "1x1", "1x4" and "4x1" on the target for each layer.
+        penalty: "l0", "l1/2", "l2/3" or "l1"; by default "l1" for a strength, "l0" for a goal.
         preconditioned: use the second moment of Adam, AdamW, Nadam or RMSprop. Other optimizers
             need False.
-        layers: names of the layers to make sparse; None takes all Dense, Conv1D and Conv2D.
-        exclude: names of layers to leave dense.
+        layers: names of the layers to make sparse; None takes all Dense, Conv1D and Conv2D. Or a
+            mapping from names to goals of their own (a strength where that of all is one, else a
+            fraction of zeros; True for the goal of all; None to stay dense). Each name may be a
+            regular expression. Depthwise convolutions take part only where they are named.
+        exclude: names of layers to leave dense, or regular expressions.
         warmup_epochs: epochs of plain training first; None takes a tenth of all epochs.
         debias_epochs: epochs on the fixed support last; None takes three tenths of all epochs.
 
@@ -80,24 +104,28 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         strength: float | None = None,
         *,
         zeros: float | None = None,
+        flash_bytes: int | None = None,
+        instructions: int | None = None,
+        target: str = "cortex-m4",
+        pattern: str = "1x1",
+        penalty: str | None = None,
         preconditioned: bool = True,
-        layers: Sequence[str] | None = None,
+        layers: Layers = None,
         exclude: Sequence[str] = (),
         warmup_epochs: int | None = None,
         debias_epochs: int | None = None,
     ) -> None:
         super().__init__()
-        if (strength is None) == (zeros is None):
-            raise ConfigError(
-                f"strength={strength!r} and zeros={zeros!r} were given; accepted: exactly one"
-            )
-        self.strength = _check_number("strength", strength, lambda s: s >= 0, ">= 0")
-        self.zeros = _check_number("zeros", zeros, lambda z: 0 < z < 1, "between 0 and 1")
+        self.goal = Goal.of(
+            strength=strength, zeros=zeros, flash_bytes=flash_bytes, instructions=instructions
+        )
+        self.pattern = check_pattern(pattern, (*PATTERNS, AUTO))
+        self.penalty = _check_penalty(penalty) or ("l1" if self.goal.kind == "strength" else "l0")
         self.preconditioned = preconditioned
-        self.layers = _check_names("layers", layers)
-        self.exclude = _check_names("exclude", exclude) or ()
-        self.warmup_epochs = _check_epochs("warmup_epochs", warmup_epochs)
-        self.debias_epochs = _check_epochs("debias_epochs", debias_epochs)
+        self.target = get_target(target).name
+        self._selection = Selection.of(layers, exclude, *accepted_goals(self.goal.kind))
+        self.warmup_epochs = check_epochs("warmup_epochs", warmup_epochs)
+        self.debias_epochs = check_epochs("debias_epochs", debias_epochs)
         self._hook: TrainStepHook | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -118,10 +146,20 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
                 "the optimizer has use_ema=True, whose averages at the end of fit are not sparse; "
                 "accepted: debias_epochs of at least 1, or use_ema=False"
             )
-        kernels = find_kernels(model, self.layers, self.exclude)
+        kernels = find_kernels(model, self._selection, self._pattern_of)
+        self._layers = [layer for layer, _ in kernels_of(model, kernels)]
+        self._estimate = PackedEstimate(self.target)
+        self._controller = self._make_controller(kernels)
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self._step = ProximalStep(model, kernels, preconditioned=self.preconditioned)
+        packable = {layer.name for layer in self._layers if layer.has_kernel}
+        self._step = ProximalStep(
+            model,
+            kernels,
+            penalty=self.penalty,
+            preconditioned=self.preconditioned,
+            watched=[k.layer for k in kernels if k.name in packable] if self._controller else (),
+        )
         self._hook = TrainStepHook(model, self._step.wrap)
         self._last_epoch_updates = 1
         self._debiasing = False
@@ -131,10 +169,10 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self._updates_before_epoch = self._step.updates()
         if epoch >= self._debias_start:
             if not self._debiasing:
-                self._begin_debias()
+                self._begin_debias(epoch)
         elif epoch >= self._warmup_end:
-            if self.strength is not None:
-                self._step.set_strength(self.strength)
+            if self.goal.kind == "strength":
+                self._step.set_strength(self.goal.value)
             else:
                 self._ramp(epoch)
 
@@ -143,11 +181,15 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self._project()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Publishes `zeros`."""
+        """Publishes `zeros`, `zeros/<layer>` and `estimated_bytes`."""
         self._project()
         self._last_epoch_updates = self._step.updates() - self._updates_before_epoch
         if logs is not None:
-            logs["zeros"] = self._step.zeros()
+            zeros, sizes = self._step.zeros(), self._step.sizes()
+            logs["zeros"] = sum(zeros) / sum(sizes)
+            for k, count, size in zip(self._step.kernels, zeros, sizes, strict=True):
+                logs[f"zeros/{k.name}"] = count / size
+            logs["estimated_bytes"] = self._estimated_bytes()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Takes the hook out of the model."""
@@ -161,17 +203,64 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     def _project(self) -> None:
         # L1 needs no projection: its zeros are in the weights after every step.
         # Without an active hook this is an evaluation outside of fit.
-        if self.zeros is not None and self._hook is not None and self._hook.active:
+        if self.goal.kind != "strength" and self._hook is not None and self._hook.active:
             self._step.project()
+
+    def _pattern_of(self, layer: Any, goal: float | None) -> str:
+        if self.pattern != AUTO:
+            return self.pattern
+        device_layer = DeviceLayer.of(layer)
+        if not device_layer.has_kernel:
+            return "1x1"
+        zeros = _TYPICAL_ZEROS
+        if self.goal.kind != "strength" and goal is not None:
+            zeros = goal
+        elif self.goal.kind == "zeros":
+            zeros = self.goal.value
+        return choose_pattern(device_layer.rows, device_layer.cols, zeros, self.target)
 
     def _ramp(self, epoch: int) -> None:
         """Raises the share of zeros over this epoch, linearly along the cubic ramp."""
-        assert self.zeros is not None
         length = self._debias_start - self._warmup_end
-        begin, end = (
-            self.zeros * proximal.ramp((e - self._warmup_end) / length) for e in (epoch, epoch + 1)
+        begin, end = (proximal.ramp((e - self._warmup_end) / length) for e in (epoch, epoch + 1))
+        zeros = self._zeros_wanted((epoch - self._warmup_end) / length)
+        self._step.set_zeros(zeros, begin=begin, end=end, updates=self._updates_per_epoch())
+
+    def _zeros_wanted(self, progress: float) -> float:
+        """The fraction of zeros to end with, as far as is known now."""
+        if self._controller is None:
+            return self.goal.value
+        names = [k.name for k in self._step.kernels]
+        weights = [keras.ops.convert_to_numpy(k.kernel) for k in self._step.kernels]
+        return self._controller.zeros(
+            dict(zip(names, weights, strict=True)),
+            dict(zip(names, self._step.scores(), strict=True)),
+            self._step.input_zeros(),
+            progress=progress,
         )
-        self._step.set_zeros(end, begin=begin, updates=self._updates_per_epoch())
+
+    def _make_controller(self, kernels: Sequence[SparseKernel]) -> SparsityController | None:
+        if not self.goal.is_budget:
+            return None
+        return SparsityController(
+            self.goal.kind,
+            int(self.goal.value),
+            self.target,
+            self._layers,
+            {k.name: k.blocks for k in kernels},
+            {k.name: k.goal for k in kernels if k.goal is not None},
+        )
+
+    def _estimated_bytes(self) -> int:
+        packable = {layer.name for layer in self._layers if layer.has_kernel}
+        matrices = {
+            k.name: as_matrix(keras.ops.convert_to_numpy(k.kernel))
+            for k in self._step.kernels
+            if k.name in packable
+        }
+        return self._estimate.total(
+            self._layers, matrices, input_zeros=self._step.input_zeros(), choose=False
+        ).bytes
 
     def _updates_per_epoch(self) -> int:
         """Steps of the optimizer in an epoch; 1 in the first epoch of data of unknown length."""
@@ -180,10 +269,13 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             return self._last_epoch_updates
         return int(steps) // (innermost(self.model.optimizer).gradient_accumulation_steps or 1)
 
-    def _begin_debias(self) -> None:
-        if self.zeros is not None:
-            # Changes nothing after a full sparsifying phase; brings a resumed fit to the goal.
-            self._step.set_zeros(self.zeros)
+    def _begin_debias(self, epoch: int) -> None:
+        # A fit resumed after the first epoch of debiasing has met its budget already.
+        is_over = self.goal.is_budget and epoch > self._debias_start
+        if self.goal.kind != "strength" and not is_over:
+            # After a full sparsifying phase this changes nothing but, for a budget, by what the
+            # last epoch has changed; it brings a resumed fit to its goal.
+            self._step.set_zeros(self._zeros_wanted(progress=1.0))
             self._step.project()
         self._step.freeze_support()
         self._debiasing = True
@@ -204,29 +296,11 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self._warmup_end, self._debias_start, self._epochs = warmup, epochs - debias, epochs
 
 
-def _check_number(
-    name: str, value: float | None, accept: Callable[[float], bool], accepted: str
-) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ConfigError(f"{name}={value!r} is no finite number; accepted: {accepted}")
-    if not accept(float(value)):
-        raise ConfigError(f"{name}={value!r}; accepted: a number {accepted}")
-    return float(value)
+# The same under a name that says what it does for whatever goal and penalty.
+Sparsify = ProximalL1
 
 
-def _check_epochs(name: str, value: int | None) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-        raise ConfigError(f"{name}={value!r}; accepted: a whole number of epochs >= 0, or None")
-    return int(value)
-
-
-def _check_names(name: str, value: Sequence[str] | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, str) or not all(isinstance(item, str) for item in value):
-        raise ConfigError(f"{name}={value!r}; accepted: a list of layer names")
-    return tuple(value)
+def _check_penalty(penalty: str | None) -> str | None:
+    if penalty is not None and penalty not in proximal.PENALTIES:
+        raise ConfigError(f"penalty={penalty!r}; accepted: {', '.join(proximal.PENALTIES)}")
+    return penalty

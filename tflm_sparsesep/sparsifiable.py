@@ -2,47 +2,83 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from tflm_sparsesep import proximal
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.device_layer import DeviceLayer
+from tflm_sparsesep.layer_selection import Selection
+from tflm_sparsesep.patterns import Blocks
 
-# Kernels of these layers, of their subclasses too. Depthwise, separable and transposed
-# convolutions derive from other bases in Keras 3 and stay dense.
+# Kernels of these layers, of their subclasses too. Separable and transposed convolutions derive
+# from other bases in Keras 3 and stay dense.
 _LAYERS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D)
-_LAYER_NAMES = "Dense, Conv1D, Conv2D"
+# These have few weights and no sparse kernel: only where they are named.
+_NAMED_LAYERS = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_LAYER_NAMES = "Dense, Conv1D, Conv2D (DepthwiseConv by name)"
 
 
-def find_kernels(model: Any, layers: Sequence[str] | None, exclude: Sequence[str]) -> list[Any]:
-    """The trainable kernels (`keras.Variable`) of Dense, Conv1D and Conv2D layers, each once.
+@dataclass(frozen=True)
+class SparseKernel:
+    """A kernel to make sparse.
+
+    Attributes:
+        name: of its layer; its path, where several layers of the model have that name.
+        layer: the first layer that uses it.
+        kernel: the `keras.Variable`, [..., inputs, outputs].
+        blocks: its groups of weights.
+        goal: its own goal or strength; None for that of all.
+    """
+
+    name: str
+    layer: Any
+    kernel: Any
+    blocks: Blocks
+    goal: float | None = None
+
+
+def find_kernels(
+    model: Any,
+    selection: Selection,
+    pattern_of: Callable[[Any, float | None], str] = lambda layer, goal: "1x1",
+) -> list[SparseKernel]:
+    """The trainable kernels of Dense, Conv1D and Conv2D layers, each once.
 
     Args:
         model: a built model; layers of nested models count as its own.
-        layers: names of the layers wanted, None for all.
-        exclude: names of layers to leave dense.
+        selection: which layers, with which goals.
+        pattern_of: the pattern for a layer with its own goal, None for that of all. Depthwise
+            kernels, which have no matrix to divide, get single weights.
 
     Raises:
-        ConfigError: a name is unknown, a wanted layer has no kernel that can be made sparse, or
-            none is left.
+        ConfigError: a name matches nothing, or no layer is left.
     """
-    everything = list(_walk(model))
+    everything = list(walk(model))
     trainable = {id(variable) for variable in model.trainable_variables}
-    found = [
-        (layer.name, layer.kernel)
+    candidates = [
+        layer
         for layer in everything
-        if isinstance(layer, _LAYERS) and id(getattr(layer, "kernel", None)) in trainable
+        if isinstance(layer, _LAYERS + _NAMED_LAYERS)
+        and id(getattr(layer, "kernel", None)) in trainable
     ]
-    accepted = {name for name, _ in found}
-    _check_names("layers", layers or (), accepted, accepted)
-    _check_names("exclude", exclude, {layer.name for layer in everything}, accepted)
-    kernels = {
-        id(kernel): kernel
-        for name, kernel in found
-        if (layers is None or name in layers) and name not in exclude
-    }
+    selection.check((x.name for x in everything), (x.name for x in candidates), _LAYER_NAMES)
+    kernels: dict[int, SparseKernel] = {}
+    for layer in candidates:
+        goal = selection.goal_of(layer.name)
+        is_meant = isinstance(layer, _LAYERS) or selection.names(layer.name)
+        if goal is None or not is_meant or id(layer.kernel) in kernels:
+            continue
+        own = None if isinstance(goal, bool) else float(goal)
+        pattern = pattern_of(layer, own) if isinstance(layer, _LAYERS) else "1x1"
+        unique = sum(other.name == layer.name for other in candidates) == 1
+        name = layer.name if unique else layer.path
+        blocks = Blocks.of(layer.kernel.shape, pattern)
+        kernels[id(layer.kernel)] = SparseKernel(name, layer, layer.kernel, blocks, own)
     if not kernels:
         raise ConfigError(
             f"model {model.name!r} has no layer to make sparse; accepted: trainable {_LAYER_NAMES}"
@@ -51,20 +87,29 @@ def find_kernels(model: Any, layers: Sequence[str] | None, exclude: Sequence[str
     return list(kernels.values())
 
 
-def _walk(model: Any) -> Iterator[Any]:
-    # Keras has no public way to reach the layers inside layers.
+def kernels_of(model: Any, named: Sequence[SparseKernel] = ()) -> list[tuple[DeviceLayer, Any]]:
+    """All built Dense and convolutional layers of a model, once each, with their kernels.
+
+    Names are those of `named`, else of the layers; paths where several layers share a name.
+    """
+    names = {id(k.kernel): k.name for k in named}
+    layers = {
+        id(layer.kernel): layer
+        for layer in reversed(list(walk(model)))
+        if isinstance(layer, _LAYERS + _NAMED_LAYERS) and layer.built
+    }
+    counts = Counter(layer.name for layer in layers.values())
+    found = []
+    for key, layer in reversed(layers.items()):
+        name = names.get(key) or (layer.name if counts[layer.name] == 1 else layer.path)
+        found.append((DeviceLayer.of(layer, name), layer.kernel))
+    return found
+
+
+def walk(model: Any) -> Iterator[Any]:
+    """All layers of a model, those inside layers too."""
+    # Keras has no public way to reach them.
     yield from model._flatten_layers(include_self=False, recursive=True)
-
-
-def _check_names(
-    argument: str, names: Sequence[str], known: set[str], sparsifiable: set[str]
-) -> None:
-    for name in names:
-        if name not in known:
-            raise ConfigError(
-                f"{argument}={name!r} names no fitting layer of the model; accepted: trainable "
-                f"{_LAYER_NAMES} layers, here {', '.join(sorted(sparsifiable)) or 'none'}"
-            )
 
 
 def innermost(optimizer: Any) -> Any:

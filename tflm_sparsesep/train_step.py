@@ -8,76 +8,102 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from keras import ops
 
 from tflm_sparsesep import proximal
-from tflm_sparsesep.sparsifiable import find_preconditioner, innermost
+from tflm_sparsesep.input_zeros import input_zeros
+from tflm_sparsesep.patterns import Blocks
+from tflm_sparsesep.sparsifiable import SparseKernel, find_preconditioner, innermost
 
 TrainStep = Callable[[Any], Any]
 
 # Optimizer steps between two projections on a goal of zeros. Weights grow back in between, so
 # that a weight dropped too early can return: every single step would freeze the first choice.
-_STEPS_PER_PROJECTION = 32
+STEPS_PER_PROJECTION = 32
 
 
 class ProximalStep:
     """Makes kernels sparse after each optimizer step.
 
-    One step, for each kernel, w being its weights after the optimizer's full step:
+    One step, w being weights after the optimizer's full step, does one of
 
-        w <- soft_threshold(w, eta * strength / D)            every step
-        w <- the share `zeros` of lowest scores set to 0      every 32nd step
-        w <- w where the support is true, else +0.0           every step
+        w <- the proximal step of the penalty at eta * strength       every step
+        w <- the proximal step at the level that leaves `zeros`       every 32nd step
+        w <- w where the support is true, else +0.0                   every step
 
-    All that changes between epochs (strength, zeros, support) is kept in variables, so that the
-    step is traced once. Steps that do not reach the weights (gradient accumulation, overflow of a
-    scaled loss) are left alone.
+    or nothing. Kernels that share a goal are ranked together. All that changes between epochs
+    (strength, zeros, support) is kept in variables, so that the step is traced once. Steps that do
+    not reach the weights (gradient accumulation, overflow of a scaled loss) are left alone.
 
     Args:
         model: the compiled and built model that is being trained.
-        kernels: the `keras.Variable`s to make sparse.
+        kernels: what to make sparse.
+        penalty: a name of `proximal.PENALTIES`.
+        watched: layers whose share of zero inputs is measured on every 32nd batch.
         preconditioned: D is the optimizer's second moment if true, else 1.
 
     Raises:
         ConfigError: the optimizer has no second moment.
     """
 
-    def __init__(self, model: Any, kernels: Sequence[Any], *, preconditioned: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        kernels: Sequence[SparseKernel],
+        *,
+        penalty: str,
+        preconditioned: bool,
+        watched: Sequence[Any] = (),
+    ) -> None:
+        self._model = model
+        self._watched = list(watched)
         self._strategy = model.distribute_strategy
         self._optimizer = innermost(model.optimizer)
-        self._kernels = list(kernels)
+        self._penalty = penalty
+        self.kernels = list(kernels)
         self._preconditioners: list[Callable[[], Any]] = [
-            find_preconditioner(self._optimizer, kernel) if preconditioned else lambda: 1.0
-            for kernel in kernels
+            find_preconditioner(self._optimizer, k.kernel) if preconditioned else lambda: 1.0
+            for k in kernels
         ]
+        shared = [i for i, k in enumerate(kernels) if k.goal is None]
+        own = [[i] for i, k in enumerate(kernels) if k.goal is not None]
+        self._groups = [group for group in (shared, *own) if group]
+        self._group_sizes = [sum(self.sizes()[i] for i in group) for group in self._groups]
+        groups = len(self._groups)
         with self._strategy.scope():
-            self._strength = tf.Variable(0.0, trainable=False)
+            self._strengths = tf.Variable(tf.zeros(groups), trainable=False)
             # Zeros wanted rise linearly from begin to end over the updates after ramp_begin.
-            self._zeros_begin = tf.Variable(0, trainable=False)
-            self._zeros_end = tf.Variable(0, trainable=False)
+            self._zeros_begin = tf.Variable(tf.zeros(groups, tf.int32), trainable=False)
+            self._zeros_end = tf.Variable(tf.zeros(groups, tf.int32), trainable=False)
             self._ramp_begin = tf.Variable(0, trainable=False)
             self._ramp_updates = tf.Variable(1, trainable=False)
+            self._input_zeros = tf.Variable(tf.zeros(len(watched)), trainable=False)
+            self._frozen = tf.Variable(False, trainable=False)
             self._supports = [
-                tf.Variable(tf.ones(kernel.shape, tf.bool), trainable=False) for kernel in kernels
+                tf.Variable(tf.ones(k.kernel.shape, tf.bool), trainable=False) for k in kernels
             ]
-        self._project_now = tf.function(self._project_in_place)
-        self.size = sum(int(np.prod(kernel.shape)) for kernel in kernels)
+        self._project_now = tf.function(self._project_in_place, autograph=False)
 
     def set_strength(self, strength: float) -> None:
-        """Sets the L1 penalty from the next step on; 0 stops the shrinking."""
-        self._strength.assign(strength)
+        """Sets the penalty from the next step on, but for kernels with their own."""
+        self._strengths.assign(self._goals(strength))
 
-    def set_zeros(self, end: float, *, begin: float | None = None, updates: int = 1) -> None:
-        """Sets the fraction of zeros that projections reach; 0 stops them.
+    def set_zeros(
+        self, goal: float, *, begin: float = 1.0, end: float = 1.0, updates: int = 1
+    ) -> None:
+        """Sets the fraction of zeros that projections reach.
 
         Args:
-            end: the fraction, reached after `updates` steps of the optimizer from now.
-            begin: the fraction now, `end` if not given.
+            goal: the fraction over all kernels but those with their own.
+            begin: the share of every goal that is due now.
+            end: the share that is due after `updates` steps of the optimizer from now.
             updates: 1 or more.
         """
-        self._zeros_begin.assign(self._count(end if begin is None else begin))
-        self._zeros_end.assign(self._count(end))
+        goals = self._goals(goal)
+        self._zeros_begin.assign(self._counts(goals, begin))
+        self._zeros_end.assign(self._counts(goals, end))
         self._ramp_begin.assign(self.updates())
         self._ramp_updates.assign(max(updates, 1))
 
@@ -86,20 +112,41 @@ class ProximalStep:
         return int(tf.identity(self._optimizer.iterations))
 
     def project(self) -> None:
-        """Projects the weights, now, on the end that `set_zeros` gave and on the support."""
+        """Projects the weights, now, on the end that `set_zeros` gave or on the support."""
         with self._strategy.scope():
             self._project_now()
 
     def freeze_support(self) -> None:
-        """Keeps every weight at 0 that is 0 now; stops shrinking and projecting."""
-        self.set_strength(0.0)
-        self.set_zeros(0.0)
-        for support, kernel in zip(self._supports, self._kernels, strict=True):
-            support.assign(tf.not_equal(tf.convert_to_tensor(kernel), 0))
+        """Keeps every block at 0 that is all 0 now; stops shrinking and projecting."""
+        for goals in (self._strengths, self._zeros_begin, self._zeros_end):
+            goals.assign(tf.zeros_like(goals))
+        for support, k in zip(self._supports, self.kernels, strict=True):
+            support.assign(k.blocks.kept(tf.convert_to_tensor(k.kernel)))
+        self._frozen.assign(True)
 
-    def zeros(self) -> float:
-        """The fraction of zeros over all kernels, now."""
-        return sum(_count_zeros(kernel) for kernel in self._kernels) / self.size
+    def scores(self) -> list[npt.NDArray[Any]]:
+        """What each weight is ranked by now, in the shapes of the kernels."""
+        scores = []
+        for k, w, read in zip(self.kernels, self._weights(), self._preconditioners, strict=True):
+            found = proximal.score(w, read(), penalty=self._penalty, blocks=k.blocks)
+            spread = found if k.blocks.area == 1 else k.blocks.spread(found, w.shape)
+            scores.append(spread.numpy())
+        return scores
+
+    def input_zeros(self) -> dict[str, float]:
+        """The share of zero inputs of each watched layer, by its name, as measured last."""
+        shares = self._input_zeros.numpy()
+        names = {id(k.layer): k.name for k in self.kernels}
+        return {names[id(x)]: float(s) for x, s in zip(self._watched, shares, strict=True)}
+
+    def zeros(self) -> list[int]:
+        """The weights of each kernel that are 0, now; of a block that is kept all count as kept."""
+        kept = [k.blocks.kept(tf.convert_to_tensor(k.kernel)) for k in self.kernels]
+        return [int(np.count_nonzero(~mask.numpy())) for mask in kept]
+
+    def sizes(self) -> list[int]:
+        """The weights of each kernel."""
+        return [math.prod(k.kernel.shape) for k in self.kernels]
 
     def wrap(self, train_step: TrainStep) -> TrainStep:
         """`train_step` followed by the proximal step."""
@@ -112,42 +159,92 @@ class ProximalStep:
             logs = train_step(data)
             updated = tf.not_equal(tf.identity(self._optimizer.iterations), before)
             tf.distribute.get_replica_context().merge_call(
-                self._update, args=(learning_rate, updated)
+                self._update, args=(learning_rate, updated, self._measured(data))
             )
             return logs
 
         return train_step_and_proximal_step
 
-    def _update(self, strategy: Any, learning_rate: Any, updated: Any) -> None:
+    def _measured(self, data: Any) -> Any:
+        """Shares of zero inputs of the watched layers in this batch, if they are due."""
+        if not self._watched:
+            return tf.zeros(0)
+        return tf.cond(
+            self._is_on_time(),
+            lambda: input_zeros(self._model, self._watched, data),
+            lambda: tf.zeros(len(self._watched)),
+        )
+
+    def _is_on_time(self) -> Any:
+        return ops.cast(self._optimizer.iterations, "int32") % STEPS_PER_PROJECTION == 0
+
+    def _update(self, strategy: Any, learning_rate: Any, updated: Any, measured: Any) -> None:
         # All replicas hold the same weights and take the same step: the first speaks for all.
         updated = strategy.experimental_local_results(updated)[0]
-        learning_rate = strategy.experimental_local_results(learning_rate)[0]
-        rate = tf.where(updated, tf.cast(learning_rate, tf.float32), 0.0)
-        kept = self._weights()
-        weights = tf.cond(self._strength > 0, lambda: self._shrunk(kept, rate), lambda: kept)
+        rate = tf.cast(strategy.experimental_local_results(learning_rate)[0], tf.float32)
         iterations = ops.cast(self._optimizer.iterations, "int32")
-        due = updated & (self._zeros_end > 0) & (iterations % _STEPS_PER_PROJECTION == 0)
-        weights = tf.cond(
-            due, lambda: self._projected(weights, self._zeros_wanted(iterations)), lambda: weights
+        on_time = self._is_on_time()
+        shrinks = updated & tf.reduce_any(self._strengths > 0)
+        projects = updated & tf.reduce_any(self._zeros_end > 0) & on_time
+        if self._watched:
+            measured = strategy.experimental_local_results(measured)[0]
+            tf.cond(
+                on_time,
+                lambda: self._set(strategy, [self._input_zeros], [measured]),
+                tf.no_op,
+            )
+        # Weights are read and written only in the branch that is taken.
+        tf.cond(shrinks, lambda: self._assign(strategy, self._shrunk(rate)), tf.no_op)
+        tf.cond(
+            projects,
+            lambda: self._assign(strategy, self._projected(self._zeros_wanted(iterations))),
+            tf.no_op,
         )
-        self._assign(strategy, weights)
+        tf.cond(updated & self._frozen, lambda: self._assign(strategy, self._supported()), tf.no_op)
 
     def _project_in_place(self) -> None:
-        self._assign(self._strategy, self._projected(self._weights(), self._zeros_end))
+        tf.cond(
+            self._frozen,
+            lambda: self._assign(self._strategy, self._supported()),
+            lambda: self._assign(self._strategy, self._projected(self._zeros_end)),
+        )
 
-    def _shrunk(self, weights: Sequence[Any], rate: Any) -> list[Any]:
-        return [
-            proximal.soft_threshold(w, proximal.l1_threshold(rate, self._strength, diagonal))
-            for w, diagonal in zip(weights, self._diagonals(), strict=True)
+    def _shrunk(self, rate: Any) -> list[Any]:
+        levels = proximal.zeroing_level(self._penalty, rate * self._strengths)
+        return self._after_proximal_step(lambda group, scores, blocks: levels[group])
+
+    def _projected(self, zeros: Any) -> list[Any]:
+        return self._after_proximal_step(
+            lambda group, scores, blocks: proximal.level_for_zeros(scores, zeros[group], blocks)
+        )
+
+    def _after_proximal_step(
+        self, level_of: Callable[[int, list[Any], list[Blocks]], Any]
+    ) -> list[Any]:
+        """The weights after the step whose level is `level_of(group, scores, blocks)`."""
+        weights, diagonals = self._weights(), [read() for read in self._preconditioners]
+        blocks = [k.blocks for k in self.kernels]
+        scores = [
+            proximal.score(w, d, penalty=self._penalty, blocks=b)
+            for w, d, b in zip(weights, diagonals, blocks, strict=True)
         ]
+        for number, group in enumerate(self._groups):
+            level = level_of(number, [scores[i] for i in group], [blocks[i] for i in group])
+            for i in group:
+                weights[i] = proximal.proximal_step(
+                    weights[i],
+                    scores[i],
+                    level,
+                    diagonals[i],
+                    penalty=self._penalty,
+                    blocks=blocks[i],
+                )
+        return weights
 
-    def _projected(self, weights: Sequence[Any], zeros: Any) -> list[Any]:
-        diagonals = self._diagonals()
-        scores = [proximal.l0_score(w, d) for w, d in zip(weights, diagonals, strict=True)]
-        level = proximal.level_for_zeros(scores, zeros)
+    def _supported(self) -> list[Any]:
         return [
-            proximal.hard_threshold(w, score, level)
-            for w, score in zip(weights, scores, strict=True)
+            tf.where(support, w, 0.0)
+            for support, w in zip(self._supports, self._weights(), strict=True)
         ]
 
     def _zeros_wanted(self, iterations: Any) -> Any:
@@ -156,26 +253,35 @@ class ProximalStep:
         risen = tf.math.ceil(tf.clip_by_value(share, 0, 1) * rise)
         return self._zeros_begin + tf.cast(risen, tf.int32)
 
-    def _diagonals(self) -> list[Any]:
-        return [preconditioner() for preconditioner in self._preconditioners]
+    def _goals(self, common: float) -> list[float]:
+        """The goal of each group."""
+        own = [self.kernels[group[0]].goal for group in self._groups]
+        return [common if goal is None else goal for goal in own]
 
-    def _count(self, zeros: float) -> int:
+    def _counts(self, goals: Sequence[float], share: float) -> list[int]:
         # The small term keeps 0.9 * 10 = 9.000000000000002 at 9.
-        return math.ceil(zeros * self.size - 1e-6)
+        return [
+            math.ceil(share * goal * size - 1e-6)
+            for goal, size in zip(goals, self._group_sizes, strict=True)
+        ]
 
     def _weights(self) -> list[Any]:
-        return [ops.cast(kernel, "float32") for kernel in self._kernels]
+        return [ops.cast(k.kernel, "float32") for k in self.kernels]
 
-    def _assign(self, strategy: Any, weights: Sequence[Any]) -> None:
-        for kernel, w, support in zip(self._kernels, weights, self._supports, strict=True):
-            value = tf.cast(tf.where(support, w, 0.0), kernel.dtype)
-            strategy.extended.update(
-                kernel.value, lambda variable, new: variable.assign(new), args=(value,)
+    def _assign(self, strategy: Any, weights: Sequence[Any]) -> Any:
+        kernels = [k.kernel for k in self.kernels]
+        values = [tf.cast(w, kernel.dtype) for kernel, w in zip(kernels, weights, strict=True)]
+        return self._set(strategy, [kernel.value for kernel in kernels], values)
+
+    @staticmethod
+    def _set(strategy: Any, variables: Sequence[Any], values: Sequence[Any]) -> Any:
+        """Gives variables their values on all replicas."""
+        return tf.group(
+            *(
+                strategy.extended.update(variable, lambda v, new: v.assign(new), args=(value,))
+                for variable, value in zip(variables, values, strict=True)
             )
-
-
-def _count_zeros(kernel: Any) -> int:
-    return int(np.count_nonzero(kernel.numpy() == 0))
+        )
 
 
 class TrainStepHook:

@@ -15,14 +15,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import separable_layers
 from tests.dense_models import fully_connected_model
 from tests.layers import check_outputs, layout_case, reference
+from tests.separable_models import separable_model
 from tests.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
-from tflm_sparsesep.converters import model_editor, native
+from tflm_sparsesep.converters import model_editor, native, pack_separable
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import pack
+from tflm_sparsesep.converters.separable_format import Order
 from tflm_sparsesep.synthetic_layers import LayerCase, random_case
+from tflm_sparsesep.synthetic_separable import (
+    SeparableShape,
+    random_float_separable,
+    random_images,
+    random_separable,
+)
 
 PROBE = Path(__file__).with_name("wheel_probe.py")
 ROOT = Path(__file__).parents[2]
@@ -123,6 +132,51 @@ def test_models_take_turns_in_one_process(python: str, models: Models) -> None:
         first, second = results[name]
         assert first == second
         check_outputs(case, np.array(first, case.inputs.dtype))
+
+
+SEPARABLE = SeparableShape(9, 8, (5, 6, 7), (3, 4), stride=(2, 1), batch=2)
+
+
+def test_separable_convolutions(python: str, models: Models) -> None:
+    rng = np.random.default_rng(1)
+    conv, images = random_separable(rng, SEPARABLE), random_images(rng, SEPARABLE)
+    shapes = (images.shape, conv.output_shape(images.shape))
+    for order in Order:
+        blob = pack_separable.pack(conv, order)
+        models.add(order.name, separable_model(blob, *shapes), images)
+    float_conv = random_float_separable(rng, SEPARABLE)
+    reals = rng.normal(0, 1, images.shape).astype(np.float32)
+    blob = pack_separable.pack(float_conv)
+    models.add("float32", separable_model(blob, *shapes, dtype=np.float32), reals)
+    results, _ = models.run(python)
+    expected = separable_layers.reference(conv, images).tolist()
+    assert results["NATURAL"] == results["WOVEN"] == [expected] * 2
+    first, second = results["float32"]
+    assert first == second
+    separable_layers.check_floats(float_conv, reals, np.array(first, np.float32))
+
+
+def test_corrupt_separable_convolutions_are_refused(python: str, models: Models) -> None:
+    rng = np.random.default_rng(2)
+    conv, images = random_separable(rng, SEPARABLE), random_images(rng, SEPARABLE)
+    blob = pack_separable.pack(conv)
+    shape = conv.output_shape(images.shape)
+    narrow = (*shape[:3], shape[3] - 1)
+    corrupt = {
+        "magic": separable_model(b"SSC0" + blob[4:], images.shape, shape),
+        "truncated": separable_model(blob[:-1], images.shape, shape),
+        "another operator's": separable_model(
+            pack(small_case().layer, LAYOUTS[0]), images.shape, shape
+        ),
+        "output shape": separable_model(blob, images.shape, narrow),
+        "options": separable_model(blob, images.shape, shape, options=b"\x01\x00\x04\x00"),
+    }
+    for name, model in corrupt.items():
+        models.add(name, model, images)
+    results, printed = models.run(python)
+    assert results == dict.fromkeys(corrupt, "TFLM failed to allocate tensors")
+    for name in corrupt:
+        assert printed[name].startswith("SEPARABLE_CONV_2D: "), name
 
 
 def test_leading_dimensions_are_a_batch(python: str, models: Models) -> None:

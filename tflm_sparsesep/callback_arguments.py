@@ -1,0 +1,69 @@
+"""Checks of the arguments of `ProximalL1`, when it is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+from tflm_sparsesep.converters.errors import ConfigError
+
+_KINDS = ("strength", "zeros", "flash_bytes", "instructions")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is asked for: `kind` is the argument that was given, `value` its number."""
+
+    kind: str
+    value: float
+
+    @classmethod
+    def of(cls, **given: float | None) -> Goal:
+        """The one of strength, zeros, flash_bytes and instructions that is not None.
+
+        Raises:
+            ConfigError: none or several were given, or the number is not accepted.
+        """
+        kinds = [kind for kind in _KINDS if given[kind] is not None]
+        if len(kinds) != 1:
+            received = ", ".join(f"{kind}={given[kind]!r}" for kind in _KINDS)
+            raise ConfigError(f"{received} were given; accepted: exactly one of them")
+        kind, value = kinds[0], given[kinds[0]]
+        accept, accepted = accepted_goals(kind)
+        if kind in ("flash_bytes", "instructions"):
+            accept, accepted = (lambda number: number >= 1), ">= 1"
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise ConfigError(f"{kind}={value!r} is no finite number; accepted: {accepted}")
+        if not accept(float(value)):
+            raise ConfigError(f"{kind}={value!r}; accepted: a number {accepted}")
+        return cls(kind, float(value))
+
+    @property
+    def is_budget(self) -> bool:
+        """Whether the fraction of zeros follows from estimates of the packed model."""
+        return self.kind in ("flash_bytes", "instructions")
+
+
+def accepted_goals(kind: str) -> tuple[Callable[[float], bool], str]:
+    """What numbers are accepted as a layer's own goal, and that in words.
+
+    A layer's goal is a strength where that of all is one, else a fraction of zeros.
+    """
+    if kind == "strength":
+        return lambda strength: strength >= 0, ">= 0"
+    return lambda zeros: 0 < zeros < 1, "between 0 and 1"
+
+
+def check_epochs(name: str, value: int | None) -> int | None:
+    """`value`, a number of epochs or None.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        raise ConfigError(f"{name}={value!r}; accepted: a whole number of epochs >= 0, or None")
+    return int(value)

@@ -1,0 +1,104 @@
+"""What a layer of a Keras model becomes on the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tflm_sparsesep.converters import cost_model
+from tflm_sparsesep.converters.packed_format import MAX_DIM
+
+_BIAS_BYTES = 4
+
+# Activations that TensorFlow fuses into the operator before them.
+_FUSED = ("linear", "relu", "relu6")
+# Layers that are gone, or part of the layer before them, in the converted model.
+_ABSORBED = ("Activation", "BatchNormalization", "Dropout", "GaussianNoise", "ReLU")
+
+
+@dataclass(frozen=True)
+class DeviceLayer:
+    """A layer as the device sees it.
+
+    Attributes:
+        name: as in the Keras model.
+        rows, cols: of its weights as a matrix, outputs x inputs.
+        vectors: input vectors of one inference: 1, or the pixels of a 1x1 convolution.
+        pointwise: a 1x1 convolution.
+        has_kernel: a sparse kernel exists for this kind of layer.
+        is_reorderable: a Dense layer that only another one reads: its outputs may be reordered.
+        size: weights in number.
+        bias_bytes: int32 biases.
+    """
+
+    name: str
+    rows: int
+    cols: int
+    vectors: int
+    pointwise: bool
+    has_kernel: bool
+    is_reorderable: bool
+    size: int
+    bias_bytes: int
+
+    @classmethod
+    def of(cls, layer: Any, name: str | None = None) -> DeviceLayer:
+        """Describes a built Keras layer with a kernel."""
+        *taps, cols, rows = layer.kernel.shape
+        pointwise = bool(taps)
+        strides = getattr(layer, "strides", 1)
+        plain = math.prod(taps) == 1 and set(np.atleast_1d(strides)) == {1}
+        ungrouped = getattr(layer, "groups", 1) == 1 and not hasattr(layer, "depth_multiplier")
+        bias = getattr(layer, "bias", None)
+        return cls(
+            name=name or layer.name,
+            rows=rows,
+            cols=cols,
+            vectors=_vectors(layer),
+            pointwise=pointwise,
+            has_kernel=plain and ungrouped and max(rows, cols) <= MAX_DIM,
+            is_reorderable=not taps and _feeds_one_dense(layer),
+            size=math.prod(layer.kernel.shape),
+            bias_bytes=0 if bias is None else _BIAS_BYTES * math.prod(bias.shape),
+        )
+
+    @property
+    def dense_bytes(self) -> int:
+        """Weights and biases as the dense operator stores them."""
+        return self.size + self.bias_bytes
+
+    def dense_instructions(self, target: str) -> int:
+        """Instructions of the dense operator; 0 where no sparse kernel competes with it."""
+        if not self.has_kernel:
+            return 0
+        if self.pointwise:
+            return cost_model.dense_pointwise_conv(target, self.rows, self.cols, self.vectors)
+        return cost_model.dense_fully_connected(target, self.rows, self.cols, self.vectors)
+
+
+def _vectors(layer: Any) -> int:
+    try:
+        positions = layer.output.shape[1:-1]
+    except (AttributeError, ValueError):  # never called on a symbolic input, or several times
+        return 1
+    return math.prod(size or 1 for size in positions)
+
+
+def _feeds_one_dense(layer: Any) -> bool:
+    """Whether nothing but one Dense layer reads the outputs; False where that is not known."""
+    # Keras has no public way to ask.
+    readers: Sequence[Any] = getattr(layer, "_outbound_nodes", ())
+    if _activation(layer) not in _FUSED or len(readers) != 1:
+        return False
+    reader = readers[0].operation
+    if type(reader).__name__ == "Dense":
+        return True
+    return type(reader).__name__ in _ABSORBED and _feeds_one_dense(reader)
+
+
+def _activation(layer: Any) -> str:
+    return getattr(getattr(layer, "activation", None), "__name__", "linear")

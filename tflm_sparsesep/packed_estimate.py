@@ -1,0 +1,194 @@
+"""What a model's weights will cost on the device, estimated while they are trained.
+
+They are quantised as TensorFlow quantises them (int8, one scale per output) and packed as the
+converter packs them, with the rows in another order where it would reorder them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters import cost_model
+from tflm_sparsesep.converters.choose_layout import Candidate, choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.layouts import layouts_for
+from tflm_sparsesep.converters.pack import FullyConnectedWeights, can_pack, pack
+from tflm_sparsesep.converters.packed_format import Layout
+from tflm_sparsesep.converters.row_grouping import group_rows
+from tflm_sparsesep.device_layer import DeviceLayer
+
+Weights = npt.NDArray[Any]
+
+# A layout goes on suiting a layer until its nonzeros have changed by this share, or the share of
+# zero inputs by so much.
+_SIMILAR_NONZEROS = 0.3
+_SIMILAR_INPUTS = 0.05
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One layer, or a model, on the device: bytes of weights, biases and requantisation as stored,
+    and instructions of one inference (0 for layers without a sparse kernel).
+
+    `layout` is that of the packed form, None where the dense one stays.
+    """
+
+    bytes: int
+    instructions: int
+    layout: Layout | None = None
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How a layer was packed best: layout, the block that rows were reordered for, and when."""
+
+    layout: Layout
+    reordered_for: tuple[int, int] | None
+    nonzeros: int
+    input_zeros: float
+
+
+class PackedEstimate:
+    """Estimates for one target that remember which layout suited which layer.
+
+    To choose a layout takes as many packings as there are layouts, for each order of the rows
+    (a second for LeNet-300-100); to pack in the one chosen last takes a twentieth of that.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._chosen: dict[str, _Choice] = {}
+        usable = [x for x in layouts_for(target) if cost_model.is_measured(target, x)]
+        blocks = dict.fromkeys((x.block_rows, x.block_cols) for x in usable)
+        self._blocks_of_rows = [block for block in blocks if block[0] > 1]
+
+    def layer(
+        self,
+        layer: DeviceLayer,
+        weights: Weights,
+        *,
+        input_zeros: float = 0.0,
+        choose: bool = True,
+    ) -> Estimate:
+        """Of one layer.
+
+        Args:
+            layer: what it is.
+            weights: float [rows, cols]; unused where no sparse kernel exists for it.
+            input_zeros: share of inputs that are zero.
+            choose: weigh all layouts; if not, the one chosen last where the weights are similar.
+        """
+        dense = Estimate(layer.dense_bytes, layer.dense_instructions(self._target))
+        if not layer.has_kernel:
+            return dense
+        quantised = quantise(weights)
+        best = None if choose else self._pack_as_before(layer, quantised, input_zeros)
+        if best is None:
+            best = self._choose(layer, quantised, input_zeros)
+        if best is None:
+            return dense
+        if reason_to_stay_dense(
+            best,
+            zeros=0.0,
+            target=self._target,
+            dense_instructions=dense.instructions,
+            dense_bytes=dense.bytes,
+        ):
+            return dense
+        return Estimate(len(best.blob), best.instructions, best.layout)
+
+    def total(
+        self,
+        layers: Sequence[DeviceLayer],
+        weights: Mapping[str, Weights],
+        *,
+        input_zeros: Mapping[str, float] | None = None,
+        choose: bool = True,
+    ) -> Estimate:
+        """Of all `layers` together; those without `weights` count as dense.
+
+        `weights` and `input_zeros` are by name; the rest is as for `layer`.
+        """
+        zeros = input_zeros or {}
+        estimates = [
+            self.layer(
+                layer,
+                weights[layer.name],
+                input_zeros=zeros.get(layer.name, 0.0),
+                choose=choose,
+            )
+            if layer.name in weights
+            else Estimate(layer.dense_bytes, layer.dense_instructions(self._target))
+            for layer in layers
+        ]
+        return Estimate(sum(e.bytes for e in estimates), sum(e.instructions for e in estimates))
+
+    def _choose(
+        self, layer: DeviceLayer, quantised: FullyConnectedWeights, input_zeros: float
+    ) -> Candidate | None:
+        """As `converters/passes/group_rows` and `sparse_fully_connected` choose."""
+        best = choose_layout(quantised, self._target, layer.vectors, input_zeros)
+        if best is None:
+            return None
+        reordered_for = None
+        for block in self._blocks_of_rows if layer.is_reorderable else ():
+            reordered = _reorder(quantised, block)
+            found = choose_layout(reordered, self._target, layer.vectors, input_zeros)
+            if found and found.layout.block_rows > 1 and found.instructions < best.instructions:
+                best, reordered_for = found, block
+        nonzeros = int(np.count_nonzero(quantised.weights))
+        self._chosen[layer.name] = _Choice(best.layout, reordered_for, nonzeros, input_zeros)
+        return best
+
+    def _pack_as_before(
+        self, layer: DeviceLayer, quantised: FullyConnectedWeights, input_zeros: float
+    ) -> Candidate | None:
+        """In the layout chosen last, if weights and inputs had about as many zeros then."""
+        last = self._chosen.get(layer.name)
+        if last is None or not can_pack(quantised, last.layout):
+            return None
+        change = abs(int(np.count_nonzero(quantised.weights)) - last.nonzeros)
+        if (
+            change > _SIMILAR_NONZEROS * last.nonzeros
+            or abs(input_zeros - last.input_zeros) > _SIMILAR_INPUTS
+        ):
+            return None
+        if last.reordered_for is not None:
+            quantised = _reorder(quantised, last.reordered_for)
+        blob = pack(quantised, last.layout)
+        size = cost_model.PackedSize.of(blob)
+        cost = cost_model.sparse_fully_connected(
+            self._target, last.layout, size, layer.vectors, input_zeros
+        )
+        return Candidate(last.layout, blob, cost)
+
+
+def _reorder(weights: FullyConnectedWeights, block: tuple[int, int]) -> FullyConnectedWeights:
+    order = group_rows(weights.weights, block)
+    return replace(weights, weights=weights.weights[order])
+
+
+def quantise(weights: Weights) -> FullyConnectedWeights:
+    """[rows, cols] as int8, symmetric with one scale per row.
+
+    Requantisation and bias, which do not change sizes, hold typical numbers.
+    """
+    rows = len(weights)
+    largest = np.abs(weights).max(axis=1, keepdims=True)
+    scaled = weights * (127 / np.where(largest > 0, largest, 1))
+    return FullyConnectedWeights(
+        weights=np.rint(scaled).astype(np.int8),
+        bias=np.zeros(rows, np.int32),
+        multiplier=np.full(rows, 1 << 30, np.int32),
+        shift=np.full(rows, -8, np.int8),
+        input_zero_point=0,
+    )
+
+
+def as_matrix(kernel: Weights) -> Weights:
+    """A kernel [..., inputs, outputs] of one tap as the packer sees it, [outputs, inputs]."""
+    return kernel.reshape(kernel.shape[-2:]).T
