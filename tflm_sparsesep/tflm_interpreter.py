@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters import native, op_names, tensor_types
 from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
-from tflm_sparsesep.converters.model_editor import Model
+from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, TensorType
 
 INSTALL = 'pip install "tflm-sparsesep[tflm]"'
 _LIBRARY = "libsparsesep_tflm_wheel.so"
@@ -26,6 +26,8 @@ _REGISTERER = "SparseSepRegisterer"
 _MAX_ARENA_BYTES = (1 << 31) - 1
 # Structs, quantisation parameters and what kernels keep of them.
 _BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
+# At this scale of its int8 input and below, TFLM's SOFTMAX ends the process.
+_SOFTMAX_SCALE_LIMIT = 2.0**-26
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 _STDERR_LOCK = threading.Lock()
 
@@ -43,11 +45,13 @@ class TflmInterpreter:
 
     Raises:
         ToolMissingError: the wheel is not installed or cannot be loaded.
-        DeviceError: TFLM refuses the model; the message holds what TFLM printed.
+        DeviceError: TFLM refuses the model; the message holds what TFLM printed. Or it would not
+            survive the model.
     """
 
     def __init__(self, data: bytes, model: Model, *, preserve_all_tensors: bool = False) -> None:
         self._runtime = _import_runtime()
+        _refuse_what_ends_the_process(model)
         self._name = model.name
         self._outputs = len(model.subgraphs[0].outputs)
         self._preserved = preserve_all_tensors
@@ -140,6 +144,19 @@ def ample_arena_bytes(model: Model) -> int:
             f"{_MAX_ARENA_BYTES}"
         )
     return total
+
+
+def _refuse_what_ends_the_process(model: Model) -> None:
+    for op in model.operators:
+        logits = op.inputs[0] if op.builtin_code == BuiltinOperator.SOFTMAX else None
+        if logits is None or logits.type != TensorType.INT8 or logits.quantization is None:
+            continue
+        scale = float(logits.quantization.scales[0])
+        if scale <= _SOFTMAX_SCALE_LIMIT:
+            raise DeviceError(
+                f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g}; "
+                f"TFLM accepts more than {_SOFTMAX_SCALE_LIMIT:.2g} (were all samples 0 there?)"
+            )
 
 
 def _uses_our_operators(model: Model) -> bool:

@@ -252,7 +252,8 @@ def test_refusal_in_prepare_is_one_line_and_nothing_is_printed(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     case = sparse_case()
-    with pytest.raises(DeviceError, match="SPARSE_FULLY_CONNECTED: packed weights") as caught:
+    message = "SPARSE_FULLY_CONNECTED: not packed weights of version 1"
+    with pytest.raises(DeviceError, match=message) as caught:
         runtimes.run(sparse_model(case, blob=bytes(200)), case.inputs)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
@@ -279,6 +280,21 @@ def test_activations_beyond_what_tflm_can_count_are_refused() -> None:
     model = Model([Subgraph("main", inputs=huge[:1], outputs=huge[1:], operators=[copy])]).build()
     with pytest.raises(DeviceError, match="an arena of up to"):
         TflmInterpreter(model, model_editor.read(model))
+
+
+def test_a_scale_that_would_end_the_process_is_refused() -> None:
+    logits, shares = (
+        Tensor(name, (1, 4), TensorType.INT8, quantization=Quantization(scale, zero_point))
+        for name, scale, zero_point in (("logits", 2.0**-27, 0), ("shares", 1 / 256, -128))
+    )
+    options = schema.SoftmaxOptionsT()
+    options.beta = 1.0
+    softmax = Operator(BuiltinOperator.SOFTMAX, [logits], [shares], options=options)
+    model = Model(
+        [Subgraph("main", inputs=[logits], outputs=[shares], operators=[softmax])]
+    ).build()
+    with pytest.raises(DeviceError, match="input of SOFTMAX, has the scale"):
+        runtimes.run(model, np.zeros((1, 4), np.int8))
 
 
 def test_absent_runtime_names_the_install_line() -> None:
