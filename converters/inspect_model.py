@@ -19,11 +19,12 @@ from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import Operator
 from tflm_sparsesep.converters.pack import UnpackedWeights, unpack
-from tflm_sparsesep.converters.pack_separable import read_order
+from tflm_sparsesep.converters.pack_separable import SeparableConv, read_order
 from tflm_sparsesep.converters.pack_separable import unpack as unpack_separable
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
 from tflm_sparsesep.converters.quantized_layer import layer_name
 from tflm_sparsesep.converters.rewrite import PASSES
+from tflm_sparsesep.converters.separable_format import Order
 from tflm_sparsesep.converters.targets import get_target
 
 
@@ -55,6 +56,17 @@ def packed_weights(op: Operator) -> UnpackedWeights:
     if reason is not None:
         raise ModelError(f"layer {layer_name(op)!r}: {reason}")
     return unpack(blob)
+
+
+def packed_separable(op: Operator) -> tuple[SeparableConv, Order, tuple[int, ...]]:
+    """A SEPARABLE_CONV_2D, the order of its weights, and the shape [batch, height, width, channels]
+    of what enters it. Raises ModelError where the device would refuse.
+    """
+    blob, inputs = blob_of(op), op.inputs[0]
+    problem = native.validate_separable_conv(blob)
+    if problem is not None or inputs is None or len(inputs.shape) != 4:
+        raise ModelError(f"layer {layer_name(op)!r}: {problem or 'no image enters it'}")
+    return unpack_separable(blob), read_order(blob), inputs.shape
 
 
 def blob_of(op: Operator) -> bytes:
@@ -137,24 +149,20 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
 
 
 def _describe_separable(op: Operator, target: str) -> LayerDecision:
-    blob, inputs = blob_of(op), op.inputs[0]
-    problem = native.validate_separable_conv(blob)
-    if problem is not None or inputs is None or len(inputs.shape) != 4:
-        raise ModelError(f"layer {layer_name(op)!r}: {problem or 'no image enters it'}")
-    conv, order = unpack_separable(blob), read_order(blob)
+    conv, order, input_shape = packed_separable(op)
     decision = LayerDecision(
         name=layer_name(op),
         op=op.op_name,
         rewritten=True,
         reason="packed in the file",
-        packed_bytes=len(blob),
+        packed_bytes=len(blob_of(op)),
     )
     if conv.vertical.is_float or not separable_cost.is_measured(target, order):
         return decision
     return dataclasses.replace(
         decision,
-        dense_instructions=separable_cost.dense_pair(target, conv, inputs.shape),
-        sparse_instructions=separable_cost.separable_conv(target, conv, order, inputs.shape),
+        dense_instructions=separable_cost.dense_pair(target, conv, input_shape),
+        sparse_instructions=separable_cost.separable_conv(target, conv, order, input_shape),
         variant=separable_cost.variant_name(target, order),
-        scratch_bytes=separable_cost.scratch_bytes(target, conv, order, inputs.shape),
+        scratch_bytes=separable_cost.scratch_bytes(target, conv, order, input_shape),
     )

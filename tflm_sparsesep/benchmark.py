@@ -1,4 +1,4 @@
-"""`benchmark`: every sparse layer of a model on an emulated Cortex-M, with its real activations."""
+"""`benchmark`: every rewritten layer of a model on an emulated Cortex-M, with real activations."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep import emulation, runtimes
-from tflm_sparsesep.converters import cycle_model, model_editor, op_names
+from tflm_sparsesep.converters import cycle_model, model_editor
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.inspect_model import (
-    batch_of,
-    blob_of,
-    dense_instructions,
-    options_of,
-    packed_weights,
-)
-from tflm_sparsesep.converters.model_editor import Model, Operator, TensorType
+from tflm_sparsesep.converters.model_editor import Model, Operator, Tensor, TensorType
 from tflm_sparsesep.converters.quantized_layer import layer_name
 from tflm_sparsesep.converters.targets import TARGETS, get_target
+from tflm_sparsesep.packed_layer import PackedLayer, read_packed_layer
 
 
 @dataclass(frozen=True)
 class LayerFigures:
-    """One sparse layer, measured.
+    """One SPARSE_FULLY_CONNECTED or SEPARABLE_CONV_2D, measured.
 
-    `rows` are output units, `cols` input units, `batch` vectors per inference. Instructions are
-    executed ones per inference (the mean over the inputs, rounded); dense ones are CMSIS-NN's,
-    measured or interpolated (`cost_model`). `estimated_cycles` are a model's (`cycle_model`), not
-    measured. Bytes are of weights, bias and requantisation in
-    flash; `code_bytes` is the text of all kernels and the op core as linked. `bit_exact` says
-    whether the emulated core gave TFLM's outputs on all of `samples` inputs.
+    `rows` are output units, `cols` input units, `batch` vectors per inference; of a separable
+    convolution they are the channels that leave and enter it, and images, `pattern` its two
+    kernels and `index` the order of its weights. `weights` counts them, zeros included.
+    Instructions are executed ones per inference (the mean over the inputs, rounded); dense ones
+    are CMSIS-NN's, measured or interpolated (`cost_model`), of a separable convolution those of
+    the two CONV_2D that it replaced (`separable_cost`). `estimated_cycles` are a model's
+    (`cycle_model`), not measured. Bytes are of weights, bias and requantisation in flash;
+    `code_bytes` is the text of all kernels and the op core as linked. `bit_exact` says whether
+    the emulated core gave TFLM's outputs on all of `samples` inputs.
     """
 
     name: str
+    op: str
     target: str
     rows: int
     cols: int
     batch: int
+    weights: int
     zeros: float
     pattern: str
     index: str
@@ -71,10 +70,11 @@ def benchmark(
     inputs: npt.NDArray[Any] | list[npt.NDArray[Any]] | None = None,
     name: str = "model",
 ) -> list[LayerFigures]:
-    """Executed instructions, bytes and scratch of each SPARSE_FULLY_CONNECTED of a model.
+    """Executed instructions, bytes and scratch of each layer that was rewritten.
 
-    The model runs in the real TFLM interpreter on `inputs`; what enters each sparse layer there
-    runs again through the same layer on the emulated core, and the outputs are compared.
+    The model runs in the real TFLM interpreter on `inputs`; what enters each SPARSE_FULLY_CONNECTED
+    and SEPARABLE_CONV_2D there runs again through the same layer on the emulated core, and the
+    outputs are compared.
 
     Args:
         tflite: the bytes of a converted model.
@@ -83,7 +83,7 @@ def benchmark(
         name: what errors call the model.
 
     Raises:
-        ModelError: the bytes are no usable model.
+        ModelError: the bytes are no usable model, or hold a float32 SEPARABLE_CONV_2D.
         ConfigError: the target is unknown or cannot be emulated.
         ToolMissingError: TFLM, QEMU or the Arm compiler is missing.
         DeviceError: a layer was refused, or crashed.
@@ -92,57 +92,53 @@ def benchmark(
         devices = ", ".join(t.name for t in TARGETS.values() if t.qemu_machine)
         raise ConfigError(f"target {target!r} is not emulated; accepted: {devices}")
     model = model_editor.read(tflite, name=name)
-    layers = [
-        op for op in model.subgraphs[0].operators if op.op_name == op_names.SPARSE_FULLY_CONNECTED
-    ]
+    candidates = (read_packed_layer(op, target) for op in model.subgraphs[0].operators)
+    layers = [layer for layer in candidates if layer is not None]
     if not layers:
         return []
     if inputs is None:
         inputs = _random_inputs(model)
-    tensors = [tensor for op in layers for tensor in (_input(op), op.outputs[0])]
+    tensors = [tensor for layer in layers for tensor in _ends(layer.operator)]
     indices = [model.subgraphs[0].tensors.index(tensor) for tensor in tensors]
     values = runtimes.tensor_values(tflite, indices, inputs)
     return [
-        _measure(op, target, entering, leaving)
-        for op, entering, leaving in zip(layers, values[0::2], values[1::2], strict=True)
+        _measure(layer, target, entering, leaving)
+        for layer, entering, leaving in zip(layers, values[0::2], values[1::2], strict=True)
     ]
 
 
 def _measure(
-    op: Operator,
+    layer: PackedLayer,
     target: str,
     entering: npt.NDArray[np.int8],
     leaving: npt.NDArray[np.int8],
 ) -> LayerFigures:
-    unpacked = packed_weights(op)
-    rows, cols = unpacked.weights.shape
-    batch = batch_of(op, cols)
     samples = len(entering)
-    blob = blob_of(op)
     run = emulation.run_layer(
         target,
-        op.op_name,
-        options_of(op).to_bytes(),
-        blob,
-        entering.reshape(samples, batch, cols),
-        (batch, rows),
+        layer.operator.op_name,
+        layer.options,
+        layer.blob,
+        entering.reshape(samples, *layer.input_shape),
+        layer.output_shape,
     )
-    dense = dense_instructions(op, unpacked, target)
     sparse = round(sum(run.instructions) / samples)
     return LayerFigures(
-        name=layer_name(op),
+        name=layer_name(layer.operator),
+        op=layer.operator.op_name,
         target=target,
-        rows=rows,
-        cols=cols,
-        batch=batch,
-        zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
-        pattern=unpacked.layout.pattern,
-        index=unpacked.layout.index,
-        dense_bytes=unpacked.weights.nbytes + 4 * rows,
-        packed_bytes=len(blob),
-        dense_instructions=dense,
+        rows=layer.rows,
+        cols=layer.cols,
+        batch=layer.batch,
+        weights=layer.weights,
+        zeros=layer.zeros,
+        pattern=layer.pattern,
+        index=layer.index,
+        dense_bytes=layer.dense_bytes,
+        packed_bytes=len(layer.blob),
+        dense_instructions=layer.dense_instructions,
         sparse_instructions=sparse,
-        speedup=round(dense / sparse, 3),
+        speedup=round(layer.dense_instructions / sparse, 3),
         estimated_cycles=cycle_model.estimate_cycles(
             target, {name: count / samples for name, count in run.classes.items()}
         ),
@@ -157,10 +153,11 @@ def _measure(
     )
 
 
-def _input(op: Operator) -> model_editor.Tensor:
+def _ends(op: Operator) -> tuple[Tensor, Tensor]:
+    """What enters and what leaves an operator that `read_packed_layer` has read."""
     tensor = op.inputs[0]
-    assert tensor is not None  # packed_weights has been read: the operator is complete
-    return tensor
+    assert tensor is not None
+    return tensor, op.outputs[0]
 
 
 def _random_inputs(model: Model) -> list[npt.NDArray[Any]]:

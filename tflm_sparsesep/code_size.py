@@ -92,7 +92,12 @@ def _read_map(text: str, target: str, flags: str) -> CodeSize:
     by_object: dict[str, int] = {}
     for size, name in _SECTION.findall(linked):
         by_object[name] = by_object.get(name, 0) + int(size, 16)
-    core_objects = ("sparse_fully_connected_op", "validate_packed_weights", "status", "select")
+    core_objects = (
+        "sparse_fully_connected_op",
+        "validate_packed_weights",
+        "status",
+        "select_fully_connected",
+    )
     kernels = {
         match[1]: by_object[name] for name in by_object if (match := _KERNEL.fullmatch(name))
     }

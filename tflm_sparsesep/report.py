@@ -62,9 +62,9 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
 
 
 def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
-    """Dense against sparse for each measured layer, and totals."""
+    """Dense against ours for each measured layer, and totals."""
     table = Table(
-        title=f"Sparse layers on {target}: executed instructions in QEMU, dense by CMSIS-NN; "
+        title=f"Rewritten layers on {target}: executed instructions in QEMU, dense by CMSIS-NN; "
         "cycles estimated",
         show_footer=True,
     )
@@ -72,8 +72,8 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
     packed_bytes = sum(f.packed_bytes for f in figures)
     dense = sum(f.dense_instructions for f in figures)
     sparse = sum(f.sparse_instructions for f in figures)
-    weights = sum(f.rows * f.cols for f in figures)
-    zeros = sum(f.rows * f.cols * f.zeros for f in figures) / weights if weights else 0.0
+    weights = sum(f.weights for f in figures)
+    zeros = sum(f.weights * f.zeros for f in figures) / weights if weights else 0.0
     columns = [
         ("layer", "total"),
         ("shape", ""),
@@ -83,7 +83,7 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
         ("packed", f"{packed_bytes:,}"),
         ("ratio", _ratio(dense_bytes, packed_bytes)),
         ("instr.", f"{dense:,}"),
-        ("sparse", f"{sparse:,}"),
+        ("ours", f"{sparse:,}"),
         ("ratio", _ratio(dense, sparse)),
         ("est. cycles", f"{sum(f.estimated_cycles for f in figures):,}"),
     ]

@@ -1,6 +1,8 @@
 """SEPARABLE_CONV_2D on every emulated core against CMSIS-NN: results.json beside this file.
 
-    python benchmarks/separable_conv/measure.py
+    python benchmarks/separable_conv/measure.py [--report-only]
+
+Writes the table of README.md, too; with --report-only nothing else.
 
 Two convolutions of real models, whole and separated: 5x5 20->50 on 12x12 without padding, with 10
 channels between the stages (LeNet-5), and 3x3 64->64 on 8x8 with 32. Dense figures are those
@@ -11,6 +13,8 @@ CONV_2D that the separated one would be. Takes half a minute.
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,7 @@ from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.synthetic_separable import SeparableShape, random_images, random_separable
 
 RESULTS = Path(__file__).with_name("results.json")
+PAGE = RESULTS.with_name("README.md")
 VALID = (Padding.VALID, Padding.VALID)
 LAYERS = {
     "5x5 20->50 on 12x12, 10 between": SeparableShape(12, 12, (20, 10, 50), (5, 5), padding=VALID),
@@ -64,7 +69,38 @@ def measure(target: str, name: str, shape: SeparableShape) -> dict[str, Any]:
     }
 
 
+def table(rows: list[dict[str, Any]]) -> str:
+    """README.md's table."""
+    lines = [
+        "| layer | core | kernel | instructions | whole | pair | scratch |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines.extend(
+        f"| {row['layer']} | {row['target']} | {row['kernel']} | {row['instructions']:,} "
+        f"| {row['speedup_over_whole']:.2f}x | {row['speedup_over_pair']:.2f}x "
+        f"| {row['scratch_bytes']:,} |"
+        for row in rows
+    )
+    return "\n".join(lines)
+
+
+def write_table() -> None:
+    """Puts the table of results.json into README.md."""
+    rows = json.loads(RESULTS.read_text())["rows"]
+    text = PAGE.read_text()
+    PAGE.write_text(
+        re.sub(r"(?<=<!-- rows -->\n).*?(?=\n<!-- end -->)", table(rows), text, flags=re.DOTALL)
+    )
+
+
 def main() -> None:
+    if "--report-only" not in sys.argv[1:]:
+        write_results()
+    write_table()
+
+
+def write_results() -> None:
+    """Measures every layer on every core."""
     devices = [name for name in TARGETS if name != "host"]
     jobs = [(target, name) for name in LAYERS for target in devices]
     rows = [measure(target, name, LAYERS[name]) for target, name in track(jobs)]
