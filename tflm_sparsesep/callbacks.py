@@ -54,7 +54,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     share that rises over the sparsifying phase. In between weights can grow back. The penalty is
     then on the number of nonzeros unless told otherwise, which keeps more accuracy than L1, which
     shrinks all weights. Bytes and instructions become a fraction of zeros by packing the actual
-    weights and asking the cost model, when an epoch begins and before the debias phase.
+    weights and asking the cost model, when an epoch begins and in the debias phase. Should the
+    estimate leave the budget in the debias phase, more weights become 0.
 
     When weights change: in the compiled train step, and, with a goal, also before each
     validation and at each epoch's end, so that metrics, checkpoints and early stopping see the
@@ -72,7 +73,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         zeros: the fraction of zeros to reach over all kernels made sparse, in (0, 1).
         flash_bytes: the bytes that weights, biases and requantisation of all Dense and
             convolutional layers may take, as int8 and packed by `convert`. Lands within 3%
-            below, or further where the best layout changes at just that point.
+            below, or further where the best layout changes at just that point and no other layer
+            can make up for it.
         instructions: those that `convert` may estimate for one inference of the layers that have
             sparse kernels (Dense and 1x1 convolutions). Lands within 5% below, likewise.
         target: the core that estimates are for, a name of `converters.targets.TARGETS`.
@@ -163,9 +165,11 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self._hook = TrainStepHook(model, self._step.wrap)
         self._last_epoch_updates = 1
         self._debiasing = False
+        self._landed_at = -1
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Sets what the train step does in this epoch."""
+        self._epoch = epoch
         self._updates_before_epoch = self._step.updates()
         if epoch >= self._debias_start:
             if not self._debiasing:
@@ -195,16 +199,27 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         """Takes the hook out of the model."""
         # Whoever wrote weights since the last step (averages of the optimizer, restored weights)
         # did not know the support.
-        self._step.project()
+        self._landed_at = -1
+        self._project()
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
 
     def _project(self) -> None:
-        # L1 needs no projection: its zeros are in the weights after every step.
         # Without an active hook this is an evaluation outside of fit.
-        if self.goal.kind != "strength" and self._hook is not None and self._hook.active:
+        if self._hook is None or not self._hook.active:
+            return
+        # L1 needs no projection before the debias phase: every step leaves zeros.
+        if self.goal.kind != "strength" or self._debiasing:
             self._step.project()
+        if self.goal.is_budget and (self._debiasing or self._epoch + 1 == self._epochs):
+            self._land()
+
+    def _land(self) -> None:
+        """Sets weights to 0, for good, until the estimate is in the budget."""
+        if self._controller is not None and self._landed_at != self._step.updates():
+            self._step.freeze_support(self._controller.supports(*self._measurements()))
+            self._landed_at = self._step.updates()
 
     def _pattern_of(self, layer: Any, goal: float | None) -> str:
         if self.pattern != AUTO:
@@ -230,13 +245,16 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         """The fraction of zeros to end with, as far as is known now."""
         if self._controller is None:
             return self.goal.value
+        return self._controller.zeros(*self._measurements(), progress=progress)
+
+    def _measurements(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, float]]:
+        """Kernels, their scores, and the shares of zero inputs, by the names of layers."""
         names = [k.name for k in self._step.kernels]
         weights = [keras.ops.convert_to_numpy(k.kernel) for k in self._step.kernels]
-        return self._controller.zeros(
+        return (
             dict(zip(names, weights, strict=True)),
             dict(zip(names, self._step.scores(), strict=True)),
             self._step.input_zeros(),
-            progress=progress,
         )
 
     def _make_controller(self, kernels: Sequence[SparseKernel]) -> SparsityController | None:
@@ -245,7 +263,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         return SparsityController(
             self.goal.kind,
             int(self.goal.value),
-            self.target,
+            self._estimate,
             self._layers,
             {k.name: k.blocks for k in kernels},
             {k.name: k.goal for k in kernels if k.goal is not None},
@@ -270,14 +288,18 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         return int(steps) // (innermost(self.model.optimizer).gradient_accumulation_steps or 1)
 
     def _begin_debias(self, epoch: int) -> None:
-        # A fit resumed after the first epoch of debiasing has met its budget already.
-        is_over = self.goal.is_budget and epoch > self._debias_start
-        if self.goal.kind != "strength" and not is_over:
-            # After a full sparsifying phase this changes nothing but, for a budget, by what the
-            # last epoch has changed; it brings a resumed fit to its goal.
-            self._step.set_zeros(self._zeros_wanted(progress=1.0))
-            self._step.project()
-        self._step.freeze_support()
+        if self.goal.is_budget:
+            # Activations, and with them the best layouts, settle on the fixed support: the landing
+            # is at the end of the first epoch if weights can be trained after it.
+            self._step.freeze_support()
+            if epoch + 1 == self._epochs:
+                self._land()
+        else:
+            if self.goal.kind == "zeros":
+                # Only a resumed fit is not there yet.
+                self._step.set_zeros(self.goal.value)
+                self._step.project()
+            self._step.freeze_support()
         self._debiasing = True
 
     def _plan(self, epochs: int) -> None:

@@ -57,10 +57,13 @@ class PackedEstimate:
 
     To choose a layout takes as many packings as there are layouts, for each order of the rows
     (a second for LeNet-300-100); to pack in the one chosen last takes a twentieth of that.
+
+    Attributes:
+        target: a name of `targets.TARGETS`.
     """
 
     def __init__(self, target: str) -> None:
-        self._target = target
+        self.target = target
         self._chosen: dict[str, _Choice] = {}
         usable = [x for x in layouts_for(target) if cost_model.is_measured(target, x)]
         blocks = dict.fromkeys((x.block_rows, x.block_cols) for x in usable)
@@ -82,7 +85,7 @@ class PackedEstimate:
             input_zeros: share of inputs that are zero.
             choose: weigh all layouts; if not, the one chosen last where the weights are similar.
         """
-        dense = Estimate(layer.dense_bytes, layer.dense_instructions(self._target))
+        dense = Estimate(layer.dense_bytes, layer.dense_instructions(self.target))
         if not layer.has_kernel:
             return dense
         quantised = quantise(weights)
@@ -94,7 +97,7 @@ class PackedEstimate:
         if reason_to_stay_dense(
             best,
             zeros=0.0,
-            target=self._target,
+            target=self.target,
             dense_instructions=dense.instructions,
             dense_bytes=dense.bytes,
         ):
@@ -122,7 +125,7 @@ class PackedEstimate:
                 choose=choose,
             )
             if layer.name in weights
-            else Estimate(layer.dense_bytes, layer.dense_instructions(self._target))
+            else Estimate(layer.dense_bytes, layer.dense_instructions(self.target))
             for layer in layers
         ]
         return Estimate(sum(e.bytes for e in estimates), sum(e.instructions for e in estimates))
@@ -131,13 +134,13 @@ class PackedEstimate:
         self, layer: DeviceLayer, quantised: FullyConnectedWeights, input_zeros: float
     ) -> Candidate | None:
         """As `converters/passes/group_rows` and `sparse_fully_connected` choose."""
-        best = choose_layout(quantised, self._target, layer.vectors, input_zeros)
+        best = choose_layout(quantised, self.target, layer.vectors, input_zeros)
         if best is None:
             return None
         reordered_for = None
         for block in self._blocks_of_rows if layer.is_reorderable else ():
             reordered = _reorder(quantised, block)
-            found = choose_layout(reordered, self._target, layer.vectors, input_zeros)
+            found = choose_layout(reordered, self.target, layer.vectors, input_zeros)
             if found and found.layout.block_rows > 1 and found.instructions < best.instructions:
                 best, reordered_for = found, block
         nonzeros = int(np.count_nonzero(quantised.weights))
@@ -162,7 +165,7 @@ class PackedEstimate:
         blob = pack(quantised, last.layout)
         size = cost_model.PackedSize.of(blob)
         cost = cost_model.sparse_fully_connected(
-            self._target, last.layout, size, layer.vectors, input_zeros
+            self.target, last.layout, size, layer.vectors, input_zeros
         )
         return Candidate(last.layout, blob, cost)
 

@@ -3,17 +3,21 @@
 Bytes and instructions follow from which weights are left, through the packer and the cost model, so
 the fraction is searched on the actual weights: those with the lowest scores are set to 0, the rest
 is packed, and the result is compared with the budget.
+
+While zeros rise, roughly, for all layers alike; at the end exactly, layer by layer if need be.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.budget_landing import Landing, land
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.device_layer import DeviceLayer
 from tflm_sparsesep.packed_estimate import Estimate, PackedEstimate, as_matrix
@@ -21,15 +25,18 @@ from tflm_sparsesep.patterns import Blocks
 
 Array = npt.NDArray[Any]
 
-# Where below the budget the search may end, as a share of it. Weights go on changing in the debias
-# phase: bytes stay within a percent, and estimated instructions within two.
+# Where below the budget to land, as shares of it. The rest of what is accepted (3% and 5%) is for
+# what weights change afterwards, until the next check.
 _LANDING = {"flash_bytes": (0.982, 0.997), "instructions": (0.97, 0.993)}
 
 # While zeros still rise, aim at this share more nonzeros than the budget takes, less and less so to
 # the end: weights that share blocks get fewer as training goes on, and what is dropped too much
-# cannot come back. The last, precise search drops what is left over.
+# cannot come back. The landing drops what is left over.
 _RESERVE_BEGIN = 0.4
 _RESERVE_END = 0.1
+
+# Packings of the whole model each time that an epoch begins.
+_EVALUATIONS = 3
 
 _SEED = 0
 
@@ -48,7 +55,7 @@ class SparsityController:
         kind: "flash_bytes" or "instructions".
         budget: the goal: bytes of weights, biases and requantisation of all layers as stored, or
             estimated instructions of the layers that have sparse kernels.
-        target: a name of `targets.TARGETS`.
+        estimate: estimates for the target.
         layers: all layers of the model that have weights.
         blocks: those of each kernel to make sparse, by the name of its layer.
         goals: fractions of zeros of the kernels that have their own.
@@ -61,19 +68,20 @@ class SparsityController:
         self,
         kind: str,
         budget: int,
-        target: str,
+        estimate: PackedEstimate,
         layers: Sequence[DeviceLayer],
         blocks: Mapping[str, Blocks],
         goals: Mapping[str, float],
     ) -> None:
-        self._kind, self._budget = kind, budget
+        self._kind, self._estimate = kind, estimate
+        floor, ceiling = _LANDING[kind]
+        self._landing = Landing(floor * budget, ceiling * budget)
         self._layers, self._blocks, self._goals = layers, blocks, goals
         if set(goals) >= set(blocks):
             raise ConfigError(
                 f"{kind}={budget:,} and a goal for each of {', '.join(sorted(blocks))}; accepted: "
                 "at least one layer without its own goal, to be adapted to the budget"
             )
-        self._estimate = PackedEstimate(target)
         packable = {layer.name: layer for layer in layers if layer.has_kernel}
         self._packable = {name: packable[name] for name in blocks if name in packable}
         sparsest = {
@@ -84,10 +92,10 @@ class SparsityController:
         }
         self._least = self._cost_of(self._estimate.total(layers, sparsest))
         dense = self._cost_of(self._estimate.total(layers, {}))
-        if not self._least <= _LANDING[kind][1] * budget < dense:
+        if not self._least <= self._landing.ceiling < dense:
             raise ConfigError(
-                f"{kind}={budget:,} is out of reach for this model on {target}; accepted: "
-                f"{math.ceil(self._least / _LANDING[kind][1]):,} (a block of weights per output) "
+                f"{kind}={budget:,} is out of reach for this model on {estimate.target}; accepted: "
+                f"{math.ceil(self._least / ceiling):,} (a block of weights per output) "
                 f"to {dense - 1:,} (below dense)"
             )
         # Bytes and instructions are nearly proportional to nonzeros.
@@ -101,70 +109,68 @@ class SparsityController:
         *,
         progress: float,
     ) -> float:
-        """The fraction of zeros, over all kernels without a goal of their own, for the budget.
+        """The fraction of zeros to aim at now, over all kernels without a goal of their own.
+
+        A few steps from the last result, with more nonzeros than the budget takes.
 
         Args:
             weights: the kernels by the name of their layer, [..., inputs, outputs].
             scores: the rank of each weight, in the same shapes.
             input_zeros: share of zero inputs of each layer.
-            progress: 0..1 of the sparsifying phase. Before its end a few steps from the last
-                result do, and more nonzeros are kept than the budget takes; at its end the search
-                goes on until the estimate is just below the budget, weighing all layouts.
+            progress: 0..1 of the sparsifying phase.
         """
-        precise = progress >= 1
-        shared = [name for name in weights if name not in self._goals]
-        ranked = np.sort(np.concatenate([scores[name].ravel() for name in shared]))
-
-        own = {
-            name: _level(np.sort(scores[name].ravel()), goal) for name, goal in self._goals.items()
-        }
-
-        def cost(zeros: float) -> int:
+        ranking = self._ranking(scores)
+        for _ in range(_EVALUATIONS):
             left = {
-                name: as_matrix(np.where(scores[name] <= level, 0, weights[name]))
+                name: as_matrix(np.where(ranking.kept(name, self._last), weights[name], 0))
                 for name in self._packable
-                for level in [own[name] if name in own else _level(ranked, zeros)]
             }
-            return self._cost_of(
-                self._estimate.total(self._layers, left, input_zeros=input_zeros, choose=precise)
+            found = self._cost_of(
+                self._estimate.total(self._layers, left, input_zeros=input_zeros, choose=False)
             )
-
-        present = float(np.count_nonzero(ranked <= 0)) / len(ranked)
-        evaluations = _PRECISE_EVALUATIONS if precise else _EVALUATIONS
-        self._last = self._search(cost, present, evaluations)
-        if precise:
-            return self._last
+            if self._landing.floor <= found <= self._landing.ceiling:
+                break
+            # What grows with nonzeros starts at the cost of the sparsest model.
+            share = max(self._landing.middle - self._least, 1) / max(found - self._least, 1)
+            self._last = min(max(1 - (1 - self._last) * share, ranking.present), 1)
         reserve = _RESERVE_BEGIN + progress * (_RESERVE_END - _RESERVE_BEGIN)
         return max(0.0, 1 - (1 - self._last) * (1 + reserve))
 
-    def _search(self, cost: Callable[[float], int], present: float, evaluations: int) -> float:
-        """A fraction of zeros whose cost is in the landing, searched from the last one on.
+    def supports(
+        self,
+        weights: Mapping[str, Array],
+        scores: Mapping[str, Array],
+        input_zeros: Mapping[str, float],
+    ) -> dict[str, Array]:
+        """Which weights may stay for the estimate, weighing all layouts, to be in the budget.
 
-        Costs jump where another layout becomes the best: if they jump over the landing, the result
-        is the smallest fraction found that is below it; or, when evaluations run out before one
-        was, the best guess.
+        Where it is already, all that are not 0. Arguments as for `zeros`; bool arrays in the same
+        shapes come back.
         """
-        floor, ceiling = (share * self._budget for share in _LANDING[self._kind])
-        low, high = present, 1.0
-        zeros = min(max(self._last, low), high)
-        for _ in range(evaluations):
-            found = cost(zeros)
-            if found > ceiling:
-                low = zeros
-            elif found < floor and zeros > present:
-                high = zeros
-            else:
-                return zeros
-            # What grows with nonzeros starts at the cost of the sparsest model.
-            wanted = max((floor + ceiling) / 2 - self._least, 1)
-            zeros = 1 - (1 - zeros) * wanted / max(found - self._least, 1)
-            width = high - low
-            if width < _RESOLUTION:
-                break
-            if not low + 0.1 * width < zeros < high - 0.1 * width:
-                zeros = (low + high) / 2 if low > present or high < 1 else min(max(zeros, low), 1)
-        is_verified = high < 1 and evaluations == _PRECISE_EVALUATIONS
-        return high if is_verified else zeros
+        ranking = self._ranking(scores)
+        adapted = [name for name in self._packable if name not in self._goals]
+
+        @cache
+        def cost(name: str, zeros: float) -> int:
+            left = as_matrix(np.where(ranking.kept(name, zeros), weights[name], 0))
+            share = input_zeros.get(name, 0.0)
+            return self._cost_of(
+                self._estimate.layer(self._packable[name], left, input_zeros=share)
+            )
+
+        costs = {name: partial(cost, name) for name in adapted}
+        other = sum(cost(name, 0.0) for name in self._packable if name in self._goals)
+        for layer in self._layers:
+            if layer.name not in self._packable:
+                other += self._cost_of(self._estimate.total([layer], {}))
+        landing = Landing(self._landing.floor - other, self._landing.ceiling - other)
+        found = land(costs, landing, guess=self._last, least=ranking.present)
+        # Layers that cost the same whatever their zeros are no sparser than the others.
+        common = min(found.values(), default=ranking.present)
+        return {name: ranking.kept(name, found.get(name, common)) for name in weights}
+
+    def _ranking(self, scores: Mapping[str, Array]) -> _Ranking:
+        return _Ranking(scores, self._goals)
 
     def _cost_of(self, estimate: Estimate) -> int:
         return estimate.bytes if self._kind == "flash_bytes" else estimate.instructions
@@ -193,6 +199,32 @@ def _at_random(blocks: Blocks, zeros: float, layer: DeviceLayer) -> Array:
     return as_matrix(np.asarray(blocks.spread(kept.astype(np.float32), shape)))
 
 
+class _Ranking:
+    """Which weights stay at a fraction of zeros of all kernels without a goal of their own.
+
+    Args:
+        scores: of all weights, by the name of the layer.
+        goals: fractions of zeros of kernels that have their own.
+    """
+
+    def __init__(self, scores: Mapping[str, Array], goals: Mapping[str, float]) -> None:
+        self._scores = scores
+        shared = [name for name in scores if name not in goals]
+        self._ranked = np.sort(np.concatenate([scores[name].ravel() for name in shared]))
+        self._own = {name: _level(np.sort(scores[name].ravel()), z) for name, z in goals.items()}
+
+    @property
+    def present(self) -> float:
+        """The fraction of zeros now."""
+        return float(np.count_nonzero(self._ranked <= 0)) / len(self._ranked)
+
+    def kept(self, name: str, zeros: float) -> Array:
+        """bool, in the shape of a kernel; one with its own goal keeps to that."""
+        level = self._own[name] if name in self._own else _level(self._ranked, zeros)
+        return np.asarray(self._scores[name] > level)
+
+
 def _level(ranked: Array, zeros: float) -> float:
     """The score up to which the fraction `zeros` of the scores `ranked`, ascending, falls."""
-    return float(ranked[min(max(round(zeros * len(ranked)), 1), len(ranked)) - 1])
+    count = min(max(round(zeros * len(ranked)), 0), len(ranked))
+    return max(float(ranked[count - 1]), 0.0) if count else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -116,13 +116,18 @@ class ProximalStep:
         with self._strategy.scope():
             self._project_now()
 
-    def freeze_support(self) -> None:
-        """Keeps every block at 0 that is all 0 now; stops shrinking and projecting."""
+    def freeze_support(self, allowed: Mapping[str, npt.NDArray[Any]] | None = None) -> None:
+        """Keeps every block at 0 that is all 0 now; stops shrinking and projecting.
+
+        With `allowed` (bool arrays by name, in the shapes of the kernels), all else becomes 0 too.
+        """
         for goals in (self._strengths, self._zeros_begin, self._zeros_end):
             goals.assign(tf.zeros_like(goals))
         for support, k in zip(self._supports, self.kernels, strict=True):
-            support.assign(k.blocks.kept(tf.convert_to_tensor(k.kernel)))
+            kept = k.blocks.kept(tf.convert_to_tensor(k.kernel))
+            support.assign(kept if allowed is None else kept & allowed[k.name])
         self._frozen.assign(True)
+        self.project()
 
     def scores(self) -> list[npt.NDArray[Any]]:
         """What each weight is ranked by now, in the shapes of the kernels."""
