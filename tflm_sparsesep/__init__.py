@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tflm_sparsesep import converters
 from tflm_sparsesep.benchmark import LayerFigures, benchmark
+from tflm_sparsesep.compress import CompressResult, compress
 from tflm_sparsesep.convert import ConvertResult, convert
+from tflm_sparsesep.converters.budget_search import Budget
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import (
     ConfigError,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from tflm_sparsesep.model_sparsity import plot_masks, sparsity_summary
 
 __all__ = [
+    "Budget",
+    "CompressResult",
     "ConfigError",
     "ConvertResult",
     "DeviceError",
@@ -41,6 +45,7 @@ __all__ = [
     "Sparsify",
     "ToolMissingError",
     "benchmark",
+    "compress",
     "convert",
     "plot_masks",
     "run",

@@ -72,6 +72,46 @@ def convert(
 
 
 @app.command()
+def compress(
+    model: Annotated[Path, typer.Argument(metavar="IN.tflite", help="A full-int8 model.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    data: Annotated[Path, typer.Option("--data", help="Unlabelled samples [n, ...] as .npy.")],
+    target: TargetName = "cortex-m4",
+    min_sqnr: Annotated[
+        float | None, typer.Option("--min-sqnr", help="Least output SQNR in dB.")
+    ] = None,
+    flash: Annotated[
+        str | None, typer.Option("--flash", help="Most bytes of the file, such as 64k (of 1024).")
+    ] = None,
+    instructions: Annotated[
+        str | None, typer.Option("--instructions", help="Most instructions, such as 2M (of 10^6).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Drop weights without training, as far as a budget of quality, bytes or time asks."""
+    from tflm_sparsesep.report import decisions_table
+
+    files.check_writable(output)
+    budget = ts.Budget(min_sqnr, _amount(flash, 1024), _amount(instructions, 1000))
+    result = ts.compress(
+        files.read_model(model),
+        budget=budget,
+        representative_dataset=files.read_array(data),
+        target=target,
+        name=str(model),
+        progress=sys.stderr.isatty(),
+    )
+    files.write_atomically(output, result.tflite)
+    if as_json:
+        _print_json({"output": str(output), **result.to_json()})
+        return
+    console.print(decisions_table(result.layers, target))
+    for point in result.pareto:
+        console.print(f"possible: {point}")
+    console.print(f"{output}: {result.point}")
+
+
+@app.command()
 def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
     """Show each layer: how it is stored, what it costs, and why it is dense."""
     from tflm_sparsesep.report import decisions_table
@@ -120,7 +160,7 @@ def bench(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count the instructions of each sparse layer on an emulated core."""
+    """Count the instructions of each sparse or separable layer on an emulated core."""
     from tflm_sparsesep.report import figures_table
 
     samples = None if inputs is None else files.read_array(inputs)
@@ -128,7 +168,7 @@ def bench(
     if as_json:
         _print_json([layer.to_json() for layer in figures])
     elif not figures:
-        console.print(f"{model}: no sparse layers to measure; make some with `convert`")
+        console.print(f"{model}: no sparse layers or fused pairs to measure; `convert` makes them")
     else:
         console.print(figures_table(figures, target))
         console.print(f"{figures[0].compiler}, {figures[0].flags}; {figures[0].emulator}")
@@ -230,6 +270,17 @@ def demo(
     )
     if as_json:
         _print_json(summary)
+
+
+def _amount(text: str | None, kilo: int) -> int | None:
+    """A number with k or M behind it for kilo or kilo^2, such as 1.5M."""
+    if text is None:
+        return None
+    factor = {"k": kilo, "M": kilo**2}.get(text[-1:], 1)
+    try:
+        return int(float(text[:-1] if factor > 1 else text) * factor)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{text!r} is no amount; write a number such as 800, 64k or 2M") from None
 
 
 def _shape(text: str) -> tuple[int, int]:

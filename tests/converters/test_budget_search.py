@@ -1,0 +1,133 @@
+"""The search for a level against trying them all."""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+import math
+
+import pytest
+
+from tflm_sparsesep.converters import budget_search
+from tflm_sparsesep.converters.budget_search import (
+    LEVELS,
+    Budget,
+    Point,
+    choose,
+    most_trials,
+    pareto,
+    search,
+    share_of,
+)
+from tflm_sparsesep.converters.errors import ConfigError
+
+
+def falling(level: int) -> Point:
+    """Quality, bytes and instructions all fall with the level."""
+    sqnr = math.inf if level == 0 else 60.0 - level
+    return Point((1, 1), level, share_of(level), sqnr, 10_000 - 100 * level, 5_000 - 50 * level)
+
+
+@pytest.mark.parametrize("least", [0.5, 4.0, 4.5, 25.0, 58.9, 59.0, 59.1, 100.0])
+def test_the_highest_level_that_keeps_the_quality(least: float) -> None:
+    wanted = max(level for level in range(LEVELS) if falling(level).sqnr_db >= least)
+    assert search(falling, Budget(min_output_sqnr_db=least)).level == wanted
+
+
+@pytest.mark.parametrize("limit", [4_400, 4_401, 7_777, 9_900, 9_999, 10_000, 20_000])
+def test_the_lowest_level_that_is_small_enough(limit: int) -> None:
+    wanted = min(level for level in range(LEVELS) if falling(level).flash_bytes <= limit)
+    assert search(falling, Budget(flash_bytes=limit)).level == wanted
+
+
+def test_both_limits_of_size_count() -> None:
+    assert search(falling, Budget(flash_bytes=9_000, instructions=4_000)).level == 20
+    assert search(falling, Budget(flash_bytes=7_000, instructions=4_500)).level == 30
+
+
+def test_what_cannot_be_small_enough_ends_at_the_last_level() -> None:
+    assert search(falling, Budget(flash_bytes=1)).level == LEVELS - 1
+
+
+@pytest.mark.parametrize(
+    "budget", [Budget(min_output_sqnr_db=30), Budget(flash_bytes=5_000), Budget(instructions=1)]
+)
+def test_no_more_trials_than_announced(budget: Budget) -> None:
+    tried: list[int] = []
+
+    def evaluate(level: int) -> Point:
+        tried.append(level)
+        return falling(level)
+
+    search(evaluate, budget)
+    assert len(tried) <= most_trials() == 7
+
+
+def test_a_result_is_within_the_budget_where_quality_does_not_fall_evenly() -> None:
+    """Level by level up and down by 3 dB: what is returned has been tried."""
+
+    def uneven(level: int) -> Point:
+        return Point((1, 1), level, share_of(level), 60.0 - level + 3 * (level % 2), 1, 1)
+
+    for least in range(5, 60):
+        budget = Budget(min_output_sqnr_db=least)
+        assert budget.keeps_quality(search(uneven, budget))
+
+
+def test_the_best_of_several_ends() -> None:
+    ends = [
+        Point((1, 1), 9, 0.5, 26.0, 900, 400),
+        Point((1, 4), 5, 0.6, 25.0, 800, 300),
+        Point((4, 4), 1, 0.9, 40.0, 990, 500),
+    ]
+    assert choose(ends, Budget(min_output_sqnr_db=25)) is ends[1]
+    assert choose(ends, Budget(min_output_sqnr_db=25.5)) is ends[0]
+    assert choose(ends, Budget(flash_bytes=990)) is ends[2]
+    assert choose(ends, Budget(flash_bytes=900)) is ends[0]
+    # 900 / 700 and 400 / 100 against 800 / 700 and 300 / 100: the second exceeds less.
+    assert choose(ends, Budget(flash_bytes=700, instructions=100)) is ends[1]
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    points = [
+        Point((1, 1), i, 1.0, float(q), b, n)
+        for i, (q, b, n) in enumerate(itertools.product((10, 20), (5, 6), (7, 8)))
+    ]
+    best, cheap = Point((1, 1), 9, 1.0, 20.0, 5, 7), Point((1, 1), 10, 1.0, 9.0, 4, 7)
+    front = pareto([*points, best, cheap, cheap])
+    # The grid's own (20, 5, 7) is as good as `best`, so both stay.
+    assert [(p.sqnr_db, p.flash_bytes, p.instructions) for p in front] == [
+        (9.0, 4, 7),
+        (20.0, 5, 7),
+        (20.0, 5, 7),
+    ]
+
+
+def test_what_is_exceeded_is_said() -> None:
+    excess = Budget(flash_bytes=9_000, instructions=6_000).excess(falling(0))
+    assert excess == ["flash_bytes is 10,000, limit 9,000"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({}, "the budget is empty"),
+        ({"min_output_sqnr_db": math.nan}, "min_output_sqnr_db is nan"),
+        ({"flash_bytes": 0}, "flash_bytes is 0"),
+        ({"instructions": -5}, "instructions is -5"),
+    ],
+)
+def test_budgets_that_say_nothing_are_refused(limits: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Budget(**limits)
+
+
+def test_an_unchanged_model_is_plain_json() -> None:
+    assert falling(0).to_json()["sqnr_db"] is None
+    assert falling(3).to_json()["sqnr_db"] == 57.0
+
+
+def test_examples() -> None:
+    result = doctest.testmod(budget_search)
+    assert result.attempted > 0
+    assert result.failed == 0

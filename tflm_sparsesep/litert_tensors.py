@@ -1,0 +1,43 @@
+"""What tensors of a model hold in LiteRT's builtin kernels, without delegates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from tflm_sparsesep.converters.errors import DeviceError
+
+Array = npt.NDArray[Any]
+
+
+def litert_tensors(tflite: bytes, indices: Sequence[int], inputs: Sequence[Array]) -> list[Array]:
+    """One array [inferences, *shape] for each index of a tensor of the first subgraph.
+
+    Args:
+        inputs: for each model input an array [inferences, *shape] of the tensor's dtype.
+
+    Raises:
+        DeviceError: LiteRT refuses the model, or fails.
+    """
+    try:
+        interpreter = Interpreter(
+            model_content=tflite,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_preserve_all_tensors=True,
+        )
+        interpreter.allocate_tensors()
+        entries = [detail["index"] for detail in interpreter.get_input_details()]
+        found: list[list[Array]] = [[] for _ in indices]
+        for values in zip(*inputs, strict=True):
+            for entry, value in zip(entries, values, strict=True):
+                interpreter.set_tensor(entry, value)
+            interpreter.invoke()
+            for column, index in zip(found, indices, strict=True):
+                column.append(interpreter.get_tensor(index))
+    except (RuntimeError, ValueError) as error:
+        raise DeviceError(f"LiteRT: {' '.join(str(error).split())}") from None
+    return [np.stack(column) for column in found]
