@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
+from tests.device_tools import needs_arm_compiler
 from tflm_sparsesep.code_size import code_size
 from tflm_sparsesep.converters.layouts import layouts_for
 from tflm_sparsesep.converters.targets import TARGETS
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not shutil.which("arm-none-eabi-gcc"),
-        reason="no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
-    ),
+    needs_arm_compiler,
 ]
 # Bytes. 6 KiB is the goal; where kernels of an extension take more, what they may take at most.
 LIMITS = {name: 6 * 1024 for name in TARGETS if name != "host"} | {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
 
+from tests.device_tools import needs_emulator
 from tflm_sparsesep import emulation
 from tflm_sparsesep.converters import cost_model
 from tflm_sparsesep.converters.layouts import layouts_for
@@ -19,10 +19,7 @@ from tflm_sparsesep.kernel_bench import bench_kernels, random_layer
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
-        reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
-    ),
+    needs_emulator,
 ]
 
 DEVICES = [name for name in TARGETS if name != "host"]

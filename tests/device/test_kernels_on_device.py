@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.device_tools import needs_emulator
 from tests.layers import reference
 from tflm_sparsesep import emulation
 from tflm_sparsesep.converters.layouts import layouts_for
@@ -19,10 +19,7 @@ from tflm_sparsesep.synthetic_layers import random_case
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
-        reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
-    ),
+    needs_emulator,
 ]
 
 # (rows, cols, zeros, batch, inputs): remainders of every tile, one and several vectors, groups of

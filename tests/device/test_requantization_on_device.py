@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 
+from tests.device_tools import needs_emulator
 from tests.layers import reference
 from tflm_sparsesep import emulation
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
@@ -17,10 +16,7 @@ from tflm_sparsesep.synthetic_layers import LayerCase
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
-        reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
-    ),
+    needs_emulator,
 ]
 
 BOARDS = [(name, None) for name in TARGETS if name != "host"] + [("cortex-m0", "microbit")]

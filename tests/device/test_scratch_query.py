@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 
+from tests.device_tools import needs_emulator
 from tests.layers import layout_case
 from tflm_sparsesep import emulation
 from tflm_sparsesep.converters import native
@@ -33,10 +32,7 @@ def blob_of(layout: Layout, rows: int = 13, cols: int = 67) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
-    reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
-)
+@needs_emulator
 @pytest.mark.parametrize(("target", "layout"), CASES)
 def test_equals_what_the_core_asks_for(target: str, layout: Layout) -> None:
     for rows, cols, batch in SHAPES:

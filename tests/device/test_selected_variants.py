@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.device_tools import needs_emulator
 from tests.layers import layout_case, reference
 from tests.sparse_models import sparse_model
 from tflm_sparsesep import emulation
@@ -22,10 +22,7 @@ from tflm_sparsesep.synthetic_layers import LayerCase
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
-        reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
-    ),
+    needs_emulator,
 ]
 TARGET = "cortex-m4"
 NEEDED = Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1, value_order=ValueOrder.WOVEN)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.device_tools import needs_emulator
 from tests.separable_layers import check_floats, random_shape, reference
 from tflm_sparsesep import emulation
 from tflm_sparsesep.converters import separable_cost
@@ -24,10 +23,7 @@ from tflm_sparsesep.synthetic_separable import (
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
-        reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
-    ),
+    needs_emulator,
 ]
 
 DEVICES = [name for name in TARGETS if name != "host"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.device_tools import needs_emulator
 from tests.separable_models import conv_model, random_pair, separable_model
 from tflm_sparsesep import cli, report
 from tflm_sparsesep.benchmark import LayerFigures, benchmark
@@ -27,10 +27,7 @@ from tflm_sparsesep.synthetic_separable import (
 
 emulated = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
-        reason="no qemu-system-arm or no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
-    ),
+    needs_emulator,
 ]
 
 SHAPE = SeparableShape(7, 9, (6, 5, 10), (3, 5), stride=(2, 1))

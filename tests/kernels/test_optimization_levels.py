@@ -6,21 +6,18 @@ operands runs out of registers there first.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.device_tools import needs_arm_compiler
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.toolchain import source_root
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not shutil.which("arm-none-eabi-gcc"),
-        reason="no arm-none-eabi-gcc: run `tflm-sparsesep doctor`",
-    ),
+    needs_arm_compiler,
 ]
 
 LEVELS = ("-O0", "-Og", "-Os", "-O2", "-O3")
