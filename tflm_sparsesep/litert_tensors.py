@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tflm_sparsesep.converters.errors import DeviceError
+from tflm_sparsesep.runtimes import litert_module
 
 Array = npt.NDArray[Any]
 
@@ -21,12 +21,14 @@ def litert_tensors(tflite: bytes, indices: Sequence[int], inputs: Sequence[Array
         inputs: for each model input an array [inferences, *shape] of the tensor's dtype.
 
     Raises:
+        ToolMissingError: LiteRT is not installed.
         DeviceError: LiteRT refuses the model, or fails.
     """
+    module, resolvers = litert_module()
     try:
-        interpreter = Interpreter(
+        interpreter = module.Interpreter(
             model_content=tflite,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_op_resolver_type=resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             experimental_preserve_all_tensors=True,
         )
         interpreter.allocate_tensors()

@@ -186,8 +186,7 @@ def _litert(data: bytes, model: Model, *, reference: bool) -> Invoke:
         raise ConfigError(
             f"{model.name}: runtime 'litert' cannot run {', '.join(ours)}; use runtime='tflm'"
         )
-    module = _litert_module()
-    resolvers = getattr(module, "OpResolverType", None) or module.experimental.OpResolverType
+    module, resolvers = litert_module()
     resolver = resolvers.BUILTIN_REF if reference else resolvers.AUTO
     try:
         interpreter = module.Interpreter(model_content=data, experimental_op_resolver_type=resolver)
@@ -209,12 +208,18 @@ def _litert(data: bytes, model: Model, *, reference: bool) -> Invoke:
     return invoke
 
 
-def _litert_module() -> Any:
+def litert_module() -> tuple[Any, Any]:
+    """The module that has the class `Interpreter`, and its enumeration `OpResolverType`.
+
+    Raises:
+        ToolMissingError: neither LiteRT nor one of its predecessors is installed.
+    """
     for name in _LITERT_MODULES:
         try:
-            return importlib.import_module(name)
+            module = importlib.import_module(name)
         except ImportError:
             continue
+        return module, getattr(module, "OpResolverType", None) or module.experimental.OpResolverType
     raise ToolMissingError("the LiteRT runtime is not installed; pip install ai-edge-litert")
 
 
