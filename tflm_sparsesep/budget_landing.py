@@ -20,8 +20,12 @@ RESOLUTION = 2e-4
 _EVALUATIONS = 16
 # Each evaluation takes at least this share off the range.
 _MARGIN = 0.1
-# No layer loses more than this share of its nonzeros to make room for one that jumps.
-_MOST_LOST = 0.4
+# A layer that jumps stays this share of its nonzeros away from the jump, which moves a little as
+# weights and activations go on changing.
+_DISTANCE = 0.03
+# No layer loses more than these shares of its nonzeros to make room for one that jumps: few first,
+# as another layout further on may cost more again.
+_MOST_LOST = (0.05, 0.4)
 # Shares of the nonzeros at which to look for another way into the landing.
 _KEPT = (0.85, 0.72, 0.61, 0.52, 0.44)
 # Layers set apart, one after the other: each doubles the searches.
@@ -86,9 +90,11 @@ def land(
         return best
     jumps = max(costs, key=lambda name: costs[name](found.above) - costs[name](found.below))
     rest = {name: cost for name, cost in costs.items() if name != jumps}
+    below = min(_with_nonzeros(found.below, 1 - _DISTANCE), most)
+    above = max(_with_nonzeros(found.above, 1 + _DISTANCE), least)
     sides = [
-        (found.below, least, found.below),
-        (found.above, found.above, 1 - (1 - found.above) * (1 - _MOST_LOST)),
+        (below, least, found.below),
+        *((above, found.above, _with_nonzeros(found.above, 1 - lost)) for lost in _MOST_LOST),
     ]
     for fixed, lower, upper in sides:
         spent = costs[jumps](fixed)
@@ -101,11 +107,16 @@ def land(
             return best
     # Costs may also jump up as zeros rise, where a slower layout gets smaller: look behind it.
     for kept in _KEPT if apart == _MOST_APART else ():
-        further = 1 - (1 - found.below) * kept
+        further = _with_nonzeros(found.below, kept)
         if total(alike(further)) > landing.ceiling:
             zeros = land(costs, landing, guess=further, least=further, most=most, apart=1)
             return max(best, zeros, key=total)
     return best
+
+
+def _with_nonzeros(zeros: float, share: float) -> float:
+    """The fraction of zeros with `share` times the nonzeros."""
+    return 1 - (1 - zeros) * share
 
 
 def bracket(

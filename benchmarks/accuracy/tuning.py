@@ -25,6 +25,8 @@ _ONE_SEED = (0,)
 _L1_STRENGTHS = (3e-5, 1e-4, 3e-4)
 _INITIAL_SPARSITIES = (0.0, 0.5)
 _TFMOT_GOAL = 0.95
+# Ten times the work of the others: TFMOT's options are those that were best for its smaller kin.
+_TUNED_AS = {"lenet_5": "lenet_300_100"}
 
 T = TypeVar("T", float, str)
 
@@ -52,7 +54,7 @@ def options(setting: Setting) -> dict[str, Any]:
 
 
 def _tfmot_options(setting: Setting) -> dict[str, Any]:
-    model = setting.model
+    model = _TUNED_AS.get(setting.model, setting.model)
     common = recipe(model)
 
     def accuracy(at: Setting, initial: float, output_layer: str) -> float:
@@ -70,6 +72,8 @@ def _tfmot_options(setting: Setting) -> dict[str, Any]:
     job = Job(setting, common)
     sizes = [math.prod(kernel.shape) for kernel in kernels(job.new_model())]
     candidates = tfmot.output_layers(sizes, setting.zeros_goal)
+    if model != setting.model:  # whose goals differ: a dense output layer was best from 95% on
+        return {"initial_sparsity": initial, "output_layer": candidates[-1]}
     what = f"output_layer {setting.pattern} {setting.zeros_goal:g}"
     # Where it matters, it matters far more than a seed does.
     output_layer = _best(model, what, candidates, of_output_layer, seeds=_ONE_SEED)

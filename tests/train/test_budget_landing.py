@@ -78,3 +78,26 @@ def test_a_landing_behind_a_jump_upwards() -> None:
     costs = {"a": cost, "b": straight(10)}
     zeros = land(costs, LANDING, guess=0.5)
     assert 980 <= total(costs, zeros) <= 1000
+
+
+def test_what_jumps_keeps_off_its_jump() -> None:
+    # 3% of its nonzeros: what training changes afterwards must not carry it over.
+    costs = {"a": jumping(10_000, 0.91, 0.8), "b": straight(2_000)}
+    below = land(costs, LANDING, guess=0.85, least=0.8)
+    assert 1 - below["a"] <= 0.97 * (1 - 0.91)
+    costs = {"a": jumping(9_400, 0.9104, 0.8), "b": straight(2_400)}
+    above = land(costs, LANDING, guess=0.95, least=0.88)
+    assert 1 - above["a"] >= 1.029 * (1 - 0.9104)
+    assert 980 <= total(costs, above) <= 1000
+
+
+def test_room_is_made_though_a_layout_gets_slower_further_on() -> None:
+    def slower(zeros: float) -> int:
+        return round(2_100 * (1 - zeros)) + (500 if 0.93 < zeros < 0.97 else 0)
+
+    # Right above the jump 1003, below it 840.
+    costs = {"a": jumping(9_100, 0.9104, 0.8), "b": slower}
+    zeros = land(costs, LANDING, guess=0.912, least=0.91)
+    assert 980 <= total(costs, zeros) <= 1000
+    assert zeros["a"] < 0.9104
+    assert zeros["b"] <= 0.93

@@ -17,9 +17,9 @@ import numpy as np
 from jobs import Job, Trained, kernels, zeros
 from settings import phases
 
-# Trained until the nonzeros are within this share of those asked for: 94.85 to 95.15% for 95%.
-_TOLERANCE = 0.03
-_MOST_TRAININGS = 6
+# Trained until the nonzeros are within this share of those asked for: 94.75 to 95.25% for 95%.
+_TOLERANCE = 0.05
+_MOST_TRAININGS = 4
 _FIRST_STRENGTH = 0.15
 _MOST_GROWTH = 3.0
 _INT8_MAX = 127
