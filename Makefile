@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.cc')
 # What the installed package is built from: a change asks for a reinstall.
-NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc')
+NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick lint format cost-model accuracy clean

@@ -1,13 +1,13 @@
 """How far to compress: the search for the level at which all budgets hold.
 
-A level i keeps the share 2^(-i/8) of the weights: level 0 all, level 56 less than a hundredth. Each
-is tried by a function that says what becomes of the model; output SQNR, bytes and instructions are
-taken to fall from level to level. What is returned has been tried, so where that does not quite
-hold, the result is still within the budget.
+A level says how much quality may be given away for what is saved (`form_choice`): level 0 nothing,
+each next one somewhat more. Each is tried by a function that says what becomes of the model; output
+quality, bytes and instructions are taken to fall from level to level. What is returned has been
+tried, so where that does not quite hold, the result is still within the budget.
 
-- With `min_output_sqnr_db`: the highest level that keeps it, found by bisection. If that one is
-  still too large, so is every other that keeps it.
-- Without: the lowest level that is small enough, which is the one of best SQNR.
+- With `min_output_sqnr_db` or `max_accuracy_drop`: the highest level that keeps it, found by
+  bisection. If that one is still too large, so is every other that keeps it.
+- Without: the lowest level that is small enough, which is the one of best quality.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from typing import Any
 
 from tflm_sparsesep.converters.errors import ConfigError
 
-LEVELS = 57
-Block = tuple[int, int]
+LEVELS = 113
+
+# Names of limits of size, which are names of `Point`'s fields, too.
+_SIZES = ("flash_bytes", "arena_bytes", "instructions")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,11 @@ class Budget:
 
     min_output_sqnr_db: of the outputs against the original model's, in dB.
     flash_bytes: of the .tflite file.
-    instructions: estimated, per inference, of the layers that the converter looks at.
+    instructions: estimated, per inference, of fully-connected and convolution layers
+    (`model_cost.instructions`).
+    max_accuracy_drop: points (per cent of the samples) that may be lost against the original
+    model; needs labels.
+    arena_bytes: of activations and scratch at once (`model_cost.arena_bytes`).
 
     Raises:
         ConfigError: no limit, or one that is not a positive finite number.
@@ -38,6 +44,8 @@ class Budget:
     min_output_sqnr_db: float | None = None
     flash_bytes: int | None = None
     instructions: int | None = None
+    max_accuracy_drop: float | None = None
+    arena_bytes: int | None = None
 
     def __post_init__(self) -> None:
         limits = vars(self)
@@ -47,9 +55,18 @@ class Budget:
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise ConfigError(f"{name} is {value!r}; accepted: a finite number above 0")
 
+    @property
+    def asks_for_quality(self) -> bool:
+        """Whether quality is limited, rather than as good as sizes allow."""
+        return self.min_output_sqnr_db is not None or self.max_accuracy_drop is not None
+
     def keeps_quality(self, point: Point) -> bool:
-        """Whether the SQNR suffices."""
-        return self.min_output_sqnr_db is None or point.sqnr_db >= self.min_output_sqnr_db
+        """Whether SQNR and accuracy suffice."""
+        if self.min_output_sqnr_db is not None and point.sqnr_db < self.min_output_sqnr_db:
+            return False
+        if self.max_accuracy_drop is None:
+            return True
+        return point.accuracy_drop is not None and point.accuracy_drop <= self.max_accuracy_drop
 
     def is_small(self, point: Point) -> bool:
         """Whether bytes and instructions are within their limits."""
@@ -57,68 +74,67 @@ class Budget:
 
     def excess(self, point: Point) -> list[str]:
         """The limits that `point` exceeds, as "flash_bytes is 90,000, limit 64,000"."""
-        sizes = {"flash_bytes": point.flash_bytes, "instructions": point.instructions}
-        limits = vars(self)
         return [
-            f"{name} is {size:,}, limit {limits[name]:,}"
-            for name, size in sizes.items()
-            if limits[name] is not None and size > limits[name]
+            f"{name} is {getattr(point, name):,}, limit {limit:,}"
+            for name, limit in self._sizes()
+            if getattr(point, name) > limit
         ]
+
+    def overshoot(self, point: Point) -> float:
+        """By what ratio the worst limit of size is exceeded; 0 without such limits."""
+        return max((getattr(point, name) / limit for name, limit in self._sizes()), default=0.0)
+
+    def _sizes(self) -> list[tuple[str, int]]:
+        limits = [(name, getattr(self, name)) for name in _SIZES]
+        return [(name, limit) for name, limit in limits if limit is not None]
 
 
 @dataclass(frozen=True)
 class Point:
     """What one trial gave.
 
-    block: rows and columns kept or dropped together. share: of the weights, that could be kept.
-    sqnr_db: of the outputs; inf where nothing changed. flash_bytes, instructions: as in `Budget`.
+    level: of the search. sqnr_db: of the outputs; inf where nothing changed. accuracy_drop: in
+    points, negative for a gain; None without labels. The sizes are as in `Budget`. forms: what
+    became of each layer.
     """
 
-    block: Block
     level: int
-    share: float
     sqnr_db: float
     flash_bytes: int
     instructions: int
+    arena_bytes: int = 0
+    accuracy_drop: float | None = None
+    forms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         quality = "outputs unchanged" if math.isinf(self.sqnr_db) else f"{self.sqnr_db:.1f} dB"
-        rows, cols = self.block
+        if self.accuracy_drop is not None:
+            quality += f", {self.accuracy_drop:.2f} points lost"
         return (
-            f"{quality}, {self.flash_bytes:,} bytes, {self.instructions:,} instructions "
-            f"({rows}x{cols} blocks, {self.share:.1%} of the weights)"
+            f"{quality}, {self.flash_bytes:,} bytes, {self.instructions:,} instructions, "
+            f"{self.arena_bytes:,} bytes of arena"
         )
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain values; an infinite SQNR is None."""
         sqnr = self.sqnr_db if math.isfinite(self.sqnr_db) else None
-        return {**vars(self), "block": list(self.block), "sqnr_db": sqnr}
-
-
-def share_of(level: int) -> float:
-    """The share of the weights that a level keeps.
-
-    Example:
-        >>> share_of(0), share_of(8)
-        (1.0, 0.5)
-    """
-    return float(2.0 ** (-level / 8))
+        return {**vars(self), "sqnr_db": sqnr, "forms": list(self.forms)}
 
 
 def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
     """The point to take, or the one that comes closest where the budget cannot be met.
 
-    `evaluate` is called once for each level that is asked for, at most 7 times.
+    `evaluate` is called once for each level that is asked for, at most 8 times.
 
     Example:
         >>> def model(level):
-        ...     return Point((1, 1), level, share_of(level), 60.0 - level, 100 - level, 0)
+        ...     return Point(level, 60.0 - level, 100 - level, 0)
         >>> search(model, Budget(min_output_sqnr_db=25)).level
         35
         >>> search(model, Budget(flash_bytes=80)).level
         20
     """
-    if budget.min_output_sqnr_db is not None:
+    if budget.asks_for_quality:
         return _last(evaluate, budget.keeps_quality)
     first = _first(evaluate, budget.is_small)
     return evaluate(LEVELS - 1) if first is None else first
@@ -138,15 +154,15 @@ def choose(points: Iterable[Point], budget: Budget) -> Point:
     ends = list(points)
     good = [p for p in ends if budget.keeps_quality(p) and budget.is_small(p)]
     if not good:
-        return min(ends, key=lambda p: _overshoot(p, budget))
-    if budget.min_output_sqnr_db is None:
+        return min(ends, key=budget.overshoot)
+    if not budget.asks_for_quality:
         return max(good, key=lambda p: p.sqnr_db)
     return min(good, key=lambda p: p.flash_bytes * p.instructions)
 
 
 def pareto(points: Iterable[Point]) -> list[Point]:
     """The points that no other beats in SQNR, bytes and instructions at once, smallest first."""
-    unique = sorted(set(points), key=lambda p: (p.flash_bytes, p.instructions, p.block, p.level))
+    unique = sorted(set(points), key=lambda p: (p.flash_bytes, p.instructions, p.level))
     return [p for p in unique if not any(_beats(q, p) for q in unique)]
 
 
@@ -155,19 +171,6 @@ def _beats(q: Point, p: Point) -> bool:
     first = (-q.sqnr_db, q.flash_bytes, q.instructions)
     second = (-p.sqnr_db, p.flash_bytes, p.instructions)
     return first != second and all(a <= b for a, b in zip(first, second, strict=True))
-
-
-def _overshoot(point: Point, budget: Budget) -> float:
-    """By what ratio the worst limit of size is exceeded."""
-    ratios = [
-        size / limit
-        for size, limit in (
-            (point.flash_bytes, budget.flash_bytes),
-            (point.instructions, budget.instructions),
-        )
-        if limit is not None
-    ]
-    return max(ratios, default=0.0)
 
 
 def _last(evaluate: Callable[[int], Point], holds: Callable[[Point], bool]) -> Point:

@@ -22,6 +22,7 @@ from tflm_sparsesep.converters.pack import UnpackedWeights, unpack
 from tflm_sparsesep.converters.pack_separable import SeparableConv, read_order
 from tflm_sparsesep.converters.pack_separable import unpack as unpack_separable
 from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
+from tflm_sparsesep.converters.paged_format import Table, is_table
 from tflm_sparsesep.converters.quantized_layer import layer_name
 from tflm_sparsesep.converters.rewrite import PASSES
 from tflm_sparsesep.converters.separable_format import Order
@@ -52,10 +53,23 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
 def packed_weights(op: Operator) -> UnpackedWeights:
     """The weights of a SPARSE_FULLY_CONNECTED. Raises ModelError where the device would refuse."""
     blob = blob_of(op)
+    if is_table(blob):
+        raise ModelError(
+            f"layer {layer_name(op)!r}: its weights are pages in an external memory, accepted: the "
+            "model as converted without page_bytes"
+        )
     reason = native.validate(blob)
     if reason is not None:
         raise ModelError(f"layer {layer_name(op)!r}: {reason}")
     return unpack(blob)
+
+
+def paged_weights(op: Operator) -> Table:
+    """The table of contents of a paged SPARSE_FULLY_CONNECTED. Raises ModelError if damaged."""
+    try:
+        return Table.from_bytes(blob_of(op))
+    except ValueError as error:
+        raise ModelError(f"layer {layer_name(op)!r}: {error}") from None
 
 
 def packed_separable(op: Operator) -> tuple[SeparableConv, Order, tuple[int, ...]]:
@@ -105,7 +119,8 @@ def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> 
 
 def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> LayerDecision | None:
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
-        return _describe_packed(op, target)
+        paged = is_table(blob_of(op))
+        return _describe_paged(op, target) if paged else _describe_packed(op, target)
     if op.op_name == op_names.SEPARABLE_CONV_2D:
         return _describe_separable(op, target)
     name = layer_name(op)
@@ -145,6 +160,31 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
         sparse_instructions=sparse,
         variant=variant,
         scratch_bytes=native.scratch_bytes(blob, max(batch, 1), target=target) if variant else None,
+    )
+
+
+def _describe_paged(op: Operator, target: str) -> LayerDecision:
+    options_of(op)
+    table = paged_weights(op)
+    page = table.page_header()
+    variant = native.variant_name(page, target=target, is_header=True)
+    scratch = None
+    if variant is not None:
+        scratch = table.largest_page + native.scratch_bytes(page, target=target, is_header=True)
+    return LayerDecision(
+        name=layer_name(op),
+        op=op.op_name,
+        rewritten=True,
+        reason=f"{len(table.pages)} pages of at most {table.largest_page:,} bytes, external memory",
+        rows=table.rows,
+        cols=table.cols,
+        batch=batch_of(op, table.cols),
+        pattern=table.layout.pattern,
+        index=table.layout.index,
+        dense_bytes=table.rows * (table.cols * table.weight_bytes + 4),
+        packed_bytes=table.external_bytes,
+        variant=variant,
+        scratch_bytes=scratch,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.resources
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +34,22 @@ _LIBRARIES = {
     "single": "libsparsesep_host_single_rounding.so",
 }
 
+_Fetch = ctypes.CFUNCTYPE(
+    ctypes.c_bool, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p
+)
+_Wait = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p)
+
+
+class _ExternalMemory(ctypes.Structure):
+    """SparsesepExternalMemory of custom_ops/external_memory.h."""
+
+    _fields_ = (
+        ("context", ctypes.c_void_p),
+        ("fetch", _Fetch),
+        ("wait", _Wait),
+        ("is_trusted", ctypes.c_bool),
+    )
+
 
 def library_path(name: str) -> Path:
     """Path of a shared library that the build has installed, e.g. `libsparsesep_host.so`.
@@ -57,6 +75,16 @@ def _library(rounding: str = "double") -> ctypes.CDLL:
         *(pointer, ctypes.c_int32),
         *(pointer, ctypes.c_int32),
         ctypes.c_int32,
+    ]
+    library.sparsesep_host_paged_fully_connected.argtypes = [
+        *(ctypes.c_char_p, size),
+        *(pointer, size),
+        ctypes.POINTER(_ExternalMemory),
+        ctypes.c_int,
+        *(pointer, ctypes.c_int32),
+        *(pointer, ctypes.c_int32),
+        *(ctypes.c_int32, ctypes.c_int32),
+        ctypes.POINTER(size),
     ]
     library.sparsesep_host_validate.argtypes = [ctypes.c_char_p, size]
     library.sparsesep_host_variant_name.argtypes = [pointer]
@@ -89,13 +117,14 @@ def validate(blob: bytes) -> str | None:
     return None if status == _OK else _message(status)
 
 
-def variant_name(blob: bytes, *, target: str = "host") -> str | None:
+def variant_name(blob: bytes, *, target: str = "host", is_header: bool = False) -> str | None:
     """The kernel that runs a blob on a target, or None where the target has none for its layout.
 
-    Raises ConfigError for an unknown target, ModelError for a blob that a device would refuse.
+    `is_header`: `blob` is the header alone, which says all that this needs. Raises ConfigError for
+    an unknown target, ModelError for a blob that a device would refuse.
     """
     isa = _isa(target)
-    aligned = _valid(blob)
+    aligned = _aligned_copy(blob) if is_header else _valid(blob)
     name: bytes | None
     if isa is None:
         name = _library().sparsesep_host_variant_name(aligned.ctypes.data)
@@ -104,12 +133,15 @@ def variant_name(blob: bytes, *, target: str = "host") -> str | None:
     return None if name is None else name.decode()
 
 
-def scratch_bytes(blob: bytes, batch: int = 1, *, target: str = "host") -> int:
+def scratch_bytes(
+    blob: bytes, batch: int = 1, *, target: str = "host", is_header: bool = False
+) -> int:
     """Bytes of arena that the kernel of a blob asks for, for the time of one inference.
 
-    `batch` is the number of vectors per inference. This is the query that the kernel's Prepare
-    makes on the device. Raises ConfigError for an unknown target, a batch below 1, or a target
-    without a kernel for the blob's layout, ModelError for a blob that a device would refuse.
+    `batch` is the number of vectors per inference, `is_header` as for `variant_name`. This is the
+    query that the kernel's Prepare makes on the device. Raises ConfigError for an unknown target,
+    a batch below 1, or a target without a kernel for the blob's layout, ModelError for a blob that
+    a device would refuse.
 
     Example:
         >>> scratch_bytes(blob, target="cortex-m4")  # doctest: +SKIP
@@ -117,7 +149,7 @@ def scratch_bytes(blob: bytes, batch: int = 1, *, target: str = "host") -> int:
     """
     if not 1 <= batch < 2**31:
         raise ConfigError(f"batch is {batch}, accepted: 1 to 2147483647")
-    if variant_name(blob, target=target) is None:
+    if variant_name(blob, target=target, is_header=is_header) is None:
         raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
     isa = _isa(target)
     aligned = _aligned_copy(blob)
@@ -178,6 +210,76 @@ def sparse_fully_connected(
     if status != _OK:
         raise DeviceError(f"SPARSE_FULLY_CONNECTED refused: {_message(status)}")
     return outputs
+
+
+@dataclass(frozen=True)
+class PagedRun:
+    """outputs [batch, rows], and the bytes of scratch that Prepare asked for."""
+
+    outputs: npt.NDArray[Any]
+    scratch_bytes: int
+
+
+def paged_fully_connected(
+    options: bytes,
+    weights: bytes,
+    fetch: Callable[[int, int], bytes | None],
+    inputs: npt.NDArray[Any],
+    rows: int,
+    *,
+    overlaps: bool = False,
+    is_trusted: bool = False,
+    evals: int = 1,
+) -> PagedRun:
+    """Runs one layer whose weights may be a table of contents, `evals` times on the same inputs.
+
+    `fetch(offset, bytes)` stands for the application's: it returns so many bytes of the external
+    memory, or None where they cannot be read. `overlaps`: what it returns arrives only when the
+    operator waits for it. Errors as for `sparse_fully_connected`, of Eval, too.
+    """
+    pending: list[tuple[int, bytes | None]] = []
+
+    def deliver(_: int | None) -> bool:
+        destination, data = pending.pop()
+        if data is None:
+            return False
+        ctypes.memmove(destination, data, len(data))
+        return True
+
+    def start(_: int | None, offset: int, size: int, destination: int) -> bool:
+        assert not pending, "a transfer is under way"
+        data = fetch(offset, size)
+        assert data is None or len(data) == size
+        pending.append((destination, data))
+        return overlaps or deliver(None)
+
+    memory = _ExternalMemory(
+        None, _Fetch(start), _Wait(deliver) if overlaps else _Wait(), is_trusted
+    )
+    batch, cols = inputs.shape
+    inputs = np.ascontiguousarray(inputs)
+    outputs = np.zeros((batch, rows), inputs.dtype)
+    aligned = _aligned_copy(weights)
+    scratch = ctypes.c_size_t()
+    status = _library().sparsesep_host_paged_fully_connected(
+        options,
+        len(options),
+        aligned.ctypes.data,
+        len(weights),
+        ctypes.byref(memory),
+        _TENSOR_TYPES.get(inputs.dtype.name, _TENSOR_OTHER),
+        inputs.ctypes.data,
+        cols,
+        outputs.ctypes.data,
+        rows,
+        batch,
+        evals,
+        ctypes.byref(scratch),
+    )
+    assert not pending, "a transfer goes on behind the operator's back"
+    if status != _OK:
+        raise DeviceError(f"SPARSE_FULLY_CONNECTED refused: {_message(status)}")
+    return PagedRun(outputs, scratch.value)
 
 
 def validate_separable_conv(blob: bytes) -> str | None:

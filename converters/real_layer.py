@@ -1,6 +1,8 @@
-"""Real numbers of an int8 FULLY_CONNECTED, and back into its constants.
+"""Real numbers of an int8 FULLY_CONNECTED or CONV_2D, and back into its constants.
 
     real weight = scale_r q        real bias = input_scale scale_r q
+
+The rows of a convolution's weights are its kernels, flat: [units, height * width * channels].
 
 `write` keeps what readers of the layer rely on: shapes, dtypes, the number of weight scales, the
 quantisation of input and output. Other operators may share the constants: theirs stay.
@@ -15,10 +17,22 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.factorize.chain import DenseLayer
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
-from tflm_sparsesep.converters.model_editor import Operator, Quantization, Tensor
+from tflm_sparsesep.converters.model_editor import (
+    BuiltinOperator,
+    Operator,
+    Quantization,
+    Tensor,
+)
 from tflm_sparsesep.converters.pack import FullyConnectedWeights
+from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
 from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
-from tflm_sparsesep.converters.quantized_layer import Unsupported, tensor_of
+from tflm_sparsesep.converters.quantized_layer import (
+    Layer,
+    Unsupported,
+    read_numbers,
+    read_weights,
+    tensor_of,
+)
 
 _MAX = 127
 _INT32 = np.iinfo(np.int32)
@@ -32,7 +46,8 @@ def read(op: Operator) -> DenseLayer:
     Raises:
         Unsupported: the layer is not int8, or one that no kernel covers.
     """
-    layer, options = read_layer(op)
+    is_conv = op.builtin_code == BuiltinOperator.CONV_2D
+    layer, options = _read_conv(op) if is_conv else read_layer(op)
     if not isinstance(layer, FullyConnectedWeights):
         raise Unsupported("weights are no int8")
     scales = _scales(tensor_of(op.inputs[1]))[:, None]
@@ -43,6 +58,17 @@ def read(op: Operator) -> DenseLayer:
         (options.activation_min - options.output_zero_point) * output_scale,
         (options.activation_max - options.output_zero_point) * output_scale,
     )
+
+
+def _read_conv(op: Operator) -> tuple[Layer, FullyConnectedOptions]:
+    """Raises Unsupported for dilated and grouped convolutions."""
+    weights, options = read_weights(op), op.options
+    if options is None or (options.dilationHFactor, options.dilationWFactor) != (1, 1):
+        raise Unsupported("dilated")
+    shape = tensor_of(op.inputs[0]).shape
+    if weights.ndim != 4 or len(shape) != 4 or shape[3] != weights.shape[3]:
+        raise Unsupported("grouped")
+    return read_numbers(op, weights.reshape(len(weights), -1), float32_product=False)
 
 
 def write(op: Operator, weights: Matrix, bias: Vector) -> None:

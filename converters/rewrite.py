@@ -5,8 +5,9 @@ read -> check -> passes -> drop what is no longer used -> build
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
@@ -23,7 +24,14 @@ from tflm_sparsesep.converters.passes import (
 )
 from tflm_sparsesep.converters.targets import get_target
 
-PASSES = (group_rows, sparse_fully_connected, fuse_separable_pair, pointwise_conv)
+PASSES: tuple[ModuleType, ...] = (
+    group_rows,
+    sparse_fully_connected,
+    fuse_separable_pair,
+    pointwise_conv,
+)
+# Without the one that takes seconds for large layers; what it saves is on top.
+QUICK_PASSES = PASSES[1:]
 
 
 @dataclass(frozen=True)
@@ -40,12 +48,13 @@ def rewrite(
     target: str,
     input_zeros: Mapping[str, float] | None = None,
     name: str = "model",
+    passes: Sequence[ModuleType] = PASSES,
 ) -> RewriteResult:
     """Replaces the layers of a .tflite file that get smaller and faster on `target`.
 
     `input_zeros` is what calibration has seen (`Conversion`); `name` is what errors call the
-    model. Raises ModelError for bytes that are no usable model
-    and ConfigError for an unknown target.
+    model; `passes` are all, or `QUICK_PASSES` for estimates. Raises ModelError for bytes that are
+    no usable model and ConfigError for an unknown target.
     """
     conversion = Conversion(get_target(target).name, input_zeros or {})
     model = model_editor.read(data, name=name)
@@ -54,7 +63,7 @@ def rewrite(
         layers = [
             decision
             for subgraph in model.subgraphs
-            for one_pass in PASSES
+            for one_pass in passes
             for decision in one_pass.run(subgraph, conversion)
         ]
     except ModelError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tflm_sparsesep.converters import model_editor, native, op_names
+from tflm_sparsesep.converters import model_editor, native, op_names, paged_format
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.inspect_model import blob_of
 from tflm_sparsesep.converters.quantized_layer import layer_name
@@ -37,7 +37,7 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
         if op.op_name != op_names.SPARSE_FULLY_CONNECTED:
             continue
         try:
-            variant = native.variant_name(blob_of(op), target=target)
+            variant = _variant_of(blob_of(op), target)
         except ModelError as error:
             raise ModelError(f"{name}: layer {layer_name(op)!r}: {error}") from None
         if variant is None:
@@ -47,6 +47,17 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
             )
         found.add(variant)
     return sorted(found)
+
+
+def _variant_of(weights: bytes, target: str) -> str | None:
+    """The kernel that runs packed weights or pages of them."""
+    if not paged_format.is_table(weights):
+        return native.variant_name(weights, target=target)
+    try:
+        header = paged_format.Table.from_bytes(weights).page_header()
+    except ValueError as error:
+        raise ModelError(str(error)) from None
+    return native.variant_name(header, target=target, is_header=True)
 
 
 def variants_header(variants: Sequence[str], *, target: str) -> str:

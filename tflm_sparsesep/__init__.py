@@ -25,6 +25,8 @@ from tflm_sparsesep.converters.errors import (
     SparseSepError,
     ToolMissingError,
 )
+from tflm_sparsesep.delegate import delegate_path
+from tflm_sparsesep.plan import LayerPlan, Plan, plan
 from tflm_sparsesep.runtimes import run
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ __all__ = [
     "DeviceError",
     "LayerDecision",
     "LayerFigures",
+    "LayerPlan",
     "ModelError",
+    "Plan",
     "ProximalL1",
     "SparseSepError",
     "Sparsify",
@@ -47,6 +51,8 @@ __all__ = [
     "benchmark",
     "compress",
     "convert",
+    "delegate_path",
+    "plan",
     "plot_masks",
     "run",
     "source_dir",

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from tflm_sparsesep.converters.errors import ConfigError
 
 _KINDS = ("strength", "zeros", "flash_bytes", "instructions")
+_VALUES = ("int8", "palette")
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,18 @@ def check_epochs(name: str, value: int | None) -> int | None:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
         raise ConfigError(f"{name}={value!r}; accepted: a whole number of epochs >= 0, or None")
     return int(value)
+
+
+def check_values(values: str | None, value_epochs: int | None) -> str | None:
+    """`values`, the name of what weights may be at the end, or None.
+
+    Raises:
+        ConfigError: it is neither, or `value_epochs` does not go with it.
+    """
+    if values is not None and values not in _VALUES:
+        raise ConfigError(f"values={values!r}; accepted: {', '.join(_VALUES)}, or None")
+    if values is None and value_epochs is not None:
+        raise ConfigError(f"value_epochs={value_epochs} without values; accepted: one of {_VALUES}")
+    if value_epochs == 0:
+        raise ConfigError("value_epochs=0; accepted: at least 1, or None")
+    return values

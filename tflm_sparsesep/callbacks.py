@@ -19,7 +19,12 @@ except ImportError as error:
 
 from tflm_sparsesep import proximal
 from tflm_sparsesep.auto_pattern import choose_pattern
-from tflm_sparsesep.callback_arguments import Goal, accepted_goals, check_epochs
+from tflm_sparsesep.callback_arguments import (
+    Goal,
+    accepted_goals,
+    check_epochs,
+    check_values,
+)
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device_layer import DeviceLayer
 from tflm_sparsesep.layer_selection import Layers, Selection
@@ -28,6 +33,7 @@ from tflm_sparsesep.patterns import AUTO, PATTERNS, check_pattern
 from tflm_sparsesep.sparsifiable import SparseKernel, find_kernels, innermost, kernels_of
 from tflm_sparsesep.sparsity_controller import SparsityController
 from tflm_sparsesep.train_step import ProximalStep, TrainStepHook
+from tflm_sparsesep.weight_grid import WeightGrid, grid_kernels, palette_kernels
 
 # Shares of the epochs for the first and the last phase where the user gives none: 2 and 6 of 20.
 _WARMUP_SHARE = 0.1
@@ -56,6 +62,13 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     shrinks all weights. Bytes and instructions become a fraction of zeros by packing the actual
     weights and asking the cost model, when an epoch begins and in the debias phase. Should the
     estimate leave the budget in the debias phase, more weights become 0.
+
+    With `values`, weights are rounded to what the device will store, after each step of the last
+    epochs, so that metrics are those of the weights after conversion: gradients are taken at the
+    rounded weights, and what rounding takes off is added to the next step (straight-through).
+    Rounding is as the converter's, int8 with one scale for each output, and covers all trainable
+    Dense and convolutional kernels, dense ones too. Zeros stay, and the smallest weights may be
+    rounded to 0. Activations are still rounded by the conversion alone.
 
     When weights change: in the compiled train step, and, with a goal, also before each
     validation and at each epoch's end, so that metrics, checkpoints and early stopping see the
@@ -91,6 +104,11 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         exclude: names of layers to leave dense, or regular expressions.
         warmup_epochs: epochs of plain training first; None takes a tenth of all epochs.
         debias_epochs: epochs on the fixed support last; None takes three tenths of all epochs.
+        values: what weights are rounded to in the last epochs. "int8"; "palette", which is int8 of
+            which each sparse Dense layer or 1x1 convolution whose pattern is "1x1", "row" or
+            "column" takes 16 values, so that the palette layout can store it; or None, not at all.
+        value_epochs: how many those last epochs are; None takes the whole debias phase, which is
+            the most.
 
     Raises:
         ConfigError: when made, for a value that is not accepted; when `fit` begins, before the
@@ -116,6 +134,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         exclude: Sequence[str] = (),
         warmup_epochs: int | None = None,
         debias_epochs: int | None = None,
+        values: str | None = None,
+        value_epochs: int | None = None,
     ) -> None:
         super().__init__()
         self.goal = Goal.of(
@@ -128,6 +148,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self._selection = Selection.of(layers, exclude, *accepted_goals(self.goal.kind))
         self.warmup_epochs = check_epochs("warmup_epochs", warmup_epochs)
         self.debias_epochs = check_epochs("debias_epochs", debias_epochs)
+        self.value_epochs = check_epochs("value_epochs", value_epochs)
+        self.values = check_values(values, self.value_epochs)
         self._hook: TrainStepHook | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -150,21 +172,26 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             )
         kernels = find_kernels(model, self._selection, self._pattern_of)
         self._layers = [layer for layer, _ in kernels_of(model, kernels)]
-        self._estimate = PackedEstimate(self.target)
+        palettes = palette_kernels(kernels) if self.values == "palette" else []
+        self._estimate = PackedEstimate(self.target, [k.name for k in palettes])
         self._controller = self._make_controller(kernels)
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         packable = {layer.name for layer in self._layers if layer.has_kernel}
+        self._grid = None
+        if self.values is not None:
+            self._grid = WeightGrid(grid_kernels(model, palettes), model.distribute_strategy)
         self._step = ProximalStep(
             model,
             kernels,
             penalty=self.penalty,
             preconditioned=self.preconditioned,
             watched=[k.layer for k in kernels if k.name in packable] if self._controller else (),
+            grid=self._grid,
         )
         self._hook = TrainStepHook(model, self._step.wrap)
         self._last_epoch_updates = 1
-        self._debiasing = False
+        self._debiasing = self._rounding = False
         self._landed_at = -1
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -174,6 +201,10 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         if epoch >= self._debias_start:
             if not self._debiasing:
                 self._begin_debias(epoch)
+            if self._grid is not None and epoch >= self._value_start and not self._rounding:
+                self._grid.activate()
+                self._step.project()
+                self._rounding = True
         elif epoch >= self._warmup_end:
             if self.goal.kind == "strength":
                 self._step.set_strength(self.goal.value)
@@ -200,6 +231,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         # Whoever wrote weights since the last step (averages of the optimizer, restored weights)
         # did not know the support.
         self._landed_at = -1
+        if self._grid is not None:
+            self._grid.forget()
         self._project()
         if self._hook is not None:
             self._hook.remove()
@@ -316,6 +349,15 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
                 "epoch(s) to make weights sparse; accepted: together fewer than all epochs"
             )
         self._warmup_end, self._debias_start, self._epochs = warmup, epochs - debias, epochs
+        if self.values is None:
+            return
+        rounding = self.value_epochs or max(debias, 1)
+        if rounding > debias:
+            raise ConfigError(
+                f"values={self.values!r} takes {rounding} of fit's {epochs} epoch(s), "
+                f"debias_epochs is {debias}; accepted: at most the epochs of the debias phase"
+            )
+        self._value_start = epochs - rounding
 
 
 # The same under a name that says what it does for whatever goal and penalty.

@@ -45,20 +45,35 @@ def convert(
     model: Annotated[Path, typer.Argument(metavar="IN.tflite", help="A full-int8 model.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     target: TargetName = "cortex-m4",
+    page_bytes: Annotated[
+        int | None, typer.Option("--page-bytes", help="Most bytes of a page: see docs/paging.md.")
+    ] = None,
+    external: Annotated[
+        Path | None, typer.Option("--external", help="Write the pages of large layers here.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rewrite the layers that get smaller and faster on the target."""
     from tflm_sparsesep.report import decisions_table
 
-    files.check_writable(output)
-    result = ts.convert(files.read_model(model), target=target, name=str(model))
+    if (page_bytes is None) != (external is None):
+        raise ConfigError("--page-bytes and --external go together: give both or neither")
+    for path in filter(None, (output, external)):
+        files.check_writable(path)
+    result = ts.convert(
+        files.read_model(model), target=target, page_bytes=page_bytes, name=str(model)
+    )
     files.write_atomically(output, result.tflite)
+    if external is not None:
+        files.write_atomically(external, result.external or b"")
     if as_json:
         _print_json(
             {
                 "output": str(output),
                 "dense_tflite_bytes": len(result.dense_tflite),
                 "sparse_tflite_bytes": len(result.tflite),
+                "external": None if external is None else str(external),
+                "external_bytes": len(result.external or b""),
                 "layers": [layer.to_json() for layer in result.layers],
             }
         )
@@ -69,11 +84,15 @@ def convert(
         f"{output}: {rewritten} of {len(result.layers)} layers rewritten, "
         f"{len(result.dense_tflite):,} -> {len(result.tflite):,} bytes"
     )
+    if external is not None:
+        console.print(f"{external}: {len(result.external or b''):,} bytes of pages")
 
 
 @app.command()
 def compress(
-    model: Annotated[Path, typer.Argument(metavar="IN.tflite", help="A full-int8 model.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="IN", help="A .tflite file, int8 or float32, or a .keras one.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     data: Annotated[Path, typer.Option("--data", help="Unlabelled samples [n, ...] as .npy.")],
     target: TargetName = "cortex-m4",
@@ -86,29 +105,76 @@ def compress(
     instructions: Annotated[
         str | None, typer.Option("--instructions", help="Most instructions, such as 2M (of 10^6).")
     ] = None,
+    arena: Annotated[
+        str | None, typer.Option("--arena", help="Most bytes of activations, such as 16k.")
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option("--max-drop", help="Most points of accuracy to lose.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Classes of the samples, int[n], as .npy.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; by default one for each core.")
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither read nor keep trials on disk.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Drop weights without training, as far as a budget of quality, bytes or time asks."""
+    """Compress without training, as far as a budget of quality, bytes or time asks.
+
+    An interrupted search goes on where it was: trials are kept on disk.
+    """
+    from tflm_sparsesep.compress import USER_CACHE
     from tflm_sparsesep.report import decisions_table
 
     files.check_writable(output)
-    budget = ts.Budget(min_sqnr, _amount(flash, 1024), _amount(instructions, 1000))
+    budget = ts.Budget(
+        min_output_sqnr_db=min_sqnr,
+        flash_bytes=_amount(flash, 1024),
+        instructions=_amount(instructions, 1000),
+        max_accuracy_drop=max_drop,
+        arena_bytes=_amount(arena, 1024),
+    )
     result = ts.compress(
-        files.read_model(model),
+        model,
         budget=budget,
         representative_dataset=files.read_array(data),
+        labels=None if labels is None else files.read_array(labels),
         target=target,
-        name=str(model),
         progress=sys.stderr.isatty(),
+        cache_dir=None if no_cache else USER_CACHE,
+        workers=workers,
     )
     files.write_atomically(output, result.tflite)
     if as_json:
         _print_json({"output": str(output), **result.to_json()})
         return
     console.print(decisions_table(result.layers, target))
+    for form in result.point.forms:
+        console.print(form)
     for point in result.pareto:
         console.print(f"possible: {point}")
     console.print(f"{output}: {result.point}")
+
+
+@app.command()
+def plan(
+    model: Annotated[
+        Path, typer.Argument(metavar="IN", help="A .tflite file, int8 or float32, or a .keras one.")
+    ],
+    target: TargetName = "cortex-m4",
+    as_json: AsJson = False,
+) -> None:
+    """Show what compressing can gain on each layer, before any work."""
+    from tflm_sparsesep.plan_table import notes, plan_table
+
+    result = ts.plan(model, target=target)
+    if as_json:
+        _print_json({"model": str(model), **result.to_json()})
+        return
+    console.print(plan_table(result), *notes(result), sep="\n")
 
 
 @app.command()
@@ -127,7 +193,7 @@ def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson 
 def run(
     model: ModelPath,
     inputs: Annotated[Path, typer.Option("--inputs", help="Samples [n, ...] as .npy.")],
-    runtime: Annotated[str, typer.Option("--runtime", help="tflm or litert.")] = "tflm",
+    runtime: Annotated[str, typer.Option("--runtime", help="tflm, litert or opencl.")] = "tflm",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the outputs as .npy.")
     ] = None,

@@ -1,6 +1,6 @@
-"""`compress`: a trained int8 model in, a smaller and faster one out, within a budget.
+"""`compress`: a trained model in, a smaller and faster int8 one out, within a budget.
 
-No labels and no training: weights are dropped and the others refitted on sample inputs.
+No training: layers take forms of fewer weights, which are fitted on sample inputs.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
+from threadpoolctl import threadpool_limits
 
-from tflm_sparsesep import files, samples
-from tflm_sparsesep.activations import input_zeros
-from tflm_sparsesep.compress_layers import LayerCompressor, real_outputs, sqnr_db
-from tflm_sparsesep.converters import budget_search, model_editor
-from tflm_sparsesep.converters.budget_search import Block, Budget, Point
+from tflm_sparsesep.compress_input import CompressInput, RepresentativeDataset, compress_input
+from tflm_sparsesep.compress_trials import Trial, Trials
+from tflm_sparsesep.converters import budget_search, model_cost, model_editor
+from tflm_sparsesep.converters.budget_search import Budget, Point
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.rewrite import RewriteResult, rewrite
+from tflm_sparsesep.converters.form_choice import Preference
+from tflm_sparsesep.trial_cache import Entry, TrialCache, cache_directory
+from tflm_sparsesep.trial_records import model_entry, model_of
 
 Array = npt.NDArray[Any]
 
-_BLOCKS: tuple[Block, ...] = ((1, 1), (1, 4), (4, 4))
-# Every fourth sample measures, the others fit.
-_HELD_OUT = 4
-_LEAST_SAMPLES = 8
+# The final fits do better than the search's: so many levels further are tried with them.
+_LEVELS_BEYOND = (8, 3)
+
+USER_CACHE = "user"
+"""`cache_dir` for the directory of the user."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class CompressResult:
 
     tflite: the model with custom ops where they pay. layers: the converter's decisions, in
     execution order. dense_tflite: the compressed model before the rewriting, which any runtime
-    executes. point: SQNR against the original on the samples held out, bytes, instructions.
-    visited: every point that the search tried. pareto: those that no other beats.
+    executes. point: quality on the samples held out, bytes, instructions, what became of each
+    layer. visited: every point that the search tried. pareto: those that no other beats.
     """
 
     tflite: bytes
@@ -64,138 +67,146 @@ class CompressResult:
 
 
 def compress(
-    model: bytes | str | Path,
+    model: Any,
     *,
     budget: Budget,
-    representative_dataset: Array | list[Array],
+    representative_dataset: RepresentativeDataset,
+    labels: Array | None = None,
     target: str = "cortex-m4",
     name: str | None = None,
     progress: bool = False,
+    cache_dir: str | Path | None = USER_CACHE,
+    workers: int | None = None,
 ) -> CompressResult:
-    """Makes the int8 FULLY_CONNECTED layers of a model sparse, as far as the budget asks.
+    """Compresses the FULLY_CONNECTED and CONV_2D layers, as far as the budget asks.
 
         result = compress("ad01_int8.tflite", budget=Budget(min_output_sqnr_db=25),
                           representative_dataset=x)
 
-    The same arguments give the same bytes. Layers of other kinds stay as they are.
+    Fully-connected layers and 1x1 convolutions become sparse or products of two matrices, other
+    convolutions a vertical and a horizontal one; what becomes of each is decided for all together.
+    The same arguments give the same bytes, whatever `workers` and the cache. Layers of other kinds
+    stay as they are. Trials are kept on disk: a search that was interrupted goes on where it was,
+    and one that was done before takes no time.
 
     Args:
-        model: the bytes of a full-int8 .tflite file, or its path.
-        budget: what must hold. With an output SQNR the smallest model that keeps it is searched,
-            else the best one of the wanted size.
-        representative_dataset: unlabelled samples [n, ...] such as the model will meet, or a list
-            with one array per input; at least 8, better several times as many as a layer has
-            inputs. A quarter of them is held out to measure the SQNR.
+        model: the bytes or the path of an int8 or float32 .tflite file, a Keras model, or the path
+            of a .keras file. What is not int8 is quantised first (`compress_input`), and
+            qualities are those against the quantised model.
+        budget: what must hold. With an output SQNR or an accuracy the smallest model that keeps it
+            is searched, else the best one of the wanted size.
+        representative_dataset: samples [n, ...] such as the model will meet, or a list with one
+            array per input; at least 8, better several times as many as a layer has inputs. A
+            quarter of them is held out to measure the quality.
+        labels: the right class of each sample, int[n], where the budget limits the loss of
+            accuracy; only those of the samples held out are looked at.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         name: what errors call the model; by default the path, or "model".
         progress: draw a bar on stderr.
+        cache_dir: where trials are kept; None keeps none. `USER_CACHE`, the default, is
+            $TFLM_SPARSESEP_CACHE or the user's cache directory.
+        workers: processes that look at layers side by side; by default one for each core.
 
     Raises:
-        ModelError: the bytes are no usable .tflite model, or nothing in it can be compressed.
+        ModelError: the model cannot be read or quantised, or nothing in it can be compressed.
         ConfigError: an argument is not accepted, or the budget cannot be met: then the message
             says how close the search came and which layer binds.
         DeviceError: LiteRT, which measures, cannot run the model.
+        ToolMissingError: what would quantise the model is not installed.
     """
-    data, name = _read(model, name)
-    total = len(_BLOCKS) * budget_search.most_trials()
-    with Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar:
-        task = bar.add_task("trials", total=total)
-        trials = _Trials(data, representative_dataset, target, name, lambda: bar.advance(task))
-        ends = [budget_search.search(trials.of(block), budget) for block in _BLOCKS]
-    end = budget_search.choose(ends, budget)
-    trial = trials.done[end.block, end.level]
-    rewritten = trial.rewritten
-    # Of quality there is always enough: at level 0 nothing changes.
-    if not budget.is_small(end):
-        raise ConfigError(_too_tight(name, target, budget, end, rewritten.layers))
-    visited = [t.point for t in trials.done.values()]
-    return CompressResult(rewritten.tflite, rewritten.layers, trial.dense, end, visited)
-
-
-def _read(model: bytes | str | Path, name: str | None) -> tuple[bytes, str]:
-    if isinstance(model, bytes | bytearray):
-        return bytes(model), name or "model"
-    if not isinstance(model, str | Path):
+    entered = compress_input(model, representative_dataset, name=name)
+    if budget.max_accuracy_drop is not None and labels is None:
         raise ConfigError(
-            f"model is a {type(model).__name__}, accepted: the bytes or the path of an int8 "
-            ".tflite file"
+            "max_accuracy_drop is given without labels; accepted: one for each sample"
         )
-    return files.read_model(Path(model)), name or str(model)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    point: Point
-    dense: bytes
-    rewritten: RewriteResult
-
-
-class _Trials:
-    """Tries levels, each once."""
-
-    def __init__(
-        self,
-        data: bytes,
-        dataset: Array | list[Array],
-        target: str,
-        name: str,
-        on_trial: Callable[[], None],
-    ) -> None:
-        self.done: dict[tuple[Block, int], _Trial] = {}
-        self._data, self._target, self._name, self._on_trial = data, target, name, on_trial
-        rewrite(data, target=target, name=name)  # refuses unfit models before any work
-        arrays = samples.split_inputs(
-            dataset, model_editor.read(data, name=name).subgraphs[0].inputs
-        )
-        count = len(arrays[0]) if arrays else 0
-        if count < _LEAST_SAMPLES:
-            raise ConfigError(f"{count} samples given, accepted: at least {_LEAST_SAMPLES}")
-        held_out = np.arange(count) % _HELD_OUT == _HELD_OUT - 1
-        self._fitting = [array[~held_out] for array in arrays]
-        self._measuring = [array[held_out] for array in arrays]
-        self._wanted = real_outputs(data, self._measuring)
-        self._compressor = LayerCompressor(data, self._fitting, target=target, name=name)
-
-    def of(self, block: Block) -> Callable[[int], Point]:
-        """`point` for blocks of one shape."""
-        return lambda level: self.point(block, level)
-
-    def point(self, block: Block, level: int) -> Point:
-        """What a level gives with blocks of one shape."""
-        if (block, level) not in self.done:
-            self.done[block, level] = self._try(block, level)
-            self._on_trial()
-        return self.done[block, level].point
-
-    def _try(self, block: Block, level: int) -> _Trial:
-        share = budget_search.share_of(level)
-        dense = self._compressor.compress(block, share) if level else self._data
-        zeros = input_zeros(dense, self._fitting, name=self._name)
-        rewritten = rewrite(dense, target=self._target, input_zeros=zeros, name=self._name)
-        quality = sqnr_db(self._wanted, real_outputs(dense, self._measuring))
-        instructions = sum(_instructions(layer) for layer in rewritten.layers)
-        point = Point(block, level, share, quality, len(rewritten.tflite), instructions)
-        return _Trial(point, dense, rewritten)
-
-
-def _too_tight(
-    name: str, target: str, budget: Budget, closest: Point, layers: list[LayerDecision]
-) -> str:
-    excess = budget.excess(closest)
-    by_time = excess and excess[0].startswith("instructions")
-    cost, unit = (_instructions, "instructions") if by_time else (_bytes, "bytes")
-    layer = max(layers, key=cost)
-    return (
-        f"{name}: the budget cannot be met on {target}: {' and '.join(excess)}; "
-        f"closest: {closest}; layer {layer.name!r} binds with {cost(layer):,} {unit}"
+    known = None if labels is None else np.asarray(labels)
+    folder = cache_directory() if cache_dir == USER_CACHE else cache_dir
+    cache = TrialCache(
+        None if folder is None else Path(folder), entered.tflite, target, known, *entered.samples
     )
 
+    entry = cache.recall(
+        {"budget": vars(budget)},
+        lambda: _search(entered, known, budget, target, cache, workers, progress),
+    )
+    built, rewritten, (point, *visited) = model_of(entry)
+    return CompressResult(rewritten.tflite, rewritten.layers, built.tflite, point, visited)
 
-def _instructions(layer: LayerDecision) -> int:
-    known = layer.sparse_instructions if layer.rewritten else layer.dense_instructions
-    return known or 0
+
+def _search(
+    entered: CompressInput,
+    labels: Array | None,
+    budget: Budget,
+    target: str,
+    cache: TrialCache,
+    workers: int | None,
+    progress: bool,
+) -> Entry:
+    """The best trial, its point before those of all others."""
+    with (
+        Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar,
+        threadpool_limits(limits=1),  # on their number depend the last bits of matrix products
+    ):
+        task = bar.add_task("trials", total=None)
+        trials = Trials(
+            entered.tflite,
+            entered.samples,
+            labels,
+            target,
+            entered.name,
+            lambda: bar.advance(task),
+            cache=cache,
+            workers=workers,
+        )
+        trial = best_trial(trials, budget)
+    # Of quality there is always enough: at level 0 nothing changes.
+    if not budget.is_small(trial.point):
+        raise ConfigError(_too_tight(entered.name, target, budget, trial))
+    visited = [t.point for t in trials.done.values()] + [trial.point]
+    return model_entry(trial.built, trial.rewritten, [trial.point, *visited])
 
 
-def _bytes(layer: LayerDecision) -> int:
-    known = layer.packed_bytes if layer.rewritten else layer.dense_bytes
-    return known or 0
+def best_trial(trials: Trials, budget: Budget) -> Trial:
+    """The search with quick fits, then some levels further with careful ones."""
+    ends: list[tuple[Point, Preference]] = []
+    for preference in _preferences(budget):
+        ends.append((budget_search.search(_evaluate(trials, preference), budget), preference))
+    end = budget_search.choose([point for point, _ in ends], budget)
+    preference = next(preference for point, preference in ends if point is end)
+    further = (*_LEVELS_BEYOND, 0) if budget.asks_for_quality else (0, 1)
+    for more in further if budget.is_small(end) else ():
+        level = min(end.level + more, budget_search.LEVELS - 1)
+        careful = trials.trial(level, preference, effort=2)
+        if budget.keeps_quality(careful.point) and budget.is_small(careful.point):
+            return trials.finished(careful, budget)
+    return trials.finished(trials.trial(end.level, preference), budget)
+
+
+def _evaluate(trials: Trials, preference: Preference) -> Callable[[int], Point]:
+    return lambda level: trials.trial(level, preference).point
+
+
+def _preferences(budget: Budget) -> list[Preference]:
+    """What is scarce counts most; if both are, what binds is found by trying."""
+    flash, time = budget.flash_bytes is not None, budget.instructions is not None
+    both, bytes_first, time_first = Preference(1, 1), Preference(1, 0.1), Preference(0.1, 1)
+    if flash and time:
+        return [both, bytes_first, time_first]
+    if flash and not budget.asks_for_quality:
+        return [bytes_first]
+    if time and not budget.asks_for_quality:
+        return [time_first]
+    return [both]
+
+
+def _too_tight(name: str, target: str, budget: Budget, trial: Trial) -> str:
+    excess = budget.excess(trial.point)
+    model = model_editor.read(trial.rewritten.tflite)
+    by_time = excess[0].startswith("instructions")
+    measure = model_cost.layer_instructions if by_time else model_cost.layer_bytes
+    sizes = measure(model, trial.rewritten.layers, target)
+    layer, unit = max(sizes, key=lambda key: sizes[key]), "instructions" if by_time else "bytes"
+    return (
+        f"{name}: the budget cannot be met on {target}: {' and '.join(excess)}; "
+        f"closest: {trial.point}; layer {layer!r} binds with {sizes[layer]:,} {unit}"
+    )

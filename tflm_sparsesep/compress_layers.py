@@ -1,132 +1,209 @@
-"""One trial of `compress`: all fully-connected layers of a model at one share of weights."""
+"""The layers of one int8 model in other forms: what each form costs, and models made of them."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tflm_sparsesep import samples
-from tflm_sparsesep.converters import model_editor, real_layer
-from tflm_sparsesep.converters.choose_layout import choose_layout, reason_to_stay_dense
-from tflm_sparsesep.converters.cost_model import dense_fully_connected
+from tflm_sparsesep.compress_refit import refit_chain
+from tflm_sparsesep.compress_units import Unit, chains, find_units, vectors
+from tflm_sparsesep.converters import (
+    factor_pair,
+    form_choice,
+    layer_forms,
+    model_editor,
+    real_layer,
+)
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.factorize import sparse_refit
-from tflm_sparsesep.converters.factorize.chain import DenseLayer, OutputLoss, importance
 from tflm_sparsesep.converters.factorize.gram import Gram, GramAccumulator, Matrix, Vector
-from tflm_sparsesep.converters.factorize.nonzero_shares import Block, SharedBlocks, block_values
-from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Operator, Tensor
-from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
-from tflm_sparsesep.converters.quantized_layer import Unsupported, dense_bytes, tensor_of
+from tflm_sparsesep.converters.form_choice import Option
+from tflm_sparsesep.converters.layer_forms import DENSE, Fitted, Form, Layer
+from tflm_sparsesep.converters.model_editor import Model, Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.quantized_layer import tensor_of
+from tflm_sparsesep.form_samples import cost, sampled_forms
 from tflm_sparsesep.litert_tensors import Array, litert_tensors
+from tflm_sparsesep.segments import Values, run_segment
 
 # Of each Gram matrix, relative to the mean of its diagonal.
 _DAMPING = 1e-2
-# Half of what `sparse_refit.admm` does by default: the search tries many levels.
-_ITERATIONS = 30
-# For the curves of error over nonzeros, which are only compared, and their shares of the blocks.
-_CURVE_ITERATIONS = 12
-_CURVE_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+# A form with about this error shows what a layer's errors do to the outputs.
+_PROBE_ERROR = 0.03
+_LEAST_ERROR = 1e-12
+# Of a probe that the outputs do not show at all: other errors might.
+_LEAST_NOISE = 1e-6
+
+Over = Callable[[Callable[[int], list[Option]], Sequence[int]], list[list[Option]]]
+
+
+def _in_turn(function: Callable[[int], list[Option]], indices: Sequence[int]) -> list[list[Option]]:
+    return [function(index) for index in indices]
 
 
 @dataclass(frozen=True)
-class _Original:
-    """What a layer was: numbers, inputs [n, cols] and pre-activations [n, rows], importance."""
+class Built:
+    """A compressed model before the rewriting, and which share of layers' inputs is zero."""
 
-    layer: DenseLayer
-    inputs: Matrix
-    wanted: Matrix
-    matter: Vector
+    tflite: bytes
+    input_zeros: dict[str, float]
 
 
 class LayerCompressor:
-    """Makes the fully-connected layers of one int8 model sparse.
+    """Compresses the layers of one model to forms that are asked for.
 
     Args:
         data: a .tflite file that `rewrite` accepts.
-        inputs: for each model input the calibration samples [inferences, *shape].
-        target: a name of `targets.TARGETS`: layers are made sparse only where that pays there.
+        fitting: for each model input the calibration samples [inferences, *shape].
+        target: a name of `targets.TARGETS`.
         name: what errors call the model.
 
     Raises:
-        ModelError: the model has no int8 FULLY_CONNECTED.
+        ModelError: the model has no int8 layer that can be compressed, or keeps state.
     """
 
-    def __init__(self, data: bytes, inputs: list[Array], *, target: str, name: str) -> None:
-        self._data, self._inputs, self._target, self._name = data, inputs, target, name
-        self._shared: dict[Block, SharedBlocks] = {}
-        model = model_editor.read(data, name=name)
-        ops = _compressible(model)
-        if not ops:
-            raise ModelError(f"{name}: no int8 FULLY_CONNECTED layer that could be made sparse")
-        layers = [real_layer.read(op) for op in ops]
-        entering = self._entering(model, ops)
-        matter = _importance(ops, layers, entering)
-        self._originals = [
-            _Original(layer, x, x @ layer.weights.T + layer.bias, values)
-            for layer, x, values in zip(layers, entering, matter, strict=True)
-        ]
+    def __init__(self, data: bytes, fitting: list[Array], *, target: str, name: str) -> None:
+        self._data, self._fitting, self._target, self._name = data, fitting, target, name
+        main = self._read().subgraphs[0]
+        values = self._all_values(main, fitting)
+        self.units = find_units(main, values)
+        if not self.units:
+            raise ModelError(
+                f"{name}: no int8 FULLY_CONNECTED or CONV_2D layer that could be compressed"
+            )
+        self._zeros = _zeros(main.operators, values)
+        self._layers = [_layer(unit, _gram(unit.inputs)) for unit in self.units]
+        self._fits: dict[tuple[int, Form], Fitted] = {}
 
-    def compress(self, block: Block, share: float) -> bytes:
-        """The model, still dense, with the share of its weights kept that does best.
+    def options(self, measuring: list[Array], over: Over = _in_turn) -> list[list[Option]]:
+        """For each layer what it can become; the first option is to stay as it is.
+
+        Args:
+            measuring: samples that show what a layer's errors do to the outputs.
+            over: applies a function to indices of layers.
+        """
+        main = self._read().subgraphs[0]
+        values = self._all_values(main, measuring)
+        return over(lambda index: self._options(index, main, values), range(len(self.units)))
+
+    def build(self, forms: Sequence[Form], *, effort: int = 1) -> Built:
+        """The model, still dense, with each layer in its form.
 
         Layer after layer: weights and bias are fitted to the original's pre-activations, on the
-        inputs that the layers before now give. A layer that its nonzeros would not make smaller
-        and faster stays as it was.
+        inputs that the layers before now give. `effort` is that of `layer_forms.fit`.
         """
-        model = model_editor.read(self._data, name=self._name)
+        model = self._read()
+        main = model.subgraphs[0]
+        values: Values = dict(zip(main.inputs, self._fitting, strict=True))
+        at = {unit.position: index for index, unit in enumerate(self.units)}
+        done: list[Operator] = []
+        pending: list[Operator] = []
         changed = False
-        counts = self._blocks(block).nonzeros(share)
-        for op, original, count in zip(_compressible(model), self._originals, counts, strict=True):
-            if count >= original.layer.weights.size:
+        by_unit: dict[int, list[Operator]] = {}
+        for position, op in enumerate(main.operators):
+            index = at.get(position)
+            if index is None or forms[index] == DENSE:
+                pending.append(op)
+                by_unit |= {} if index is None else {index: [op]}
                 continue
-            x = self._entering(model, [op])[0] if changed else original.inputs
-            before = list(op.inputs)
-            real_layer.write(op, *_fit(original, x, count, block))
-            if self._pays(op):
-                changed = True
-            else:
-                op.inputs[:] = before
+            values |= self._run(pending, values)
+            done += pending
+            inputs = None
+            if changed:
+                inputs = vectors(op, values[tensor_of(op.inputs[0])], self.units[index].picks)
+            pending, changed = self._compressed(op, index, forms[index], inputs, effort), True
+            by_unit[index] = pending[:]
+        if effort > 1:
+            self._refit_together(main, forms, by_unit)
+        zeros = self._zeros | _zeros(main.operators, values)
+        main.operators = done + pending
         model.prune_unused()
-        return model.build()
+        return Built(model.build(), zeros)
 
-    def _blocks(self, block: Block) -> SharedBlocks:
-        if block not in self._shared:
-            values = [_values(original, block) for original in self._originals]
-            self._shared[block] = SharedBlocks(values, block)
-        return self._shared[block]
+    def _refit_together(
+        self, main: Subgraph, forms: Sequence[Form], by_unit: dict[int, list[Operator]]
+    ) -> None:
+        """Chains of layers of one matrix each, before which nothing has changed."""
+        first = next((i for i, form in enumerate(forms) if form != DENSE), len(forms))
+        for chain in chains(self.units, main.operators):
+            operators = [op for index in chain for op in by_unit[index]]
+            if chain[0] <= first <= chain[-1] and len(operators) == len(chain):
+                readers = main.consumers(operators[-1].outputs[0])
+                units = [self.units[index] for index in chain]
+                refit_chain(units, operators, readers[0] if readers else None)
 
-    def _entering(self, model: Model, ops: list[Operator]) -> list[Matrix]:
-        """The real inputs [n, cols] of some layers of a model."""
-        data = model.build()
-        main = model_editor.read(data, name=self._name).subgraphs[0]
-        positions = [model.subgraphs[0].operators.index(op) for op in ops]
-        tensors = [tensor_of(main.operators[i].inputs[0]) for i in positions]
-        indices = [main.tensors.index(tensor) for tensor in tensors]
-        values = litert_tensors(data, indices, self._inputs)
-        cols = [tensor_of(op.inputs[1]).shape[-1] for op in ops]
-        return [
-            _real(v, tensor).reshape(-1, c)
-            for v, tensor, c in zip(values, tensors, cols, strict=True)
+    def _options(self, index: int, main: Subgraph, values: Values) -> list[Option]:
+        """See `options`; values are those of all tensors on the measuring samples."""
+        position = self.units[index].position
+        op = main.operators[position]
+        dense = Option(DENSE, 0.0, *cost([op], self._target, self._zeros))
+        families = [
+            [self._sample(index, op, form) for form in family]
+            for family in sampled_forms(op, self.units[index])
         ]
+        every = [option for family in families for option in family]
+        if not every:
+            return [dense]
+        probe = min(every, key=lambda o: abs(math.log(max(o.noise, _LEAST_ERROR) / _PROBE_ERROR)))
+        rest = main.operators[position + 1 :]
+        changed = [*self._compressed(op, index, probe.form, None, 1), *rest]
+        noise = _output_noise(main.outputs, values, values | self._run(changed, values))
+        factor = max(noise, _LEAST_NOISE) / max(probe.noise, _LEAST_ERROR)
+        found = [dense]
+        for family in families:
+            scaled = [replace(option, noise=factor * option.noise) for option in family]
+            for first, second in itertools.pairwise(scaled):
+                found += form_choice.between(first, second)
+            found.append(scaled[-1])
+        return found
 
-    def _pays(self, op: Operator) -> bool:
-        """Whether `passes/sparse_fully_connected` would take the layer."""
+    def _sample(self, index: int, op: Operator, form: Form) -> Option:
+        """The option with the layer's own error in place of the noise at the outputs."""
+        operators = self._compressed(op, index, form, None, 1)
+        sizes = cost(operators, self._target, self._zeros)
+        return Option(form, self._layers[index].error(self._fit(index, form)), *sizes)
+
+    def _fit(self, index: int, form: Form) -> Fitted:
+        """On the original's inputs, once."""
+        if (index, form) not in self._fits:
+            self._fits[index, form] = layer_forms.fit(self._layers[index], form, effort=1)
+        return self._fits[index, form]
+
+    def _compressed(
+        self, op: Operator, index: int, form: Form, inputs: Matrix | None, effort: int
+    ) -> list[Operator]:
+        """Operators in the place of `op`, fitted on `inputs`, None for those of the original."""
+        unit, layer = self.units[index], self._layers[index]
+        bias: Vector = unit.layer.bias
+        if inputs is not None:
+            moments = _gram(inputs, unit.wanted)
+            target, bias = moments.target_weights(unit.layer.weights, damping=_DAMPING)
+            layer = replace(_layer(unit, moments), weights=target)
+        if effort > 1:
+            fitted = layer_forms.fit(layer, form, effort=effort)
+        elif inputs is None:
+            fitted = self._fit(index, form)
+        else:
+            fitted = layer_forms.refit(layer, self._fit(index, form))
+        bias = bias + layer.gram.bias_shift(layer.weights, fitted.weights(unit.kernel))
+        return _written(op, unit, fitted, bias, unit.inputs if inputs is None else inputs)
+
+    def _read(self) -> Model:
+        return model_editor.read(self._data, name=self._name)
+
+    def _all_values(self, main: Subgraph, inputs: list[Array]) -> Values:
+        entering: Values = dict(zip(main.inputs, inputs, strict=True))
+        return entering | self._run(main.operators, entering)
+
+    def _run(self, operators: Sequence[Operator], values: Values) -> Values:
+        """All that some operators write."""
         try:
-            layer, _ = read_layer(op)
-        except Unsupported:
-            return False
-        rows, cols = layer.weights.shape
-        batch = math.prod(tensor_of(op.inputs[0]).shape) // cols
-        best = choose_layout(layer, self._target, batch)
-        return best is not None and not reason_to_stay_dense(
-            best,
-            zeros=0.0,
-            target=self._target,
-            dense_instructions=dense_fully_connected(self._target, rows, cols, batch),
-            dense_bytes=dense_bytes(op),
-        )
+            return run_segment(operators, values, [t for op in operators for t in op.outputs])
+        except ModelError as error:
+            raise ModelError(f"{self._name}: {error}") from None
 
 
 def real_outputs(tflite: bytes, inputs: list[Array]) -> list[Matrix]:
@@ -151,70 +228,51 @@ def sqnr_db(wanted: list[Matrix], found: list[Matrix]) -> float:
     return 10 * math.log10(power / noise) if power else -math.inf
 
 
-def _compressible(model: Model) -> list[Operator]:
-    found = []
-    for op in model.subgraphs[0].operators:
-        if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
-            try:
-                real_layer.read(op)
-            except Unsupported:
-                continue
-            found.append(op)
-    return found
-
-
-def _importance(
-    ops: list[Operator], layers: list[DenseLayer], entering: list[Matrix]
-) -> list[Vector]:
-    """What squared errors matter, as a share of the power that leaves the layer's chain.
-
-    A chain are layers that read one another.
-    """
-    starts = [i for i, op in enumerate(ops) if not i or op.inputs[0] is not ops[i - 1].outputs[0]]
-    found: list[Vector] = []
-    for start, end in zip(starts, [*starts[1:], len(ops)], strict=True):
-        last = entering[end - 1] @ layers[end - 1].weights.T + layers[end - 1].bias
-        power = float(np.square(last).sum(axis=1).mean()) or 1.0
-        values = importance(layers[start:end], entering[start], OutputLoss(None))
-        found += [v / power for v in values]
-    return found
-
-
-def _values(original: _Original, block: Block) -> Vector:
-    """What each block of a layer is worth to the outputs (`nonzero_shares`)."""
-    weights, gram = original.layer.weights, _gram(original.inputs).damped(_DAMPING)
-    rows, cols = weights.shape
-    total, size = -(-rows // block[0]) * -(-cols // block[1]), block[0] * block[1]
-    counts = sorted({0, total, *(round(share * total) for share in _CURVE_SHARES)})
-    errors = []
-    for count in counts[:-1]:
-        kept = sparse_refit.admm(
-            weights,
-            gram,
-            count * size,
-            block=block,
-            importance=original.matter,
-            iterations=_CURVE_ITERATIONS,
+def _written(
+    op: Operator, unit: Unit, fitted: Fitted, bias: Vector, inputs: Matrix
+) -> list[Operator]:
+    """New operators that hold a form's numbers; `op` stays as it is."""
+    if len(fitted.matrices) == 1:
+        changed = Operator(
+            op.builtin_code, op.inputs, op.outputs, version=op.version, options=op.options
         )
-        errors.append(gram.error((weights - kept) * np.sqrt(original.matter)[:, None]))
-    return block_values(counts, [*errors, 0.0])
+        real_layer.write(changed, fitted.matrices[0], bias)
+        return [changed]
+    if fitted.form.kind == "separated":
+        height, width, channels = unit.kernel
+        windows = inputs.reshape(-1, height, width, channels).transpose(0, 2, 1, 3)
+        inputs = windows.reshape(-1, height * channels)
+    first, second = fitted.matrices
+    return factor_pair.split(op, first, second, bias, inputs)
 
 
-def _fit(original: _Original, inputs: Matrix, count: int, block: Block) -> tuple[Matrix, Vector]:
-    """Weights with `count` nonzeros, and bias, that give what is wanted on these inputs."""
-    moments = _gram(inputs, original.wanted)
-    target, bias = moments.target_weights(original.layer.weights, damping=_DAMPING)
-    gram = moments.damped(_DAMPING)
-    weights = sparse_refit.admm(
-        target, gram, count, block=block, importance=original.matter, iterations=_ITERATIONS
-    )
-    return weights, bias + gram.bias_shift(target, weights)
+def _layer(unit: Unit, gram: Gram) -> Layer:
+    return Layer(unit.layer.weights, gram.damped(_DAMPING), unit.importance, unit.kernel)
 
 
 def _gram(inputs: Matrix, targets: Matrix | None = None) -> Gram:
     accumulator = GramAccumulator()
     accumulator.add(inputs, targets)
     return accumulator.finish()
+
+
+def _zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:
+    """Of each layer's input that is known, by name, the share of elements at the zero point."""
+    found = {}
+    for op in operators:
+        tensor = op.inputs[0] if op.inputs else None
+        if tensor in values and tensor is not None and tensor.quantization is not None:
+            points = tensor.quantization.zero_points
+            zero = int(points[0]) if len(points) else 0
+            found[tensor.name] = float(np.mean(values[tensor] == zero))
+    return found
+
+
+def _output_noise(outputs: Sequence[Tensor], wanted: Values, found: Values) -> float:
+    """Its power as a share of that of the outputs."""
+    pairs = [(_real(wanted[t], t), _real(found[t], t)) for t in outputs]
+    sqnr = sqnr_db([w for w, _ in pairs], [f for _, f in pairs])
+    return float(10 ** (-sqnr / 10))
 
 
 def _real(values: Array, tensor: Tensor) -> Matrix:

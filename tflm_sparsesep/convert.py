@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tflm_sparsesep.activations import input_zeros
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.converters.page_model import page_model
 from tflm_sparsesep.converters.rewrite import rewrite
 
 RepresentativeDataset = npt.NDArray[Any] | list[npt.NDArray[Any]] | Callable[[], Iterable[Any]]
@@ -24,11 +25,14 @@ class ConvertResult:
 
     tflite: the model with custom ops where they pay. layers: one decision for each layer that
     a pass looked at, in execution order. dense_tflite: the same model before the rewriting.
+    external: with `page_bytes`, the image of the external memory that the model's paged weights
+    are in; else None.
     """
 
     tflite: bytes
     layers: list[LayerDecision]
     dense_tflite: bytes
+    external: bytes | None = None
 
 
 def convert(
@@ -36,6 +40,7 @@ def convert(
     *,
     representative_dataset: RepresentativeDataset | None = None,
     target: str = "cortex-m4",
+    page_bytes: int | None = None,
     name: str | None = None,
 ) -> ConvertResult:
     """Rewrites the layers of a model that get smaller and faster on `target`.
@@ -48,6 +53,8 @@ def convert(
             is why they require it. For both it tells how many activations are zero: kernels that
             skip zero inputs are chosen only where that is known.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
+        page_bytes: where flash is short: packed weights that are larger go to an external memory,
+            in pages of at most so many bytes (docs/paging.md).
         name: what errors call the model; by default the path, or "model".
 
     Raises:
@@ -64,7 +71,10 @@ def convert(
         dense, name = _quantize(model, representative_dataset), name or "model"
     zeros = input_zeros(dense, representative_dataset, name=name)
     result = rewrite(dense, target=target, input_zeros=zeros, name=name)
-    return ConvertResult(result.tflite, result.layers, dense)
+    if page_bytes is None:
+        return ConvertResult(result.tflite, result.layers, dense)
+    paged = page_model(result.tflite, page_bytes=page_bytes, name=name)
+    return ConvertResult(paged.tflite, result.layers, dense, paged.external)
 
 
 def _read(model: bytes | bytearray | str | Path, name: str | None) -> tuple[bytes, str]:

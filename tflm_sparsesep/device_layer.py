@@ -30,7 +30,8 @@ class DeviceLayer:
         vectors: input vectors of one inference: 1, or the pixels of a 1x1 convolution.
         pointwise: a 1x1 convolution.
         has_kernel: a sparse kernel exists for this kind of layer.
-        is_reorderable: a Dense layer that only another one reads: its outputs may be reordered.
+        reader: the name of the Dense layer that alone reads this one's outputs, if this is one
+            too: then they may be reordered, and with them the columns of the reader.
         size: weights in number.
         bias_bytes: int32 biases.
     """
@@ -41,7 +42,7 @@ class DeviceLayer:
     vectors: int
     pointwise: bool
     has_kernel: bool
-    is_reorderable: bool
+    reader: str | None
     size: int
     bias_bytes: int
 
@@ -61,7 +62,7 @@ class DeviceLayer:
             vectors=_vectors(layer),
             pointwise=pointwise,
             has_kernel=plain and ungrouped and max(rows, cols) <= MAX_DIM,
-            is_reorderable=not taps and _feeds_one_dense(layer),
+            reader=None if taps else _only_reader(layer),
             size=math.prod(layer.kernel.shape),
             bias_bytes=0 if bias is None else _BIAS_BYTES * math.prod(bias.shape),
         )
@@ -88,16 +89,16 @@ def _vectors(layer: Any) -> int:
     return math.prod(size or 1 for size in positions)
 
 
-def _feeds_one_dense(layer: Any) -> bool:
-    """Whether nothing but one Dense layer reads the outputs; False where that is not known."""
+def _only_reader(layer: Any) -> str | None:
+    """The Dense layer that alone reads the outputs; None where that is not known."""
     # Keras has no public way to ask.
     readers: Sequence[Any] = getattr(layer, "_outbound_nodes", ())
     if _activation(layer) not in _FUSED or len(readers) != 1:
-        return False
+        return None
     reader = readers[0].operation
     if type(reader).__name__ == "Dense":
-        return True
-    return type(reader).__name__ in _ABSORBED and _feeds_one_dense(reader)
+        return str(reader.name)
+    return _only_reader(reader) if type(reader).__name__ in _ABSORBED else None
 
 
 def _activation(layer: Any) -> str:

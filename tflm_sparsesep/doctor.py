@@ -20,6 +20,7 @@ _PACKAGES = (
     ("tensorflow", "keras", "training and quantising Keras models"),
     ("tflite-micro", "tflm", "the TFLM interpreter"),
     ("ai-edge-litert", None, "the LiteRT interpreter"),
+    ("ai-edge-quantizer", "quantize", "quantising float32 .tflite models"),
 )
 _DATASET_PACKAGE = "dataset-fashion-mnist"
 

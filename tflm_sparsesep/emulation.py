@@ -30,6 +30,7 @@ from tflm_sparsesep.toolchain import Tool, find_tools
 __all__ = [
     "CLASSES",
     "DEFAULT_OPTIMIZATION",
+    "ExternalFlash",
     "LayerRun",
     "Tool",
     "build_firmware",
@@ -46,12 +47,14 @@ DEFAULT_OPTIMIZATION = "-O2"
 CLASSES = ("load", "store", "multiply", "branch", "vector", "other")
 
 # Mirror of firmware/job.h.
-_JOB = struct.Struct("<4I32s5I7i7i")
+_JOB = struct.Struct("<4I32s5I7i7i4I")
 _JOB_MAGIC = 0x314A5353
 _JOB_RUN_OP = 0
-_RESULT = struct.Struct("<7I64s128s")
+_RESULT = struct.Struct("<9I64s128s")
 _RESULT_MAGIC = 0x31525353
 _MAX_RANK = 6
+_FLASH_OVERLAPS, _FLASH_IS_TRUSTED = 1, 2
+_FLASH_DEFINE = "FIRMWARE_PAGING"
 _STAGES = ("done", "job", "memory", "init", "prepare", "eval", "overrun")
 
 # SparsesepTensorType of custom_ops/port.h.
@@ -61,6 +64,25 @@ _TENSOR_TYPES = {np.dtype(np.int8): 1, np.dtype(np.float32): 3}
 # a slow machine; soft floats need about 150 instructions per multiply-add.
 _START_SECONDS = 30.0
 _SECONDS_PER_MAC = 150 / 20e6
+
+
+@dataclass(frozen=True)
+class ExternalFlash:
+    """A simulated external memory for a layer whose weights are pages (docs/paging.md).
+
+    Attributes:
+        image: what it holds.
+        loops_per_byte: how often an empty loop runs for each byte that is fetched.
+        failing_fetch: the number of the fetch that fails, from 1 on, Prepare's included; 0: none.
+        overlaps: bytes arrive only when the operator waits for them.
+        is_trusted: pages are checked completely in the first evaluation only.
+    """
+
+    image: bytes
+    loops_per_byte: int = 0
+    failing_fetch: int = 0
+    overlaps: bool = False
+    is_trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +97,8 @@ class LayerRun:
         persistent_bytes: what init allocated.
         code_bytes: code and constants of all kernels and the op core as linked, without the C
             library.
+        fetches: calls that the external memory got, by Prepare and all evaluations.
+        fetched_bytes: what they asked for.
         kernel: name of the kernel variant that ran; empty for operators without variants.
         kernel_code_bytes: code of that variant alone, 0 without one.
         target: name of the target.
@@ -90,6 +114,8 @@ class LayerRun:
     scratch_bytes: int
     persistent_bytes: int
     code_bytes: int
+    fetches: int
+    fetched_bytes: int
     kernel: str
     kernel_code_bytes: int
     target: str
@@ -127,6 +153,7 @@ def run_layer(
     *,
     optimization: str = DEFAULT_OPTIMIZATION,
     variants: tuple[str, ...] = (),
+    flash: ExternalFlash | None = None,
     board: str | None = None,
     timeout: float | None = None,
 ) -> LayerRun:
@@ -142,6 +169,7 @@ def run_layer(
         output_shape: shape of one output, for instance (batch, rows).
         optimization: gcc's flag.
         variants: names of the fully-connected kernels to link; none links all.
+        flash: the external memory that `blob`, a table of contents, is about.
         board: another of the target's boards than its usual one.
         timeout: seconds; None derives a generous limit from the size of the work.
 
@@ -157,11 +185,15 @@ def run_layer(
         >>> run.instructions[0]  # doctest: +SKIP
     """
     target = _target(target)
-    job = _pack_job(op_name, options, blob, inputs, output_shape)
-    image = build_firmware(target, optimization=optimization, variants=variants, board=board)
+    job = _pack_job(op_name, options, blob, inputs, output_shape, flash)
+    defines = () if flash is None else (_FLASH_DEFINE,)
+    image = build_firmware(
+        target, optimization=optimization, defines=defines, variants=variants, board=board
+    )
     machine = toolchain.board_of(target, board)
     if timeout is None:
-        macs = len(blob) * math.prod(inputs.shape[:-1])
+        size = len(blob) if flash is None else len(flash.image) * (1 + flash.loops_per_byte)
+        macs = size * math.prod(inputs.shape[:-1])
         timeout = _START_SECONDS + macs * _SECONDS_PER_MAC
     where = f"{op_name} on {target.name} ({machine})"
 
@@ -169,11 +201,12 @@ def run_layer(
         work = Path(directory)
         (work / "job.bin").write_bytes(job)
         _run_qemu(image, machine, work, timeout, where)
-        persistent, scratch, code, kernel = _read_result(work, where)
+        numbers, kernel = _read_result(work, where)
         counts = _read_counts(work / "counts.txt", len(inputs), where)
         outputs: npt.NDArray[Any] = np.fromfile(work / "outputs.bin", inputs.dtype)
 
     tools = find_tools()
+    persistent, scratch, code, fetches, fetched_bytes = numbers
     return LayerRun(
         outputs=outputs.reshape((len(inputs), *output_shape)),
         instructions=[sum(region) for region in counts],
@@ -181,6 +214,8 @@ def run_layer(
         scratch_bytes=scratch,
         persistent_bytes=persistent,
         code_bytes=code,
+        fetches=fetches,
+        fetched_bytes=fetched_bytes,
         kernel=kernel,
         kernel_code_bytes=toolchain.kernel_text_bytes(target, kernel, optimization)
         if kernel
@@ -226,6 +261,7 @@ def _pack_job(
     blob: bytes,
     inputs: Array,
     output_shape: tuple[int, ...],
+    flash: ExternalFlash | None,
 ) -> bytes:
     """job.bin as firmware/job.h describes it."""
     name = op_name.encode()
@@ -249,8 +285,17 @@ def _pack_job(
         math.prod(output_shape) * itemsize,
         *_pack_shape("inputs[k]", inputs.shape[1:]),
         *_pack_shape("output_shape", output_shape),
+        *_pack_flash(flash),
     )
-    return header + options + blob + inputs.tobytes()
+    external = b"" if flash is None else flash.image
+    return header + options + blob + external + inputs.tobytes()
+
+
+def _pack_flash(flash: ExternalFlash | None) -> tuple[int, int, int, int]:
+    if flash is None:
+        return (0, 0, 0, 0)
+    flags = _FLASH_OVERLAPS * flash.overlaps | _FLASH_IS_TRUSTED * flash.is_trusted
+    return (len(flash.image), flash.loops_per_byte, flash.failing_fetch, flags)
 
 
 def _pack_shape(what: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -284,17 +329,17 @@ def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str)
         raise DeviceError(f"{where} ended with exit code {done.returncode}: {reason}")
 
 
-def _read_result(work: Path, where: str) -> tuple[int, int, int, str]:
-    """Persistent, scratch and code bytes and the kernel's name from result.bin."""
+def _read_result(work: Path, where: str) -> tuple[list[int], str]:
+    """result.bin: persistent, scratch and code bytes, fetches and their bytes; the kernel."""
     data = (work / "result.bin").read_bytes()
     if len(data) != _RESULT.size:
         raise DeviceError(f"{where}: result.bin has {len(data)} bytes, expected {_RESULT.size}")
-    magic, size, stage, _, persistent, scratch, code, kernel, message = _RESULT.unpack(data)
+    magic, size, stage, _, *numbers, kernel, message = _RESULT.unpack(data)
     if magic != _RESULT_MAGIC or size != _RESULT.size:
         raise DeviceError(f"{where}: result.bin was not written by this version's firmware")
     if stage != 0:
         raise DeviceError(f"{where} failed in {_STAGES[stage]}: {_text(message)}")
-    return persistent, scratch, code, _text(kernel)
+    return numbers, _text(kernel)
 
 
 def _text(field: bytes) -> str:

@@ -6,7 +6,7 @@ converter packs them, with the rows in another order where it would reorder them
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +18,9 @@ from tflm_sparsesep.converters.choose_layout import Candidate, choose_layout, re
 from tflm_sparsesep.converters.layouts import layouts_for
 from tflm_sparsesep.converters.pack import FullyConnectedWeights, can_pack, pack
 from tflm_sparsesep.converters.packed_format import Layout
-from tflm_sparsesep.converters.row_grouping import group_rows
+from tflm_sparsesep.converters.row_grouping import Order, group_rows
 from tflm_sparsesep.device_layer import DeviceLayer
+from tflm_sparsesep.palette import to_palette
 
 Weights = npt.NDArray[Any]
 
@@ -55,16 +56,23 @@ class _Choice:
 class PackedEstimate:
     """Estimates for one target that remember which layout suited which layer.
 
+    Layers are best asked for in the order of execution: where one's rows were reordered, the
+    columns of the next are estimated in that order. Units that are never used come to lie together.
+
     To choose a layout takes as many packings as there are layouts, for each order of the rows
     (a second for LeNet-300-100); to pack in the one chosen last takes a twentieth of that.
 
     Attributes:
         target: a name of `targets.TARGETS`.
+        palettes: names of layers whose weights will be rounded to a palette.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, palettes: Collection[str] = ()) -> None:
         self.target = target
+        self.palettes = frozenset(palettes)
         self._chosen: dict[str, _Choice] = {}
+        # Of layers whose inputs another layer gives in another order, by name.
+        self._column_orders: dict[str, Order] = {}
         usable = [x for x in layouts_for(target) if cost_model.is_measured(target, x)]
         blocks = dict.fromkeys((x.block_rows, x.block_cols) for x in usable)
         self._blocks_of_rows = [block for block in blocks if block[0] > 1]
@@ -88,7 +96,11 @@ class PackedEstimate:
         dense = Estimate(layer.dense_bytes, layer.dense_instructions(self.target))
         if not layer.has_kernel:
             return dense
-        quantised = quantise(weights)
+        order = self._column_orders.get(layer.name)
+        quantised = quantise(weights if order is None else weights[:, order])
+        if layer.name in self.palettes:
+            scales = np.abs(weights).max(axis=1)
+            quantised = replace(quantised, weights=to_palette(quantised.weights, scales))
         best = None if choose else self._pack_as_before(layer, quantised, input_zeros)
         if best is None:
             best = self._choose(layer, quantised, input_zeros)
@@ -134,18 +146,28 @@ class PackedEstimate:
         self, layer: DeviceLayer, quantised: FullyConnectedWeights, input_zeros: float
     ) -> Candidate | None:
         """As `converters/passes/group_rows` and `sparse_fully_connected` choose."""
-        best = choose_layout(quantised, self.target, layer.vectors, input_zeros)
+        best = self._best_layout(layer, quantised, input_zeros)
         if best is None:
             return None
-        reordered_for = None
-        for block in self._blocks_of_rows if layer.is_reorderable else ():
-            reordered = _reorder(quantised, block)
-            found = choose_layout(reordered, self.target, layer.vectors, input_zeros)
+        reordered_for, best_order = None, np.arange(layer.rows)
+        for block in self._blocks_of_rows if layer.reader else ():
+            order = group_rows(quantised.weights, block)
+            found = self._best_layout(layer, _reordered(quantised, order), input_zeros)
             if found and found.layout.block_rows > 1 and found.instructions < best.instructions:
-                best, reordered_for = found, block
+                best, reordered_for, best_order = found, block, order
         nonzeros = int(np.count_nonzero(quantised.weights))
         self._chosen[layer.name] = _Choice(best.layout, reordered_for, nonzeros, input_zeros)
+        self._tell_reader(layer, best_order)
         return best
+
+    def _best_layout(
+        self, layer: DeviceLayer, quantised: FullyConnectedWeights, input_zeros: float
+    ) -> Candidate | None:
+        return choose_layout(quantised, self.target, layer.vectors, input_zeros)
+
+    def _tell_reader(self, layer: DeviceLayer, order: Order) -> None:
+        if layer.reader:
+            self._column_orders[layer.reader] = order
 
     def _pack_as_before(
         self, layer: DeviceLayer, quantised: FullyConnectedWeights, input_zeros: float
@@ -161,7 +183,9 @@ class PackedEstimate:
         ):
             return None
         if last.reordered_for is not None:
-            quantised = _reorder(quantised, last.reordered_for)
+            order = group_rows(quantised.weights, last.reordered_for)
+            quantised = _reordered(quantised, order)
+            self._tell_reader(layer, order)
         blob = pack(quantised, last.layout)
         size = cost_model.PackedSize.of(blob)
         cost = cost_model.sparse_fully_connected(
@@ -170,8 +194,7 @@ class PackedEstimate:
         return Candidate(last.layout, blob, cost)
 
 
-def _reorder(weights: FullyConnectedWeights, block: tuple[int, int]) -> FullyConnectedWeights:
-    order = group_rows(weights.weights, block)
+def _reordered(weights: FullyConnectedWeights, order: Order) -> FullyConnectedWeights:
     return replace(weights, weights=weights.weights[order])
 
 

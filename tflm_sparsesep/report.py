@@ -11,7 +11,7 @@ from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.kernel_bench import KernelFigures
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """What tells layers apart in a converted Keras name: `net/dense_1/MatMul` -> dense_1."""
     parts = name.split("/")
     return parts[-2] if len(parts) > 1 else name
@@ -47,7 +47,7 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
         packed = layer.packed_bytes if layer.rewritten else None
         sparse = layer.sparse_instructions if layer.rewritten else None
         table.add_row(
-            _short(layer.name),
+            short_name(layer.name),
             layer.op,
             _shape(layer.cols, layer.rows),
             _number(packed or layer.dense_bytes),
@@ -92,7 +92,7 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
         table.add_column(heading, footer, justify="left" if left else "right", no_wrap=True)
     for f in figures:
         table.add_row(
-            _short(f.name),
+            short_name(f.name),
             _shape(f.cols, f.rows),
             f"{f.zeros:.1%}",
             f"{f.pattern} {f.index}",

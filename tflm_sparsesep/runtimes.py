@@ -1,4 +1,4 @@
-"""`run`: a .tflite model on samples, in TFLM or in LiteRT."""
+"""`run`: a .tflite model on samples, in TFLM, or in LiteRT with this project's delegate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 
-from tflm_sparsesep import files, samples
+from tflm_sparsesep import delegate, files, samples
 from tflm_sparsesep.converters import model_editor, op_names
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.model_editor import Model
@@ -23,7 +23,7 @@ from tflm_sparsesep.tflm_interpreter import TflmInterpreter
 Array = npt.NDArray[Any]
 Invoke = Callable[[list[Array]], list[Array]]
 
-RUNTIMES = ("tflm", "litert")
+RUNTIMES = ("tflm", "litert", "opencl")
 # LiteRT under its present name, its former one, and as a part of TensorFlow.
 _LITERT_MODULES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
 _PATIENCE_SECONDS = 2.0
@@ -38,6 +38,7 @@ def run(
     reference: bool = False,
     dequantize: bool = False,
     progress: bool | None = None,
+    external: bytes | None = None,
 ) -> list[Array]:
     """Runs a model on samples.
 
@@ -52,14 +53,18 @@ def run(
             too. Arrays have the dtype of the model's input, or are floats: those are
             quantised for an integer input, round(x / scale) + zero_point, halves away from
             zero, saturated, as TFLite's QUANTIZE does it.
-        runtime: "tflm", TensorFlow Lite Micro with this project's operators, or "litert"
-            (ai-edge-litert, or else tflite-runtime or TensorFlow) for models without them.
+        runtime: "tflm", TensorFlow Lite Micro; "litert" (ai-edge-litert, or else tflite-runtime
+            or TensorFlow), where a model with this project's operators gets the delegate's CPU
+            backend; or "opencl", LiteRT with the delegate on the first OpenCL device, GPUs
+            first. Without one the CPU takes its place, said on stderr.
         reference: LiteRT only: its reference kernels in place of the optimised ones. They are
             TFLM's, but since TensorFlow 2.20 FULLY_CONNECTED requantises in floating point
             there: a few outputs in ten thousand differ from TFLM's by one unit.
         dequantize: float32 outputs, scale * (q - zero_point), instead of the model's dtype.
         progress: a bar on stderr; by default where the run takes over 2 s and stderr is a
             terminal.
+        external: TFLM only: the image that a model converted with `page_bytes` reads its weights
+            from (docs/paging.md).
 
     Variables of a model keep their values from one inference to the next.
 
@@ -68,7 +73,8 @@ def run(
 
     Raises:
         ModelError: the bytes are no intact model.
-        ConfigError: an unknown runtime, or inputs that do not fit the model.
+        ConfigError: an unknown runtime, inputs that do not fit the model, or OpenCL in a process
+            that has imported TensorFlow.
         ToolMissingError: the runtime is not installed.
         DeviceError: the runtime refuses the model, or fails.
     """
@@ -76,13 +82,15 @@ def run(
         raise ConfigError(f"runtime {runtime!r} is unknown; accepted: {', '.join(RUNTIMES)}")
     if reference and runtime != "litert":
         raise ConfigError(f"reference=True is for runtime='litert', given: {runtime!r}")
+    if external is not None and runtime != "tflm":
+        raise ConfigError(f"external= is for runtime='tflm', given: {runtime!r}")
     data, parsed = _load(model)
     main = parsed.subgraphs[0]
     arrays = samples.split_inputs(inputs, main.inputs)
     if runtime == "tflm":
-        invoke: Invoke = TflmInterpreter(data, parsed).invoke
+        invoke: Invoke = TflmInterpreter(data, parsed, external=external).invoke
     else:
-        invoke = _litert(data, parsed, reference=reference)
+        invoke = _litert(data, parsed, reference=reference, opencl=runtime == "opencl")
     batch = samples.batch_of(main.inputs)
     results = [
         samples.join_outputs(values, tensor, batch)
@@ -179,17 +187,22 @@ def _tracked(count: int, progress: bool | None) -> Iterator[int]:
             bar.stop()
 
 
-def _litert(data: bytes, model: Model, *, reference: bool) -> Invoke:
+def _litert(data: bytes, model: Model, *, reference: bool, opencl: bool) -> Invoke:
     """One inference in LiteRT."""
-    ours = sorted({op.op_name for op in model.operators if op.custom_code in op_names.ALL})
-    if ours:
-        raise ConfigError(
-            f"{model.name}: runtime 'litert' cannot run {', '.join(ours)}; use runtime='tflm'"
-        )
+    if opencl:
+        delegate.refuse_opencl_beside_tensorflow()
     module, resolvers = litert_module()
+    delegates = []
+    if opencl or any(op.custom_code in op_names.ALL for op in model.operators):
+        options = {"backend": "opencl" if opencl else "cpu"}
+        delegates = [delegate.load(module, options)]
     resolver = resolvers.BUILTIN_REF if reference else resolvers.AUTO
     try:
-        interpreter = module.Interpreter(model_content=data, experimental_op_resolver_type=resolver)
+        interpreter = module.Interpreter(
+            model_content=data,
+            experimental_op_resolver_type=resolver,
+            experimental_delegates=delegates,
+        )
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise DeviceError(f"{model.name}: LiteRT: {_one_line(error)}") from None

@@ -58,15 +58,8 @@ def find_kernels(
     Raises:
         ConfigError: a name matches nothing, or no layer is left.
     """
-    everything = list(walk(model))
-    trainable = {id(variable) for variable in model.trainable_variables}
-    candidates = [
-        layer
-        for layer in everything
-        if isinstance(layer, _LAYERS + _NAMED_LAYERS)
-        and id(getattr(layer, "kernel", None)) in trainable
-    ]
-    selection.check((x.name for x in everything), (x.name for x in candidates), _LAYER_NAMES)
+    candidates = trainable_layers(model)
+    selection.check((x.name for x in walk(model)), (x.name for x in candidates), _LAYER_NAMES)
     kernels: dict[int, SparseKernel] = {}
     for layer in candidates:
         goal = selection.goal_of(layer.name)
@@ -85,6 +78,17 @@ def find_kernels(
             " layers that are not excluded"
         )
     return list(kernels.values())
+
+
+def trainable_layers(model: Any) -> list[Any]:
+    """All Dense and convolutional layers, depthwise ones too, whose kernels are trained."""
+    trainable = {id(variable) for variable in model.trainable_variables}
+    return [
+        layer
+        for layer in walk(model)
+        if isinstance(layer, _LAYERS + _NAMED_LAYERS)
+        and id(getattr(layer, "kernel", None)) in trainable
+    ]
 
 
 def kernels_of(model: Any, named: Sequence[SparseKernel] = ()) -> list[tuple[DeviceLayer, Any]]:

@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters import native, op_names, tensor_types
-from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
+from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, TensorType
+from tflm_sparsesep.converters.paged_format import is_table
 
 INSTALL = 'pip install "tflm-sparsesep[tflm]"'
 _LIBRARY = "libsparsesep_tflm_wheel.so"
@@ -42,24 +44,44 @@ class TflmInterpreter:
         data: the bytes of a .tflite file. TFLM trusts them: read them with `model_editor`.
         model: the same, read.
         preserve_all_tensors: keep every activation readable (`tensor`); costs arena.
+        external: the image of the external memory that the weights of a paged model are in.
 
     Raises:
+        ConfigError: a paged model without `external`.
         ToolMissingError: the wheel is not installed or cannot be loaded.
         DeviceError: TFLM refuses the model; the message holds what TFLM printed. Or it would not
             survive the model.
     """
 
-    def __init__(self, data: bytes, model: Model, *, preserve_all_tensors: bool = False) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        model: Model,
+        *,
+        preserve_all_tensors: bool = False,
+        external: bytes | None = None,
+    ) -> None:
         self._runtime = _import_runtime()
         _refuse_what_ends_the_process(model)
+        if external is None and _is_paged(model):
+            raise ConfigError(
+                f"{model.name}: its weights are pages in an external memory; give its image as "
+                "external=result.external"
+            )
         self._name = model.name
         self._outputs = len(model.subgraphs[0].outputs)
         self._preserved = preserve_all_tensors
         registerers = [_REGISTERER] if _uses_our_operators(model) else []
+        image = None
         if registerers:
-            _load_operators()
+            operators = _load_operators()
+            if external is not None:
+                self._external = external  # the image is read in place
+                image = operators.SparseSepOpenImage(external, len(external))
+                weakref.finalize(self, operators.SparseSepCloseImage, image)
+        arena_bytes = ample_arena_bytes(model) + len(external or b"")
         try:
-            self._interpreter = self._create(data, registerers, ample_arena_bytes(model))
+            self._interpreter = self._create(data, registerers, arena_bytes, image)
         except DeviceError as error:
             if "op code CUSTOM" not in str(error):  # TFLM does not say which
                 raise
@@ -97,10 +119,12 @@ class TflmInterpreter:
         with self._errors():
             return np.asarray(self._interpreter.GetTensor(index, 0)["tensor_data"])
 
-    def _create(self, data: bytes, registerers: list[str], arena_bytes: int) -> Any:
+    def _create(
+        self, data: bytes, registerers: list[str], arena_bytes: int, image: int | None
+    ) -> Any:
         configs = self._runtime.InterpreterConfig
         config = configs.kPreserveAllTensors if self._preserved else configs.kAllocationRecording
-        with self._errors():
+        with self._errors(), _selected(image):
             return self._runtime.Interpreter.from_bytes(
                 data,
                 custom_op_registerers=registerers,
@@ -159,6 +183,17 @@ def _refuse_what_ends_the_process(model: Model) -> None:
             )
 
 
+def _is_paged(model: Model) -> bool:
+    weights = [
+        op.inputs[1].array
+        for op in model.operators
+        if op.op_name == op_names.SPARSE_FULLY_CONNECTED
+        and len(op.inputs) > 1
+        and op.inputs[1] is not None
+    ]
+    return any(array is not None and is_table(array.tobytes()) for array in weights)
+
+
 def _uses_our_operators(model: Model) -> bool:
     return any(op.custom_code in op_names.ALL for op in model.operators)
 
@@ -180,9 +215,27 @@ def _load_operators() -> ctypes.CDLL:
     """Makes our registerer visible to the wheel, which looks it up by name."""
     path = native.library_path(_LIBRARY)
     try:
-        return ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+        library = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
     except OSError as error:
         raise ToolMissingError(f"{path} cannot be loaded: {error}; pip install .") from None
+    library.SparseSepOpenImage.argtypes = [ctypes.c_char_p, ctypes.c_uint32]
+    library.SparseSepOpenImage.restype = ctypes.c_void_p
+    library.SparseSepSelectImage.argtypes = [ctypes.c_void_p]
+    library.SparseSepCloseImage.argtypes = [ctypes.c_void_p]
+    return library
+
+
+@contextlib.contextmanager
+def _selected(image: int | None) -> Iterator[None]:
+    """Interpreters made inside read their paged weights from `image`."""
+    if image is None:
+        yield
+        return
+    _load_operators().SparseSepSelectImage(image)
+    try:
+        yield
+    finally:
+        _load_operators().SparseSepSelectImage(None)
 
 
 @contextlib.contextmanager

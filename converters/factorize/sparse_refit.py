@@ -36,7 +36,11 @@ from scipy import linalg
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize.gram import Gram, Matrix, Vector
-from tflm_sparsesep.converters.factorize.support_search import SupportSearch, costs_of_all
+from tflm_sparsesep.converters.factorize.support_search import (
+    SupportSearch,
+    costs_of_all,
+    least_squares,
+)
 
 Block = tuple[int, int]
 
@@ -216,6 +220,21 @@ def search_on(
     return problem.join([_exchange(problem, group, path.tiles, exchanges) for group, path in pairs])
 
 
+def refit(weights: Matrix, gram: Gram, like: Matrix, *, block: Block = (1, 1)) -> Matrix:
+    """The least-squares weights where `like` [rows, cols] has blocks that are not zero.
+
+    Example:
+        >>> gram = Gram(np.array([[1.0, 0.5], [0.5, 1.0]]), np.zeros(2))
+        >>> refit(np.array([[1.0, 1.0]]), gram, np.array([[9.0, 0.0]])).tolist()
+        [[1.5, 0.0]]
+    """
+    problem = _problem(weights, gram, block, None)
+    padded = np.pad(like, ((0, 0), (0, -like.shape[1] % block[1])))
+    groups = [padded[part] for part in _groups(len(padded), block[0])]
+    supports = [np.any(g.reshape(len(g), -1, block[1]) != 0, axis=(0, 2)) for g in groups]
+    return _solve(problem, supports)
+
+
 def growth(
     weights: Matrix,
     gram: Gram,
@@ -297,7 +316,8 @@ def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.
     sparse, dual, supports = start, np.zeros_like(start), []
     for rho in np.geomspace(0.01, 10.0, iterations) * float(values.mean()):
         dense = ((wanted + rho * (sparse - dual)) @ vectors / (values + rho)) @ vectors.T
-        groups = [(dense + dual)[part] for part in parts]
+        total = dense + dual
+        groups = [total[part] for part in parts]
         supports = _largest(groups, tile, blocks)
         kept = [g * s.repeat(tile) for g, s in zip(groups, supports, strict=True)]
         sparse = np.concatenate(kept)
@@ -311,7 +331,7 @@ def _solve(problem: _Problem, supports: Sequence[npt.NDArray[np.bool_]]) -> Matr
     pairs = zip(problem.groups, supports, strict=True)
     return problem.join(
         [
-            SupportSearch(problem.gram, group, tile=tile, tiles=np.flatnonzero(kept)).result()
+            least_squares(problem.gram, group @ problem.gram, np.flatnonzero(kept.repeat(tile)))
             for group, kept in pairs
         ]
     )

@@ -122,12 +122,7 @@ class SupportSearch:
 
         Solved anew, so that rounding of the updates does not add up.
         """
-        found = np.zeros_like(self._correlations)
-        if self._kept:
-            inner = self._gram[np.ix_(self._kept, self._kept)]
-            wanted = self._correlations[:, self._kept]
-            found[:, self._kept] = linalg.solve(inner, wanted.T, assume_a="pos").T
-        return found
+        return least_squares(self._gram, self._correlations, self._kept)
 
     def _diagonal(self, gram: Matrix) -> Matrix:
         count = len(gram) // self._tile
@@ -173,6 +168,16 @@ class SupportSearch:
         tiles = row.reshape(-1, self._tile)
         self._schur = self._schur + np.einsum("tc,td->tcd", tiles, tiles / pivot)
         del self._kept[i]
+
+
+def least_squares(gram: Matrix, correlations: Matrix, columns: npt.ArrayLike) -> Matrix:
+    """The best weights float64[R, cols] on the columns, for correlations W G [R, cols]."""
+    kept = np.asarray(columns, np.int64)
+    found = np.zeros_like(correlations)
+    if kept.size:
+        inner = gram[np.ix_(kept, kept)]
+        found[:, kept] = linalg.solve(inner, correlations[:, kept].T, assume_a="pos").T
+    return found
 
 
 def costs_of_all(gram: Matrix, groups: Sequence[Matrix], tile: int) -> list[Vector]:

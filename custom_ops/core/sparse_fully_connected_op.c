@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "fully_connected_fit.h"
 #include "op_names.h"
 #include "sparsesep/compiler.h"
 
@@ -24,42 +25,14 @@ static SparsesepStatus read_options(const void *bytes, size_t size,
   return head == OPTIONS_HEAD ? SPARSESEP_OK : SPARSESEP_BAD_OPTIONS;
 }
 
-// int8 layers only: the fields of float layers hold the bits of floats.
-static int are_int8(const SparsesepFullyConnectedParams *p) {
-  return p->input_zero_point == (int8_t)p->input_zero_point &&
-         p->output_zero_point == (int8_t)p->output_zero_point &&
-         p->activation_min == (int8_t)p->activation_min &&
-         p->activation_max == (int8_t)p->activation_max &&
-         p->activation_min <= p->activation_max;
-}
-
-// How many vectors of `length` elements a tensor of `type` holds, whatever
-// dimensions they are spread over. 0 where there is no such tensor, a dimension
-// is not positive, or they come to more than an int32.
-static uint32_t vector_count(const SparsesepHost *host,
-                             SparsesepTensorSlot slot, SparsesepTensorType type,
-                             uint32_t length, SparsesepTensor *tensor) {
-  if (host->get_tensor(host, slot, tensor) != SPARSESEP_OK ||
-      tensor->type != type) {
-    return 0;
-  }
-  uint32_t count = 1;
-  for (int32_t i = 0; i < tensor->rank; ++i) {
-    const int32_t dim = tensor->dims[i];
-    if (dim <= 0 || count > INT32_MAX / (uint32_t)dim) return 0;
-    count *= (uint32_t)dim;
-  }
-  return count % length == 0 ? count / length : 0;
-}
-
 SPARSESEP_COLD
 static SparsesepStatus prepare(const SparsesepHost *host,
                                SparsesepFullyConnectedOp *op) {
   if (op->init_status != SPARSESEP_OK) return op->init_status;
 
   SparsesepTensor tensor;
-  const uint32_t bytes = vector_count(host, SPARSESEP_SLOT_WEIGHTS,
-                                      SPARSESEP_TENSOR_UINT8, 1, &tensor);
+  const uint32_t bytes = sparsesep_vector_count(
+      host, SPARSESEP_SLOT_WEIGHTS, SPARSESEP_TENSOR_UINT8, 1, &tensor);
   // Kernels read words in place: the model file aligns the blob, and the
   // caller must not have loaded the file at an odd address.
   const SparsesepPackedHeader *weights = tensor.data;
@@ -70,21 +43,8 @@ static SparsesepStatus prepare(const SparsesepHost *host,
   SparsesepStatus status = sparsesep_validate_packed_weights(weights, bytes);
   if (status != SPARSESEP_OK) return status;
 
-  SparsesepTensorType type = SPARSESEP_TENSOR_FLOAT32;
-  if (weights->value_type != SPARSESEP_VALUE_FLOAT32) {
-    type = SPARSESEP_TENSOR_INT8;
-    if (!are_int8(&op->params)) return SPARSESEP_BAD_OPTIONS;
-  }
-  const uint32_t batch =
-      vector_count(host, SPARSESEP_SLOT_INPUT, type, weights->cols, &tensor);
-  if (batch == 0 || batch != vector_count(host, SPARSESEP_SLOT_OUTPUT, type,
-                                          weights->rows, &tensor)) {
-    return SPARSESEP_BAD_TENSOR;
-  }
-  op->batch = (int32_t)batch;
-
-  op->variant = sparsesep_select_fully_connected(weights);
-  if (op->variant == NULL) return SPARSESEP_UNSUPPORTED;
+  status = sparsesep_fully_connected_fit(host, op, weights);
+  if (status != SPARSESEP_OK) return status;
   const uint32_t scratch = op->variant->scratch_bytes(weights, op->batch);
   op->scratch_index = -1;
   if (scratch == 0) return SPARSESEP_OK;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "external_memory.h"
 #include "port.h"
 #include "sparsesep/status.h"
 
@@ -23,6 +24,15 @@ SPARSESEP_EXPORT SparsesepStatus sparsesep_host_sparse_fully_connected(
     size_t blob_bytes, SparsesepTensorType type, const void* input,
     int32_t cols, void* output, int32_t rows, int32_t batch);
 
+// The same with weights that may be pages in `memory`, evaluated `evals` times.
+// Returns what the first call that fails does. `scratch_bytes`, which may be
+// NULL, gets what prepare asked for, 0 where it refused.
+SPARSESEP_EXPORT SparsesepStatus sparsesep_host_paged_fully_connected(
+    const void* options, size_t options_bytes, const void* weights,
+    size_t weights_bytes, const SparsesepExternalMemory* memory,
+    SparsesepTensorType type, const void* input, int32_t cols, void* output,
+    int32_t rows, int32_t batch, int32_t evals, size_t* scratch_bytes);
+
 // Runs one SEPARABLE_CONV_2D the same way. input_shape and output_shape are
 // batch, height, width, channels; the tensors are of `type`.
 SPARSESEP_EXPORT SparsesepStatus sparsesep_host_separable_conv_2d(
@@ -37,6 +47,10 @@ sparsesep_host_validate_separable_conv(const void* blob, size_t blob_bytes);
 // Validates `blob` as Prepare does.
 SPARSESEP_EXPORT SparsesepStatus sparsesep_host_validate(const void* blob,
                                                          size_t blob_bytes);
+
+// The checksum of a page, 4-byte aligned (paged_weights.h).
+SPARSESEP_EXPORT uint32_t sparsesep_host_page_checksum(const void* page,
+                                                       uint32_t bytes);
 
 // Name of the variant that runs a validated blob, or NULL.
 SPARSESEP_EXPORT const char* sparsesep_host_variant_name(const void* blob);

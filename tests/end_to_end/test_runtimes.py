@@ -33,6 +33,9 @@ from tflm_sparsesep.converters.model_editor import (
 from tflm_sparsesep.synthetic_layers import LayerCase, random_case
 from tflm_sparsesep.tflm_interpreter import TflmInterpreter
 
+# OpenCL has processes of its own: tests/custom_ops/test_litert_delegate_opencl.py.
+RUNTIMES = ("tflm", "litert")
+
 INPUT_SCALE, INPUT_ZERO_POINT = 0.5, 3
 OUTPUT_SCALE, OUTPUT_ZERO_POINT = 2.0, -7
 
@@ -97,7 +100,7 @@ def test_tflm_and_litert_agree_to_a_unit() -> None:
     assert np.mean(tflm == litert) > 0.98
 
 
-@pytest.mark.parametrize("runtime", runtimes.RUNTIMES)
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_accepted_shapes(runtime: str) -> None:
     inputs = int8_samples(6)
     expected = np.concatenate([runtimes.run(dense_model(), x[None])[0] for x in inputs])
@@ -118,7 +121,7 @@ def test_accepted_shapes(runtime: str) -> None:
 def test_two_inputs_and_two_outputs() -> None:
     a = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.int8)
     b = np.array([[10, 20, 30, 40], [-1, -2, -3, -4]], np.int8)
-    for runtime in runtimes.RUNTIMES:
+    for runtime in RUNTIMES:
         total, twice = runtimes.run(add_model(), [a, b], runtime=runtime)
         np.testing.assert_array_equal(total, a + b)
         np.testing.assert_array_equal(twice, a + b + a)
@@ -158,7 +161,7 @@ def test_float_model() -> None:
     weights, bias = rng.standard_normal((5, 9)), rng.standard_normal(5)
     model = float_fully_connected_model(weights, bias, input_shape=(1, 9))
     inputs = rng.standard_normal((4, 9))
-    for runtime in runtimes.RUNTIMES:
+    for runtime in RUNTIMES:
         (outputs,) = runtimes.run(model, inputs, runtime=runtime)
         # Ten float32 products and sums of magnitude below 4.
         np.testing.assert_allclose(outputs, inputs @ weights.T + bias, atol=10 * 4 * 2**-23)
@@ -209,7 +212,7 @@ def test_arena_bytes_are_those_of_the_model() -> None:
         (np.full((1, 30), np.nan), "NaN or infinite"),
     ],
 )
-@pytest.mark.parametrize("runtime", runtimes.RUNTIMES)
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_inputs_that_do_not_fit(runtime: str, inputs: np.ndarray, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         runtimes.run(dense_model(), inputs, runtime=runtime)
@@ -228,7 +231,7 @@ def test_samples_that_do_not_fill_the_batch() -> None:
 
 def test_bad_arguments() -> None:
     inputs = int8_samples(1)
-    with pytest.raises(ConfigError, match="'tpu' is unknown; accepted: tflm, litert"):
+    with pytest.raises(ConfigError, match="'tpu' is unknown; accepted: tflm, litert, opencl"):
         runtimes.run(dense_model(), inputs, runtime="tpu")
     with pytest.raises(ConfigError, match="reference"):
         runtimes.run(dense_model(), inputs, reference=True)
@@ -242,10 +245,23 @@ def test_bad_arguments() -> None:
         runtimes.tensor_values(dense_model(), [99], inputs)
 
 
-def test_litert_points_to_tflm_for_our_operators() -> None:
+def test_litert_runs_our_operators() -> None:
     case = sparse_case()
-    with pytest.raises(ConfigError, match="SPARSE_FULLY_CONNECTED; use runtime='tflm'"):
-        runtimes.run(sparse_model(case), case.inputs, runtime="litert")
+    (outputs,) = runtimes.run(sparse_model(case), case.inputs, runtime="litert")
+    np.testing.assert_array_equal(outputs, reference(case))
+
+
+def test_litert_says_why_our_operator_refuses() -> None:
+    case = sparse_case()
+    with pytest.raises(DeviceError, match="SPARSE_FULLY_CONNECTED: not packed weights") as caught:
+        runtimes.run(sparse_model(case, blob=bytes(200)), case.inputs, runtime="litert")
+    assert "\n" not in str(caught.value)
+
+
+def test_opencl_beside_tensorflow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", object())
+    with pytest.raises(ConfigError, match="has not imported tensorflow"):
+        runtimes.run(dense_model(), int8_samples(1), runtime="opencl")
 
 
 def test_refusal_in_prepare_is_one_line_and_nothing_is_printed(
@@ -269,7 +285,7 @@ def test_an_operator_that_tflm_lacks_is_named() -> None:
     model = Model(
         [Subgraph("main", inputs=tensors[:1], outputs=tensors[1:], operators=[unknown])]
     ).build()
-    for runtime in runtimes.RUNTIMES:
+    for runtime in RUNTIMES:
         with pytest.raises(DeviceError, match="NO_SUCH_OP"):
             runtimes.run(model, np.zeros((1, 4), np.float32), runtime=runtime)
 

@@ -3,7 +3,7 @@
 // Files in QEMU's working directory, little-endian. `emulation.py` mirrors the
 // structs; the sizes inside them let each side refuse the other's version.
 //
-//   job.bin       FirmwareJob, options, weights, then every input
+//   job.bin       FirmwareJob, options, weights, external memory, every input
 //   outputs.bin   every output, in the order of the inputs
 //   result.bin    FirmwareResult; absent where the firmware crashed
 #ifndef SPARSESEP_FIRMWARE_JOB_H_
@@ -35,6 +35,19 @@ typedef struct FirmwareShape {
   int32_t dims[FIRMWARE_MAX_RANK];
 } FirmwareShape;
 
+enum {
+  FIRMWARE_FLASH_OVERLAPS = 1u << 0,    // what is fetched arrives with `wait`
+  FIRMWARE_FLASH_IS_TRUSTED = 1u << 1,  // see external_memory.h
+};
+
+// The external memory: for firmware that was built with FIRMWARE_PAGING.
+typedef struct FirmwareFlash {
+  uint32_t bytes;
+  uint32_t loops_per_byte;  // an empty loop runs so often for each byte
+  uint32_t failing_fetch;   // from 1 on, those of prepare included; 0 is none
+  uint32_t flags;           // FIRMWARE_FLASH_*
+} FirmwareFlash;
+
 typedef struct FirmwareJob {
   uint32_t magic;
   uint32_t bytes;  // sizeof(FirmwareJob)
@@ -48,6 +61,7 @@ typedef struct FirmwareJob {
   uint32_t output_bytes;
   FirmwareShape input_shape;
   FirmwareShape output_shape;
+  FirmwareFlash flash;
 } FirmwareJob;
 
 typedef struct FirmwareResult {
@@ -58,11 +72,13 @@ typedef struct FirmwareResult {
   uint32_t persistent_bytes;
   uint32_t scratch_bytes;
   uint32_t code_bytes;  // kernels and op core, code and constants
-  char kernel[64];      // which one ran; ends with a NUL
-  char message[128];    // why the job ended early; ends with a NUL
+  uint32_t fetches;     // from the external memory, all evaluations and prepare
+  uint32_t fetched_bytes;
+  char kernel[64];    // which one ran; ends with a NUL
+  char message[128];  // why the job ended early; ends with a NUL
 } FirmwareResult;
 
-_Static_assert(sizeof(FirmwareJob) == 124, "the job is a file format");
-_Static_assert(sizeof(FirmwareResult) == 220, "the result is a file format");
+_Static_assert(sizeof(FirmwareJob) == 140, "the job is a file format");
+_Static_assert(sizeof(FirmwareResult) == 228, "the result is a file format");
 
 #endif  // SPARSESEP_FIRMWARE_JOB_H_

@@ -12,6 +12,10 @@
 #include "misbehave.h"
 #include "op_names.h"
 #include "semihosting.h"
+#ifdef FIRMWARE_PAGING
+#include "core/paged_fully_connected_op.h"
+#include "simulated_flash.h"
+#endif
 
 typedef struct FirmwareOp {
   const char* name;
@@ -32,8 +36,14 @@ static const char* separable_conv_name(const void* weights) {
   return sparsesep_select_separable_conv(weights)->name;
 }
 
-// One row per operator.
+// One row per operator; the first of a name counts. What no row names is not
+// linked.
 static const FirmwareOp ops[] = {
+#ifdef FIRMWARE_PAGING
+    {SPARSESEP_OP_SPARSE_FULLY_CONNECTED, simulated_flash_init,
+     sparsesep_paged_fully_connected_prepare, simulated_flash_eval,
+     fully_connected_name},
+#endif
     {SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected_init,
      sparsesep_fully_connected_prepare, sparsesep_fully_connected_eval,
      fully_connected_name},
@@ -108,6 +118,14 @@ static uint32_t evaluate(const FirmwareOp* op, const SparsesepHost* host,
 static uint32_t run_op(const FirmwareOp* op, int32_t job_file) {
   void* options = read_block(job_file, job.options_bytes);
   void* weights = read_block(job_file, job.weights_bytes);
+#ifdef FIRMWARE_PAGING
+  void* external = read_block(job_file, job.flash.bytes);
+  if (external == NULL) {
+    return stop(FIRMWARE_STAGE_MEMORY, SPARSESEP_OUT_OF_MEMORY,
+                "the external memory does not fit into RAM");
+  }
+  simulated_flash_open(&job.flash, external, &result);
+#endif
   void* input = arena_allocate(job.input_bytes);
   void* output = arena_allocate(job.output_bytes);
   if (!options || !weights || !input || !output) {

@@ -7,9 +7,13 @@
 #if defined(__GNUC__)
 #define SPARSESEP_COLD __attribute__((cold))
 #define SPARSESEP_COLD_SHARED __attribute__((cold, noinline))
+// Hides that a variable is constant: a multiplication by it stays one where the
+// compiler would make a chain of shifts of it, as for Armv6-M.
+#define SPARSESEP_HIDE(variable) __asm__("" : "+r"(variable))
 #else
 #define SPARSESEP_COLD
 #define SPARSESEP_COLD_SHARED
+#define SPARSESEP_HIDE(variable)
 #endif
 
 #endif  // SPARSESEP_COMPILER_H_

@@ -18,7 +18,11 @@ typedef enum SparsesepStatus {
   SPARSESEP_BAD_TENSOR,     // tensors do not fit the packed weights
   SPARSESEP_UNSUPPORTED,    // legal, but no kernel of this build runs it
   SPARSESEP_OUT_OF_MEMORY,  // the host refused a buffer
-  SPARSESEP_STATUS_COUNT
+  SPARSESEP_STATUS_COUNT,
+  // Of paged weights alone: their messages are with them, so that no other
+  // image carries those (core/paged_status_message.h).
+  SPARSESEP_FETCH_FAILED,  // the external memory could not be read
+  SPARSESEP_BAD_PAGE,      // a page is not the one that the model was made with
 } SparsesepStatus;
 
 // One line of text for `status`; never NULL.

@@ -1,0 +1,59 @@
+"""Instructions of dense float32 layers on emulated cores, which compressed ones are compared with.
+
+The loops are in float_layers.c; where a core has no FPU, products are those of gcc's library.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tflm_sparsesep import emulation, toolchain
+from tflm_sparsesep.converters import model_editor
+from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator
+from tflm_sparsesep.converters.quantized_layer import tensor_of
+from tflm_sparsesep.converters.targets import get_target
+
+HERE = Path(__file__).parent
+RUNNER = ("startup.c", "semihosting.c", "measured_call.c")
+SECONDS = 600.0
+# What g++ does by default, and TFLM is compiled by it: one instruction multiplies and adds.
+CPP_FLAGS = ("-ffp-contract=fast",)
+
+# Height, width and channels of the input, then of the kernels, and units.
+Shape = tuple[int, int, int, int, int, int]
+
+
+def shapes_of(tflite: bytes) -> list[Shape]:
+    """Of all fully-connected layers and convolutions (VALID, stride 1) of a model."""
+    operators = model_editor.read(tflite).subgraphs[0].operators
+    codes = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
+    return [_shape(op) for op in operators if op.builtin_code in codes]
+
+
+def _shape(op: Operator) -> Shape:
+    weights = tensor_of(op.inputs[1]).shape
+    if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
+        return (1, 1, weights[1], 1, 1, weights[0])
+    _, height, width, channels = tensor_of(op.inputs[0]).shape
+    return (height, width, channels, weights[1], weights[2], weights[0])
+
+
+def count(target: str, shapes: Sequence[Shape]) -> list[int]:
+    """Executed instructions of each layer."""
+    board = toolchain.board_of(get_target(target))
+    root = toolchain.source_root()
+    image = toolchain.build_image(
+        core_sources=[HERE / "float_layers.c"],
+        runner_sources=[toolchain.FIRMWARE_DIR / name for name in RUNNER],
+        include_dirs=(root / "kernels/include", root / "kernels", root / "custom_ops"),
+        flags=(*toolchain.compile_flags(get_target(target), "-O2"), *CPP_FLAGS),
+        board=board,
+        generated={"float_layers.h": "".join(f"{{{', '.join(map(str, s))}}},\n" for s in shapes)},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        emulation._run_qemu(image, board, work, SECONDS, f"float layers on {target}")
+        found = emulation._read_counts(work / "counts.txt", len(shapes), target)
+    return [sum(region) for region in found]

@@ -1,0 +1,160 @@
+"""Whole networks compressed without labels and training, against float32 on TFLM.
+
+    python benchmarks/compression/measure.py [NET ...] [--part N] [--report-only]
+
+takes trained networks (`nets.py`), compresses them to a 24th or an Nth of their size, and writes
+results.json, where other parts stay, the tables of README.md and docs/compression.md, and
+pareto.svg. With --report-only nothing is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import float_layers
+import nets
+import numpy as np
+import numpy.typing as npt
+import tables
+
+import tflm_sparsesep as ts
+from tflm_sparsesep.compress import best_trial
+from tflm_sparsesep.compress_trials import Trial, Trials
+from tflm_sparsesep.converters import model_cost, model_editor, op_names
+from tflm_sparsesep.converters.budget_search import Budget, pareto
+from tflm_sparsesep.converters.rewrite import rewrite
+from tflm_sparsesep.tflm_interpreter import TflmInterpreter
+
+NETS = ("lenet_300_100", "lenet_5", "watch_dnn", "watch_cnn")
+TARGETS = ("cortex-m0", "cortex-m3", "cortex-m4")
+# Unlabelled; a quarter of them measures the SQNR.
+SAMPLES = 4000
+RESULTS = Path(__file__).with_name("results.json")
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(NETS)}")
+    parser.add_argument("--part", type=int, default=24, help="the file is to be so much smaller")
+    parser.add_argument("--report-only", action="store_true", help="measure nothing")
+    arguments = parser.parse_args()
+    document: Row = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"nets": {}}
+    if not arguments.report_only:
+        for name in arguments.nets or NETS:
+            measure(name, arguments.part, document["nets"])
+            order = {key: document["nets"][key] for key in NETS if key in document["nets"]}
+            document = {"command": "python benchmarks/compression/measure.py", "nets": order}
+            RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+            tables.write(document)
+    tables.write(document)
+
+
+def measure(name: str, part: int, document: Row) -> None:
+    """Everything about one network at one size."""
+    net = nets.load(name)
+    shapes = float_layers.shapes_of(net.float32)
+    baseline = {target: sum(float_layers.count(target, shapes)) for target in TARGETS}
+    dense: Row = {
+        "float_accuracy": percent(net.float_accuracy),
+        "int8_accuracy": accuracy(net, net.int8, runtime="litert"),  # faster, and nearly the same
+        "float_weights": constant_bytes(net.float32),
+        "float_arena": arena_bytes(net.float32),
+        "float_instructions": baseline,
+        "samples": min(SAMPLES, len(net.x_train)),
+    }
+    print(name, dense, flush=True)
+    start = time.process_time()
+    trials = Trials(net.int8, net.x_train[:SAMPLES], None, "cortex-m4", name, lambda: None)
+    trial = best_trial(trials, Budget(flash_bytes=len(net.float32) // part))
+    row: Row = {"part": part, **compressed(net, trial, dense)}
+    print(row, flush=True)
+    others = [r for r in document.get(name, {}).get("compressed", []) if r["part"] != part]
+    rows = sorted([*others, row], key=lambda r: -int(r["part"]))
+    visited = [trial.point for trial in trials.done.values()]
+    front = [[p.sqnr_db, p.flash_bytes, p.instructions] for p in pareto(visited)]
+    dense["search_cpu_seconds"] = round(time.process_time() - start)
+    document[name] = dense | {
+        "compressed": rows,
+        "pareto": [point for point in front if np.isfinite(point[0])],
+    }
+
+
+def compressed(net: nets.Net, trial: Trial, dense: Row) -> Row:
+    """One compressed network, rewritten for each core."""
+    row: Row = {
+        "sqnr_db": round(trial.point.sqnr_db, 2),
+        "forms": list(trial.point.forms),
+        "accuracy": accuracy(net, trial.rewritten.tflite),
+        "weights": constant_bytes(trial.rewritten.tflite),
+        "arena": arena_bytes(trial.rewritten.tflite),
+        "file": len(trial.rewritten.tflite),
+        "instructions": {},
+    }
+    for target in TARGETS:
+        row["instructions"][target] = instructions(net, trial, target)
+    before = dense["float_weights"] + dense["float_arena"]
+    row["points_lost"] = round(dense["float_accuracy"] - row["accuracy"], 2)
+    row["memory_ratio"] = round(before / (row["weights"] + row["arena"]), 1)
+    row["instruction_ratios"] = {
+        target: round(dense["float_instructions"][target] / row["instructions"][target], 1)
+        for target in TARGETS
+    }
+    return row
+
+
+def instructions(net: nets.Net, trial: Trial, target: str) -> int:
+    """Of all layers: ours executed in QEMU, dense int8 ones as CMSIS-NN (cost model)."""
+    built = trial.built
+    result = rewrite(built.tflite, target=target, input_zeros=built.input_zeros)
+    figures = ts.benchmark(result.tflite, target=target, inputs=net.x_test[:2])
+    if not all(layer.bit_exact for layer in figures):
+        raise RuntimeError(f"{net.name} on {target}: outputs differ from TFLM's")
+    operators = model_editor.read(result.tflite).subgraphs[0].operators
+    rest = sum(model_cost.dense_instructions(op, target) for op in operators)
+    return rest + sum(layer.sparse_instructions for layer in figures)
+
+
+def accuracy(net: nets.Net, tflite: bytes, runtime: str = "tflm") -> float:
+    """Per cent of the test samples that it gets right."""
+    (scores,) = ts.run(tflite, net.x_test, runtime=runtime, progress=False)
+    return percent(_right(scores, net.y_test))
+
+
+def _right(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
+    return float(np.mean(scores.reshape(len(labels), -1).argmax(axis=1) == labels))
+
+
+def percent(share: float) -> float:
+    return round(100 * share, 2)
+
+
+def constant_bytes(tflite: bytes) -> int:
+    """Weights and biases, packed or not."""
+    codes = (
+        model_editor.BuiltinOperator.FULLY_CONNECTED,
+        model_editor.BuiltinOperator.CONV_2D,
+    )
+    return sum(
+        tensor.buffer.data.nbytes
+        for op in model_editor.read(tflite).operators
+        if op.builtin_code in codes or op.custom_code in op_names.ALL
+        for tensor in op.inputs[1:]
+        if tensor is not None and tensor.buffer
+    )
+
+
+def arena_bytes(tflite: bytes) -> int:
+    """What TFLM uses of its arena, in a 64-bit process."""
+    found = TflmInterpreter(tflite, model_editor.read(tflite)).arena_bytes
+    assert found is not None  # no tensors are preserved
+    return found
+
+
+if __name__ == "__main__":
+    main()

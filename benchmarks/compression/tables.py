@@ -1,0 +1,92 @@
+"""The tables and the picture of results.json."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+PAGES = (HERE / "README.md", HERE.parents[1] / "docs/compression.md")
+TITLES = {
+    "lenet_300_100": "LeNet-300-100",
+    "lenet_5": "LeNet-5",
+    "watch_dnn": "watch DNN",
+    "watch_cnn": "watch CNN",
+}
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+_SIZE_INCHES = (9.0, 3.6)
+
+Row = dict[str, Any]
+
+
+def write(document: Row) -> None:
+    """Tables between their marks in all pages, and pareto.svg."""
+    tables = {"nets": nets_table(document["nets"]), "forms": forms_table(document["nets"])}
+    for page in PAGES:
+        if not page.exists():
+            continue
+        text = page.read_text()
+        for name, table in tables.items():
+            pattern = rf"(?<=<!-- {name} -->\n).*?(?=\n<!-- end -->)"
+            text = re.sub(pattern, partial(_instead, table), text, count=1, flags=re.DOTALL)
+        page.write_text(text)
+    draw(document["nets"], HERE / "pareto.svg")
+
+
+def _instead(table: str, _: re.Match[str]) -> str:
+    """A function, as `re.sub` would read backslashes in a string."""
+    return table
+
+
+def nets_table(nets: Row) -> str:
+    lines = [
+        "| network | file | SQNR | float | ours, int8 in TFLM | weights + arena | M0 | M3 | M4 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, net in nets.items():
+        before = net["float_weights"] + net["float_arena"]
+        for row in net["compressed"]:
+            ratios = " | ".join(f"{ratio:.0f}x" for ratio in row["instruction_ratios"].values())
+            after = row["weights"] + row["arena"]
+            lines.append(
+                f"| {TITLES[name]} | 1/{row['part']} | {row['sqnr_db']:.1f} dB "
+                f"| {net['float_accuracy']:.2f} "
+                f"| {row['accuracy']:.2f}, {-row['points_lost']:+.2f} "
+                f"| {before:,} -> {after:,}, {row['memory_ratio']:.0f}x | {ratios} |"
+            )
+    return "\n".join(lines)
+
+
+def forms_table(nets: Row) -> str:
+    lines = ["| network | SQNR | layer by layer |", "|---|---|---|"]
+    for name, net in nets.items():
+        for row in net["compressed"]:
+            forms = "; ".join(form.rsplit(": ", 1)[-1] for form in row["forms"])
+            lines.append(f"| {TITLES[name]} | {row['sqnr_db']:.1f} dB | {forms} |")
+    return "\n".join(lines)
+
+
+def draw(nets: Row, path: Path) -> None:
+    """SQNR over bytes and over instructions: the fronts that the searches saw."""
+    # The same rows give the same file; text stays text, which keeps it small.
+    mpl.rcParams |= {"svg.hashsalt": "compression", "svg.fonttype": "none"}
+    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for colour, (name, net) in zip(_COLOURS, nets.items(), strict=False):
+        for one, column in zip(axes, (1, 2), strict=True):
+            points = sorted((point[column], point[0]) for point in net["pareto"])
+            one.plot(*zip(*points, strict=True), "o-", color=colour, label=TITLES[name], ms=3)
+    axes[0].set_ylabel("output SQNR in dB")
+    for one, label in zip(axes, ("bytes of the file", "instructions on Cortex-M4"), strict=True):
+        one.set_xscale("log")
+        one.set_xlabel(label)
+        one.grid(alpha=0.3)
+    axes[0].legend(fontsize="small")
+    figure.savefig(path, metadata={"Date": None})
+    # Matplotlib leaves blanks at the ends of lines.
+    path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")

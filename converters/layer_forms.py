@@ -1,0 +1,139 @@
+"""The forms that a layer can be compressed to, and what its weights become in each.
+
+| kind | matrices |
+|---|---|
+| `sparse` | one, `size` weights of it in blocks |
+| `low_rank` | first [rank, cols], second [rows, rank] |
+| `dictionary` | first [rank, cols] with `size` weights, second [rows, rank] |
+| `separated` | first [rank, height * channels], second [units, width * rank] |
+
+For convolutions weights are flat, [units, height * width * channels]. Errors are those of
+`factorize`: tr(S (W - W') G (W - W')^T) with the rows' importance S.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy import linalg
+
+from tflm_sparsesep.converters.factorize import dictionary, low_rank, separation, sparse_refit
+from tflm_sparsesep.converters.factorize.gram import Gram, Matrix, Vector
+
+Kind = Literal["dense", "sparse", "low_rank", "dictionary", "separated"]
+KernelShape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a layer is stored.
+
+    block: rows and columns that a sparse matrix keeps or drops together. size: weights kept of
+    it. rank: of what is between two matrices.
+    """
+
+    kind: Kind
+    block: tuple[int, int] = (1, 1)
+    size: int = 0
+    rank: int = 0
+
+    def __str__(self) -> str:
+        rows, cols = self.block
+        return {
+            "dense": "dense",
+            "sparse": f"sparse {rows}x{cols}, {self.size:,} weights",
+            "low_rank": f"low rank {self.rank}",
+            "dictionary": f"{self.rank} atoms x {self.size:,} weights",
+            "separated": f"separated over {self.rank} channels",
+        }[self.kind]
+
+
+DENSE = Form("dense")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a form is fitted to.
+
+    weights: float64[rows, cols]. gram: of the inputs, damped. importance: float64[rows], positive.
+    kernel: height, width, channels; 1 x 1 for fully-connected layers.
+    """
+
+    weights: Matrix
+    gram: Gram
+    importance: Vector
+    kernel: KernelShape
+
+    def error(self, fitted: Fitted) -> float:
+        """What is left, as a share of the power of the outputs about their mean."""
+        scale = np.sqrt(self.importance)[:, None]
+        power = self.gram.error(self.weights * scale)
+        return self.gram.error((self.weights - fitted.weights(self.kernel)) * scale) / power
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The matrices of a form, real."""
+
+    form: Form
+    matrices: tuple[Matrix, ...]
+
+    def weights(self, kernel: KernelShape) -> Matrix:
+        """The matrix [rows, cols] that they stand for."""
+        if len(self.matrices) == 1:
+            return self.matrices[0]
+        first, second = self.matrices
+        if self.form.kind != "separated":
+            return second @ first
+        height, width, channels = kernel
+        vertical = first.reshape(-1, height, channels)
+        horizontal = second.reshape(len(second), width, -1)
+        whole = np.einsum("njk,kic->nijc", horizontal, vertical, optimize=True)
+        found: Matrix = whole.reshape(len(second), -1)
+        return found
+
+
+def fit(layer: Layer, form: Form, *, effort: int) -> Fitted:
+    """The best matrices of a form.
+
+    Args:
+        effort: 1 while forms are compared, 2 for those that are chosen: more iterations.
+    """
+    scale = np.sqrt(layer.importance)[:, None]
+    if form.kind == "sparse":
+        weights = sparse_refit.admm(
+            layer.weights,
+            layer.gram,
+            form.size,
+            block=form.block,
+            importance=layer.importance,
+            iterations=15 if effort == 1 else 60,
+        )
+        return Fitted(form, (weights,))
+    scaled = layer.weights * scale
+    if form.kind == "low_rank":
+        factors = low_rank.svd(scaled, form.rank, layer.gram)
+        return Fitted(form, (factors.right, factors.left / scale))
+    if form.kind == "dictionary":
+        found = dictionary.learn(scaled, layer.gram, form.rank, form.size, turns=effort)
+        return Fitted(form, (found.code, found.basis / scale))
+    kernel = scaled.reshape(len(scaled), *layer.kernel)
+    pair = separation.separate(kernel, form.rank, layer.gram, turns=4 * effort)
+    first = pair.vertical.reshape(form.rank, -1)
+    return Fitted(form, (first, pair.horizontal.reshape(len(scaled), -1) / scale))
+
+
+def refit(layer: Layer, fitted: Fitted) -> Fitted:
+    """The same form for other weights or inputs; what is sparse keeps its support."""
+    if fitted.form.kind == "sparse":
+        (like,) = fitted.matrices
+        weights = sparse_refit.refit(layer.weights, layer.gram, like, block=fitted.form.block)
+        return replace(fitted, matrices=(weights,))
+    if fitted.form.kind == "dictionary":
+        code = fitted.matrices[0]
+        moments = code @ layer.gram.matrix
+        basis: Matrix = linalg.lstsq(moments @ code.T, moments @ layer.weights.T)[0].T
+        return replace(fitted, matrices=(code, basis))
+    return fit(layer, fitted.form, effort=1)

@@ -1,0 +1,64 @@
+"""What a rewritten model costs on a target: instructions, and bytes of activations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tflm_sparsesep.converters import arena, cost_model, separable_cost
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Operator, TensorType
+from tflm_sparsesep.converters.quantized_layer import dense_bytes, layer_name, tensor_of
+
+
+def instructions(model: Model, layers: Sequence[LayerDecision], target: str) -> int:
+    """Estimated instructions of all fully-connected and convolution layers, per inference.
+
+    Ours as decided, dense ones as CMSIS-NN's kernels. Depthwise convolutions and operators
+    without weights are the same before and after, and not counted.
+
+    Args:
+        model: as rewritten.
+        layers: what the rewriting decided.
+    """
+    return sum(layer_instructions(model, layers, target).values())
+
+
+def dense_instructions(op: Operator, target: str) -> int:
+    """Of a FULLY_CONNECTED or CONV_2D; 0 for others."""
+    codes = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
+    if op.builtin_code not in codes or op.inputs[1] is None:
+        return 0
+    weights, entering = tensor_of(op.inputs[1]), tensor_of(op.inputs[0])
+    if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
+        rows, cols = weights.shape
+        batch = math.prod(entering.shape) // cols
+        is_float = weights.type == TensorType.FLOAT32
+        dtype = "float32" if is_float else "int8"
+        return cost_model.dense_fully_connected(target, rows, cols, batch, dtype=dtype)
+    output = op.outputs[0].shape
+    if weights.shape[1:3] == (1, 1):
+        pixels = math.prod(output[:3])
+        return cost_model.dense_pointwise_conv(target, weights.shape[0], weights.shape[3], pixels)
+    return separable_cost.dense_conv(target, weights.shape, output)
+
+
+def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:
+    """The most bytes of activations and scratch at once; TFLM's planner needs at least this."""
+    main = model.subgraphs[0]
+    scratch = {layer.name: layer.scratch_bytes or 0 for layer in layers if layer.rewritten}
+    names = {i: layer_name(op) for i, op in enumerate(main.operators)}
+    return arena.peak_bytes(main, {i: scratch.get(name, 0) for i, name in names.items()})
+
+
+def layer_instructions(
+    model: Model, layers: Sequence[LayerDecision], target: str
+) -> dict[str, int]:
+    """What `instructions` sums, by layer."""
+    found = {layer_name(op): dense_instructions(op, target) for op in model.subgraphs[0].operators}
+    return found | {x.name: x.sparse_instructions or 0 for x in layers if x.rewritten}
+
+
+def layer_bytes(model: Model, layers: Sequence[LayerDecision], target: str) -> dict[str, int]:
+    """Constants of each operator."""
+    return {layer_name(op): dense_bytes(op) for op in model.subgraphs[0].operators}

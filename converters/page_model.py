@@ -1,0 +1,83 @@
+"""A model's sparse layers -> pages in an external memory.
+
+Given:   SPARSE_FULLY_CONNECTED(input, blob uint8[bytes]) -> output
+Result:  SPARSE_FULLY_CONNECTED(input, table uint8[32 + 12 * pages]) -> output
+         and an image of the external memory with the pages of all such layers
+
+Layers whose blob is no larger than a page stay in the model: paging would save them nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflm_sparsesep.converters import model_editor, native, op_names
+from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.converters.inspect_model import blob_of, options_of
+from tflm_sparsesep.converters.model_editor import Operator, Tensor
+from tflm_sparsesep.converters.page_weights import page_weights
+from tflm_sparsesep.converters.paged_format import smallest_page
+from tflm_sparsesep.converters.quantized_layer import layer_name, tensor_of
+
+
+@dataclass(frozen=True)
+class PagedModel:
+    """tflite: the model with tables of contents. external: the image of the external memory."""
+
+    tflite: bytes
+    external: bytes
+
+
+def page_model(data: bytes, *, page_bytes: int, name: str = "model") -> PagedModel:
+    """Moves the weights of sparse layers into pages of at most `page_bytes` bytes.
+
+    On the device, `page_bytes` is arena for the time of one layer. `name` is what errors call the
+    model. Raises ModelError for bytes that are no usable model or whose weights are damaged or
+    paged already, ConfigError where a layer has rows that do not fit into a page.
+
+    Example:
+        >>> paged = page_model(result.tflite, page_bytes=4096)  # doctest: +SKIP
+        >>> len(paged.tflite), len(paged.external)  # doctest: +SKIP
+    """
+    if page_bytes <= smallest_page():
+        raise ConfigError(f"page_bytes is {page_bytes}, accepted: more than {smallest_page()}")
+    model = model_editor.read(data, name=name)
+    external = bytearray()
+    for subgraph in model.subgraphs:
+        for op in list(subgraph.operators):
+            if op.op_name != op_names.SPARSE_FULLY_CONNECTED:
+                continue
+            blob = _valid_blob(op, name)
+            if len(blob) <= page_bytes:
+                continue
+            table, pages = page_weights(
+                blob,
+                page_bytes=page_bytes,
+                input_zero_point=options_of(op).input_zero_point,
+                offset=len(external),
+                name=layer_name(op),
+            )
+            external += pages
+            subgraph.replace(op, _with_weights(op, table))
+    model.prune_unused()
+    return PagedModel(model.build(), bytes(external))
+
+
+def _valid_blob(op: Operator, name: str) -> bytes:
+    blob = blob_of(op)
+    reason = native.validate(blob)
+    if reason is not None:
+        raise ModelError(f"{name}: layer {layer_name(op)!r}: {reason}")
+    return blob
+
+
+def _with_weights(op: Operator, table: bytes) -> Operator:
+    weights = tensor_of(op.inputs[1])
+    return Operator.custom(
+        op_names.SPARSE_FULLY_CONNECTED,
+        [op.inputs[0], Tensor.constant(f"{weights.name}/pages", np.frombuffer(table, np.uint8))],
+        op.outputs,
+        custom_options=op.custom_options or b"",
+    )

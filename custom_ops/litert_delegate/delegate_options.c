@@ -1,0 +1,101 @@
+#include "delegate_options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_MAX_THREADS 4
+
+// The number of `value` in a list of words that ends with NULL, or -1.
+static int word_number(const char* value, const char* const* words) {
+  for (int i = 0; words[i] != NULL; ++i) {
+    if (strcmp(value, words[i]) == 0) return i;
+  }
+  return -1;
+}
+
+static bool read_text(const char* value, char* text) {
+  if (strlen(value) >= SPARSESEP_OPTION_LENGTH) return false;
+  strcpy(text, value);
+  return true;
+}
+
+static bool read_threads(const char* value, int32_t* threads) {
+  char* end;
+  const long number = strtol(value, &end, 10);
+  if (end == value || *end != '\0' || number < 1 ||
+      number > SPARSESEP_MAX_THREADS) {
+    return false;
+  }
+  *threads = (int32_t)number;
+  return true;
+}
+
+// NULL, or what would be accepted in place of `value`.
+static const char* read_option(const char* key, const char* value,
+                               SparsesepDelegateOptions* options) {
+  static const char* const backends[] = {"cpu", "opencl", NULL};
+  static const char* const precisions[] = {"fp32", "fp16", NULL};
+  static const char* const verbosities[] = {"0", "1", NULL};
+  int number = 0;
+  if (strcmp(key, "backend") == 0) {
+    number = word_number(value, backends);
+    options->backend = number == 1 ? SPARSESEP_BACKEND_OPENCL  // 0: the CPU
+                                   : SPARSESEP_BACKEND_CPU;
+    return number < 0 ? "cpu, opencl" : NULL;
+  }
+  if (strcmp(key, "precision") == 0) {
+    number = word_number(value, precisions);
+    options->half = number == 1;
+    return number < 0 ? "fp32, fp16" : NULL;
+  }
+  if (strcmp(key, "verbose") == 0) {
+    number = word_number(value, verbosities);
+    options->verbose = number == 1;
+    return number < 0 ? "0, 1" : NULL;
+  }
+  if (strcmp(key, "threads") == 0) {
+    return read_threads(value, &options->threads) ? NULL : "1 to 64";
+  }
+  if (strcmp(key, "device") == 0) {
+    return read_text(value, options->device) ? NULL : "at most 255 characters";
+  }
+  return read_text(value, options->cache_dir) &&
+                 (*value == '\0' || access(value, W_OK | X_OK) == 0)
+             ? NULL
+             : "a folder that can be written to, at most 255 characters";
+}
+
+bool sparsesep_read_delegate_options(const char* const* keys,
+                                     const char* const* values, size_t count,
+                                     SparsesepDelegateOptions* options,
+                                     char* message, size_t message_bytes) {
+  static const char* const known[] = {"backend",   "device",  "precision",
+                                      "cache_dir", "verbose", "threads",
+                                      NULL};
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  memset(options, 0, sizeof(*options));
+  options->backend = SPARSESEP_BACKEND_CPU;
+  options->threads = cores < 1                     ? 1
+                     : cores > DEFAULT_MAX_THREADS ? DEFAULT_MAX_THREADS
+                                                   : (int32_t)cores;
+  for (size_t i = 0; i < count; ++i) {
+    const char* key = keys[i] == NULL ? "" : keys[i];
+    const char* value = values[i] == NULL ? "" : values[i];
+    if (word_number(key, known) < 0) {
+      snprintf(message, message_bytes,
+               "option %s is unknown; accepted: backend, device, precision, "
+               "cache_dir, verbose, threads",
+               key);
+      return false;
+    }
+    const char* accepted = read_option(key, value, options);
+    if (accepted != NULL) {
+      snprintf(message, message_bytes, "option %s=%s is not accepted: %s", key,
+               value, accepted);
+      return false;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,35 @@
+// What a user may set when loading the delegate.
+#ifndef SPARSESEP_DELEGATE_OPTIONS_H_
+#define SPARSESEP_DELEGATE_OPTIONS_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SPARSESEP_OPTION_LENGTH 256
+#define SPARSESEP_MAX_THREADS 64
+
+typedef enum SparsesepBackend {
+  SPARSESEP_BACKEND_CPU,
+  SPARSESEP_BACKEND_OPENCL,
+} SparsesepBackend;
+
+typedef struct SparsesepDelegateOptions {
+  SparsesepBackend backend;  // backend=cpu | opencl
+  bool half;                 // precision=fp32 | fp16, OpenCL's float models
+  bool verbose;              // verbose=0 | 1
+  int32_t threads;           // threads=1..64, CPU; default: cores, at most 4
+  // device=: part of an OpenCL device's name, or gpu, cpu; empty: any.
+  char device[SPARSESEP_OPTION_LENGTH];
+  // cache_dir=: existing folder for compiled OpenCL programs; empty: none.
+  char cache_dir[SPARSESEP_OPTION_LENGTH];
+} SparsesepDelegateOptions;
+
+// Reads key-value pairs. False where one is not accepted: `message` then says
+// in one line what was received and what is accepted.
+bool sparsesep_read_delegate_options(const char* const* keys,
+                                     const char* const* values, size_t count,
+                                     SparsesepDelegateOptions* options,
+                                     char* message, size_t message_bytes);
+
+#endif  // SPARSESEP_DELEGATE_OPTIONS_H_

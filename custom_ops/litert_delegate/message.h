@@ -1,0 +1,9 @@
+// Where the delegate's own messages go.
+#ifndef SPARSESEP_DELEGATE_MESSAGE_H_
+#define SPARSESEP_DELEGATE_MESSAGE_H_
+
+// One line to stderr, behind the delegate's name; printf's format, without \n.
+__attribute__((format(printf, 1, 2))) void sparsesep_delegate_message(
+    const char* format, ...);
+
+#endif  // SPARSESEP_DELEGATE_MESSAGE_H_

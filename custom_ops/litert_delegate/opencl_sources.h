@@ -1,0 +1,17 @@
+// kernels/opencl/*.cl as text, made part of the library by the build.
+#ifndef SPARSESEP_DELEGATE_OPENCL_SOURCES_H_
+#define SPARSESEP_DELEGATE_OPENCL_SOURCES_H_
+
+extern const char sparsesep_cl_common[];  // comes before each of the others
+extern const char sparsesep_cl_arithmetic[];
+extern const char sparsesep_cl_conv_2d[];
+extern const char sparsesep_cl_depthwise_conv_2d[];
+extern const char sparsesep_cl_fully_connected[];
+extern const char sparsesep_cl_function[];
+extern const char sparsesep_cl_movement[];
+extern const char sparsesep_cl_pool_2d[];
+extern const char sparsesep_cl_separable_conv_2d[];
+extern const char sparsesep_cl_softmax[];
+extern const char sparsesep_cl_sparse_fully_connected[];
+
+#endif  // SPARSESEP_DELEGATE_OPENCL_SOURCES_H_

@@ -1,0 +1,33 @@
+// A packed weight blob in the one layout that OpenCL kernels read.
+#ifndef SPARSESEP_DELEGATE_UNPACK_TILES_H_
+#define SPARSESEP_DELEGATE_UNPACK_TILES_H_
+
+#include <stdbool.h>
+
+#include "sparsesep/packed_weights.h"
+
+// Tiles of block_rows x block_cols, row group after row group, whatever the
+// blob's own order and encoding are.
+typedef struct SparsesepTiles {
+  uint32_t groups;
+  uint32_t count;
+  int32_t* starts;    // [groups + 1]: first tile of each group
+  uint16_t* columns;  // [count]: first column of each tile
+  void* values;  // [count][block_rows][block_cols], int8_t or float; palette
+                 // codes are replaced
+} SparsesepTiles;
+
+// Unpacks a valid blob. False without memory; sparsesep_free_tiles() is to be
+// called either way.
+bool sparsesep_unpack_tiles(const SparsesepPackedHeader* weights,
+                            SparsesepTiles* tiles);
+
+void sparsesep_free_tiles(SparsesepTiles* tiles);
+
+// The biases of a blob with int8 values, - zero_point * sum of the row
+// included. `bias` holds an int32 per row.
+void sparsesep_folded_bias(const SparsesepPackedHeader* weights,
+                           const SparsesepTiles* tiles, int32_t zero_point,
+                           int32_t* bias);
+
+#endif  // SPARSESEP_DELEGATE_UNPACK_TILES_H_

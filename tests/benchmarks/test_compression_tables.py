@@ -1,0 +1,32 @@
+"""The committed tables of benchmarks/compression are what its committed results give."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+FOLDER = Path(__file__).parents[2] / "benchmarks/compression"
+
+
+def test_the_tables_are_those_of_the_results() -> None:
+    spec = importlib.util.spec_from_file_location("compression_tables", FOLDER / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    nets = json.loads((FOLDER / "results.json").read_text())["nets"]
+    assert nets
+    for page in tables.PAGES:
+        text = page.read_text()
+        assert tables.nets_table(nets) in text
+        assert tables.forms_table(nets) in text
+    for net in nets.values():
+        before = net["float_weights"] + net["float_arena"]
+        for row in net["compressed"]:
+            assert row["memory_ratio"] == round(before / (row["weights"] + row["arena"]), 1)
+            assert row["points_lost"] == round(net["float_accuracy"] - row["accuracy"], 2)

@@ -1,0 +1,26 @@
+"""The table of docs/paging.md is what the committed results of benchmarks/paging give."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "benchmarks/paging"
+
+
+def test_the_table_is_that_of_the_results() -> None:
+    spec = importlib.util.spec_from_file_location("paging_measure", FOLDER / "measure.py")
+    assert spec is not None
+    assert spec.loader is not None
+    measure = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(measure)
+    rows = json.loads((FOLDER / "results.json").read_text())["rows"]
+    assert [(row["target"], row["page_bytes"]) for row in rows] == [
+        (target, page_bytes) for target, _, page_bytes in measure.JOBS
+    ]
+    assert measure.table(rows) in (ROOT / "docs/paging.md").read_text()
+    # What the page says of the memory: a page, and no more than two kilobytes beside it.
+    assert all(row["scratch_bytes"] <= row["page_bytes"] + 2048 for row in rows)
+    assert {round(row["paging_code_bytes"] / 1000, 1) for row in rows} == {1.7, 1.8}

@@ -1,0 +1,265 @@
+"""The delegate's CPU backend in LiteRT and in older runtimes, against TFLM."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, load_delegate
+
+import tflm_sparsesep as ts
+from tests.delegate_jobs import Array, Job, run_jobs
+from tests.layers import check_outputs, layout_case
+from tests.operator_models import GraphBuilder, autoencoder, lenet_300_100
+from tests.sparse_models import sparse_model
+from tflm_sparsesep import delegate as delegate_module
+from tflm_sparsesep import runtimes
+from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
+
+ROOT = Path(__file__).parents[2]
+OLD_RUNTIMES = ("litert-2.0.3", "tflite-runtime-2.14.0")
+C_LIBRARY = ROOT / "build/runtimes/c-library/pymicro_wakeword/lib/libtensorflowlite_c.so"
+C_LIBRARY_ARM64 = (
+    ROOT / "build/runtimes/c-library-arm64/pymicro_wakeword/lib/libtensorflowlite_c.so"
+)
+INFERENCES = 1000
+
+
+def sparse_version(graph: GraphBuilder) -> bytes:
+    """The model with what pays rewritten; at least half of its layers do."""
+    result = rewrite(graph.build(), target="cortex-m4", passes=QUICK_PASSES)
+    rewritten = [layer for layer in result.layers if layer.rewritten]
+    assert len(rewritten) >= len(result.layers) // 2
+    return result.tflite
+
+
+def agree(outputs: Array, expected: Array) -> None:
+    """int8 to the bit; float32 within 1e-5 of the largest output.
+
+    The bound: ten layers whose sums have up to 640 terms at 90% zeros, errors adding up like a
+    random walk: sqrt(10 * 64) halves of eps = 1.5e-6; a factor of 6 is left for their tails.
+    """
+    outputs = outputs.reshape(expected.shape)
+    if expected.dtype == np.int8:
+        assert len(np.unique(expected)) > 50
+        np.testing.assert_array_equal(outputs, expected)
+    else:
+        assert np.abs(outputs - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.fixture(scope="module")
+def models() -> list[tuple[bytes, list[Array], Array]]:
+    """The demo's model and an autoencoder, int8 and float32: inputs, and what TFLM gives."""
+    found = []
+    for make in (lenet_300_100, autoencoder):
+        for quantized in (True, False):
+            graph = make(quantized=quantized)
+            model, inputs = sparse_version(graph), graph.samples(INFERENCES)
+            found.append((model, inputs, runtimes.run(model, inputs)[0]))
+    return found
+
+
+def test_models_give_what_tflm_gives(models: list[tuple[bytes, list[Array], Array]]) -> None:
+    for model, inputs, expected in models:
+        (outputs,) = runtimes.run(model, inputs, runtime="litert")
+        agree(outputs, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OLD_RUNTIMES)
+def test_older_runtimes(
+    models: list[tuple[bytes, list[Array], Array]], name: str, tmp_path: Path
+) -> None:
+    python = ROOT / "build/runtimes" / name / "bin/python"
+    if not python.is_file():
+        pytest.skip(f"no {name}: tools/make_runtimes.sh installs it")
+    jobs = [Job(model, inputs, {"backend": "cpu"}) for model, inputs, _ in models]
+    for (_, _, expected), done in zip(
+        models, run_jobs(tmp_path, jobs, python=str(python)), strict=True
+    ):
+        agree(done.outputs[0], expected)
+
+
+def run_c_example(
+    models: list[tuple[bytes, list[Array], Array]],
+    folder: Path,
+    backend: str,
+    *,
+    compiler: str = "gcc",
+    library: Path = C_LIBRARY,
+    emulator: tuple[str, ...] = (),
+    delegate: Path | None = None,
+) -> None:
+    """examples/litert_c on all models; without OpenCL, the CPU stands in."""
+    if not library.is_file():
+        pytest.skip("no TensorFlow Lite C library: tools/make_runtimes.sh fetches one")
+    source, program = ROOT / "examples/litert_c/run_model.c", folder / "run_model"
+    options = ["-Wall", "-Wextra", "-Wl,--allow-shlib-undefined", f"-Wl,-rpath,{library.parent}"]
+    subprocess.run([compiler, *options, source, library, "-ldl", "-o", program], check=True)
+    for model, (inputs,), expected in models:
+        (folder / "model.tflite").write_bytes(model)
+        done = subprocess.run(
+            [
+                *(*emulator, program, folder / "model.tflite"),
+                *(delegate or ts.delegate_path(), backend),
+            ],
+            input=inputs.tobytes(),
+            capture_output=True,
+            check=True,
+        )
+        agree(np.frombuffer(done.stdout, expected.dtype), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["cpu", "opencl"])
+def test_c_library(
+    models: list[tuple[bytes, list[Array], Array]], backend: str, tmp_path: Path
+) -> None:
+    run_c_example(models, tmp_path, backend)
+
+
+@pytest.mark.slow
+def test_arm64_emulated(models: list[tuple[bytes, list[Array], Array]], tmp_path: Path) -> None:
+    """The Neon kernels in the delegate; there is no OpenCL, and it says so."""
+    root = Path("/usr/aarch64-linux-gnu")
+    if not C_LIBRARY_ARM64.is_file() or not (root / "lib/libstdc++.so.6").is_file():
+        pytest.skip("no arm64 libraries: tools/make_runtimes.sh, apt install g++-aarch64-linux-gnu")
+    tools, build = Path(sys.executable).parent, ROOT / "build/arm64"
+    settings = {
+        "CMAKE_BUILD_TYPE": "Release",
+        "CMAKE_C_COMPILER": "aarch64-linux-gnu-gcc",
+        "CMAKE_MAKE_PROGRAM": str(tools / "ninja"),
+        "CMAKE_SYSTEM_NAME": "Linux",
+        "CMAKE_SYSTEM_PROCESSOR": "aarch64",
+    }
+    defined = [f"-D{name}={value}" for name, value in settings.items()]
+    cmake = tools / "cmake"
+    subprocess.run([cmake, "-S", ROOT, "-B", build, "-G", "Ninja", *defined], check=True)
+    subprocess.run([cmake, "--build", build, "--target", "sparsesep_delegate"], check=True)
+    run_c_example(
+        models,
+        tmp_path,
+        "opencl",
+        compiler="aarch64-linux-gnu-gcc",
+        library=C_LIBRARY_ARM64,
+        emulator=("qemu-aarch64", "-L", str(root)),
+        delegate=build / "libsparsesep_delegate.so",
+    )
+
+
+def test_every_layout_shared_by_threads() -> None:
+    """Large enough for rows to be cut up, with one vector and with many."""
+    rng = np.random.default_rng(3)
+    for number, layout in enumerate(LAYOUTS):
+        batch = 1 if number % 2 else 11
+        case = layout_case(rng, layout, 203, 401, zeros=0.3, batch=batch)
+        options = {"backend": "cpu", "threads": "3"}
+        interpreter = Interpreter(
+            model_content=sparse_model(case, layout=layout),
+            experimental_delegates=[load_delegate(str(ts.delegate_path()), options)],
+        )
+        check_outputs(case, run_once(interpreter, case.inputs))
+
+
+def run_once(interpreter: Interpreter, inputs: Array) -> Array:
+    (entry,), (leaving,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(entry["index"], inputs)
+    interpreter.invoke()
+    outputs: Array = interpreter.get_tensor(leaving["index"])
+    return outputs
+
+
+def test_a_resized_batch() -> None:
+    case = layout_case(np.random.default_rng(4), LAYOUTS[0], 20, 50, zeros=0.5, batch=1)
+    larger = layout_case(np.random.default_rng(4), LAYOUTS[0], 20, 50, zeros=0.5, batch=6)
+    interpreter = Interpreter(
+        model_content=sparse_model(case),
+        experimental_delegates=[load_delegate(str(ts.delegate_path()))],
+    )
+    check_outputs(case, run_once(interpreter, case.inputs))
+    interpreter.resize_tensor_input(0, larger.inputs.shape)
+    together = run_once(interpreter, larger.inputs)
+    one_each = [runtimes.run(sparse_model(case), x[None])[0] for x in larger.inputs]
+    np.testing.assert_array_equal(together, np.concatenate(one_each))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backend": "gpu"}, "option backend=gpu is not accepted: cpu, opencl"),
+        ({"colour": "red"}, "option colour is unknown; accepted: backend, device, precision,"),
+        ({"precision": "int4"}, "option precision=int4 is not accepted: fp32, fp16"),
+        ({"threads": "0"}, "option threads=0 is not accepted: 1 to 64"),
+        ({"verbose": "yes"}, "option verbose=yes is not accepted: 0, 1"),
+        ({"cache_dir": "/no/such/folder"}, "is not accepted: a folder that can be written to"),
+    ],
+)
+def test_bad_options_are_one_line(options: dict[str, str], message: str) -> None:
+    from ai_edge_litert import interpreter
+
+    with pytest.raises(ConfigError, match=message) as caught:
+        delegate_module.load(interpreter, options)
+    assert "\n" not in str(caught.value)
+
+
+MANY_INTERPRETERS = """
+import sys, threading
+from pathlib import Path
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, load_delegate
+model = Path(sys.argv[1]).read_bytes()
+library, backend = sys.argv[2], sys.argv[3]
+inputs = np.random.default_rng(0).integers(-128, 128, (20, 1, 784)).astype(np.int8)
+
+def make():
+    delegate = load_delegate(library, {"backend": backend, "threads": "2"})
+    interpreter = Interpreter(model_content=model, experimental_delegates=[delegate])
+    interpreter.allocate_tensors()
+    return interpreter
+
+def run(interpreter):
+    entry = interpreter.get_input_details()[0]["index"]
+    leaving = interpreter.get_output_details()[0]["index"]
+    outputs = []
+    for x in inputs:
+        interpreter.set_tensor(entry, x)
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(leaving))
+    return np.stack(outputs)
+
+expected = run(make())
+interpreters = [make() for _ in range(24)]
+results = [None] * 24
+
+def work(i):
+    results[i] = run(interpreters[i])
+
+threads = [threading.Thread(target=work, args=(i,)) for i in range(24)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert all(np.array_equal(result, expected) for result in results)
+for _ in range(int(sys.argv[4])):
+    run(make())
+assert np.array_equal(run(make()), expected)
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "cycles"),
+    [("cpu", 100), pytest.param("opencl", 5, marks=pytest.mark.slow)],
+)
+def test_concurrent_interpreters_and_many_lives(
+    models: list[tuple[bytes, list[Array], Array]], backend: str, cycles: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(models[0][0])
+    arguments = [str(path), str(ts.delegate_path()), backend, str(cycles)]
+    subprocess.run(
+        [sys.executable, "-c", MANY_INTERPRETERS, *arguments], check=True, capture_output=True
+    )

@@ -1,0 +1,310 @@
+"""The delegate's OpenCL backend: every operator, int8 against TFLM to the bit."""
+
+from __future__ import annotations
+
+import ctypes.util
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tflm_sparsesep as ts
+from tests.delegate_jobs import Array, Done, Job, run_jobs, start_jobs
+from tests.layers import FloatLayerCase, check_outputs, layout_case
+from tests.operator_models import GraphBuilder, lenet_5
+from tests.separable_layers import check_floats, random_shape
+from tests.separable_layers import reference as separable_reference
+from tests.separable_models import separable_model
+from tests.shared_models import SHARED_MODELS, needs_shared_models
+from tests.sparse_models import sparse_model
+from tflm_sparsesep import runtimes
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.pack_separable import SeparableConv
+from tflm_sparsesep.converters.pack_separable import pack as pack_separable
+from tflm_sparsesep.converters.separable_format import Order
+from tflm_sparsesep.synthetic_separable import (
+    random_float_separable,
+    random_images,
+    random_separable,
+)
+
+OPENCL = {"backend": "opencl", "verbose": "1"}
+
+
+def has_opencl() -> bool:
+    """Whether some OpenCL device is here; asked in another process."""
+    try:
+        done = subprocess.run(["clinfo", "-l"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return False
+    return "Device #0" in done.stdout
+
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not has_opencl(), reason="no OpenCL device; apt install pocl-opencl-icd"),
+]
+
+
+def operator_graphs(quantized: bool) -> Iterator[tuple[str, GraphBuilder]]:
+    """Every operator that OpenCL takes, with the shapes that are easy to get wrong."""
+
+    def graph() -> GraphBuilder:
+        return GraphBuilder(11, quantized=quantized)
+
+    g = graph()
+    g.fully_connected(g.fully_connected(g.input(3, 37), 29, "RELU"), 5)
+    yield "fully connected, batch 3", g
+    g = graph()
+    x = g.conv(g.input(2, 9, 7, 3), 13, (3, 2), stride=(2, 1), activation="RELU6")
+    g.conv(x, 5, (2, 2), dilation=(2, 1), padding="VALID")
+    yield "convolution, strides, dilation, two images", g
+    g = graph()
+    x = g.conv(g.input(1, 8, 6, 4), 8, (3, 3), stride=(1, 2), depthwise=True)
+    g.conv(x, 8, (2, 3), padding="VALID", depthwise=True, activation="RELU")
+    yield "depthwise, multiplier 2", g
+    for kind in ("MAX", "AVERAGE"):
+        g = graph()
+        x = g.pool(g.input(2, 7, 9, 3), kind, (3, 2), (2, 1), "SAME")
+        g.pool(x, kind, (2, 3), (1, 2), activation="RELU")
+        yield f"{kind.lower()} pool", g
+    for name in ("ADD", "MUL"):
+        g = graph()
+        x = g.arithmetic(name, g.input(2, 3, 4, 5), g.input(1, 1, 4, 1), "RELU")
+        g.arithmetic(name, g.constant(5), g.arithmetic(name, x, x))
+        yield f"{name.lower()}, stretched and constant", g
+    for name in ("RELU", "RELU6", "LOGISTIC", "SOFTMAX"):
+        g = graph()
+        g.function(name, g.input(4, 100))
+        yield name.lower(), g
+    g = graph()
+    x = g.pad(g.input(1, 3, 4, 2), [(0, 0), (1, 2), (0, 3), (2, 0)])
+    y = g.reshape(g.concatenate([x, x, g.pad(x, [(0, 0)] * 4)], -1), 6, 14 * 6)
+    g.concatenate([y, y], 0)
+    yield "pad, concatenation, reshape", g
+
+
+def quantized_and_back() -> GraphBuilder:
+    """float32 -> int8 -> int8 of another scale -> float32."""
+    g = GraphBuilder(12, quantized=False)
+    x = g.input(1, 500)
+    g.quantized = True
+    x = g.convert(g.convert(x, g.tensor("q", x.shape, 0.021, -5)), g.tensor("r", x.shape, 0.03, 9))
+    g.quantized = False
+    g.convert(x, g.tensor("real", x.shape, 1.0, 0))
+    return g
+
+
+def claimed_all(done: Done) -> bool:
+    """Whether OpenCL runs the whole model: then it is one partition."""
+    (line,) = [line for line in done.messages if "OpenCL runs" in line]
+    words = line.split()
+    return words[words.index("runs") + 1] == words[words.index("of") + 1]
+
+
+def in_tflm(job: Job, done: Done) -> list[Array]:
+    """What TFLM makes of a job's inputs, in the shapes of what came out of it."""
+    outputs = runtimes.run(job.model, list(job.inputs))
+    return [a.reshape(b.shape) for a, b in zip(outputs, done.outputs, strict=True)]
+
+
+def test_int8_operators_equal_tflm(tmp_path: Path) -> None:
+    graphs = [*operator_graphs(True), ("lenet 5", lenet_5(quantized=True))]
+    graphs.append(("quantize", quantized_and_back()))
+    jobs = [Job(g.build(), g.samples(20), OPENCL) for _, g in graphs]
+    for (name, _), job, done in zip(graphs, jobs, run_jobs(tmp_path, jobs), strict=True):
+        assert claimed_all(done), (name, done.messages)
+        expected = in_tflm(job, done)
+        assert len(np.unique(expected[0])) > 8, name
+        for output, wanted in zip(done.outputs, expected, strict=True):
+            np.testing.assert_array_equal(output, wanted, err_msg=name)
+
+
+def test_float_operators_agree_with_tflm(tmp_path: Path) -> None:
+    """float32 within rounding; float16 storage within its own."""
+    graphs = [*operator_graphs(False), ("lenet 5", lenet_5(quantized=False))]
+    jobs = [Job(g.build(), g.samples(5), OPENCL) for _, g in graphs]
+    halves = {**OPENCL, "precision": "fp16"}
+    jobs += [Job(g.build(), g.samples(5), halves) for _, g in graphs[-2:]]
+    names = [name for name, _ in (*graphs, *graphs[-2:])]
+    for name, job, done in zip(names, jobs, run_jobs(tmp_path, jobs), strict=True):
+        assert claimed_all(done), (name, done.messages)
+        (expected,) = in_tflm(job, done)
+        scale = np.abs(expected).max()
+        # At most 800 products a sum and four layers: errors add up like a random walk of about
+        # sqrt(4 * 800) = 57 halves of eps, with a factor of 3 above. Halves of fp16's eps for each
+        # weight and each stored activation dominate the latter: sqrt(8) of 2^-11, factor 4.
+        bound = 4 * math.sqrt(8) * 2.0**-11 if job.options == halves else 3 * 57 * 2.0**-24
+        assert np.abs(done.outputs[0] - expected).max() <= bound * scale, name
+
+
+def test_what_tflm_lacks_equals_litert(tmp_path: Path) -> None:
+    """RELU_N1_TO_1 and RELU_0_TO_1, against LiteRT's reference kernels."""
+    jobs = []
+    for name in ("RELU_N1_TO_1", "RELU_0_TO_1"):
+        for quantized in (True, False):
+            g = GraphBuilder(13, quantized=quantized)
+            g.function(name, g.input(4, 100))
+            model, inputs = g.build(), g.samples(2)
+            jobs += [Job(model, inputs, OPENCL), Job(model, inputs, None, reference=True)]
+    results = run_jobs(tmp_path, jobs)
+    for ours, litert in zip(results[::2], results[1::2], strict=True):
+        assert claimed_all(ours), ours.messages
+        np.testing.assert_array_equal(ours.outputs[0], litert.outputs[0])
+        assert len(np.unique(ours.outputs[0])) > 8
+
+
+def test_a_resized_batch(tmp_path: Path) -> None:
+    g = GraphBuilder(14, quantized=True)
+    x = g.fully_connected(g.input(3, 37), 30, "RELU")
+    g.function("SOFTMAX", g.arithmetic("ADD", x, x))
+    inputs = g.rng.integers(-128, 128, (1, 12, 37)).astype(np.int8)
+    (done,) = run_jobs(tmp_path, [Job(g.build(), [inputs], OPENCL, resize=True)])
+    assert done.outputs[0].shape == (1, 12, 30)
+    (expected,) = runtimes.run(g.build(), inputs[0])
+    np.testing.assert_array_equal(done.outputs[0][0], expected)
+
+
+def test_sparse_layers_of_every_layout(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cases = []
+    for layout in LAYOUTS:
+        rows, cols = int(rng.integers(1, 90)), int(rng.integers(1, 700))
+        case = layout_case(rng, layout, rows, cols, zeros=rng.choice([0.0, 0.5, 0.9]), batch=3)
+        cases.append((layout, case))
+    jobs = [
+        Job(sparse_model(case, layout=layout), [case.inputs[None]], OPENCL)
+        for layout, case in cases
+    ]
+    for (_, case), done in zip(cases, run_jobs(tmp_path, jobs), strict=True):
+        assert claimed_all(done), done.messages
+        check_outputs(case, done.outputs[0][0])
+    assert any(isinstance(case, FloatLayerCase) for _, case in cases)
+
+
+def test_separable_layers_of_both_orders(tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    cases: list[tuple[SeparableConv, Array]] = []
+    jobs = []
+    for number in range(24):
+        shape = random_shape(rng)
+        if number % 3 == 0:
+            conv = random_float_separable(rng, shape)
+            images: Array = rng.normal(0, 1, shape.input_shape).astype(np.float32)
+            order = Order.NATURAL
+        else:
+            conv, images = random_separable(rng, shape), random_images(rng, shape)
+            order = Order.WOVEN if number % 3 == 1 else Order.NATURAL
+        model = separable_model(
+            pack_separable(conv, order),
+            images.shape,
+            conv.output_shape(images.shape),
+            dtype=images.dtype.type,
+        )
+        cases.append((conv, images))
+        jobs.append(Job(model, [images[None]], OPENCL))
+    for (conv, images), done in zip(cases, run_jobs(tmp_path, jobs), strict=True):
+        assert claimed_all(done), done.messages
+        if images.dtype == np.float32:
+            check_floats(conv, images, done.outputs[0][0])
+        else:
+            np.testing.assert_array_equal(done.outputs[0][0], separable_reference(conv, images))
+
+
+@needs_shared_models
+def test_whole_models_are_one_partition(tmp_path: Path) -> None:
+    models = [
+        (SHARED_MODELS / f"{name}.tflite").read_bytes() for name in ("kws_ref_model", "ad01_int8")
+    ]
+    rng = np.random.default_rng(3)
+    shapes = [(100, 1, 49, 10, 1), (1000, 1, 640)]
+    inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
+    jobs = [Job(model, [x], OPENCL) for model, x in zip(models, inputs, strict=True)]
+    for job, done in zip(jobs, run_jobs(tmp_path, jobs), strict=True):
+        assert claimed_all(done), done.messages
+        np.testing.assert_array_equal(done.outputs[0], in_tflm(job, done)[0])
+
+
+def test_without_opencl_the_cpu_takes_its_place(tmp_path: Path) -> None:
+    case = layout_case(np.random.default_rng(2), LAYOUTS[0], 9, 40, zeros=0.5)
+    no_device = {**OPENCL, "device": "no such device"}
+    job = Job(sparse_model(case), [case.inputs[None]], no_device)
+    (done,) = run_jobs(tmp_path, [job])
+    messages = [line for line in done.messages if "takes its place" in line]
+    assert messages == [
+        "sparsesep delegate: there is no OpenCL device like no such device; the CPU takes its place"
+    ]
+    check_outputs(case, done.outputs[0][0])
+
+
+def test_compiled_programs_are_cached(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    case = layout_case(np.random.default_rng(2), LAYOUTS[0], 9, 40, zeros=0.5)
+    job = Job(sparse_model(case), [case.inputs[None]], {**OPENCL, "cache_dir": str(cache)})
+    check_outputs(case, run_jobs(tmp_path, [job])[0].outputs[0][0])
+    (entry,) = cache.iterdir()
+    written = entry.read_bytes()
+    check_outputs(case, run_jobs(tmp_path, [job])[0].outputs[0][0])
+    assert entry.read_bytes() == written
+    # A damaged file is built anew.
+    entry.write_bytes(written[:-1] + bytes([written[-1] ^ 1]))
+    check_outputs(case, run_jobs(tmp_path, [job])[0].outputs[0][0])
+    assert len(entry.read_bytes()) == len(written)
+
+
+def test_a_damaged_blob_is_refused_with_its_reason(tmp_path: Path) -> None:
+    case = layout_case(np.random.default_rng(2), LAYOUTS[0], 9, 40, zeros=0.5)
+    model = sparse_model(case, blob=bytes(200))
+    done = start_jobs(tmp_path, [Job(model, [case.inputs[None]], OPENCL)])
+    assert done.returncode != 0
+    assert "SPARSE_FULLY_CONNECTED: not packed weights of version 1" in done.stderr
+
+
+def test_every_call_may_fail(tmp_path: Path) -> None:
+    """Context, allocation, build, arguments, launches, transfers, program cache."""
+    real = ctypes.util.find_library("OpenCL")
+    assert real is not None
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [
+            *("gcc", "-shared", "-fPIC", "-Wall", "-Wextra", "-ldl"),
+            f"-I{root}/custom_ops/litert_delegate",
+            Path(__file__).with_name("failing_opencl.c"),
+            *("-o", tmp_path / "libOpenCL.so.1"),
+        ],
+        check=True,
+    )
+    graph = GraphBuilder(1, quantized=True)
+    graph.function("SOFTMAX", graph.fully_connected(graph.input(1, 30), 10))
+    (tmp_path / "model.tflite").write_bytes(graph.build())
+    np.save(tmp_path / "in.npy", graph.samples(1)[0][0])
+    libraries = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True)
+    (path, *_) = [line.split()[-1] for line in libraries.stdout.splitlines() if real in line]
+    done = subprocess.run(
+        [
+            sys.executable,
+            Path(__file__).with_name("failing_opencl_worker.py"),
+            tmp_path,
+            str(ts.delegate_path()),
+        ],
+        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "FAILING_OPENCL_REAL": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    result = json.loads(done.stdout)
+    assert result["calls"] > 40
+    assert result["right"] + len(result["errors"]) == result["calls"]
+    assert all("sparsesep delegate: OpenCL" in error for error in result["errors"])
+    # What fails before there is a device hands over to the CPU.
+    assert "OpenCL device" in done.stderr
+    assert "the CPU takes its place" in done.stderr
+    assert result["live"] == 0

@@ -1,0 +1,135 @@
+"""Layers in pages of a simulated slow flash, on emulated cores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.device_tools import needs_arm_compiler, needs_emulator
+from tests.layers import check_outputs, layout_case
+from tflm_sparsesep import emulation, toolchain
+from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.errors import DeviceError
+from tflm_sparsesep.converters.layouts import LAYOUTS, layouts_for
+from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
+from tflm_sparsesep.converters.pack import pack
+from tflm_sparsesep.converters.packed_format import Layout
+from tflm_sparsesep.converters.page_weights import page_weights
+from tflm_sparsesep.converters.paged_format import Table
+from tflm_sparsesep.emulation import ExternalFlash, LayerRun
+
+pytestmark = pytest.mark.slow
+
+TARGETS = ("cortex-m0", "cortex-m4", "cortex-m55")
+CASES = [
+    pytest.param(target, layout, id=f"{target}-{layout}")
+    for target in TARGETS
+    for layout in layouts_for(target)
+]
+SAMPLES, BATCH, ROWS, COLS = 3, 2, 75, 67
+
+
+def run(
+    target: str, layout: Layout, *, table: bytes | None = None, **settings: int
+) -> tuple[LayerRun, Table]:
+    """A layer of ROWS x COLS in two or more pages; its outputs are checked."""
+    case = layout_case(
+        np.random.default_rng(8), layout, ROWS, COLS, zeros=0.7, batch=SAMPLES * BATCH
+    )
+    blob = pack(case.layer, layout)
+    data, image = page_weights(
+        blob, page_bytes=len(blob) // 2, input_zero_point=case.options.input_zero_point
+    )
+    outcome = emulation.run_layer(
+        target,
+        SPARSE_FULLY_CONNECTED,
+        case.options.to_bytes(),
+        data if table is None else table,
+        case.inputs.reshape(SAMPLES, BATCH, COLS),
+        (BATCH, ROWS),
+        flash=ExternalFlash(image, **settings),
+    )
+    check_outputs(case, outcome.outputs.reshape(-1, ROWS))
+    return outcome, Table.from_bytes(data)
+
+
+@needs_emulator
+@pytest.mark.parametrize(("target", "layout"), CASES)
+def test_outputs_equal_reference_and_each_page_is_fetched_once(target: str, layout: Layout) -> None:
+    outcome, table = run(target, layout, loops_per_byte=3)
+    assert len(table.pages) > 1
+    assert outcome.fetched_bytes == (1 + SAMPLES) * table.external_bytes
+    chunks = sum(-(-page.bytes // 128) for page in table.pages)
+    assert outcome.fetches == chunks + SAMPLES * len(table.pages)
+    # What Python states without a device: a page and what the kernel asks for on it.
+    kernel = native.scratch_bytes(table.page_header(), target=target, is_header=True)
+    assert outcome.scratch_bytes == table.largest_page + kernel
+
+
+@needs_emulator
+@pytest.mark.parametrize("target", TARGETS)
+def test_overlapping_and_trusted_memories(target: str) -> None:
+    layout = layouts_for(target)[0]
+    plain, table = run(target, layout)
+    overlapping, _ = run(target, layout, overlaps=True)
+    assert overlapping.scratch_bytes == plain.scratch_bytes + table.largest_page
+    assert overlapping.fetched_bytes == plain.fetched_bytes
+    trusted, _ = run(target, layout, is_trusted=True)
+    assert trusted.instructions[0] == plain.instructions[0]
+    assert trusted.instructions[1] < plain.instructions[1]
+    slow, _ = run(target, layout, loops_per_byte=10)
+    # A round of an empty loop takes one instruction or more.
+    assert slow.instructions[1] >= plain.instructions[1] + 10 * table.external_bytes
+
+
+@needs_emulator
+def test_failing_fetches_and_damaged_tables_end_in_clean_errors() -> None:
+    layout = LAYOUTS[0]
+    whole, table = run("cortex-m0", layout)
+    chunks = sum(-(-page.bytes // 128) for page in table.pages)
+    for failing, stage in [(1, "prepare"), (chunks, "prepare"), (chunks + 1, "eval")]:
+        for overlaps in (False, True):
+            with pytest.raises(DeviceError, match=f"in {stage}: cannot read external memory"):
+                run("cortex-m0", layout, failing_fetch=failing, overlaps=overlaps)
+    with pytest.raises(DeviceError, match="in eval: cannot read external memory"):
+        run("cortex-m0", layout, failing_fetch=whole.fetches)
+    with pytest.raises(DeviceError, match="in prepare: a section lies outside the blob"):
+        run("cortex-m0", layout, table=table.to_bytes()[:-4])
+
+
+@needs_emulator
+@pytest.mark.parametrize("target", ["cortex-m0", "cortex-m4"])
+def test_memory_and_instructions(target: str) -> None:
+    """The promise of docs/paging.md: 4 KiB pages of a layer 784 -> 300 with 90% zeros."""
+    layout = layouts_for(target)[0]
+    case = layout_case(np.random.default_rng(1), layout, 300, 784, zeros=0.9, batch=2)
+    blob = pack(case.layer, layout)
+    data, image = page_weights(
+        blob, page_bytes=4096, input_zero_point=case.options.input_zero_point
+    )
+    arguments = (SPARSE_FULLY_CONNECTED, case.options.to_bytes())
+    inputs = case.inputs[:, None]
+    unpaged = emulation.run_layer(target, *arguments, blob, inputs, (1, 300))
+    paged = emulation.run_layer(
+        target, *arguments, data, inputs, (1, 300), flash=ExternalFlash(image, is_trusted=True)
+    )
+    np.testing.assert_array_equal(paged.outputs, unpaged.outputs)
+    assert paged.scratch_bytes <= 4096 + 512 < len(blob) / 10
+    assert paged.persistent_bytes == unpaged.persistent_bytes + 12
+    # Checksum (about one instruction a byte), copying (less), and what a page takes to begin.
+    assert paged.instructions[1] - unpaged.instructions[1] < 2.5 * len(image)
+    # The complete check, most of it a dozen instructions an index or a count.
+    assert paged.instructions[0] - paged.instructions[1] < 16 * len(image)
+
+
+@needs_arm_compiler
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_operator_without_paging_carries_none_of_it(target: str) -> None:
+    paging, usual = (
+        toolchain.run_tool(
+            ["arm-none-eabi-nm", str(emulation.build_firmware(target, defines=defines))], what="nm"
+        )
+        for defines in (("FIRMWARE_PAGING",), ())
+    )
+    assert "sparsesep_paged_fully_connected_eval" in paging
+    assert "page" not in usual

@@ -1,0 +1,152 @@
+// Mutated pages and tables of contents of SPARSE_FULLY_CONNECTED: see
+// fuzz_blobs.h. Most mutants of pages are forged: their last word makes the
+// checksum the one in the table, so that nothing but the check of the page
+// itself stands between them and the kernels.
+//
+//   fuzz_paged_weights TABLE IMAGE OPTIONS MUTATIONS SEED
+#include "fuzz_blobs.h"
+#include "host/host_port.h"
+#include "sparsesep/paged_weights.h"
+
+typedef struct {
+  uint8_t* bytes;
+  size_t size;
+} File;
+
+typedef struct {
+  const SparsesepPagedHeader* table;  // not mutated
+  const File* image;
+  // Whether pages are mutated anew in every Eval: only where they are checked
+  // every time.
+  int is_changing;
+} Memory;
+
+static File read_whole(const char* path) {
+  File file;
+  file.bytes = read_file(path, &file.size);
+  return file;
+}
+
+static File copy(const File* file, size_t kept) {
+  File copied = {malloc(kept > 0 ? kept : 1), kept};
+  if (copied.bytes == NULL) exit(2);
+  memcpy(copied.bytes, file->bytes, kept);
+  return copied;
+}
+
+static uint32_t checksum(const uint8_t* page, uint32_t bytes) {
+  uint32_t* words = malloc(bytes);
+  if (words == NULL) exit(2);
+  memcpy(words, page, bytes);
+  const uint32_t sum = sparsesep_page_checksum(0, words, bytes);
+  free(words);
+  return sum;
+}
+
+// Gives a page the checksum of another by its last word, whose every value
+// makes another checksum, at the same distance for all pages.
+static void forge(uint8_t* page, uint32_t bytes, uint32_t wanted) {
+  uint8_t* last = page + bytes - 4;
+  uint32_t inverse = 0x9e3779b9u;  // of itself as a factor, by Newton
+  for (int i = 0; i < 5; ++i) inverse *= 2 - 0x9e3779b9u * inverse;
+  memset(last, 0, 4);
+  // (turned ^ word) * factor == wanted, and (turned ^ 0) * factor is known.
+  const uint32_t turned = checksum(page, bytes) * inverse;
+  const uint32_t word = turned ^ wanted * inverse;
+  memcpy(last, &word, 4);
+}
+
+static void mutate_page(uint8_t* page, const SparsesepPage* entry) {
+  mutate(page, entry->bytes, sizeof(SparsesepPackedHeader));
+  if (next_random() % 16 != 0) forge(page, entry->bytes, entry->checksum);
+}
+
+static bool fetch(void* context, uint32_t offset, uint32_t bytes,
+                  void* destination) {
+  const Memory* memory = context;
+  if (offset > memory->image->size || bytes > memory->image->size - offset) {
+    return false;
+  }
+  memcpy(destination, memory->image->bytes + offset, bytes);
+  const SparsesepPage* entry = sparsesep_pages(memory->table);
+  uint32_t start = memory->table->offset;
+  for (uint32_t n = memory->table->pages; n > 0; --n, ++entry) {
+    if (memory->is_changing && start == offset && entry->bytes == bytes &&
+        next_random() % 8 == 0) {
+      mutate_page(destination, entry);
+    }
+    start += entry->bytes;
+  }
+  return true;
+}
+
+static bool wait(void* context) {
+  (void)context;
+  return true;
+}
+
+static int run(const Memory* memory, const File* table, const File* options) {
+  const SparsesepPagedHeader* shape = memory->table;
+  const int32_t batch = 1 + (int32_t)(next_random() % 3);
+  const int is_float = shape->value_type == SPARSESEP_VALUE_FLOAT32;
+  const size_t width = is_float ? sizeof(float) : 1;
+  const size_t inputs = (size_t)batch * shape->cols * width;
+  uint8_t* input = malloc(inputs);
+  uint8_t* output = malloc((size_t)batch * shape->rows * width);
+  if (input == NULL || output == NULL) exit(2);
+  for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
+  const SparsesepExternalMemory external = {(void*)memory, fetch,
+                                            next_random() % 2 ? wait : NULL,
+                                            !memory->is_changing};
+  const SparsesepStatus status = sparsesep_host_paged_fully_connected(
+      options->bytes, options->size, table->bytes, table->size, &external,
+      is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8, input,
+      (int32_t)shape->cols, output, (int32_t)shape->rows, batch, 2, NULL);
+  free(input);
+  free(output);
+  return status == SPARSESEP_OK;
+}
+
+// One mutant: of the table, or of a page in an image that stays as it is or in
+// one that changes.
+static int run_mutant(const File* table, const File* image,
+                      const File* options) {
+  const SparsesepPagedHeader* original = (const void*)table->bytes;
+  const uint32_t kind = next_random() % 8;
+  File tables = copy(table, table->size);
+  File pages =
+      copy(image, kind == 0 ? next_random() % image->size : image->size);
+  if (kind == 1) mutate(tables.bytes, tables.size, sizeof(*original));
+  const int is_changing = next_random() % 2 != 0;
+  if (kind > 1 && !is_changing) {
+    const SparsesepPage* entry = sparsesep_pages(original);
+    uint8_t* page = pages.bytes + original->offset;
+    for (uint32_t n = next_random() % original->pages; n > 0; --n, ++entry) {
+      page += entry->bytes;
+    }
+    mutate_page(page, entry);
+  }
+  const Memory memory = {original, &pages, is_changing};
+  const int accepted = run(&memory, &tables, options);
+  free(tables.bytes);
+  free(pages.bytes);
+  return accepted;
+}
+
+int main(int argc, char** argv) {
+  if (argc != 6) return 2;
+  File table = read_whole(argv[1]);
+  File image = read_whole(argv[2]);
+  File options = read_whole(argv[3]);
+  const long mutations = atol(argv[4]);
+  state = (uint32_t)atol(argv[5]) | 1u;
+  long accepted = 0;
+  for (long i = 0; i < mutations; ++i) {
+    accepted += run_mutant(&table, &image, &options);
+  }
+  printf("accepted %ld refused %ld\n", accepted, mutations - accepted);
+  free(table.bytes);
+  free(image.bytes);
+  free(options.bytes);
+  return 0;
+}

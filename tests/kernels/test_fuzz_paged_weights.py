@@ -1,0 +1,37 @@
+"""Mutated pages of SPARSE_FULLY_CONNECTED, under sanitizers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.kernels import fuzzer
+from tests.layers import layout_case
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.pack import pack
+from tflm_sparsesep.converters.packed_format import Layout
+from tflm_sparsesep.converters.page_weights import page_weights
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fuzzer.build("fuzz_paged_weights", tmp_path_factory.mktemp("fuzz"))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_mutated_pages_are_refused_or_harmless(
+    program: Path, layout: Layout, tmp_path: Path
+) -> None:
+    case = layout_case(np.random.default_rng(4), layout, 13, 301, zeros=0.8)
+    blob = pack(case.layer, layout)
+    table, image = page_weights(
+        blob,
+        page_bytes=3 * len(blob) // 5,
+        input_zero_point=case.options.input_zero_point,
+    )
+    files = [tmp_path / name for name in ("table", "image", "options")]
+    for path, data in zip(files, (table, image, case.options.to_bytes()), strict=True):
+        path.write_bytes(data)
+    fuzzer.check(program, *files)

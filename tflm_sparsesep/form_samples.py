@@ -1,0 +1,96 @@
+"""Which forms of a layer are looked at first, and what operators cost once rewritten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tflm_sparsesep.compress_units import Unit
+from tflm_sparsesep.converters import model_cost, model_editor
+from tflm_sparsesep.converters.layer_forms import Form
+from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Operator, Subgraph
+from tflm_sparsesep.converters.quantized_layer import tensor_of
+from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
+
+# Shares of the weights, from the least; unstructured indices do not pay beyond the last.
+_SHARES = (1 / 64, 1 / 20, 1 / 6)
+_BLOCK_SHARES = (*_SHARES, 1 / 2)
+_BLOCKS = ((1, 1), (1, 4), (4, 4))
+_LEAST_BLOCKS = 8
+# No kernel wins below.
+_LEAST_ZEROS = 0.2
+_ATOMS = (6, 16, 40)
+# Nonzeros of a code for each number in the basis.
+_CODE_RATIO = 1.0
+_RANK_RATIO = 0.5
+
+
+def sampled_forms(op: Operator, unit: Unit) -> list[list[Form]]:
+    """Families of forms of one kind and block, each from the smallest form up."""
+    is_conv = op.builtin_code == BuiltinOperator.CONV_2D
+    height, width, channels = unit.kernel
+    rows, cols = unit.layer.weights.shape
+    families = []
+    strides = (op.options.strideH, op.options.strideW) if is_conv else (1, 1)
+    if (height, width) == (1, 1) and strides == (1, 1):
+        families += [_sparse(rows * cols, block) for block in _BLOCKS]
+    if is_conv:
+        most = rows * cols / (height * channels + width * rows)
+        limit = min(height * channels, width * rows)
+        families.append([Form("separated", rank=k) for k in _ranks(most, limit)])
+    else:
+        most = rows * cols / (rows + cols)
+        families.append([Form("low_rank", rank=k) for k in _ranks(most, min(rows, cols))])
+        families.append(_dictionaries(rows, cols))
+    return [family for family in families if family]
+
+
+def cost(
+    operators: Sequence[Operator], target: str, input_zeros: Mapping[str, float]
+) -> tuple[int, int]:
+    """Bytes and instructions of consecutive operators, as the converter rewrites them.
+
+    Bytes are those of a file that holds nothing else.
+    """
+    ends = {"inputs": [tensor_of(operators[0].inputs[0])], "outputs": operators[-1].outputs}
+    data = Model([Subgraph("main", operators=operators, **ends)]).build()
+    if not any(_may_change(op) for op in operators):
+        return len(data), sum(model_cost.dense_instructions(op, target) for op in operators)
+    result = rewrite(data, target=target, input_zeros=input_zeros, passes=QUICK_PASSES)
+    model = model_editor.read(result.tflite)
+    return len(result.tflite), model_cost.instructions(model, result.layers, target)
+
+
+def _may_change(op: Operator) -> bool:
+    """Whether the converter may find something to gain; packing to see that takes time."""
+    weights = tensor_of(op.inputs[1]).array
+    assert weights is not None  # of a unit
+    zeros = 1 - np.count_nonzero(weights) / weights.size
+    return bool(zeros > _LEAST_ZEROS) or max(weights.shape[1:-1], default=1) > 1
+
+
+def _sparse(weights: int, block: tuple[int, int]) -> list[Form]:
+    size = math.prod(block)
+    shares = _SHARES if block == (1, 1) else _BLOCK_SHARES
+    counts = {round(share * weights / size) for share in shares}
+    return [Form("sparse", block, n * size) for n in sorted(counts) if n >= _LEAST_BLOCKS]
+
+
+def _ranks(most: float, limit: int) -> list[int]:
+    """From `most`, below which two matrices are smaller than one, down to 1."""
+    found, rank = set(), min(most, limit)
+    while rank >= 1:
+        found.add(int(rank))
+        rank *= _RANK_RATIO
+    return sorted(found)
+
+
+def _dictionaries(rows: int, cols: int) -> list[Form]:
+    found = []
+    for atoms in _ATOMS:
+        size = round(min(_CODE_RATIO * atoms * rows, atoms * cols / 3))
+        if atoms <= min(rows, cols) / 2 and atoms * rows + 2 * size < rows * cols / 2:
+            found.append(Form("dictionary", size=size, rank=atoms))
+    return found

@@ -1,0 +1,131 @@
+"""An OpenCL device, found by name: its queue, its kernels, its buffers."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
+from tflm_sparsesep.opencl.api import opencl_errors, pyopencl
+from tflm_sparsesep.opencl.buffers import Buffer, Memory
+from tflm_sparsesep.opencl.kernels import Kernels, Programs
+
+Array = npt.NDArray[Any]
+
+_POCL = "Portable Computing Language"
+_VECTORS = (4, 8, 16)
+# Work-items that share one block's gradient on a device that is no CPU.
+_MOST_LANES = 32
+_INSTALL_DRIVER = "install a driver, e.g. apt-get install pocl-opencl-icd"
+
+
+class Device:
+    """A device, found by name, with a queue that works in order.
+
+    Attributes:
+        name: platform and device, for people.
+        memory: what its buffers take.
+
+    Args:
+        name: a part of a platform's or device's name, in any case; None takes the first GPU, or
+            else the first device.
+        samples: samples of a batch that a work-item computes, 4, 8 or 16; by default what the
+            device says of its vectors, on a GPU 4.
+        lanes: work-items that share the gradient of a block, a power of 2; by default 1 on a CPU,
+            32 elsewhere. Fewer where a batch has not enough samples.
+
+    Raises:
+        ToolMissingError: pyopencl is not installed, or there is no device at all.
+        ConfigError: no device has that name, or another argument is not accepted.
+        DeviceError: the device cannot be used in this process.
+    """
+
+    def __init__(
+        self, name: str | None = None, *, samples: int | None = None, lanes: int | None = None
+    ) -> None:
+        cl = pyopencl()
+        device = _find(name)
+        if device.platform.name == _POCL and "tensorflow" in sys.modules:
+            raise DeviceError(
+                "TensorFlow is loaded in this process and ends pocl's compiler; accepted: another "
+                "process that does not import TensorFlow, or another device"
+            )
+        is_cpu = bool(device.type & cl.device_type.CPU)
+        self.name = f"{device.platform.name.strip()}, {device.name.strip()}"
+        self._samples = samples if samples is not None else _default_samples(device, is_cpu)
+        self._lanes = lanes if lanes is not None else (1 if is_cpu else _MOST_LANES)
+        if self._samples not in _VECTORS:
+            raise ConfigError(f"samples={samples}; accepted: 4, 8 or 16")
+        if self._lanes < 1 or self._lanes & (self._lanes - 1):
+            raise ConfigError(f"lanes={lanes}; accepted: powers of 2")
+        with opencl_errors(f"opening {self.name}"):
+            self.queue = cl.CommandQueue(cl.Context([device]))
+        self.memory = Memory()
+        self._programs = Programs(self.queue)
+
+    @property
+    def batch_multiple(self) -> int:
+        """What batches are filled up to a multiple of."""
+        return max(_VECTORS)
+
+    def kernels(self, block: tuple[int, int], batch: int) -> Kernels:
+        """Those for blocks of this shape and batches filled up to `batch`."""
+        return Kernels(self._programs, block, batch, self._samples, self._lanes)
+
+    def buffer(self, role: str, shape: tuple[int, ...], dtype: Any) -> Buffer:
+        """A buffer that holds anything. `role` is what `Memory` counts it as."""
+        return Buffer(self.queue, self.memory, role, shape, dtype)
+
+    def upload(self, role: str, values: Array) -> Buffer:
+        """A buffer that holds `values`."""
+        buffer = self.buffer(role, values.shape, values.dtype)
+        buffer.write(np.ascontiguousarray(values))
+        return buffer
+
+    def zeros(self, role: str, *shape: int) -> Buffer:
+        """A float32 buffer of zeros."""
+        buffer = self.buffer(role, shape, np.float32)
+        cl = pyopencl()
+        with opencl_errors("filling a buffer"):
+            cl.enqueue_fill_buffer(self.queue, buffer.memory, np.float32(0), 0, buffer.memory.size)
+        return buffer
+
+
+def _find(name: str | None) -> Any:
+    cl = pyopencl()
+    devices = _devices()
+    if not devices:
+        raise ToolMissingError(f"no OpenCL device was found: {_INSTALL_DRIVER}")
+    if name is None:
+        gpus = [d for d in devices if d.type & cl.device_type.GPU]
+        return (gpus or devices)[0]
+    names = [f"{d.platform.name.strip()}, {d.name.strip()}" for d in devices]
+    for device, full_name in zip(devices, names, strict=True):
+        if name.lower() in full_name.lower():
+            return device
+    raise ConfigError(f"device={name!r}; accepted: a part of {' or of '.join(names)}")
+
+
+def _devices() -> list[Any]:
+    cl = pyopencl()
+    try:
+        platforms = cl.get_platforms()
+    except cl.Error:  # what the loader says when it finds no driver
+        return []
+    found = []
+    for platform in platforms:
+        # A platform without devices says so by an error.
+        with contextlib.suppress(cl.Error):
+            found += platform.get_devices()
+    return found
+
+
+def _default_samples(device: Any, is_cpu: bool) -> int:
+    if not is_cpu:
+        return _VECTORS[0]
+    width = int(device.native_vector_width_float)
+    return max(v for v in _VECTORS if v <= max(width, _VECTORS[0]))

@@ -1,0 +1,113 @@
+"""The OpenCL kernels of training, compiled for what they work on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tflm_sparsesep.opencl.api import opencl_errors, pyopencl
+from tflm_sparsesep.opencl.buffers import Buffer
+
+# Each kernel's file, and the macros that it is compiled with.
+_PRODUCTS = ("training_products.cl", "BLOCK_ROWS", "BLOCK_COLS", "BATCH", "SAMPLES", "LANES")
+_UPDATE = ("training_update.cl", "BLOCK_ROWS", "BLOCK_COLS")
+_LOSS = ("training_loss.cl",)
+_KERNELS = {
+    "forward": _PRODUCTS,
+    "backward": _PRODUCTS,
+    "value_gradient": _PRODUCTS,
+    "bias_gradient": _PRODUCTS,
+    "update_values": _UPDATE,
+    "update_bias": _UPDATE,
+    "softmax_cross_entropy": _LOSS,
+    "softmax": _LOSS,
+}
+# Vectors of samples that a work-group takes together: OpenCL devices allow at least so many.
+_MOST_VECTORS = 64
+
+
+class Programs:
+    """Kernels of the device of `queue`, each compiled once for the same macros."""
+
+    def __init__(self, queue: Any) -> None:
+        self.queue = queue
+        self._kernels: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def kernel(self, name: str, macros: Mapping[str, int]) -> Any:
+        """The kernel `name`, compiled with those of `macros` that it knows."""
+        source, *known = _KERNELS[name]
+        options = [f"-D{macro}={macros[macro]}" for macro in known]
+        key = (source, *options)
+        if key not in self._kernels:
+            with opencl_errors(f"compiling {source}"):
+                program = pyopencl().Program(self.queue.context, _source(source)).build(options)
+                self._kernels[key] = {k.function_name: k for k in program.all_kernels()}
+        return self._kernels[key][name]
+
+
+class Kernels:
+    """The kernels for one shape of blocks and one size of batches.
+
+    Called by name with global size and work-group: Python's ints become uint, floats float.
+
+    Args:
+        programs: of the device.
+        block: rows and columns.
+        batch: samples, a multiple of 16.
+        samples, lanes: as `Device` has them.
+
+    Attributes:
+        vectors: of samples, into which a batch is cut.
+        vector_group: how many of them go into one work-group.
+        lanes: work-items that share the gradient of a block.
+    """
+
+    def __init__(
+        self, programs: Programs, block: tuple[int, int], batch: int, samples: int, lanes: int
+    ) -> None:
+        self.vectors = batch // samples
+        # The largest power of 2 that divides their number.
+        divisor = self.vectors & -self.vectors
+        self.vector_group = min(divisor, _MOST_VECTORS)
+        self.lanes = min(divisor, lanes)
+        self._programs = programs
+        self._macros = {
+            "BLOCK_ROWS": block[0],
+            "BLOCK_COLS": block[1],
+            "BATCH": batch,
+            "SAMPLES": samples,
+            "LANES": self.lanes,
+        }
+
+    def __call__(
+        self,
+        name: str,
+        size: tuple[int, ...],
+        group: tuple[int, ...],
+        *arguments: Buffer | int | float,
+    ) -> None:
+        """Enqueues a kernel; nothing where there are no work-items."""
+        if 0 in size:
+            return
+        kernel = self._programs.kernel(name, self._macros)
+        values = [_argument(argument) for argument in arguments]
+        with opencl_errors(f"running {name}"):
+            kernel(self._programs.queue, size, group, *values)
+
+
+def _argument(argument: Buffer | int | float) -> Any:
+    if isinstance(argument, Buffer):
+        return argument.memory
+    return np.uint32(argument) if isinstance(argument, int) else np.float32(argument)
+
+
+@functools.cache
+def _source(name: str) -> str:
+    # Here, as it needs the finished package.
+    from tflm_sparsesep import source_dir
+
+    return Path(source_dir() / "kernels" / "opencl" / name).read_text()

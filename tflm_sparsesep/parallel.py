@@ -1,0 +1,102 @@
+"""Independent work over the processor's cores, with the same results whatever their number."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from tflm_sparsesep.converters.errors import ConfigError, DeviceError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# What workers run. They are forked while it is set, so it need not be pickled.
+_task: Callable[[Any], Any] | None = None
+
+
+def map_ordered(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int | None = None,
+    on_result: Callable[[], None] = lambda: None,
+) -> list[Result]:
+    """`function` of each item, in the order of the items.
+
+    Matrix products run on one thread, whatever `workers` is: their last bits depend on the number
+    of threads. Changes that `function` makes in memory may be lost; items and results are pickled.
+
+    Args:
+        function: any callable, closures too.
+        workers: processes; by default one for each core that this process may use. With 1, where
+            processes cannot be forked safely (Windows, macOS), and inside a worker, all is done in
+            this process.
+        on_result: called after each result, in this process.
+
+    Raises:
+        ConfigError: `workers` is no positive integer.
+        DeviceError: a worker was killed, for instance for lack of memory.
+        Exception: what `function` raises for the first item that fails; later ones are abandoned.
+
+    Example:
+        >>> map_ordered(lambda n: n * n, [3, 1, 2], workers=2)
+        [9, 1, 4]
+    """
+    wanted = cores() if workers is None else workers
+    if not isinstance(wanted, int) or wanted < 1:
+        raise ConfigError(f"workers is {workers!r}, accepted: an integer from 1 up")
+    count = min(wanted, len(items))
+    with threadpool_limits(limits=1):
+        if count < 2 or not _can_fork():
+            return [_reported(function(item), on_result) for item in items]
+        return _forked(function, items, count, on_result)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _can_fork() -> bool:
+    """Not on macOS, whose system libraries are not made for it, nor inside a worker."""
+    return sys.platform == "linux" and _task is None
+
+
+def _forked(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    count: int,
+    on_result: Callable[[], None],
+) -> list[Result]:
+    global _task
+    _task = function
+    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("fork"))
+    try:
+        futures = [pool.submit(_run, item) for item in items]
+        return [_reported(future.result(), on_result) for future in futures]
+    except BrokenProcessPool:
+        raise DeviceError(
+            "a worker process was killed, for instance for lack of memory; fewer workers take less"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+        _task = None
+
+
+def _run(item: Any) -> Any:
+    assert _task is not None  # set when this process was forked
+    return _task(item)
+
+
+def _reported(result: Result, on_result: Callable[[], None]) -> Result:
+    on_result()
+    return result

@@ -1,0 +1,158 @@
+"""Float32 .tflite to full-int8 .tflite, without TensorFlow.
+
+AI Edge Quantizer does the arithmetic: int8 activations with one scale each, int8 weights with one
+scale per output, int32 biases. Ranges of activations are seen here, the smallest and the largest
+value on sample inputs, as TensorFlow's converter takes them: the moving average that the quantizer
+itself takes over samples clips what is rare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep import samples
+from tflm_sparsesep.converters import model_editor
+from tflm_sparsesep.converters.errors import ModelError, ToolMissingError
+from tflm_sparsesep.converters.model_editor import (
+    BuiltinOperator,
+    Model,
+    Signature,
+    Subgraph,
+    TensorType,
+)
+from tflm_sparsesep.converters.quantized_layer import layer_name
+from tflm_sparsesep.litert_tensors import litert_tensors
+from tflm_sparsesep.quiet import quiet
+
+Array = npt.NDArray[Any]
+Ranges = dict[str, dict[str, npt.NDArray[np.float32]]]
+
+# Samples whose activations are in memory at once.
+_AT_ONCE = 32
+_WEIGHTED = (
+    BuiltinOperator.FULLY_CONNECTED,
+    BuiltinOperator.CONV_2D,
+    BuiltinOperator.DEPTHWISE_CONV_2D,
+)
+
+
+def is_float(model: Model) -> bool:
+    """Whether layers of a model compute in float32, and none in integers."""
+    entering = [op.inputs[0] for op in model.operators if op.builtin_code in _WEIGHTED]
+    weights = [op.inputs[1] for op in model.operators if op.builtin_code in _WEIGHTED]
+    types = {tensor.type for tensor in (*entering, *weights) if tensor is not None}
+    return types == {TensorType.FLOAT32}
+
+
+def quantize_tflite(
+    data: bytes, representative_dataset: Array | Sequence[Array], *, name: str = "model"
+) -> bytes:
+    """A float32 model in int8: weights, activations, inputs and outputs.
+
+    Args:
+        data: a .tflite file of one subgraph.
+        representative_dataset: typical inputs, an array [samples, ...], or a list with one array
+            per input in the model's order; 100 to 500 samples are plenty.
+        name: what errors call the model.
+
+    Raises:
+        ModelError: the bytes are no usable model, or one with an operator that cannot be int8.
+        ConfigError: the dataset does not fit the model.
+        DeviceError: LiteRT, which computes the activations, cannot run the model.
+        ToolMissingError: AI Edge Quantizer is not installed.
+    """
+    quantizer, recipe = _ai_edge_quantizer()
+    model = model_editor.read(data, name=name)
+    if len(model.subgraphs) != 1:
+        raise ModelError(f"{name}: {len(model.subgraphs)} subgraphs, accepted to quantise: one")
+    main = model.subgraphs[0]
+    arrays = samples.split_inputs(representative_dataset, main.inputs)
+    signatures = model.signatures
+    # The quantizer takes tensors for a graph's inputs only where a signature names them.
+    model.signatures = [_signature(main)]
+    signed = model.build()
+    try:
+        with quiet():
+            job = quantizer.Quantizer(bytearray(signed))
+            job.load_quantization_recipe(recipe.static_wi8_ai8())
+            quantized = bytes(job.quantize(_ranges(signed, arrays)).quantized_model)
+    except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"{name}: cannot be quantised to int8: {reason}") from None
+    # Built anew, for its file leaves constants unaligned, on which TFLM computes nonsense.
+    result = model_editor.read(quantized, name=name)
+    result.signatures = _moved(signatures, main, result.subgraphs[0])
+    _check_int8(result.subgraphs[0], name)
+    return result.build()
+
+
+def _ai_edge_quantizer() -> tuple[Any, Any]:
+    try:
+        with quiet():
+            from ai_edge_quantizer import quantizer, recipe
+    except ImportError as error:
+        raise ToolMissingError(
+            f"quantising a float32 .tflite model needs AI Edge Quantizer ({error}): "
+            "pip install 'tflm-sparsesep[quantize]'"
+        ) from error
+    return quantizer, recipe
+
+
+def _signature(main: Subgraph) -> Signature:
+    return Signature(
+        "serving_default",
+        main,
+        inputs=[(f"input_{i}", tensor) for i, tensor in enumerate(main.inputs)],
+        outputs=[(f"output_{i}", tensor) for i, tensor in enumerate(main.outputs)],
+    )
+
+
+def _moved(signatures: Sequence[Signature], old: Subgraph, new: Subgraph) -> list[Signature]:
+    """The same entry points of the quantised graph, whose inputs and outputs kept their order."""
+    pairs = [*zip(old.inputs, new.inputs, strict=True), *zip(old.outputs, new.outputs, strict=True)]
+    replaced = {id(before): after for before, after in pairs}
+    return [
+        Signature(
+            signature.key,
+            new,
+            inputs=[(alias, replaced[id(tensor)]) for alias, tensor in signature.inputs],
+            outputs=[(alias, replaced[id(tensor)]) for alias, tensor in signature.outputs],
+        )
+        for signature in signatures
+    ]
+
+
+def _ranges(data: bytes, inputs: Sequence[Array]) -> Ranges:
+    """By name of a float32 activation its smallest and largest value, in as many dimensions."""
+    main = model_editor.read(data).subgraphs[0]
+    indices = [
+        index
+        for index, tensor in enumerate(main.tensors)
+        if tensor.type == TensorType.FLOAT32 and not tensor.is_constant
+    ]
+    low, high = np.full(len(indices), np.inf), np.full(len(indices), -np.inf)
+    for start in range(0, len(inputs[0]), _AT_ONCE):
+        part = [array[start : start + _AT_ONCE] for array in inputs]
+        for n, values in enumerate(litert_tensors(data, indices, part)):
+            low[n], high[n] = min(low[n], values.min()), max(high[n], values.max())
+    found = {}
+    for index, *limits in zip(indices, low, high, strict=True):
+        tensor = main.tensors[index]
+        shape = (1,) * len(tensor.shape)
+        smallest, largest = (np.full(shape, limit, np.float32) for limit in limits)
+        found[tensor.name] = {"min": smallest, "max": largest}
+    return found
+
+
+def _check_int8(main: Subgraph, name: str) -> None:
+    """Raises ModelError where an operator still computes in float32."""
+    for op in main.operators:
+        between = op.builtin_code in (BuiltinOperator.QUANTIZE, BuiltinOperator.DEQUANTIZE)
+        if not between and any(tensor.type == TensorType.FLOAT32 for tensor in op.tensors):
+            raise ModelError(
+                f"{name}: layer {layer_name(op)!r}: {op.op_name} cannot be quantised to int8"
+            )
