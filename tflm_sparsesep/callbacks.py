@@ -198,6 +198,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         """Sets what the train step does in this epoch."""
         self._epoch = epoch
         self._updates_before_epoch = self._step.updates()
+        self._step.measure_anew()
         if epoch >= self._debias_start:
             if not self._debiasing:
                 self._begin_debias(epoch)

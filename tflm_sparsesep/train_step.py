@@ -24,10 +24,6 @@ TrainStep = Callable[[Any], Any]
 # that a weight dropped too early can return: every single step would freeze the first choice.
 STEPS_PER_PROJECTION = 32
 
-# What one batch contributes to the average share of zero inputs: eight batches of 128 samples know
-# it to half a percent, and an epoch of LeNet-300-100 measures 14.
-_BATCH_SHARE = 1 / 8
-
 
 class ProximalStep:
     """Makes kernels sparse after each optimizer step.
@@ -88,6 +84,7 @@ class ProximalStep:
             self._ramp_begin = tf.Variable(0, trainable=False)
             self._ramp_updates = tf.Variable(1, trainable=False)
             self._input_zeros = tf.Variable(tf.zeros(len(watched)), trainable=False)
+            self._batches_measured = tf.Variable(0.0, trainable=False)
             self._frozen = tf.Variable(False, trainable=False)
             self._supports = [
                 tf.Variable(tf.ones(k.kernel.shape, tf.bool), trainable=False) for k in kernels
@@ -146,8 +143,12 @@ class ProximalStep:
             scores.append(spread.numpy())
         return scores
 
+    def measure_anew(self) -> None:
+        """Begins another average of the shares of zero inputs; the last one holds until then."""
+        self._batches_measured.assign(0.0)
+
     def input_zeros(self) -> dict[str, float]:
-        """The share of zero inputs of each watched layer, by its name, averaged over batches."""
+        """The share of zero inputs of each watched layer, by its name, averaged over the epoch."""
         shares = self._input_zeros.numpy()
         names = {id(k.layer): k.name for k in self.kernels}
         return {names[id(x)]: float(s) for x, s in zip(self._watched, shares, strict=True)}
@@ -188,11 +189,13 @@ class ProximalStep:
             lambda: tf.zeros(len(self._watched)),
         )
 
-    def _averaged(self, measured: Any) -> Any:
+    def _average_in(self, strategy: Any, measured: Any) -> Any:
         """Batches differ by some percent, about as much as decides between two layouts."""
-        before = tf.convert_to_tensor(self._input_zeros)
-        moved = before + _BATCH_SHARE * (measured - before)
-        return tf.where(before > 0, moved, measured)
+        count = tf.identity(self._batches_measured) + 1
+        before = tf.identity(self._input_zeros)
+        average = before + (measured - before) / count
+        variables = [self._input_zeros, self._batches_measured]
+        return self._set(strategy, variables, [average, count])
 
     def _is_on_time(self) -> Any:
         return ops.cast(self._optimizer.iterations, "int32") % STEPS_PER_PROJECTION == 0
@@ -209,7 +212,7 @@ class ProximalStep:
             measured = strategy.experimental_local_results(measured)[0]
             tf.cond(
                 on_time,
-                lambda: self._set(strategy, [self._input_zeros], [self._averaged(measured)]),
+                lambda: self._average_in(strategy, measured),
                 tf.no_op,
             )
         # Weights are read and written only in the branch that is taken.
