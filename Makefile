@@ -6,12 +6,15 @@ C_FILES = $(shell git ls-files '*.c' '*.h' '*.cc')
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format cost-model accuracy clean
+.PHONY: help setup runtimes demo test quick lint format cost-model accuracy clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.debian .venv/.installed ## Make .venv and install what is missing
+
+runtimes: setup ## Older LiteRT runtimes, which some tests load the delegate into
+	sh tools/make_runtimes.sh $(BIN)/python
 
 demo: setup ## Train, convert, run in TFLM, count on a Cortex-M4
 	$(BIN)/tflm-sparsesep demo

@@ -75,3 +75,17 @@ def zeros_of(*layers: Any) -> float:
     """The fraction of zeros over the kernels of all layers."""
     kernels = [array(layer.kernel) for layer in layers]
     return float(np.mean(np.concatenate([kernel.ravel() == 0 for kernel in kernels])))
+
+
+class Interrupt(Exception):
+    """Raised in place of a power cut."""
+
+
+class InterruptAt(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == self.epoch:
+            raise Interrupt

@@ -38,7 +38,7 @@ def sparse_version(graph: GraphBuilder) -> bytes:
     return result.tflite
 
 
-def agree(outputs: Array, expected: Array) -> None:
+def assert_agrees(outputs: Array, expected: Array) -> None:
     """int8 to the bit; float32 within 1e-5 of the largest output.
 
     The bound: ten layers whose sums have up to 640 terms at 90% zeros, errors adding up like a
@@ -67,7 +67,7 @@ def models() -> list[tuple[bytes, list[Array], Array]]:
 def test_models_give_what_tflm_gives(models: list[tuple[bytes, list[Array], Array]]) -> None:
     for model, inputs, expected in models:
         (outputs,) = runtimes.run(model, inputs, runtime="litert")
-        agree(outputs, expected)
+        assert_agrees(outputs, expected)
 
 
 @pytest.mark.slow
@@ -82,7 +82,7 @@ def test_older_runtimes(
     for (_, _, expected), done in zip(
         models, run_jobs(tmp_path, jobs, python=str(python)), strict=True
     ):
-        agree(done.outputs[0], expected)
+        assert_agrees(done.outputs[0], expected)
 
 
 def run_c_example(
@@ -112,7 +112,7 @@ def run_c_example(
             capture_output=True,
             check=True,
         )
-        agree(np.frombuffer(done.stdout, expected.dtype), expected)
+        assert_agrees(np.frombuffer(done.stdout, expected.dtype), expected)
 
 
 @pytest.mark.slow

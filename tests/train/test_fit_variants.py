@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.keras_models import X, Y, array, deep_model, fit, zeros_of
+from tests.keras_models import Interrupt, InterruptAt, X, Y, array, deep_model, fit, zeros_of
 from tflm_sparsesep.callbacks import ProximalL1
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
@@ -24,20 +24,6 @@ GOALS = [{"zeros": 0.8}, {"strength": 0.2}]
 
 def sparse_layers(model: Any) -> list[Any]:
     return [layer for layer in model.layers if hasattr(layer, "kernel")]
-
-
-class Interrupt(Exception):
-    """Raised in place of a power cut."""
-
-
-class InterruptAt(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, epoch: int) -> None:
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if epoch == self.epoch:
-            raise Interrupt
 
 
 @pytest.mark.parametrize("epoch", [1, 4, 8], ids=["warm-up", "ramp", "debias"])

@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.keras_models import X, Y, array, deep_model, fit, linear_model
+from tests.keras_models import (
+    Interrupt,
+    InterruptAt,
+    X,
+    Y,
+    array,
+    deep_model,
+    fit,
+    linear_model,
+)
 from tflm_sparsesep.callbacks import ProximalL1
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.palette import fit_palette, nearest_in
@@ -223,20 +232,6 @@ def test_mixed_precision() -> None:
     logs = fit(model, ProximalL1(zeros=0.6, values="palette", **PHASES), 10, steps=8).history
     assert_on_grid(model, "palette")
     assert 0.6 <= logs["zeros"][-1] < 0.7
-
-
-class Interrupt(Exception):
-    """Raised in place of a power cut."""
-
-
-class InterruptAt(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, epoch: int) -> None:
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if epoch == self.epoch:
-            raise Interrupt
 
 
 @pytest.mark.parametrize("epoch", [7, 9], ids=["before", "within"])
