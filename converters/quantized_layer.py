@@ -77,13 +77,10 @@ def read_weights(op: Operator) -> npt.NDArray[Any]:
     return weights.array
 
 
-def read_layer(
-    op: Operator, weights: npt.NDArray[Any], *, float32_product: bool
-) -> tuple[Layer, FullyConnectedOptions]:
+def read_layer(op: Operator, weights: npt.NDArray[Any]) -> tuple[Layer, FullyConnectedOptions]:
     """The layer that `op` computes with `weights` [rows, cols] on its last dimension.
 
-    `float32_product` says how the operator's runtime multiplies per-tensor scales (see
-    `requantization`). Raises Unsupported with the reason where no kernel computes the same.
+    Raises Unsupported with the reason where no kernel computes the same.
     """
     inputs, output = tensor_of(op.inputs[0]), op.outputs[0]
     rows, cols = weights.shape
@@ -95,12 +92,10 @@ def read_layer(
             f"input {list(inputs.shape)} and output {list(output.shape)} do not fit "
             f"{rows}x{cols} weights"
         )
-    return read_numbers(op, weights, float32_product=float32_product)
+    return read_numbers(op, weights)
 
 
-def read_numbers(
-    op: Operator, weights: npt.NDArray[Any], *, float32_product: bool
-) -> tuple[Layer, FullyConnectedOptions]:
+def read_numbers(op: Operator, weights: npt.NDArray[Any]) -> tuple[Layer, FullyConnectedOptions]:
     """As `read_layer`, whatever the shapes of input and output: each row of `weights` is a unit.
 
     A convolution is such a layer on windows of its input.
@@ -117,9 +112,7 @@ def read_numbers(
             )
     scales = _check_quantization(tensors, rows)
     try:
-        multiplier, shift = requantization(
-            *scales, rows=rows, float32_product=float32_product and len(scales[1]) == 1
-        )
+        multiplier, shift = requantization(*scales, rows=rows)
     except ValueError as error:
         raise Unsupported(str(error)) from None
     layer = FullyConnectedWeights(

@@ -68,7 +68,7 @@ def _read_conv(op: Operator) -> tuple[Layer, FullyConnectedOptions]:
     shape = tensor_of(op.inputs[0]).shape
     if weights.ndim != 4 or len(shape) != 4 or shape[3] != weights.shape[3]:
         raise Unsupported("grouped")
-    return read_numbers(op, weights.reshape(len(weights), -1), float32_product=False)
+    return read_numbers(op, weights.reshape(len(weights), -1))
 
 
 def write(op: Operator, weights: Matrix, bias: Vector) -> None:

@@ -41,21 +41,17 @@ def requantization(
     output_scale: float,
     *,
     rows: int,
-    float32_product: bool,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
     """Multipliers int32[rows] and shifts int8[rows] of a layer.
 
-    `weight_scales` holds one scale (per-tensor) or `rows` (per-channel). `float32_product`: the
-    runtime multiplies input and weight scale in float32, as TFLite does for per-tensor
-    FULLY_CONNECTED; otherwise in float64, as for per-channel ones and for CONV_2D.
+    `weight_scales` holds one scale (per-tensor) or `rows` (per-channel). Scales are multiplied in
+    float64, as LiteRT does, and TFLM since October 2026; earlier TFLM does so in float32 for
+    FULLY_CONNECTED with one scale, which changes about one int8 output in 64,000 by 1.
 
     Raises ValueError where a shift is over 30: no kernel computes that.
     """
     scale_in, scale_out = np.float32(input_scale), np.float32(output_scale)
-    if float32_product:
-        product = [float(np.float32(scale_in * np.float32(scale))) for scale in weight_scales]
-    else:
-        product = [float(scale_in) * float(np.float32(scale)) for scale in weight_scales]
+    product = [float(scale_in) * float(np.float32(scale)) for scale in weight_scales]
     pairs = [quantize_multiplier(p / float(scale_out)) for p in product]
     if len(pairs) == 1:
         pairs = pairs * rows

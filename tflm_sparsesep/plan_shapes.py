@@ -149,5 +149,5 @@ def _convolution(op: Operator) -> MatrixShape | ConvShape:
         dilation=(options.dilationHFactor, options.dilationWFactor),
         bias_bytes=_bias_bytes(op),
     )
-    read_numbers(op, weights.reshape(units, -1), float32_product=False)
+    read_numbers(op, weights.reshape(units, -1))
     return shape

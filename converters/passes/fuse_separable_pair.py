@@ -107,7 +107,7 @@ def _read_stage(op: Operator, *, axis: int) -> ConvStage:
     inputs, output = tensor_of(op.inputs[0]), op.outputs[0]
     if len(inputs.shape) != 4 or inputs.shape[3] != channels or options.padding not in (0, 1):
         raise Unsupported("grouped, or a padding of the future")
-    layer, params = read_numbers(op, weights.reshape(units, -1), float32_product=False)
+    layer, params = read_numbers(op, weights.reshape(units, -1))
     if not isinstance(layer, FullyConnectedWeights):
         raise Unsupported("float32")
     stage = ConvStage(

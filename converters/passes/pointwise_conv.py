@@ -50,7 +50,7 @@ def read_layer(op: Operator) -> tuple[Layer, FullyConnectedOptions]:
         raise Unsupported(f"no sparse kernel for stride {op.options.strideH}x{op.options.strideW}")
     if tensor_of(op.inputs[0]).shape[-1] != cols:
         raise Unsupported("no sparse kernel for grouped convolutions")
-    return read_quantized_layer(op, weights.reshape(rows, cols), float32_product=False)
+    return read_quantized_layer(op, weights.reshape(rows, cols))
 
 
 def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:

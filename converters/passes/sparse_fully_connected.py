@@ -51,7 +51,7 @@ def read_layer(op: Operator) -> tuple[Layer, FullyConnectedOptions]:
     default = schema.FullyConnectedOptionsWeightsFormat.DEFAULT
     if op.options is not None and op.options.weightsFormat != default:
         raise Unsupported("weights are shuffled (SHUFFLED4x16INT8)")
-    return read_quantized_layer(op, weights, float32_product=True)
+    return read_quantized_layer(op, weights)
 
 
 def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:

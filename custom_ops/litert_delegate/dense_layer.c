@@ -21,9 +21,8 @@ bool sparsesep_read_int8_layer(const TfLiteContext* context,
   if (bias != NULL) {
     memcpy(layer->bias, bias->data, (size_t)units * sizeof(int32_t));
   }
-  sparsesep_layer_multipliers(input, weights, output, units,
-                              operation->kind != SPARSESEP_FULLY_CONNECTED,
-                              layer->multiplier, layer->shift);
+  sparsesep_layer_multipliers(input, weights, output, units, layer->multiplier,
+                              layer->shift);
   layer->input_zero_point = input->params.zero_point;
   layer->output_zero_point = output->params.zero_point;
   layer->limits = sparsesep_int8_limits(activation, output->params);

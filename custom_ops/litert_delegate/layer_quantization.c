@@ -20,16 +20,13 @@ void sparsesep_quantize_multiplier(double real, int32_t* multiplier,
 void sparsesep_layer_multipliers(const TfLiteTensor* input,
                                  const TfLiteTensor* weights,
                                  const TfLiteTensor* output, int32_t units,
-                                 bool like_convolution, int32_t* multiplier,
-                                 int32_t* shift) {
+                                 int32_t* multiplier, int32_t* shift) {
   const TfLiteAffineQuantizationStruct* affine = weights->quantization.params;
   const TfLiteFloatArray* scales = affine->scale;
   const double output_scale = (double)output->params.scale;
   for (int32_t i = 0; i < units; ++i) {
     const float scale = scales->data[scales->size > 1 ? i : 0];
-    const double product = like_convolution || scales->size > 1
-                               ? (double)input->params.scale * (double)scale
-                               : (double)(input->params.scale * scale);
+    const double product = (double)input->params.scale * (double)scale;
     sparsesep_quantize_multiplier(product / output_scale, &multiplier[i],
                                   &shift[i]);
   }

@@ -9,13 +9,11 @@ void sparsesep_quantize_multiplier(double real, int32_t* multiplier,
                                    int32_t* shift);
 
 // Of a layer with weights: one multiplier and shift for each of `units`
-// outputs. `like_convolution`: as CONV_2D computes them; else as
-// FULLY_CONNECTED does where it has one scale for all rows.
+// outputs.
 void sparsesep_layer_multipliers(const TfLiteTensor* input,
                                  const TfLiteTensor* weights,
                                  const TfLiteTensor* output, int32_t units,
-                                 bool like_convolution, int32_t* multiplier,
-                                 int32_t* shift);
+                                 int32_t* multiplier, int32_t* shift);
 
 typedef struct SparsesepLimits {
   int32_t min;

@@ -29,18 +29,18 @@ def test_quantize_multiplier(real: float, expected: tuple[int, int]) -> None:
     assert quantize_multiplier(real) == expected
 
 
-def test_per_tensor_scales_are_multiplied_in_float32() -> None:
+def test_scales_are_multiplied_in_float64() -> None:
     a, b = np.float32(0.1), np.float32(0.3)
-    single, _ = requantization(a, np.array([b]), 1.0, rows=1, float32_product=True)
-    each, _ = requantization(a, np.array([b, b]), 1.0, rows=2, float32_product=False)
-    assert single[0] == quantize_multiplier(float(np.float32(a * b)))[0]
-    assert each[0] == quantize_multiplier(float(a) * float(b))[0]
-    assert single[0] != each[0]
+    expected = quantize_multiplier(float(a) * float(b))[0]
+    assert expected != quantize_multiplier(float(np.float32(a * b)))[0]
+    for scales in ([b], [b, b]):
+        multipliers, _ = requantization(a, np.array(scales), 1.0, rows=2)
+        assert multipliers.tolist() == [expected, expected]
 
 
 def test_too_large_a_shift_is_refused() -> None:
     with pytest.raises(ValueError, match="left shift of 41, at most 30"):
-        requantization(2.0**40, np.array([1.0], np.float32), 1.0, rows=1, float32_product=True)
+        requantization(2.0**40, np.array([1.0], np.float32), 1.0, rows=1)
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,6 @@ def _quantize(layer: SparseLayer, deployment: Deployment) -> FullyConnectedWeigh
             scale.astype(np.float32),
             output_scale,
             rows=layer.rows,
-            float32_product=False,
         )
     except ValueError as error:
         raise ModelError(f"trained weights of {layer.rows}x{layer.cols}: {error}") from None
