@@ -5,22 +5,24 @@
 
 // Any other than the ones below.
 #define SPARSESEP_ISA_GENERIC 0
+// x86-64: what goes beyond its baseline is asked for at run time (x86.h).
+#define SPARSESEP_ISA_X86 1
 // 64-bit Arm Linux and Android.
-#define SPARSESEP_ISA_NEON 1
+#define SPARSESEP_ISA_NEON 2
 // Armv6-M (M0, M0+) and the baseline of Armv8-M (M23): Thumb-1, eight low
 // registers, 32-bit products.
-#define SPARSESEP_ISA_V6M 2
+#define SPARSESEP_ISA_V6M 3
 // Armv7-M and what builds upon it (M3; M4, M7, M33, M55).
-#define SPARSESEP_ISA_V7M 3
+#define SPARSESEP_ISA_V7M 4
 // Armv7E-M or Armv8-M DSP extension: SMLAD, SXTB16, UXTAB (M4, M7, M33; M55).
-#define SPARSESEP_ISA_DSP 4
+#define SPARSESEP_ISA_DSP 5
 // A core with Helium, but a build without optimisation: the kernels for Helium
 // hold more in registers than such a build leaves them.
-#define SPARSESEP_ISA_MVE_UNUSED 5
+#define SPARSESEP_ISA_MVE_UNUSED 6
 // Helium, integers only (M55).
-#define SPARSESEP_ISA_MVE 6
+#define SPARSESEP_ISA_MVE 7
 // Helium with floats (M55).
-#define SPARSESEP_ISA_MVE_FLOAT 7
+#define SPARSESEP_ISA_MVE_FLOAT 8
 
 // The macros below look at this one where they are used, not here: who defines
 // it anew and includes variants.inc sees the kernels of that ISA.
@@ -40,10 +42,13 @@
 #define SPARSESEP_ISA SPARSESEP_ISA_V6M
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 #define SPARSESEP_ISA SPARSESEP_ISA_NEON
+#elif defined(__x86_64__) && defined(__GNUC__)
+#define SPARSESEP_ISA SPARSESEP_ISA_X86
 #else
 #define SPARSESEP_ISA SPARSESEP_ISA_GENERIC
 #endif
 
+#define SPARSESEP_HAS_X86 (SPARSESEP_ISA == SPARSESEP_ISA_X86)
 #define SPARSESEP_HAS_NEON (SPARSESEP_ISA == SPARSESEP_ISA_NEON)
 #define SPARSESEP_HAS_V6M (SPARSESEP_ISA == SPARSESEP_ISA_V6M)
 #define SPARSESEP_HAS_V7M (SPARSESEP_ISA >= SPARSESEP_ISA_V7M)

@@ -10,6 +10,7 @@
 #include "padded_vector.h"
 #include "rows_dsp.h"
 #include "sparsesep/sparsesep.h"
+#include "wide_vector.h"
 
 static inline uint32_t sparsesep_no_scratch(
     const SparsesepPackedHeader *weights, int32_t batch) {

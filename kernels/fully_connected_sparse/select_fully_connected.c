@@ -1,3 +1,4 @@
+#include "runs_here.h"
 #include "scratch_queries.h"
 #include "sparsesep/compiler.h"
 #include "variants.h"
@@ -25,7 +26,10 @@ const SparsesepFullyConnectedVariant *sparsesep_select_fully_connected(
   const SparsesepFullyConnectedVariant *variant =
       sparsesep_fully_connected_variants;
   for (uint32_t n = VARIANTS; n > 0; --n, ++variant) {
-    if (sparsesep_variant_fits(variant, weights)) return variant;
+    if (sparsesep_variant_fits(variant, weights) &&
+        sparsesep_runs_here(variant)) {
+      return variant;
+    }
   }
   return 0;
 }

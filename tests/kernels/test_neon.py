@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import struct
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-import tflm_sparsesep
-from tests.layers import FloatLayerCase, check_outputs, layout_case
+from tests.kernels import emulated
+from tests.layers import check_outputs
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import can_pack, pack
+from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, ValueOrder, ValueType
-from tflm_sparsesep.synthetic_layers import LayerCase
-
-Case = LayerCase | FloatLayerCase
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 MISSING = [tool for tool in (COMPILER, EMULATOR) if shutil.which(tool) is None]
@@ -29,9 +21,6 @@ pytestmark = pytest.mark.skipif(
     bool(MISSING),
     reason=f"{' and '.join(MISSING)} not found: sudo apt install gcc-aarch64-linux-gnu qemu-user",
 )
-
-# SparsesepTensorType of custom_ops/port.h.
-TENSOR_TYPES = {"int8": 1, "float32": 3}
 
 INTEGER_LAYOUTS = [layout for layout in LAYOUTS if layout.value_type is not ValueType.FLOAT32]
 NEON_LAYOUTS = (
@@ -45,78 +34,14 @@ NEON_LAYOUTS = (
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """run_layers.c for 64-bit Arm, by kind of rounding."""
-    root = tflm_sparsesep.source_dir()
-    sources = [
-        Path(__file__).with_name("run_layers.c"),
-        root / "custom_ops/host/host_port.c",
-        *sorted((root / "custom_ops/core").glob("*.c")),
-        *sorted((root / "kernels").rglob("*.c")),
-    ]
-    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-static"]
-    includes = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}"]
-    folder = tmp_path_factory.mktemp("neon")
-    built = {}
-    for rounding, single in (("double", 0), ("single", 1)):
-        built[rounding] = folder / rounding
-        command = [COMPILER, *flags, f"-DTFLITE_SINGLE_ROUNDING={single}", *includes]
-        subprocess.run([*command, *map(str, sources), "-o", str(built[rounding])], check=True)
-    return built
-
-
-def run_all(
-    program: Path, cases: Sequence[Case], layout: Layout, folder: Path
-) -> tuple[list[npt.NDArray[Any]], set[str]]:
-    """Outputs [batch, rows] of each case, and the names of the kernels that ran."""
-    with (folder / "layers").open("wb") as file:
-        for case in cases:
-            options, blob = case.options.to_bytes(), pack(case.layer, layout)
-            kind = TENSOR_TYPES[case.inputs.dtype.name]
-            batch, cols = case.inputs.shape
-            rows = len(case.layer.bias)
-            file.write(struct.pack("<6I", len(options), len(blob), kind, cols, rows, batch))
-            file.write(options + blob + case.inputs.tobytes())
-    command = [EMULATOR, str(program), str(folder / "layers"), str(folder / "outputs")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    everything = np.fromfile(folder / "outputs", cases[0].inputs.dtype)
-    shapes = [(len(case.inputs), len(case.layer.bias)) for case in cases]
-    ends = np.cumsum([batch * rows for batch, rows in shapes])
-    assert len(everything) == ends[-1]
-    parts = np.split(everything, ends[:-1])
-    outputs = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-    return outputs, set(done.stdout.split())
-
-
-def random_cases(layout: Layout, count: int) -> list[Case]:
-    """Small layers mostly; every tenth is wide, every eighth int8 one wraps its accumulators.
-
-    Without those that the layout cannot hold.
-    """
-    rng = np.random.default_rng(12)
-    is_int8 = layout.value_type is not ValueType.FLOAT32
-    cases = [
-        layout_case(
-            rng,
-            layout,
-            int(rng.integers(1, 40)),
-            int(rng.integers(500, 1500) if number % 10 == 0 else rng.integers(1, 90)),
-            zeros=float(rng.choice([0.0, 0.5, 0.9, 0.99, 1.0])),
-            batch=int(rng.integers(1, 4)),
-            input_zeros=float(rng.choice([0.0, 0.6])),
-            extreme=is_int8 and number % 8 == 7,
-        )
-        for number in range(count)
-    ]
-    held = [case for case in cases if can_pack(case.layer, layout)]
-    assert len(held) >= count // 4
-    return held
+    return emulated.build(COMPILER, tmp_path_factory.mktemp("neon"))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_equals_reference(programs: dict[str, Path], layout: Layout, tmp_path: Path) -> None:
-    cases = random_cases(layout, 400)
-    outputs, variants = run_all(programs["double"], cases, layout, tmp_path)
+    cases = emulated.random_cases(layout, 400)
+    command = [EMULATOR, str(programs["double"])]
+    outputs, variants = emulated.run_all(command, cases, layout, tmp_path)
     for case, output in zip(cases, outputs, strict=True):
         check_outputs(case, output)
     assert all(name.endswith("_neon") == (layout in NEON_LAYOUTS) for name in variants), variants
@@ -126,8 +51,9 @@ def test_equals_reference(programs: dict[str, Path], layout: Layout, tmp_path: P
 def test_single_rounding_equals_the_portable_kernels(
     programs: dict[str, Path], layout: Layout, tmp_path: Path
 ) -> None:
-    cases = random_cases(layout, 100)
-    outputs, _ = run_all(programs["single"], cases, layout, tmp_path)
+    cases = emulated.random_cases(layout, 100)
+    command = [EMULATOR, str(programs["single"])]
+    outputs, _ = emulated.run_all(command, cases, layout, tmp_path)
     for case, output in zip(cases, outputs, strict=True):
         expected = native.sparse_fully_connected(
             case.options.to_bytes(),

@@ -1,0 +1,16 @@
+#include "isa.h"
+
+#if SPARSESEP_HAS_X86
+
+#include <string.h>
+
+#include "runs_here.h"
+
+// The operating system must save the registers, too: the builtin asks for both.
+int sparsesep_runs_here(const SparsesepFullyConnectedVariant *variant) {
+  const char *name = sparsesep_fully_connected_variant_name(variant);
+  const char *isa = strrchr(name, '_');
+  return strcmp(isa, "_avx2") != 0 || __builtin_cpu_supports("avx2");
+}
+
+#endif

@@ -1,0 +1,94 @@
+"""Layers through the op core in a program of its own, under an emulator of another processor."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import tflm_sparsesep
+from tests.layers import FloatLayerCase, layout_case
+from tflm_sparsesep.converters.pack import can_pack, pack
+from tflm_sparsesep.converters.packed_format import Layout, ValueType
+from tflm_sparsesep.synthetic_layers import LayerCase
+
+Case = LayerCase | FloatLayerCase
+
+# SparsesepTensorType of custom_ops/port.h.
+TENSOR_TYPES = {"int8": 1, "float32": 3}
+_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-static")
+
+
+def build(compiler: str, folder: Path) -> dict[str, Path]:
+    """run_layers.c by `compiler`, by kind of rounding."""
+    root = tflm_sparsesep.source_dir()
+    sources = [
+        Path(__file__).with_name("run_layers.c"),
+        root / "custom_ops/host/host_port.c",
+        *sorted((root / "custom_ops/core").glob("*.c")),
+        *sorted((root / "kernels").rglob("*.c")),
+    ]
+    includes = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}"]
+    built = {}
+    for rounding, single in (("double", 0), ("single", 1)):
+        built[rounding] = folder / rounding
+        command = [compiler, *_FLAGS, f"-DTFLITE_SINGLE_ROUNDING={single}", *includes]
+        subprocess.run([*command, *map(str, sources), "-o", str(built[rounding])], check=True)
+    return built
+
+
+def run_all(
+    command: Sequence[str], cases: Sequence[Case], layout: Layout, folder: Path
+) -> tuple[list[npt.NDArray[Any]], set[str]]:
+    """Outputs [batch, rows] of each case, and the names of the kernels that ran.
+
+    `command` is a program that `build` made, behind what emulates its processor.
+    """
+    with (folder / "layers").open("wb") as file:
+        for case in cases:
+            options, blob = case.options.to_bytes(), pack(case.layer, layout)
+            kind = TENSOR_TYPES[case.inputs.dtype.name]
+            batch, cols = case.inputs.shape
+            rows = len(case.layer.bias)
+            file.write(struct.pack("<6I", len(options), len(blob), kind, cols, rows, batch))
+            file.write(options + blob + case.inputs.tobytes())
+    arguments = [str(folder / "layers"), str(folder / "outputs")]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    everything = np.fromfile(folder / "outputs", cases[0].inputs.dtype)
+    shapes = [(len(case.inputs), len(case.layer.bias)) for case in cases]
+    ends = np.cumsum([batch * rows for batch, rows in shapes])
+    assert len(everything) == ends[-1]
+    parts = np.split(everything, ends[:-1])
+    outputs = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    return outputs, set(done.stdout.split())
+
+
+def random_cases(layout: Layout, count: int) -> list[Case]:
+    """Small layers mostly; every tenth is wide, every eighth int8 one wraps its accumulators.
+
+    Without those that the layout cannot hold.
+    """
+    rng = np.random.default_rng(12)
+    is_int8 = layout.value_type is not ValueType.FLOAT32
+    cases = [
+        layout_case(
+            rng,
+            layout,
+            int(rng.integers(1, 40)),
+            int(rng.integers(500, 1500) if number % 10 == 0 else rng.integers(1, 90)),
+            zeros=float(rng.choice([0.0, 0.5, 0.9, 0.99, 1.0])),
+            batch=int(rng.integers(1, 4)),
+            input_zeros=float(rng.choice([0.0, 0.6])),
+            extreme=is_int8 and number % 8 == 7,
+        )
+        for number in range(count)
+    ]
+    held = [case for case in cases if can_pack(case.layer, layout)]
+    assert len(held) >= count // 4
+    return held
