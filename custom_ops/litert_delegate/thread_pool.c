@@ -1,10 +1,15 @@
 #include "thread_pool.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "delegate_options.h"
+
+// Who waits looks so often before it sleeps: some tens of microseconds, about
+// what waking it would take. Layers follow each other faster than that.
+#define LOOKS 1000
 
 struct SparsesepThreadPool {
   pthread_mutex_t callers;  // held by who has work done
@@ -15,13 +20,23 @@ struct SparsesepThreadPool {
   void* work;
   int32_t parts;
   int32_t next_part;
-  int32_t parts_left;  // not finished
+  // Changed under the lock, read without it by who looks before it sleeps.
+  atomic_int parts_left;  // not finished
+  atomic_uint rounds;     // pieces of work so far
   int32_t threads;
   int32_t started;
   bool tried_to_start;
   bool stop;
   pthread_t workers[SPARSESEP_MAX_THREADS];
 };
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 
 // Takes parts until there are none. The lock is held on entry and exit.
 static void take_parts(SparsesepThreadPool* pool) {
@@ -34,12 +49,31 @@ static void take_parts(SparsesepThreadPool* pool) {
   }
 }
 
+// Returns when there may be work. The lock is held on entry and exit.
+static void wait_for_work(SparsesepThreadPool* pool) {
+  const unsigned round = pool->rounds;
+  pthread_mutex_unlock(&pool->lock);
+  for (int i = 0; i < LOOKS && pool->rounds == round; ++i) relax();
+  pthread_mutex_lock(&pool->lock);
+  if (!pool->stop && pool->rounds == round) {
+    pthread_cond_wait(&pool->work_there, &pool->lock);
+  }
+}
+
+// The same, when all parts are finished.
+static void wait_for_parts(SparsesepThreadPool* pool) {
+  pthread_mutex_unlock(&pool->lock);
+  for (int i = 0; i < LOOKS && pool->parts_left > 0; ++i) relax();
+  pthread_mutex_lock(&pool->lock);
+  while (pool->parts_left > 0) pthread_cond_wait(&pool->work_done, &pool->lock);
+}
+
 static void* work(void* argument) {
   SparsesepThreadPool* pool = argument;
   pthread_mutex_lock(&pool->lock);
   while (!pool->stop) {
     take_parts(pool);
-    if (!pool->stop) pthread_cond_wait(&pool->work_there, &pool->lock);
+    if (!pool->stop) wait_for_work(pool);
   }
   pthread_mutex_unlock(&pool->lock);
   return NULL;
@@ -99,9 +133,10 @@ void sparsesep_run_parts(SparsesepThreadPool* pool, SparsesepTask task,
   pool->parts = parts;
   pool->next_part = 0;
   pool->parts_left = parts;
+  ++pool->rounds;
   pthread_cond_broadcast(&pool->work_there);
   take_parts(pool);
-  while (pool->parts_left > 0) pthread_cond_wait(&pool->work_done, &pool->lock);
+  wait_for_parts(pool);
   pthread_mutex_unlock(&pool->lock);
   pthread_mutex_unlock(&pool->callers);
 }
