@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "opencl_launch.h"
+
 #define SPARSESEP_OPTION_LENGTH 256
 #define SPARSESEP_MAX_THREADS 64
 
@@ -19,9 +21,14 @@ typedef struct SparsesepDelegateOptions {
   bool half;                 // precision=fp32 | fp16, OpenCL's float models
   bool verbose;              // verbose=0 | 1
   int32_t threads;           // threads=1..64, CPU; default: cores, at most 4
+  bool tune;                 // tune=0 | 1, OpenCL: times launches at load
+  // lanes=, group_size=, vectors= of OpenCL's fully-connected layers; 0: by
+  // the device's class.
+  SparsesepLaunch launch;
   // device=: part of an OpenCL device's name, or gpu, cpu; empty: any.
   char device[SPARSESEP_OPTION_LENGTH];
-  // cache_dir=: existing folder for compiled OpenCL programs; empty: none.
+  // cache_dir=: existing folder for compiled OpenCL programs and tuned
+  // launches; empty: none.
   char cache_dir[SPARSESEP_OPTION_LENGTH];
 } SparsesepDelegateOptions;
 

@@ -36,6 +36,7 @@ enum {
   CL_PROGRAM_BINARY_SIZES = 0x1165,
   CL_PROGRAM_BINARIES = 0x1166,
   CL_PROGRAM_BUILD_LOG = 0x1183,
+  CL_KERNEL_WORK_GROUP_SIZE = 0x11B0,
 };
 #define CL_DEVICE_TYPE_ALL 0xFFFFFFFFu
 
@@ -67,6 +68,8 @@ enum {
   ROW(cl_int, clReleaseProgram, (cl_program))                                  \
   ROW(cl_kernel, clCreateKernel, (cl_program, const char*, cl_int*))           \
   ROW(cl_int, clReleaseKernel, (cl_kernel))                                    \
+  ROW(cl_int, clGetKernelWorkGroupInfo,                                        \
+      (cl_kernel, cl_device_id, cl_uint, size_t, void*, size_t*))              \
   ROW(cl_int, clSetKernelArg, (cl_kernel, cl_uint, size_t, const void*))       \
   ROW(cl_int, clEnqueueNDRangeKernel,                                          \
       (cl_command_queue, cl_kernel, cl_uint, const size_t*, const size_t*,     \

@@ -12,9 +12,9 @@ static const SparsesepAddOperation adders[SPARSESEP_OPERATION_KINDS] = {
     [SPARSESEP_SPARSE_FULLY_CONNECTED] =
         sparsesep_opencl_sparse_fully_connected,
     [SPARSESEP_SEPARABLE_CONV_2D] = sparsesep_opencl_separable_conv_2d,
-    [SPARSESEP_FULLY_CONNECTED] = sparsesep_opencl_dense_layer,
-    [SPARSESEP_CONV_2D] = sparsesep_opencl_dense_layer,
-    [SPARSESEP_DEPTHWISE_CONV_2D] = sparsesep_opencl_dense_layer,
+    [SPARSESEP_FULLY_CONNECTED] = sparsesep_opencl_fully_connected,
+    [SPARSESEP_CONV_2D] = sparsesep_opencl_convolution,
+    [SPARSESEP_DEPTHWISE_CONV_2D] = sparsesep_opencl_convolution,
     [SPARSESEP_AVERAGE_POOL_2D] = sparsesep_opencl_pool_2d,
     [SPARSESEP_MAX_POOL_2D] = sparsesep_opencl_pool_2d,
     [SPARSESEP_ADD] = sparsesep_opencl_arithmetic,
@@ -173,10 +173,7 @@ static bool run(void* pointer, TfLiteContext* context) {
   runner->failed = false;
   transfer(runner, context, true);
   for (int32_t i = 0; i < runner->step_count && !runner->failed; ++i) {
-    const SparsesepOpenclStep* step = &runner->steps[i];
-    const cl_int status = device->api->clEnqueueNDRangeKernel(
-        device->queue, step->kernel, 3, NULL, step->global, step->local, 0,
-        NULL, NULL);
+    const cl_int status = sparsesep_queue_step(runner, &runner->steps[i]);
     if (status != CL_SUCCESS) {
       sparsesep_opencl_fail(runner, "clEnqueueNDRangeKernel", status);
     }

@@ -1,10 +1,11 @@
 #include "opencl_device.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "find_text.h"
 
 #define MAX_PLATFORMS 16
 #define MAX_DEVICES 64
@@ -48,14 +49,6 @@ static cl_ulong get_type(const SparsesepOpenclApi* api, cl_device_id id) {
              : 0;
 }
 
-static bool contains(const char* text, const char* part) {
-  const size_t length = strlen(part);
-  for (; strlen(text) >= length; ++text) {
-    if (strncasecmp(text, part, length) == 0) return true;
-  }
-  return false;
-}
-
 static bool is_wanted(const SparsesepOpenclApi* api, cl_device_id id,
                       const char* wanted) {
   char name[256] = "";
@@ -63,7 +56,7 @@ static bool is_wanted(const SparsesepOpenclApi* api, cl_device_id id,
   if (strcasecmp(wanted, "gpu") == 0) return (type & CL_DEVICE_TYPE_GPU) != 0;
   if (strcasecmp(wanted, "cpu") == 0) return (type & CL_DEVICE_TYPE_CPU) != 0;
   get_text(api, id, CL_DEVICE_NAME, name, sizeof(name));
-  return contains(name, wanted);
+  return sparsesep_contains(name, wanted);
 }
 
 // The first device as wanted, GPUs before others.
@@ -79,24 +72,24 @@ static cl_device_id choose(const SparsesepOpenclApi* api, const char* wanted) {
   return chosen;
 }
 
-// Sizes by class of device; a kernel is right with any. One work-item per row
-// suits CPUs, which have no fast local memory; 16 and 64 are the widths of
-// Mali's and Adreno's smallest waves that keep loads of a row together.
-static void set_sizes(SparsesepOpenclDevice* device) {
+static void read_limits(SparsesepOpenclDevice* device) {
+  const SparsesepOpenclApi* api = device->api;
   size_t most = 1;
-  device->api->clGetDeviceInfo(device->id, CL_DEVICE_MAX_WORK_GROUP_SIZE,
-                               sizeof(most), &most, NULL);
-  device->lanes = 32;
-  if (get_type(device->api, device->id) & CL_DEVICE_TYPE_CPU) {
-    device->lanes = 1;
-  } else if (contains(device->name, "mali")) {
-    device->lanes = 16;
-  } else if (contains(device->name, "adreno")) {
-    device->lanes = 64;
+  device->type = get_type(api, device->id);
+  if (api->clGetDeviceInfo(device->id, CL_DEVICE_MAX_WORK_GROUP_SIZE,
+                           sizeof(most), &most, NULL) != CL_SUCCESS) {
+    most = 1;
   }
+  device->most_items = most > SPARSESEP_MAX_GROUP_SIZE
+                           ? SPARSESEP_MAX_GROUP_SIZE
+                           : (int32_t)most;
   device->group_size = 64;
-  while ((size_t)device->lanes > most) device->lanes /= 2;
-  while ((size_t)device->group_size > most) device->group_size /= 2;
+  while (device->group_size > device->most_items) device->group_size /= 2;
+  if (api->clGetDeviceInfo(device->id, CL_DEVICE_LOCAL_MEM_SIZE,
+                           sizeof(device->local_bytes), &device->local_bytes,
+                           NULL) != CL_SUCCESS) {
+    device->local_bytes = 0;
+  }
 }
 
 static bool open_context(SparsesepOpenclDevice* device) {
@@ -132,13 +125,11 @@ bool sparsesep_open_opencl(const SparsesepDelegateOptions* options,
   get_text(api, device->id, CL_DEVICE_VERSION, device->version, 128);
   const size_t length = strlen(device->version);
   get_text(api, device->id, CL_DRIVER_VERSION, device->version + length, 128);
-  if (api->clGetDeviceInfo(device->id, CL_DEVICE_LOCAL_MEM_SIZE,
-                           sizeof(device->local_bytes), &device->local_bytes,
-                           NULL) != CL_SUCCESS) {
-    device->local_bytes = 0;
-  }
-  set_sizes(device);
+  read_limits(device);
+  device->chosen = options->launch;
   device->half = options->half;
+  device->tune = options->tune;
+  device->verbose = options->verbose;
   memcpy(device->cache_dir, options->cache_dir, sizeof(device->cache_dir));
   if (!open_context(device)) {
     snprintf(reason, reason_bytes, "OpenCL device %s cannot be opened",

@@ -6,6 +6,7 @@
 
 #include "delegate_options.h"
 #include "opencl_api.h"
+#include "opencl_launch.h"
 
 #define SPARSESEP_BUILD_OPTIONS_LENGTH 256
 
@@ -16,6 +17,7 @@ typedef struct SparsesepBuiltProgram {
   cl_program program;
   uint64_t key;
   bool in_cache;
+  bool passing;  // built for tuning: not worth a file
   struct SparsesepBuiltProgram* next;
 } SparsesepBuiltProgram;
 
@@ -27,9 +29,13 @@ typedef struct SparsesepOpenclDevice {
   char name[256];
   char version[256];  // of device and driver: programs are cached per version
   cl_ulong local_bytes;
-  int32_t lanes;       // work-items that share a row of a layer
-  int32_t group_size;  // of kernels whose work-items are independent
-  bool half;           // floats are stored in 16 bits
+  cl_ulong type;
+  int32_t most_items;      // of a work-group
+  int32_t group_size;      // of kernels whose work-items are independent
+  SparsesepLaunch chosen;  // by options; 0: not chosen
+  bool half;               // floats are stored in 16 bits
+  bool tune;
+  bool verbose;
   char cache_dir[SPARSESEP_OPTION_LENGTH];
   pthread_mutex_t lock;  // of programs: interpreters may share a delegate
   SparsesepBuiltProgram* programs;
@@ -44,15 +50,21 @@ bool sparsesep_open_opencl(const SparsesepDelegateOptions* options,
 void sparsesep_close_opencl(SparsesepOpenclDevice* device);
 
 // The program of a source in kernels/opencl with options such as " -DN=4",
-// from memory, from cache_dir, or built. The device keeps it. NULL where it
+// from memory, from cache_dir, or built. The device keeps it. `passing` ones do
+// not go to cache_dir, unless they are asked for otherwise, too. NULL where it
 // does not build; `reason` then says why.
 cl_program sparsesep_get_program(SparsesepOpenclDevice* device,
                                  const char* source, const char* options,
-                                 char* reason, size_t reason_bytes);
+                                 bool passing, char* reason,
+                                 size_t reason_bytes);
 
 // Writes the programs to cache_dir that are not there. Best called once kernels
 // have run: some drivers finish compiling only then.
 void sparsesep_store_programs(SparsesepOpenclDevice* device);
+
+// Identifies the device with its driver, and all of a program's source.
+uint64_t sparsesep_source_key(const SparsesepOpenclDevice* device,
+                              const char* source);
 
 // Programs in a folder between processes. `key` identifies device, source and
 // options. A file that is damaged or missing is no error: NULL.

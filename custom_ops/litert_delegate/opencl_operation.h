@@ -17,7 +17,8 @@ typedef void (*SparsesepAddOperation)(const SparsesepOpenclNode* node);
 
 void sparsesep_opencl_sparse_fully_connected(const SparsesepOpenclNode* node);
 void sparsesep_opencl_separable_conv_2d(const SparsesepOpenclNode* node);
-void sparsesep_opencl_dense_layer(const SparsesepOpenclNode* node);
+void sparsesep_opencl_fully_connected(const SparsesepOpenclNode* node);
+void sparsesep_opencl_convolution(const SparsesepOpenclNode* node);
 void sparsesep_opencl_pool_2d(const SparsesepOpenclNode* node);
 void sparsesep_opencl_arithmetic(const SparsesepOpenclNode* node);
 void sparsesep_opencl_function(const SparsesepOpenclNode* node);

@@ -2,24 +2,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache_file.h"
 #include "opencl_device.h"
 #include "opencl_sources.h"
 
-static uint64_t hash(uint64_t state, const char* text) {
-  // FNV-1a
-  for (; *text != '\0'; ++text) {
-    state = (state ^ (uint8_t)*text) * 0x100000001b3u;
+// What stands between common.cl and a source.
+static const char* shared_by(const char* source) {
+  if (source == sparsesep_cl_fully_connected ||
+      source == sparsesep_cl_sparse_fully_connected) {
+    return sparsesep_cl_rows;
   }
-  return (state ^ 0xff) * 0x100000001b3u;
+  return source == sparsesep_cl_conv_2d ||
+                 source == sparsesep_cl_depthwise_conv_2d
+             ? sparsesep_cl_window
+             : "";
 }
 
-static uint64_t key_of(const SparsesepOpenclDevice* device, const char* source,
-                       const char* options) {
-  uint64_t key = hash(0xcbf29ce484222325u, device->name);
-  key = hash(key, device->version);
-  key = hash(key, sparsesep_cl_common);
-  key = hash(key, source);
-  return hash(key, options);
+uint64_t sparsesep_source_key(const SparsesepOpenclDevice* device,
+                              const char* source) {
+  uint64_t key = sparsesep_hash(SPARSESEP_HASH_START, device->name);
+  key = sparsesep_hash(key, device->version);
+  key = sparsesep_hash(key, sparsesep_cl_common);
+  key = sparsesep_hash(key, shared_by(source));
+  return sparsesep_hash(key, source);
 }
 
 // Why the program did not build: the compiler's first line.
@@ -36,10 +41,10 @@ static void read_log(const SparsesepOpenclDevice* device, cl_program program,
 static cl_program build(SparsesepOpenclDevice* device, const char* source,
                         const char* options, char* reason,
                         size_t reason_bytes) {
-  const char* sources[] = {sparsesep_cl_common, source};
+  const char* sources[] = {sparsesep_cl_common, shared_by(source), source};
   cl_int status = CL_SUCCESS;
   cl_program program = device->api->clCreateProgramWithSource(
-      device->context, 2, sources, NULL, &status);
+      device->context, 3, sources, NULL, &status);
   if (program == NULL || status != CL_SUCCESS) {
     snprintf(reason, reason_bytes, "OpenCL: no program: error %d", status);
     return NULL;
@@ -53,15 +58,17 @@ static cl_program build(SparsesepOpenclDevice* device, const char* source,
 }
 
 // The device's lock is held.
-static cl_program find_or_build(SparsesepOpenclDevice* device,
-                                const char* source, const char* all_options,
-                                char* reason, size_t reason_bytes) {
+static SparsesepBuiltProgram* find_or_build(SparsesepOpenclDevice* device,
+                                            const char* source,
+                                            const char* all_options,
+                                            char* reason, size_t reason_bytes) {
   for (SparsesepBuiltProgram* p = device->programs; p != NULL; p = p->next) {
     if (p->source == source && strcmp(p->options, all_options) == 0) {
-      return p->program;
+      return p;
     }
   }
-  const uint64_t key = key_of(device, source, all_options);
+  const uint64_t key =
+      sparsesep_hash(sparsesep_source_key(device, source), all_options);
   SparsesepBuiltProgram* built = calloc(1, sizeof(*built));
   if (built == NULL) {
     snprintf(reason, reason_bytes, "out of memory");
@@ -80,21 +87,27 @@ static cl_program find_or_build(SparsesepOpenclDevice* device,
   strcpy(built->options, all_options);
   built->program = program;
   built->key = key;
+  built->passing = true;
   built->next = device->programs;
   device->programs = built;
-  return program;
+  return built;
 }
 
 cl_program sparsesep_get_program(SparsesepOpenclDevice* device,
                                  const char* source, const char* options,
-                                 char* reason, size_t reason_bytes) {
+                                 bool passing, char* reason,
+                                 size_t reason_bytes) {
   char all_options[SPARSESEP_BUILD_OPTIONS_LENGTH];
-  snprintf(all_options, sizeof(all_options),
-           "-cl-std=CL1.2 -DLANES=%d -DGROUP_SIZE=%d -DHALF=%d%s",
-           device->lanes, device->group_size, device->half ? 1 : 0, options);
+  snprintf(all_options, sizeof(all_options), "-cl-std=CL1.2 -DHALF=%d%s",
+           device->half ? 1 : 0, options);
   pthread_mutex_lock(&device->lock);
-  cl_program program =
+  SparsesepBuiltProgram* built =
       find_or_build(device, source, all_options, reason, reason_bytes);
+  cl_program program = NULL;
+  if (built != NULL) {
+    program = built->program;
+    built->passing = built->passing && passing;
+  }
   pthread_mutex_unlock(&device->lock);
   return program;
 }
@@ -102,7 +115,8 @@ cl_program sparsesep_get_program(SparsesepOpenclDevice* device,
 void sparsesep_store_programs(SparsesepOpenclDevice* device) {
   pthread_mutex_lock(&device->lock);
   for (SparsesepBuiltProgram* p = device->programs; p != NULL; p = p->next) {
-    if (!p->in_cache) sparsesep_store_program(device, p->program, p->key);
+    if (p->in_cache || p->passing) continue;
+    sparsesep_store_program(device, p->program, p->key);
     p->in_cache = true;
   }
   pthread_mutex_unlock(&device->lock);

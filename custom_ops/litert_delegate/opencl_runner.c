@@ -40,8 +40,10 @@ void sparsesep_add_step(SparsesepOpenclRunner* runner, const char* source,
                              &runner->step_room, sizeof(SparsesepOpenclStep));
   runner->steps = steps;
   if (!has_room) return;
-  cl_program program = sparsesep_get_program(
-      runner->device, source, options, runner->reason, sizeof(runner->reason));
+  const SparsesepOpenclDevice* device = runner->device;
+  cl_program program =
+      sparsesep_get_program(runner->device, source, options, runner->tuning,
+                            runner->reason, sizeof(runner->reason));
   if (program == NULL) {
     runner->failed = true;  // the reason is there
     return;
@@ -49,16 +51,30 @@ void sparsesep_add_step(SparsesepOpenclRunner* runner, const char* source,
   cl_int status = CL_SUCCESS;
   SparsesepOpenclStep step;
   memset(&step, 0, sizeof(step));
-  step.kernel = runner->device->api->clCreateKernel(program, kernel, &status);
+  step.kernel = device->api->clCreateKernel(program, kernel, &status);
   if (step.kernel == NULL || status != CL_SUCCESS) {
     sparsesep_opencl_fail(runner, kernel, status);
     return;
   }
   runner->steps[runner->step_count++] = step;
+  size_t most = 1;
+  status = device->api->clGetKernelWorkGroupInfo(step.kernel, device->id,
+                                                 CL_KERNEL_WORK_GROUP_SIZE,
+                                                 sizeof(most), &most, NULL);
+  if (status != CL_SUCCESS) {
+    sparsesep_opencl_fail(runner, "clGetKernelWorkGroupInfo", status);
+  }
+  runner->steps[runner->step_count - 1].most_items =
+      most > (size_t)device->most_items ? device->most_items : (int32_t)most;
 }
 
-static void add_argument(SparsesepOpenclRunner* runner, size_t bytes,
-                         const void* value) {
+void sparsesep_drop_step(SparsesepOpenclRunner* runner) {
+  runner->device->api->clReleaseKernel(
+      runner->steps[--runner->step_count].kernel);
+}
+
+void sparsesep_add_argument(SparsesepOpenclRunner* runner, size_t bytes,
+                            const void* value) {
   if (runner->failed) return;
   SparsesepOpenclStep* step = &runner->steps[runner->step_count - 1];
   const cl_int status = runner->device->api->clSetKernelArg(
@@ -70,44 +86,64 @@ static void add_argument(SparsesepOpenclRunner* runner, size_t bytes,
 
 void sparsesep_add_buffer_argument(SparsesepOpenclRunner* runner,
                                    cl_mem buffer) {
-  add_argument(runner, sizeof(buffer), &buffer);
+  sparsesep_add_argument(runner, sizeof(buffer), &buffer);
 }
 
 void sparsesep_add_int_arguments(SparsesepOpenclRunner* runner, int32_t count,
                                  const int32_t* values) {
   for (int32_t i = 0; i < count; ++i) {
-    add_argument(runner, sizeof(values[i]), &values[i]);
+    sparsesep_add_argument(runner, sizeof(values[i]), &values[i]);
   }
 }
 
 void sparsesep_add_float_argument(SparsesepOpenclRunner* runner, float value) {
-  add_argument(runner, sizeof(value), &value);
+  sparsesep_add_argument(runner, sizeof(value), &value);
 }
 
 void sparsesep_add_local_argument(SparsesepOpenclRunner* runner, size_t bytes) {
-  add_argument(runner, bytes, NULL);
+  sparsesep_add_argument(runner, bytes, NULL);
 }
 
-static void set_sizes(SparsesepOpenclRunner* runner, int64_t x, int64_t y,
-                      int64_t z, int32_t group) {
-  if (runner->failed) return;
-  SparsesepOpenclStep* step = &runner->steps[runner->step_count - 1];
-  step->global[0] = (size_t)((x + group - 1) / group * group);
-  step->global[1] = (size_t)y;
-  step->global[2] = (size_t)z;
-  step->local[0] = (size_t)group;
-  step->local[1] = 1;
-  step->local[2] = 1;
+static SparsesepOpenclStep* last_step(const SparsesepOpenclRunner* runner) {
+  return runner->failed ? NULL : &runner->steps[runner->step_count - 1];
 }
 
+static void set_sizes(SparsesepOpenclStep* step, const int64_t items[3],
+                      const int32_t group[3]) {
+  for (int i = 0; i < 3; ++i) {
+    step->local[i] = (size_t)group[i];
+    step->global[i] = (size_t)((items[i] + group[i] - 1) / group[i] * group[i]);
+  }
+}
+
+// Groups take as many items along x as there are, up to a power of two, and
+// fill up along y: a convolution of 8 units leaves no work-item idle.
 void sparsesep_set_items(SparsesepOpenclRunner* runner, int64_t x, int64_t y,
                          int64_t z) {
-  set_sizes(runner, x, y, z, runner->device->group_size);
+  SparsesepOpenclStep* step = last_step(runner);
+  if (step == NULL) return;
+  int32_t room = runner->device->group_size;
+  while (room > step->most_items) room /= 2;
+  int32_t group[3] = {1, 1, 1};
+  while (group[0] < room && group[0] < x) group[0] *= 2;
+  while (group[0] * group[1] < room && group[1] < y) group[1] *= 2;
+  set_sizes(step, (const int64_t[3]){x, y, z}, group);
 }
 
 void sparsesep_set_groups(SparsesepOpenclRunner* runner, int64_t groups,
-                          int64_t y, int32_t lanes) {
-  set_sizes(runner, groups * lanes, y, 1, lanes);
+                          int64_t y, int32_t items) {
+  SparsesepOpenclStep* step = last_step(runner);
+  if (step == NULL) return;
+  while (items > step->most_items) items /= 2;
+  set_sizes(step, (const int64_t[3]){groups * items, y, 1},
+            (const int32_t[3]){items, 1, 1});
+}
+
+cl_int sparsesep_queue_step(const SparsesepOpenclRunner* runner,
+                            const SparsesepOpenclStep* step) {
+  return runner->device->api->clEnqueueNDRangeKernel(
+      runner->device->queue, step->kernel, 3, NULL, step->global, step->local,
+      0, NULL, NULL);
 }
 
 static cl_mem create_buffer(SparsesepOpenclRunner* runner, cl_ulong flags,

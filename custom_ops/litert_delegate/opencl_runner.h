@@ -13,6 +13,7 @@
 typedef struct SparsesepOpenclStep {
   cl_kernel kernel;
   cl_uint arguments;
+  int32_t most_items;  // of a work-group, for this kernel
   size_t global[3];
   size_t local[3];
 } SparsesepOpenclStep;
@@ -29,6 +30,7 @@ typedef struct SparsesepOpenclRunner {
   cl_mem* buffers;
   bool failed;
   char reason[256];
+  bool tuning;      // steps added now may be dropped again
   bool stored;      // programs went to cache_dir after the first inference
   cl_mem* staging;  // per tensor: float32 at the boundary of a half partition
 } SparsesepOpenclRunner;
@@ -41,7 +43,12 @@ void sparsesep_opencl_fail(SparsesepOpenclRunner* runner, const char* what,
 void sparsesep_add_step(SparsesepOpenclRunner* runner, const char* source,
                         const char* options, const char* kernel);
 
+// Takes the step added last away.
+void sparsesep_drop_step(SparsesepOpenclRunner* runner);
+
 // Arguments of the step added last.
+void sparsesep_add_argument(SparsesepOpenclRunner* runner, size_t bytes,
+                            const void* value);
 void sparsesep_add_buffer_argument(SparsesepOpenclRunner* runner,
                                    cl_mem buffer);
 void sparsesep_add_int_arguments(SparsesepOpenclRunner* runner, int32_t count,
@@ -49,14 +56,19 @@ void sparsesep_add_int_arguments(SparsesepOpenclRunner* runner, int32_t count,
 void sparsesep_add_float_argument(SparsesepOpenclRunner* runner, float value);
 void sparsesep_add_local_argument(SparsesepOpenclRunner* runner, size_t bytes);
 
-// Work-items of the step added last: at least x * y * z, in groups of
-// group_size along x. Kernels check x themselves.
+// Work-items of the step added last: at least x along x and y along y, which
+// kernels check themselves, and z along z.
 void sparsesep_set_items(SparsesepOpenclRunner* runner, int64_t x, int64_t y,
                          int64_t z);
 
-// Exactly `groups` * y groups of `lanes` work-items.
+// Exactly `groups` * y work-groups, of `items` work-items each or as many as
+// the kernel allows.
 void sparsesep_set_groups(SparsesepOpenclRunner* runner, int64_t groups,
-                          int64_t y, int32_t lanes);
+                          int64_t y, int32_t items);
+
+// Queues a step; a status of OpenCL.
+cl_int sparsesep_queue_step(const SparsesepOpenclRunner* runner,
+                            const SparsesepOpenclStep* step);
 
 // Buffers that the runner frees. NULL after a failure.
 cl_mem sparsesep_add_buffer(SparsesepOpenclRunner* runner, size_t bytes);

@@ -127,7 +127,6 @@ static void add_layer(const SparsesepOpenclNode* node,
                       const SparsesepConvShape* shape) {
   SparsesepOpenclRunner* runner = node->runner;
   const bool quantized = conv->value_type == SPARSESEP_SEPARABLE_INT8;
-  const int32_t groups = runner->device->group_size;
   size_t room = runner->device->local_bytes / 2;
   if (room > LOCAL_BYTES) room = LOCAL_BYTES;
   int32_t tile = shape->output_width;
@@ -150,7 +149,8 @@ static void add_layer(const SparsesepOpenclNode* node,
   sparsesep_add_int_arguments(runner, 14, sizes);
   add_numbers(node, conv, row_bytes(conv, tile));
   sparsesep_set_groups(runner, (shape->output_width + tile - 1) / tile,
-                       (int64_t)shape->batch * shape->output_height, groups);
+                       (int64_t)shape->batch * shape->output_height,
+                       runner->device->group_size);
 }
 
 // The op core validates the operator; only its Eval is the device's.

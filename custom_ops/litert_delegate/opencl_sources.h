@@ -2,7 +2,12 @@
 #ifndef SPARSESEP_DELEGATE_OPENCL_SOURCES_H_
 #define SPARSESEP_DELEGATE_OPENCL_SOURCES_H_
 
-extern const char sparsesep_cl_common[];  // comes before each of the others
+// Come before others: common before all, rows before fully-connected layers,
+// window before convolutions.
+extern const char sparsesep_cl_common[];
+extern const char sparsesep_cl_rows[];
+extern const char sparsesep_cl_window[];
+
 extern const char sparsesep_cl_arithmetic[];
 extern const char sparsesep_cl_conv_2d[];
 extern const char sparsesep_cl_depthwise_conv_2d[];

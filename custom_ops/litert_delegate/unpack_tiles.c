@@ -116,13 +116,16 @@ static void copy_block(const Streams* s, uint32_t n, void* tile) {
   }
 }
 
+static size_t tile_bytes(const SparsesepPackedHeader* h) {
+  return (size_t)h->block_rows * h->block_cols *
+         (h->value_type == SPARSESEP_VALUE_FLOAT32 ? 4 : 1);
+}
+
 // Walks all blocks in the blob's order. Counts them per row group in `next`
 // where `tiles` has no columns yet; else puts each at its group's next place.
 static void walk(const SparsesepPackedHeader* h, SparsesepTiles* tiles,
                  int32_t* next) {
   const uint16_t* counts = sparsesep_section(h, h->counts_offset);
-  const size_t tile_bytes = (size_t)h->block_rows * h->block_cols *
-                            (h->value_type == SPARSESEP_VALUE_FLOAT32 ? 4 : 1);
   Streams s = {.weights = h,
                .index = sparsesep_section(h, h->index_offset),
                .value = sparsesep_section(h, h->value_offset)};
@@ -134,38 +137,41 @@ static void walk(const SparsesepPackedHeader* h, SparsesepTiles* tiles,
       const int32_t place = next[row]++;
       if (tiles->columns == NULL) continue;
       tiles->columns[place] = (uint16_t)(col * h->block_cols);
-      copy_block(&s, n, (uint8_t*)tiles->values + (size_t)place * tile_bytes);
+      copy_block(&s, n,
+                 (uint8_t*)tiles->values + (size_t)place * tile_bytes(h));
     }
     end_group(&s, counts[group]);
   }
 }
 
+// Counts the tiles of each group, then says where each starts.
+static void place_groups(const SparsesepPackedHeader* h, int32_t multiple,
+                         SparsesepTiles* tiles, int32_t* next) {
+  walk(h, tiles, next);
+  for (uint32_t i = 0; i < tiles->groups; ++i) {
+    const int32_t filled = (next[i] + multiple - 1) / multiple * multiple;
+    tiles->starts[i + 1] = tiles->starts[i] + filled;
+    next[i] = tiles->starts[i];
+  }
+  tiles->count = (uint32_t)tiles->starts[tiles->groups];
+}
+
 bool sparsesep_unpack_tiles(const SparsesepPackedHeader* weights,
-                            SparsesepTiles* tiles) {
+                            int32_t multiple, SparsesepTiles* tiles) {
   memset(tiles, 0, sizeof(*tiles));
   tiles->groups =
       (weights->rows + weights->block_rows - 1) / weights->block_rows;
-  tiles->count = weights->blocks;
   tiles->starts = calloc(tiles->groups + 1, sizeof(int32_t));
   int32_t* next = calloc(tiles->groups, sizeof(int32_t));
-  void* values = malloc((size_t)weights->blocks * weights->block_rows *
-                            weights->block_cols * 4 +
-                        1);
-  uint16_t* columns = malloc((size_t)weights->blocks * 2 + 2);
-  tiles->values = values;
-  const bool enough = tiles->starts != NULL && next != NULL && values != NULL &&
-                      columns != NULL;
-  if (enough) {
-    walk(weights, tiles, next);
-    for (uint32_t i = 0; i < tiles->groups; ++i) {
-      tiles->starts[i + 1] = tiles->starts[i] + next[i];
-      next[i] = tiles->starts[i];
-    }
-    tiles->columns = columns;
-    walk(weights, tiles, next);
-  } else {
-    free(columns);
+  if (tiles->starts == NULL || next == NULL) {
+    free(next);
+    return false;
   }
+  place_groups(weights, multiple, tiles, next);
+  tiles->values = calloc(tiles->count + 1u, tile_bytes(weights));
+  tiles->columns = calloc(tiles->count + 1u, sizeof(uint16_t));
+  const bool enough = tiles->values != NULL && tiles->columns != NULL;
+  if (enough) walk(weights, tiles, next);
   free(next);
   return enough;
 }

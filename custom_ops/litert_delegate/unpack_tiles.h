@@ -17,10 +17,11 @@ typedef struct SparsesepTiles {
                  // codes are replaced
 } SparsesepTiles;
 
-// Unpacks a valid blob. False without memory; sparsesep_free_tiles() is to be
+// Unpacks a valid blob, each group filled up with tiles of zeros at column 0 to
+// a multiple of so many. False without memory; sparsesep_free_tiles() is to be
 // called either way.
 bool sparsesep_unpack_tiles(const SparsesepPackedHeader* weights,
-                            SparsesepTiles* tiles);
+                            int32_t multiple, SparsesepTiles* tiles);
 
 void sparsesep_free_tiles(SparsesepTiles* tiles);
 

@@ -1,14 +1,7 @@
 // What all kernels share; the host puts this file before each of the others.
 //
-// Macros of the build: LANES, work-items that share a row of a layer;
-// GROUP_SIZE, work-items of a group elsewhere; HALF, whether floats are stored
-// in 16 bits. Arithmetic is in 32 bits either way.
-#ifndef LANES
-#define LANES 1
-#endif
-#ifndef GROUP_SIZE
-#define GROUP_SIZE 64
-#endif
+// HALF, a macro of the build: whether floats are stored in 16 bits. Arithmetic
+// is in 32 bits either way.
 #ifndef HALF
 #define HALF 0
 #endif
@@ -47,22 +40,3 @@ inline int requantize(int acc, int multiplier, int shift) {
 inline char to_int8(int value, int zero_point, int low, int high) {
   return (char)clamp((int)((uint)value + (uint)zero_point), low, high);
 }
-
-// Sum of one value of each of the LANES work-items, in the first of them.
-#if LANES == 1
-#define SUM_LANES(value, memory)
-#define LANE 0
-#else
-#define LANE ((int)get_local_id(0))
-#define SUM_LANES(value, memory)                            \
-  do {                                                      \
-    (memory)[LANE] = (value);                               \
-    for (int half_ = LANES / 2; half_ > 0; half_ /= 2) {    \
-      barrier(CLK_LOCAL_MEM_FENCE);                         \
-      if (LANE < half_) (memory)[LANE] += (memory)[LANE + half_]; \
-    }                                                       \
-    barrier(CLK_LOCAL_MEM_FENCE);                           \
-    (value) = (memory)[0];                                  \
-    barrier(CLK_LOCAL_MEM_FENCE);                           \
-  } while (0)
-#endif

@@ -1,60 +1,71 @@
-// out[batch][rows] = x[batch][cols] times weights[rows][cols] + bias.
-// LANES work-items share a row; groups are rows along x, vectors along y.
-// With one lane, a group holds GROUP_SIZE rows.
+// out[batch][rows] = x[batch][cols] times weights[rows][cols] + bias. A row
+// group is one row.
 
-#if LANES == 1
-#define ROW ((int)get_global_id(0))
-#else
-#define ROW ((int)get_group_id(0))
-#endif
-
-// bias holds - zero point of the input * sum of the row, too.
+// Rows of weights are filled up with zeros to whole chunks. bias holds - zero
+// point of the input * sum of the row, too. Inputs behind a vector meet zeros.
 kernel void fully_connected_int8(global const char* x,
                                  global const char* weights,
                                  global const int* bias,
                                  global const int* multiplier,
                                  global const int* shift, global char* out,
-                                 int rows, int cols, int zero_point, int low,
-                                 int high) {
-  const int row = ROW;
-  const int vector = (int)get_global_id(1);
-  if (row >= rows) return;
-  global const char* w = weights + (long)row * cols;
-  x += (long)vector * cols;
-  int acc = 0;
-  for (int col = LANE; col < cols; col += LANES) {
-    acc += (int)w[col] * (int)x[col];
+                                 int batch, int rows, int cols, int zero_point,
+                                 int low, int high) {
+  SHARED_SUMS(int);
+  const int row = ROW_GROUP;
+  const int end = row < rows ? cols : 0;
+  global const char* w = weights + (long)row * ((cols + 15) / 16 * 16);
+  int16 acc[VECTORS];
+  for (int v = 0; v < VECTORS; ++v) acc[v] = (int16)(0);
+  for (int col = LANE * 16; col < end; col += LANES * 16) {
+    const char16 w16 = vload16(0, w + col);
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v) {
+      global const char* vector_x = x + (long)VECTOR(v) * cols + col;
+      ADD_PRODUCTS(acc[v], w16, vload16(0, vector_x));
+    }
   }
-#if LANES > 1
-  local int memory[LANES];
-  SUM_LANES(acc, memory);
-#endif
-  if (LANE == 0) {
+  int sums[SUMS];
+  for (int k = 0; k < SUMS; ++k) sums[k] = ADD_16(acc[k]);
+  SHARE_SUMS(sums);
+  for (int k = LANE; k < SUMS; k += LANES) {
+    const int vector = FIRST_VECTOR + k;
+    if (row >= rows || vector >= batch) continue;
     out[(long)vector * rows + row] =
-        to_int8(requantize(acc + bias[row], multiplier[row], shift[row]),
+        to_int8(requantize(WHOLE_SUM(int, k, sums) + bias[row],
+                           multiplier[row], shift[row]),
                 zero_point, low, high);
   }
 }
 
+// What lies behind a row or a vector is read, not used.
 kernel void fully_connected_float(global const REAL* x,
                                   global const REAL* weights,
                                   global const float* bias, global REAL* out,
-                                  int rows, int cols, float low, float high) {
-  const int row = ROW;
-  const int vector = (int)get_global_id(1);
-  if (row >= rows) return;
-  const long first = (long)row * cols;
-  const long start = (long)vector * cols;
-  float acc = 0.0f;
-  for (int col = LANE; col < cols; col += LANES) {
-    acc += LOAD(weights, first + col) * LOAD(x, start + col);
+                                  int batch, int rows, int cols, float low,
+                                  float high) {
+  SHARED_SUMS(float);
+  const int row = ROW_GROUP;
+  const int end = row < rows ? cols : 0;
+  global const REAL* w = weights + (long)row * cols;
+  FLOATS acc[VECTORS];
+  for (int v = 0; v < VECTORS; ++v) acc[v] = (FLOATS)(0.0f);
+  for (int chunk = 0; chunk < end; chunk += 16) {
+    const int at = chunk + LANE * WIDTH;
+    const FLOATS weight = LOAD_FLOATS(w + at);
+    const INTS inside = (INTS)(at) + OFFSETS < (INTS)(end);
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v) {
+      const FLOATS meets = LOAD_FLOATS(x + (long)VECTOR(v) * cols + at);
+      acc[v] = select(acc[v], MULTIPLY_ADD(weight, meets, acc[v]), inside);
+    }
   }
-#if LANES > 1
-  local float memory[LANES];
-  SUM_LANES(acc, memory);
-#endif
-  if (LANE == 0) {
+  float sums[SUMS];
+  for (int k = 0; k < SUMS; ++k) sums[k] = ADD_WIDTH(acc[k]);
+  SHARE_SUMS(sums);
+  for (int k = LANE; k < SUMS; k += LANES) {
+    const int vector = FIRST_VECTOR + k;
+    if (row >= rows || vector >= batch) continue;
     STORE(out, (long)vector * rows + row,
-          clamp(acc + bias[row], low, high));
+          clamp(WHOLE_SUM(float, k, sums) + bias[row], low, high));
   }
 }

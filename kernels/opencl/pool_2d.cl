@@ -12,7 +12,7 @@
   const int channel = (int)get_global_id(0);                                  \
   const int out_x = (int)get_global_id(1);                                    \
   const int out_row = (int)get_global_id(2);                                  \
-  if (channel >= channels) return;                                            \
+  if (channel >= channels || out_x >= out_width) return;                      \
   const int top = (out_row % out_height) * stride_height - pad_top;           \
   const int left = out_x * stride_width - pad_left;                           \
   const int y0 = max(top, 0);                                                 \

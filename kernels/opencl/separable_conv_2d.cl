@@ -14,6 +14,7 @@
 
 #define FIND_TILE                                                             \
   const int item = (int)get_local_id(0);                                      \
+  const int items = (int)get_local_size(0);                                   \
   const int first = (int)get_group_id(0) * tile;                              \
   const int out_row = (int)get_global_id(1);                                  \
   const int top = (out_row % out_height) * stride_height - pad_top;           \
@@ -30,7 +31,7 @@ kernel void separable_conv_2d_int8(
     global const int* across_multiplier, global const int* across_shift,
     global char* out, SIZES, constant const int* numbers, local char* row) {
   FIND_TILE;
-  for (int i = item; i < columns * middle; i += GROUP_SIZE) {
+  for (int i = item; i < columns * middle; i += items) {
     const int unit = i % middle;
     const int in_x = left + i / middle;
     if (in_x < 0 || in_x >= in_width) {
@@ -54,7 +55,7 @@ kernel void separable_conv_2d_int8(
                      numbers[1], numbers[3], numbers[4]);
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (int i = item; i < tile * units; i += GROUP_SIZE) {
+  for (int i = item; i < tile * units; i += items) {
     const int unit = i % units;
     const int out_x = first + i / units;
     if (out_x >= out_width) continue;
@@ -77,7 +78,7 @@ kernel void separable_conv_2d_float(
     global const float* across_bias, global REAL* out, SIZES,
     constant const float* limits, local float* row) {
   FIND_TILE;
-  for (int i = item; i < columns * middle; i += GROUP_SIZE) {
+  for (int i = item; i < columns * middle; i += items) {
     const int unit = i % middle;
     const int in_x = left + i / middle;
     if (in_x < 0 || in_x >= in_width) {
@@ -97,7 +98,7 @@ kernel void separable_conv_2d_float(
     row[i] = clamp(acc, limits[0], limits[1]);
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (int i = item; i < tile * units; i += GROUP_SIZE) {
+  for (int i = item; i < tile * units; i += items) {
     const int unit = i % units;
     const int out_x = first + i / units;
     if (out_x >= out_width) continue;

@@ -5,93 +5,123 @@
 //   starts[groups + 1]       first tile of each group
 //   columns[tiles]           first column of each tile
 //   values[tiles][R][C]      weights, zeros outside the matrix
-// LANES work-items share a row group; groups along x, vectors along y. With
-// one lane, a work-group holds GROUP_SIZE row groups.
-#ifndef R
-#define R 1
-#endif
+// Of int8 layers each group is filled up to whole chunks with tiles of zeros.
 #ifndef C
 #define C 1
 #endif
 
-#if LANES == 1
-#define ROW_GROUP ((int)get_global_id(0))
+#define TILES (16 / (R * C))  // of a chunk
+
+// What the weights of a chunk meet.
+inline char16 inputs(global const char* x, global const ushort* c) {
+#define FOUR(t) vload4(0, x + c[t])
+#define ONE(t) (char4)(x[c[t]])
+#if C == 16
+  return vload16(0, x + c[0]);
+#elif C == 4 && R == 4
+  const char4 four = FOUR(0);
+  return (char16)(four, four, four, four);
+#elif C == 4 && R == 2
+  const char4 four[2] = {FOUR(0), FOUR(1)};
+  return (char16)(four[0], four[0], four[1], four[1]);
+#elif C == 4
+  return (char16)(FOUR(0), FOUR(1), FOUR(2), FOUR(3));
+#elif R == 4
+  return (char16)(ONE(0), ONE(1), ONE(2), ONE(3));
 #else
-#define ROW_GROUP ((int)get_group_id(0))
+  const ushort16 columns = vload16(0, c);
+#define PICK(i) x[columns.s##i]
+  return (char16)(EACH_16(PICK));
+#undef PICK
 #endif
+}
+
+// The sum of row r of the 16 products.
+inline int sum_of_row(int16 acc, int r) {
+#if R == 1
+  return ADD_16(acc);
+#elif R == 2
+  const int8 sums = acc.lo + acc.hi;
+  return r == 0 ? ADD_4(sums.lo) : ADD_4(sums.hi);
+#elif C == 4
+  return r == 0   ? ADD_4(acc.lo.lo)
+         : r == 1 ? ADD_4(acc.lo.hi)
+         : r == 2 ? ADD_4(acc.hi.lo)
+                  : ADD_4(acc.hi.hi);
+#else
+  const int4 sums = acc.lo.lo + acc.lo.hi + acc.hi.lo + acc.hi.hi;
+  return r == 0 ? sums.s0 : r == 1 ? sums.s1 : r == 2 ? sums.s2 : sums.s3;
+#endif
+}
 
 // Reads up to C - 1 elements behind the last vector: buffers are padded.
 kernel void sparse_fully_connected_int8(
     global const char* x, global const int* starts,
     global const ushort* columns, global const char* values,
     global const int* bias, global const int* multiplier,
-    global const int* shift, global char* out, int groups, int rows, int cols,
-    int zero_point, int low, int high) {
+    global const int* shift, global char* out, int groups, int batch, int rows,
+    int cols, int zero_point, int low, int high) {
+  SHARED_SUMS(int);
   const int group = ROW_GROUP;
-  const int vector = (int)get_global_id(1);
-  if (group >= groups) return;
-  x += (long)vector * cols;
-  int acc[R];
-  for (int r = 0; r < R; ++r) acc[r] = 0;
-  const int end = starts[group + 1];
-  for (int tile = starts[group] + LANE; tile < end; tile += LANES) {
-    global const char* tile_x = x + columns[tile];
-    global const char* value = values + (long)tile * (R * C);
-#if C == 4
-    const int4 x4 = convert_int4(vload4(0, tile_x));
+  int16 acc[VECTORS];
+  for (int v = 0; v < VECTORS; ++v) acc[v] = (int16)(0);
+  const int start = group < groups ? starts[group] : 0;
+  const int end = group < groups ? starts[group + 1] : 0;
+  for (int tile = start + LANE * TILES; tile < end; tile += LANES * TILES) {
+    const char16 w = vload16(0, values + (long)tile * (R * C));
 #pragma unroll
-    for (int r = 0; r < R; ++r) {
-      const int4 product = x4 * convert_int4(vload4(r, value));
-      acc[r] += product.x + product.y + product.z + product.w;
+    for (int v = 0; v < VECTORS; ++v) {
+      global const char* vector_x = x + (long)VECTOR(v) * cols;
+      ADD_PRODUCTS(acc[v], w, inputs(vector_x, columns + tile));
     }
-#else
-#pragma unroll
-    for (int r = 0; r < R; ++r) {
-#pragma unroll
-      for (int c = 0; c < C; ++c) {
-        acc[r] += (int)tile_x[c] * (int)value[r * C + c];
-      }
-    }
-#endif
   }
-#if LANES > 1
-  local int memory[LANES];
-#endif
-  for (int r = 0; r < R; ++r) {
-    const int row = group * R + r;
-    int sum = acc[r];
-#if LANES > 1
-    SUM_LANES(sum, memory);
-#endif
-    if (LANE == 0 && row < rows) {
-      out[(long)vector * rows + row] =
-          to_int8(requantize(sum + bias[row], multiplier[row], shift[row]),
-                  zero_point, low, high);
-    }
+  int sums[SUMS];
+  for (int k = 0; k < SUMS; ++k) sums[k] = sum_of_row(acc[k / R], k % R);
+  SHARE_SUMS(sums);
+  for (int k = LANE; k < SUMS; k += LANES) {
+    const int row = group * R + k % R;
+    const int vector = FIRST_VECTOR + k / R;
+    if (row >= rows || vector >= batch) continue;
+    out[(long)vector * rows + row] =
+        to_int8(requantize(WHOLE_SUM(int, k, sums) + bias[row],
+                           multiplier[row], shift[row]),
+                zero_point, low, high);
   }
 }
 
-// 1 x 1 tiles only: nothing is read behind a vector.
+// 1 x 1 tiles only. Columns and values behind a row are read, not used.
 kernel void sparse_fully_connected_float(
     global const REAL* x, global const int* starts,
     global const ushort* columns, global const REAL* values,
-    global const float* bias, global REAL* out, int groups, int rows, int cols,
-    float low, float high) {
+    global const float* bias, global REAL* out, int groups, int batch,
+    int rows, int cols, float low, float high) {
+  SHARED_SUMS(float);
   const int row = ROW_GROUP;
-  const int vector = (int)get_global_id(1);
-  if (row >= groups) return;
-  const long start = (long)vector * cols;
-  float acc = 0.0f;
-  const int end = starts[row + 1];
-  for (int tile = starts[row] + LANE; tile < end; tile += LANES) {
-    acc += LOAD(x, start + columns[tile]) * LOAD(values, tile);
+  FLOATS acc[VECTORS];
+  for (int v = 0; v < VECTORS; ++v) acc[v] = (FLOATS)(0.0f);
+  const int start = row < groups ? starts[row] : 0;
+  const int end = row < groups ? starts[row + 1] : 0;
+  for (int chunk = start; chunk < end; chunk += 16) {
+    const int at = chunk + LANE * WIDTH;
+    const FLOATS w = LOAD_FLOATS(values + at);
+    const JOIN(ushort, WIDTH) c = JOIN(vload, WIDTH)(0, columns + at);
+    const INTS inside = (INTS)(at) + OFFSETS < (INTS)(end);
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v) {
+      global const REAL* vector_x = x + (long)VECTOR(v) * cols;
+#define PICK(i) LOAD(vector_x, c.s##i)
+      const FLOATS meets = (FLOATS)(JOIN(EACH_, WIDTH)(PICK));
+#undef PICK
+      acc[v] = select(acc[v], MULTIPLY_ADD(w, meets, acc[v]), inside);
+    }
   }
-#if LANES > 1
-  local float memory[LANES];
-  SUM_LANES(acc, memory);
-#endif
-  if (LANE == 0) {
+  float sums[SUMS];
+  for (int k = 0; k < SUMS; ++k) sums[k] = ADD_WIDTH(acc[k]);
+  SHARE_SUMS(sums);
+  for (int k = LANE; k < SUMS; k += LANES) {
+    const int vector = FIRST_VECTOR + k;
+    if (row >= rows || vector >= batch) continue;
     STORE(out, (long)vector * rows + row,
-          clamp(acc + bias[row], low, high));
+          clamp(WHOLE_SUM(float, k, sums) + bias[row], low, high));
   }
 }

@@ -96,6 +96,10 @@ STATUS(clGetProgramBuildInfo,
        (p, d, what, n, to, size))
 STATUS(clSetKernelArg, (cl_kernel k, cl_uint i, size_t n, const void* value),
        (k, i, n, value))
+STATUS(clGetKernelWorkGroupInfo,
+       (cl_kernel k, cl_device_id d, cl_uint what, size_t n, void* to,
+        size_t* size),
+       (k, d, what, n, to, size))
 STATUS(clEnqueueNDRangeKernel,
        (cl_command_queue q, cl_kernel k, cl_uint n, const size_t* offset,
         const size_t* global, const size_t* local, cl_uint waits,

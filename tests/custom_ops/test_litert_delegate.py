@@ -198,6 +198,13 @@ def test_a_resized_batch() -> None:
         ({"threads": "0"}, "option threads=0 is not accepted: 1 to 64"),
         ({"verbose": "yes"}, "option verbose=yes is not accepted: 0, 1"),
         ({"cache_dir": "/no/such/folder"}, "is not accepted: a folder that can be written to"),
+        ({"tune": "2"}, "option tune=2 is not accepted: 0, 1"),
+        ({"tune": "1"}, "option tune=1 needs cache_dir"),
+        ({"lanes": "3"}, "option lanes=3 is not accepted: a power of two, 1 to 64"),
+        ({"lanes": "128"}, "option lanes=128 is not accepted: a power of two, 1 to 64"),
+        ({"group_size": "0"}, "option group_size=0 is not accepted: a power of two, 1 to 1024"),
+        ({"vectors": "2x"}, "option vectors=2x is not accepted: 1, 2, 4, 8"),
+        ({"lanes": "32", "group_size": "16"}, "option lanes is larger than group_size"),
     ],
 )
 def test_bad_options_are_one_line(options: dict[str, str], message: str) -> None:

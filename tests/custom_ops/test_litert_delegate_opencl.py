@@ -17,6 +17,7 @@ import pytest
 import tflm_sparsesep as ts
 from tests.delegate_jobs import Array, Done, Job, run_jobs, start_jobs
 from tests.layers import FloatLayerCase, check_outputs, layout_case
+from tests.opencl_device import OPENCL, claimed_all, needs_opencl
 from tests.operator_models import GraphBuilder, lenet_5
 from tests.separable_layers import check_floats, random_shape
 from tests.separable_layers import reference as separable_reference
@@ -34,22 +35,7 @@ from tflm_sparsesep.synthetic_separable import (
     random_separable,
 )
 
-OPENCL = {"backend": "opencl", "verbose": "1"}
-
-
-def has_opencl() -> bool:
-    """Whether some OpenCL device is here; asked in another process."""
-    try:
-        done = subprocess.run(["clinfo", "-l"], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return False
-    return "Device #0" in done.stdout
-
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not has_opencl(), reason="no OpenCL device; apt install pocl-opencl-icd"),
-]
+pytestmark = [pytest.mark.slow, needs_opencl]
 
 
 def operator_graphs(quantized: bool) -> Iterator[tuple[str, GraphBuilder]]:
@@ -99,13 +85,6 @@ def quantized_and_back() -> GraphBuilder:
     g.quantized = False
     g.convert(x, g.tensor("real", x.shape, 1.0, 0))
     return g
-
-
-def claimed_all(done: Done) -> bool:
-    """Whether OpenCL runs the whole model: then it is one partition."""
-    (line,) = [line for line in done.messages if "OpenCL runs" in line]
-    words = line.split()
-    return words[words.index("runs") + 1] == words[words.index("of") + 1]
 
 
 def in_tflm(job: Job, done: Done) -> list[Array]:

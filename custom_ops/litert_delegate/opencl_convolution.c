@@ -1,4 +1,4 @@
-// FULLY_CONNECTED, CONV_2D and DEPTHWISE_CONV_2D on OpenCL.
+// CONV_2D and DEPTHWISE_CONV_2D on OpenCL.
 #include <stdlib.h>
 
 #include "dense_layer.h"
@@ -12,21 +12,8 @@ typedef struct Layer {
   const char* float_kernel;
   TfLiteFusedActivation activation;
   int32_t units;
-  int32_t size_count;
   int32_t sizes[15];  // what follows the buffers
 } Layer;
-
-static Layer fully_connected(const SparsesepOpenclNode* node,
-                             const int* weights) {
-  const TfLiteFullyConnectedParams* p = node->operation->parameters;
-  return (Layer){sparsesep_cl_fully_connected,
-                 "fully_connected_int8",
-                 "fully_connected_float",
-                 p->activation,
-                 weights[0],
-                 2,
-                 {weights[0], weights[1]}};
-}
 
 typedef struct Window {
   TfLitePadding padding;
@@ -60,7 +47,6 @@ static void set_window(const SparsesepOpenclNode* node, const int* weights,
                              pad[0],
                              pad[1]};
   for (int i = 0; i < 15; ++i) layer->sizes[i] = sizes[i];
-  layer->size_count = 15;
   layer->units = out[3];
 }
 
@@ -73,7 +59,6 @@ static Layer conv_2d(const SparsesepOpenclNode* node, const int* weights) {
                  "conv_2d_int8",
                  "conv_2d_float",
                  p->activation,
-                 0,
                  0,
                  {0}};
   set_window(node, weights, &window, &layer);
@@ -91,36 +76,19 @@ static Layer depthwise_conv_2d(const SparsesepOpenclNode* node,
                  "depthwise_conv_2d_float",
                  p->activation,
                  0,
-                 0,
                  {0}};
   set_window(node, weights, &window, &layer);
   return layer;
 }
 
-// FULLY_CONNECTED's kernel subtracts no zero point: its bias does.
-static void fold_bias(const SparsesepInt8Layer* numbers, const int8_t* weights,
-                      int32_t rows, int64_t cols) {
-  for (int64_t row = 0; row < rows; ++row) {
-    int64_t sum = 0;
-    for (int64_t col = 0; col < cols; ++col) sum += weights[row * cols + col];
-    numbers->bias[row] =
-        (int32_t)((uint32_t)numbers->bias[row] -
-                  (uint32_t)numbers->input_zero_point * (uint32_t)sum);
-  }
-}
-
 static void add_int8(const SparsesepOpenclNode* node, const Layer* layer) {
   SparsesepOpenclRunner* runner = node->runner;
   const TfLiteTensor* weights = sparsesep_node_input(node, 1);
-  const bool dense = node->operation->kind == SPARSESEP_FULLY_CONNECTED;
   SparsesepInt8Layer numbers;
   if (!sparsesep_read_int8_layer(node->context, node->operation, layer->units,
                                  layer->activation, &numbers)) {
     sparsesep_opencl_fail(runner, "out of memory", 0);
     return;
-  }
-  if (dense) {
-    fold_bias(&numbers, weights->data, layer->units, layer->sizes[1]);
   }
   const size_t bytes = (size_t)layer->units * sizeof(int32_t);
   const void* constants[] = {numbers.bias, numbers.multiplier, numbers.shift};
@@ -132,10 +100,10 @@ static void add_int8(const SparsesepOpenclNode* node, const Layer* layer) {
         runner, sparsesep_add_constant(runner, constants[i], bytes));
   }
   sparsesep_add_output_argument(node);
-  sparsesep_add_int_arguments(runner, layer->size_count, layer->sizes);
+  sparsesep_add_int_arguments(runner, 15, layer->sizes);
   const int32_t last[] = {numbers.input_zero_point, numbers.output_zero_point,
                           numbers.limits.min, numbers.limits.max};
-  sparsesep_add_int_arguments(runner, dense ? 3 : 4, last + dense);
+  sparsesep_add_int_arguments(runner, 4, last);
   free(numbers.bias);
 }
 
@@ -157,17 +125,16 @@ static void add_float(const SparsesepOpenclNode* node, const Layer* layer) {
       runner,
       sparsesep_add_constant(runner, bias == NULL ? zeros : bias->data, bytes));
   sparsesep_add_output_argument(node);
-  sparsesep_add_int_arguments(runner, layer->size_count, layer->sizes);
+  sparsesep_add_int_arguments(runner, 15, layer->sizes);
   sparsesep_add_float_argument(runner, limits.min);
   sparsesep_add_float_argument(runner, limits.max);
   free(zeros);
 }
 
-void sparsesep_opencl_dense_layer(const SparsesepOpenclNode* node) {
+void sparsesep_opencl_convolution(const SparsesepOpenclNode* node) {
   const int* weights = sparsesep_node_input(node, 1)->dims->data;
-  const bool dense = node->operation->kind == SPARSESEP_FULLY_CONNECTED;
-  const Layer layer = dense ? fully_connected(node, weights)
-                      : node->operation->kind == SPARSESEP_CONV_2D
+  const int32_t* out = node->output->shape.dims;
+  const Layer layer = node->operation->kind == SPARSESEP_CONV_2D
                           ? conv_2d(node, weights)
                           : depthwise_conv_2d(node, weights);
   if (node->input->type == kTfLiteInt8) {
@@ -175,18 +142,6 @@ void sparsesep_opencl_dense_layer(const SparsesepOpenclNode* node) {
   } else {
     add_float(node, &layer);
   }
-  if (!dense) {
-    const int32_t* out = node->output->shape.dims;
-    sparsesep_set_items(node->runner, layer.units, out[2],
-                        (int64_t)out[0] * out[1]);
-    return;
-  }
-  const int64_t batch =
-      sparsesep_element_count(&node->output->shape) / layer.units;
-  const int32_t lanes = node->runner->device->lanes;
-  if (lanes == 1) {
-    sparsesep_set_items(node->runner, layer.units, batch, 1);
-  } else {
-    sparsesep_set_groups(node->runner, layer.units, batch, lanes);
-  }
+  sparsesep_set_items(node->runner, layer.units, out[2],
+                      (int64_t)out[0] * out[1]);
 }

@@ -1,0 +1,158 @@
+"""Launches of fully-connected layers on OpenCL: by class, by options, tuned and kept."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.delegate_jobs import Array, Done, Job, run_jobs
+from tests.layers import FloatLayerCase, LayerCase, check_outputs, layout_case
+from tests.opencl_device import OPENCL, claimed_all, needs_opencl
+from tests.operator_models import GraphBuilder
+from tests.sparse_models import sparse_model
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.packed_format import Layout
+
+pytestmark = [pytest.mark.slow, needs_opencl]
+
+LAUNCH = re.compile(r"lanes=(\d+) group_size=(\d+) vectors=(\d+), (.*)")
+
+
+def tile_layouts() -> list[Layout]:
+    """One layout for each kind of tile that kernels are compiled for."""
+    found = {(a.block_rows, a.block_cols, a.value_type.name == "FLOAT32"): a for a in LAYOUTS}
+    return list(found.values())
+
+
+def dense_model(*, quantized: bool, batch: int) -> tuple[bytes, Array]:
+    """Two layers whose columns fill no chunk, and inputs for one inference."""
+    graph = GraphBuilder(21, quantized=quantized)
+    graph.fully_connected(graph.fully_connected(graph.input(batch, 203), 37, "RELU"), 5)
+    return graph.build(), graph.samples(1)[0]
+
+
+def launches(done: Done) -> list[tuple[int, int, int, str]]:
+    """lanes, group_size, vectors and where they come from, layer after layer."""
+    found = [LAUNCH.search(line) for line in done.messages]
+    return [(int(m[1]), int(m[2]), int(m[3]), m[4]) for m in found if m is not None]
+
+
+def test_outputs_do_not_depend_on_the_launch(tmp_path: Path) -> None:
+    """int8 is right, and floats are those of the default launch, to the bit."""
+    rng = np.random.default_rng(5)
+    cases: list[LayerCase | FloatLayerCase | None] = [
+        layout_case(rng, layout, 45, 333, zeros=0.6, batch=11) for layout in tile_layouts()
+    ]
+    models = [
+        (sparse_model(case, layout=layout), case.inputs[None])
+        for case, layout in zip(cases, tile_layouts(), strict=True)
+        if case is not None
+    ]
+    for quantized in (True, False):
+        cases.append(None)
+        models.append(dense_model(quantized=quantized, batch=11))
+    chosen = [(1, 256, 8), (4, 32, 1), (8, 8, 2), (64, 1024, 4)]
+    names = ("lanes", "group_size", "vectors")
+    options = [dict(zip(names, map(str, numbers), strict=True)) for numbers in chosen]
+    jobs = [
+        Job(model, [inputs], OPENCL | extra) for extra in ({}, *options) for model, inputs in models
+    ]
+    results = run_jobs(tmp_path, jobs)
+    usual = results[: len(models)]
+    for number, done in enumerate(results):
+        case = cases[number % len(models)]
+        assert claimed_all(done), done.messages
+        np.testing.assert_array_equal(done.outputs[0], usual[number % len(models)].outputs[0])
+        if case is not None:
+            check_outputs(case, done.outputs[0][0])
+    for (lanes, group_size, vectors), first in zip(
+        chosen, range(len(models), len(results), len(models)), strict=True
+    ):
+        # The last model is of floats, a chunk of which has work for 8 lanes at most.
+        for number, most in ((first, 64), (first + len(models) - 1, 8)):
+            (launch, *_) = launches(results[number])
+            assert launch == (min(lanes, most), group_size, vectors, "by class and options")
+
+
+def test_tuned_launches_are_kept_in_cache_dir(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    rng = np.random.default_rng(6)
+    case = layout_case(rng, LAYOUTS[0], 120, 300, zeros=0.8, batch=4)
+    sparse = (sparse_model(case), case.inputs[None])
+    models = [sparse, *(dense_model(quantized=q, batch=4) for q in (True, False))]
+    keep = OPENCL | {"cache_dir": str(cache)}
+
+    def run(options: dict[str, str]) -> list[Done]:
+        return run_jobs(tmp_path, [Job(model, [inputs], options) for model, inputs in models])
+
+    def origins(results: list[Done]) -> list[str]:
+        return [launch[3] for done in results for launch in launches(done)]
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in cache.glob("*.tune")}
+
+    plain = run(OPENCL)
+    tuned = run(keep | {"tune": "1"})
+    assert all(origin.startswith("tuned to ") for origin in origins(tuned))
+    stored = files()
+    assert len(stored) == 5  # one for each layer
+    # Programs that only took part in the contest are not kept.
+    assert len(list(cache.glob("*.bin"))) <= 5
+    for options in (keep, keep | {"tune": "1"}):
+        again = run(options)
+        assert origins(again) == ["from cache_dir"] * 5
+        assert [launches(a) for a in again] == [
+            [(*launch[:3], "from cache_dir") for launch in launches(done)] for done in tuned
+        ]
+        for a, b in zip(plain, again, strict=True):
+            np.testing.assert_array_equal(a.outputs[0], b.outputs[0])
+    assert files() == stored
+    # What options choose is not what these files were tuned with.
+    assert "from cache_dir" not in origins(run(keep | {"lanes": "1"}))
+
+
+def test_damaged_tuning_is_ignored_and_made_again(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    case = layout_case(np.random.default_rng(7), LAYOUTS[0], 30, 90, zeros=0.5)
+    keep = OPENCL | {"cache_dir": str(cache)}
+
+    def origin(options: dict[str, str]) -> str:
+        (done,) = run_jobs(tmp_path, [Job(sparse_model(case), [case.inputs[None]], options)])
+        check_outputs(case, done.outputs[0][0])
+        return launches(done)[0][3]
+
+    assert origin(keep | {"tune": "1"}).startswith("tuned")
+    (entry,) = cache.glob("*.tune")
+    whole = entry.read_bytes()
+    key = whole[:8]
+    damaged = [
+        b"",
+        whole[:-1],
+        whole[:-1] + bytes([whole[-1] ^ 1]),
+        # Whole, but no launches: not powers of two, or more than the device can.
+        key + launch_file(3, 64, 1),
+        key + launch_file(1, -64, 1),
+        key + launch_file(1, 1 << 30, 1),
+        key + launch_file(1, 64, 8),  # of a batch of 1
+    ]
+    for content in damaged:
+        entry.write_bytes(content)
+        assert origin(keep) == "by class and options"
+    assert origin(keep | {"tune": "1"}).startswith("tuned")
+    assert len(entry.read_bytes()) == len(whole)
+    assert origin(keep) == "from cache_dir"
+
+
+def launch_file(lanes: int, group_size: int, vectors: int) -> bytes:
+    """A file of cache_dir behind its key: length, FNV-1a checksum, content."""
+    content = struct.pack("<iii", lanes, group_size, vectors)
+    state = 0xCBF29CE484222325
+    for byte in content:
+        state = (state ^ byte) * 0x100000001B3 % 2**64
+    return struct.pack("<QQ", len(content), state) + content
