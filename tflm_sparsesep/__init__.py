@@ -31,6 +31,7 @@ from tflm_sparsesep.runtimes import run
 
 if TYPE_CHECKING:
     from tflm_sparsesep.callbacks import ProximalL1, Sparsify
+    from tflm_sparsesep.keep_zeros import KeepZeros
     from tflm_sparsesep.model_sparsity import plot_masks, sparsity_summary
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "ConfigError",
     "ConvertResult",
     "DeviceError",
+    "KeepZeros",
     "LayerDecision",
     "LayerFigures",
     "LayerPlan",
@@ -69,6 +71,7 @@ def source_dir() -> Path:
 
 # What needs Keras, whose import costs TensorFlow's eight seconds, and the module that it is in.
 _KERAS_NAMES = {
+    "KeepZeros": "keep_zeros",
     "ProximalL1": "callbacks",
     "Sparsify": "callbacks",
     "plot_masks": "model_sparsity",

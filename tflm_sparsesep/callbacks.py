@@ -30,7 +30,7 @@ from tflm_sparsesep.device_layer import DeviceLayer
 from tflm_sparsesep.layer_selection import Layers, Selection
 from tflm_sparsesep.packed_estimate import PackedEstimate, as_matrix
 from tflm_sparsesep.patterns import AUTO, PATTERNS, check_pattern
-from tflm_sparsesep.sparsifiable import SparseKernel, find_kernels, innermost, kernels_of
+from tflm_sparsesep.sparsifiable import SparseKernel, check_fit, find_kernels, innermost, kernels_of
 from tflm_sparsesep.sparsity_controller import SparsityController
 from tflm_sparsesep.train_step import ProximalStep, TrainStepHook
 from tflm_sparsesep.weight_grid import WeightGrid, grid_kernels, palette_kernels
@@ -155,14 +155,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Checks the settings against model and fit, and hooks into the train step."""
         model = self.model
-        if keras.backend.backend() != "tensorflow":
-            raise ConfigError(
-                f"Keras runs on {keras.backend.backend()}; ProximalL1 accepts TensorFlow only"
-            )
-        if not getattr(model, "compiled", False) or model.optimizer is None:
-            raise ConfigError(
-                f"model {model.name!r} is not compiled with an optimizer: call model.compile first"
-            )
+        check_fit(model, type(self).__name__)
         self._plan(int((self.params or {}).get("epochs") or 1))
         optimizer = innermost(model.optimizer)
         if optimizer.use_ema and self._debias_start == self._epochs:

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compress_input import CompressInput, RepresentativeDataset, compress_input
 from tflm_sparsesep.compress_trials import Trial, Trials
+from tflm_sparsesep.compressed_parts import compressed_layers
 from tflm_sparsesep.converters import budget_search, model_cost, model_editor
 from tflm_sparsesep.converters.budget_search import Budget, Point
 from tflm_sparsesep.converters.decisions import LayerDecision
@@ -43,6 +44,7 @@ class CompressResult:
     execution order. dense_tflite: the compressed model before the rewriting, which any runtime
     executes. point: quality on the samples held out, bytes, instructions, what became of each
     layer. visited: every point that the search tried. pareto: those that no other beats.
+    source: the int8 model that was compressed.
     """
 
     tflite: bytes
@@ -50,6 +52,25 @@ class CompressResult:
     dense_tflite: bytes
     point: Point
     visited: list[Point]
+    source: bytes
+
+    def to_keras(self, model: Any) -> Any:
+        """The compressed model as a Keras model, to be trained on and given to `convert`.
+
+        Layers have their new forms: what became two matrices is two layers, what became sparse has
+        zeros, which the callback `KeepZeros` keeps (docs/compression.md).
+
+        Args:
+            model: the Sequential or functional Keras model that was compressed, or that the
+                .tflite file was made of. It stays as it is.
+
+        Raises:
+            ConfigError: it is no such model.
+            ModelError: it has other weights than what was compressed.
+        """
+        from tflm_sparsesep.compressed_keras import to_keras
+
+        return to_keras(model, compressed_layers(self.source, self.dense_tflite))
 
     @property
     def pareto(self) -> list[Point]:
@@ -130,7 +151,9 @@ def compress(
         lambda: _search(entered, known, budget, target, cache, workers, progress),
     )
     built, rewritten, (point, *visited) = model_of(entry)
-    return CompressResult(rewritten.tflite, rewritten.layers, built.tflite, point, visited)
+    return CompressResult(
+        rewritten.tflite, rewritten.layers, built.tflite, point, visited, entered.tflite
+    )
 
 
 def _search(

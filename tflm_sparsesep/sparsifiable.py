@@ -42,6 +42,18 @@ class SparseKernel:
     goal: float | None = None
 
 
+def check_fit(model: Any, callback: str) -> None:
+    """Raises ConfigError for a model that the callback of that name cannot follow."""
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(
+            f"Keras runs on {keras.backend.backend()}; {callback} accepts TensorFlow only"
+        )
+    if not getattr(model, "compiled", False) or model.optimizer is None:
+        raise ConfigError(
+            f"model {model.name!r} is not compiled with an optimizer: call model.compile first"
+        )
+
+
 def find_kernels(
     model: Any,
     selection: Selection,

@@ -1,0 +1,191 @@
+"""A compressed model as Keras layers, which `fit` trains on.
+
+This module imports Keras (8 s with TensorFlow); `import tflm_sparsesep` does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from tflm_sparsesep.compressed_parts import CompressedLayer, Part
+from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
+from tflm_sparsesep.sparsifiable import walk
+
+_LAYERS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D)
+# As a share of the power of a layer's weights; rounding them to int8 takes less than a hundredth.
+_MOST_DIFFERENCE = 0.1
+# One factor for each output always fits a little better; a folded normalisation, far better.
+_CLEARLY_BETTER = 1.5
+_LEAST = 1e-30
+
+
+@dataclass(frozen=True)
+class _Match:
+    """A Keras layer and what became of it.
+
+    factor, shift: per output, what the converter folded into the layer from behind it, such as a
+    normalisation: weights in the file = factor * weights, bias in the file = factor * bias + shift.
+    """
+
+    layer: Any
+    compressed: CompressedLayer
+    factor: Vector
+    shift: Vector
+
+    @property
+    def parts(self) -> list[Part]:
+        """What the layer becomes, with what follows it in the Keras model taken out again."""
+        *first, last = self.compressed.parts
+        weights = last.weights / self.factor[:, None]
+        bias = (last.bias - self.shift) / self.factor
+        return [*first, Part(weights, bias, last.taps, last.strides, last.same)]
+
+
+def to_keras(model: Any, compressed: Sequence[CompressedLayer]) -> Any:
+    """A copy of `model` whose compressed layers have their new forms and weights.
+
+    Args:
+        model: the Sequential or functional model that was compressed; it stays as it is.
+        compressed: its changed layers.
+
+    Returns:
+        The copy, to be compiled. A layer that became two matrices is a Sequential of two layers
+        under the layer's name; what was not compressed keeps its float weights.
+
+    Raises:
+        ConfigError: `model` is no Sequential or functional model, or has not been built.
+        ModelError: it is not the one that was compressed, or one of the compressed layers is used
+            more than once, or inside of a layer such as TimeDistributed.
+    """
+    if not isinstance(model, keras.Model) or not model.built:
+        raise ConfigError(
+            f"model is a {type(model).__name__}, accepted: a Sequential or functional Keras model "
+            "that has been built"
+        )
+    matches = _match(model, compressed)
+    clones: list[tuple[Any, Any]] = []
+
+    def clone(layer: Any) -> Any:
+        match = matches.get(id(layer))
+        copy = type(layer).from_config(layer.get_config()) if match is None else _new_layer(match)
+        clones.append((layer, copy))
+        return copy
+
+    try:
+        copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"model {model.name!r} cannot be copied ({reason}); accepted: Sequential or functional"
+        ) from error
+    for layer, new in clones:
+        match = matches.pop(id(layer), None)
+        new.set_weights(layer.get_weights() if match is None else _weights(match, new))
+    if matches:
+        inner = ", ".join(repr(match.layer.name) for match in matches.values())
+        raise ModelError(f"layers inside of others cannot take another form: {inner}")
+    return copy
+
+
+def _match(model: Any, compressed: Sequence[CompressedLayer]) -> dict[int, _Match]:
+    """For each compressed layer the Keras layer whose weights it had, by the layer's id."""
+    layers = {id(x): x for x in walk(model) if isinstance(x, _LAYERS) and x.built}
+    found: dict[int, _Match] = {}
+    for one in compressed:
+        fits = [fit for layer in layers.values() if (fit := _fit(layer, one)) is not None]
+        if not fits:
+            raise ModelError(
+                f"layer {one.name!r} of the compressed model has the weights of no layer of the "
+                f"Keras model {model.name!r}, accepted: the model that was compressed"
+            )
+        _, best = min(fits, key=lambda fit: fit[0])
+        if id(best.layer) in found:
+            raise ModelError(
+                f"layer {best.layer.name!r} is used more than once, accepted: once, where it was "
+                "compressed"
+            )
+        found[id(best.layer)] = best
+    return found
+
+
+def _fit(layer: Any, compressed: CompressedLayer) -> tuple[float, _Match] | None:
+    """How far the layer is from what was compressed, and the match; None if it is another one."""
+    wanted, found = compressed.before.weights, _as_matrix(layer)
+    if wanted.shape != found.shape:
+        return None
+    power = max(float(np.square(wanted).sum()), _LEAST)
+    factor = (wanted * found).sum(axis=1) / np.maximum(np.square(found).sum(axis=1), _LEAST)
+    plain = float(np.square(wanted - found).sum()) / power
+    scaled = float(np.square(wanted - factor[:, None] * found).sum()) / power
+    if scaled > _MOST_DIFFERENCE:
+        return None
+    if plain <= _CLEARLY_BETTER * scaled:
+        factor = np.ones(len(wanted))
+    factor = np.where(factor == 0, 1.0, factor)
+    shift = compressed.before.bias - factor * _bias(layer)
+    return scaled, _Match(layer, compressed, factor, shift)
+
+
+def _as_matrix(layer: Any) -> Matrix:
+    """The kernel [..., inputs, outputs] as [outputs, all taps and inputs]."""
+    kernel = keras.ops.convert_to_numpy(layer.kernel)
+    found: Matrix = kernel.reshape(-1, kernel.shape[-1]).T.astype(np.float64)
+    return found
+
+
+def _bias(layer: Any) -> Vector:
+    if layer.bias is None:
+        return np.zeros(layer.kernel.shape[-1])
+    return np.asarray(keras.ops.convert_to_numpy(layer.bias), np.float64)
+
+
+def _new_layer(match: _Match) -> Any:
+    """The layer in its new form; weights come later, when it is built."""
+    layer, parts = match.layer, match.parts
+    if len(parts) == 1:
+        return _like(layer, parts[0], use_bias=_needs_bias(match))
+    # Short names: their paths are in the file.
+    names = [f"part{number}" for number in range(1, len(parts) + 1)]
+    made = [
+        _like(layer, part, name=name, activation=None, use_bias=True)
+        for name, part in zip(names, parts[:-1], strict=False)
+    ]
+    made.append(_like(layer, parts[-1], name=names[-1], use_bias=_needs_bias(match)))
+    return keras.Sequential(made, name=layer.name)
+
+
+def _needs_bias(match: _Match) -> bool:
+    return match.layer.bias is not None or bool(np.any(match.parts[-1].bias))
+
+
+def _like(layer: Any, part: Part, **changes: Any) -> Any:
+    """A layer of the same class with the shape of `part`."""
+    config = layer.get_config() | changes
+    if isinstance(layer, keras.layers.Dense):
+        config["units"] = len(part.weights)
+    else:
+        rank = len(layer.kernel_size)  # of a Conv1D 1: its taps are the last
+        config |= {
+            "filters": len(part.weights),
+            "kernel_size": part.taps[-rank:],
+            "strides": part.strides[-rank:],
+            "padding": "same" if part.same else layer.padding,
+        }
+    return type(layer).from_config(config)
+
+
+def _weights(match: _Match, new: Any) -> list[Any]:
+    """Values of `new.weights`, in their order."""
+    layers = new.layers if isinstance(new, keras.Sequential) else [new]
+    values = []
+    for layer, part in zip(layers, match.parts, strict=True):
+        values.append(part.weights.T.reshape(layer.kernel.shape).astype(np.float32))
+        if layer.use_bias:
+            values.append(part.bias.astype(np.float32))
+    return values
