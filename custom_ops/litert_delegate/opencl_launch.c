@@ -15,7 +15,7 @@ typedef struct DeviceClass {
 // bytes of weights at once, so four lanes read a line of 64 bytes; waves are 16
 // wide on Mali and 64 on Adreno. On CPUs, whose local memory is no faster than
 // any other, lanes do not pay, and small groups keep all cores busy. The CPU's
-// row was measured (benchmarks/opencl_launch), the GPUs' were not: tune=1.
+// row was measured (benchmarks/opencl_delegate), the GPUs' were not: tune=1.
 static const DeviceClass classes[] = {
     {"", CL_DEVICE_TYPE_CPU, {1, 16, 1}, {1, 16, 4}},
     {"mali", CL_DEVICE_TYPE_ALL, {4, 64, 2}, {4, 64, 2}},

@@ -1,4 +1,9 @@
-"""Lets every OpenCL call of one inference fail in turn: argv[1] holds model.tflite and in.npy.
+"""Lets OpenCL calls of one inference fail in turn.
+
+    python failing_opencl_worker.py FOLDER LIBRARY SAMPLES
+
+FOLDER holds model.tflite and in.npy. SAMPLES 0 is every call, beside a cache of programs; else so
+many calls of a load that tunes, evenly spaced.
 
 Prints a JSON object: `calls`, how many there are; `right`, how many of the runs gave right outputs
 all the same, on the CPU or without a cached program; `errors`, what LiteRT raised in the others;
@@ -11,14 +16,18 @@ import ctypes
 import gc
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, load_delegate
 
 
-def infer(model: bytes, inputs: np.ndarray, library: str, cache: Path) -> np.ndarray:
-    delegate = load_delegate(library, {"backend": "opencl", "cache_dir": str(cache)})
+def infer(
+    model: bytes, inputs: np.ndarray, library: str, cache: Path, tune: str = "0"
+) -> np.ndarray:
+    options = {"backend": "opencl", "cache_dir": str(cache), "tune": tune}
+    delegate = load_delegate(library, options)
     interpreter = Interpreter(model_content=model, experimental_delegates=[delegate])
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs)
@@ -27,24 +36,33 @@ def infer(model: bytes, inputs: np.ndarray, library: str, cache: Path) -> np.nda
 
 
 def main() -> None:
-    folder, library = Path(sys.argv[1]), sys.argv[2]
+    folder, library, samples = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     model, inputs = (folder / "model.tflite").read_bytes(), np.load(folder / "in.npy")
     opencl = ctypes.CDLL("libOpenCL.so.1")
     fail_at, calls, live = (
         ctypes.c_int.in_dll(opencl, f"failing_opencl_{name}") for name in ("at", "calls", "live")
     )
-    expected = infer(model, inputs, library, folder)
+
+    def again(tune: str) -> np.ndarray:
+        # Where it tunes, nothing is in the cache yet.
+        if samples == 0:
+            return infer(model, inputs, library, folder)
+        with tempfile.TemporaryDirectory() as cache:
+            return infer(model, inputs, library, Path(cache), tune)
+
+    expected = again("1")
     total, errors, right = calls.value, [], 0
-    for number in range(1, total + 1):
+    numbers = range(1, total + 1, max(1, total // samples) if samples else 1)
+    for number in numbers:
         calls.value, fail_at.value = 0, number
         try:
-            right += int(np.array_equal(infer(model, inputs, library, folder), expected))
+            right += int(np.array_equal(again("1"), expected))
         except RuntimeError as error:
             errors.append(" ".join(str(error).split()))
     fail_at.value = 0
-    assert np.array_equal(infer(model, inputs, library, folder), expected)
+    assert np.array_equal(again("0"), expected)
     gc.collect()
-    result = {"calls": total, "right": right, "errors": errors, "live": live.value}
+    result = {"calls": len(numbers), "right": right, "errors": errors, "live": live.value}
     print(json.dumps(result))
 
 

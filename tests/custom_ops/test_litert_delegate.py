@@ -13,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter, load_delegate
 import tflm_sparsesep as ts
 from tests.delegate_jobs import Array, Job, run_jobs
 from tests.layers import check_outputs, layout_case
+from tests.opencl_device import claimed_all, needs_opencl
 from tests.operator_models import GraphBuilder, autoencoder, lenet_300_100
 from tests.sparse_models import sparse_model
 from tflm_sparsesep import delegate as delegate_module
@@ -22,7 +23,13 @@ from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
 
 ROOT = Path(__file__).parents[2]
-OLD_RUNTIMES = ("litert-2.0.3", "tflite-runtime-2.14.0")
+RUNTIMES = {
+    "installed": Path(sys.executable),
+    **{
+        name: ROOT / "build/runtimes" / name / "bin/python"
+        for name in ("litert-2.0.3", "tflite-runtime-2.14.0")
+    },
+}
 C_LIBRARY = ROOT / "build/runtimes/c-library/pymicro_wakeword/lib/libtensorflowlite_c.so"
 C_LIBRARY_ARM64 = (
     ROOT / "build/runtimes/c-library-arm64/pymicro_wakeword/lib/libtensorflowlite_c.so"
@@ -71,18 +78,21 @@ def test_models_give_what_tflm_gives(models: list[tuple[bytes, list[Array], Arra
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OLD_RUNTIMES)
-def test_older_runtimes(
-    models: list[tuple[bytes, list[Array], Array]], name: str, tmp_path: Path
+@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("backend", ["cpu", pytest.param("opencl", marks=needs_opencl)])
+def test_python_runtimes(
+    models: list[tuple[bytes, list[Array], Array]], name: str, backend: str, tmp_path: Path
 ) -> None:
-    python = ROOT / "build/runtimes" / name / "bin/python"
+    python = RUNTIMES[name]
     if not python.is_file():
         pytest.skip(f"no {name}: tools/make_runtimes.sh installs it")
-    jobs = [Job(model, inputs, {"backend": "cpu"}) for model, inputs, _ in models]
-    for (_, _, expected), done in zip(
-        models, run_jobs(tmp_path, jobs, python=str(python)), strict=True
-    ):
+    options = {"backend": backend, "verbose": "1"}
+    jobs = [Job(model, inputs, options) for model, inputs, _ in models]
+    results = run_jobs(tmp_path, jobs, python=str(python))
+    for (_, _, expected), done in zip(models, results, strict=True):
         assert_agrees(done.outputs[0], expected)
+        # OpenCL knows all of their operators, so none is left to the runtime.
+        assert backend == "cpu" or claimed_all(done), done.messages
 
 
 def run_c_example(
@@ -213,60 +223,3 @@ def test_bad_options_are_one_line(options: dict[str, str], message: str) -> None
     with pytest.raises(ConfigError, match=message) as caught:
         delegate_module.load(interpreter, options)
     assert "\n" not in str(caught.value)
-
-
-MANY_INTERPRETERS = """
-import sys, threading
-from pathlib import Path
-import numpy as np
-from ai_edge_litert.interpreter import Interpreter, load_delegate
-model = Path(sys.argv[1]).read_bytes()
-library, backend = sys.argv[2], sys.argv[3]
-inputs = np.random.default_rng(0).integers(-128, 128, (20, 1, 784)).astype(np.int8)
-
-def make():
-    delegate = load_delegate(library, {"backend": backend, "threads": "2"})
-    interpreter = Interpreter(model_content=model, experimental_delegates=[delegate])
-    interpreter.allocate_tensors()
-    return interpreter
-
-def run(interpreter):
-    entry = interpreter.get_input_details()[0]["index"]
-    leaving = interpreter.get_output_details()[0]["index"]
-    outputs = []
-    for x in inputs:
-        interpreter.set_tensor(entry, x)
-        interpreter.invoke()
-        outputs.append(interpreter.get_tensor(leaving))
-    return np.stack(outputs)
-
-expected = run(make())
-interpreters = [make() for _ in range(24)]
-results = [None] * 24
-
-def work(i):
-    results[i] = run(interpreters[i])
-
-threads = [threading.Thread(target=work, args=(i,)) for i in range(24)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-assert all(np.array_equal(result, expected) for result in results)
-for _ in range(int(sys.argv[4])):
-    run(make())
-assert np.array_equal(run(make()), expected)
-"""
-
-
-@pytest.mark.parametrize(
-    ("backend", "cycles"),
-    [("cpu", 100), pytest.param("opencl", 5, marks=pytest.mark.slow)],
-)
-def test_concurrent_interpreters_and_many_lives(
-    models: list[tuple[bytes, list[Array], Array]], backend: str, cycles: int, tmp_path: Path
-) -> None:
-    path = tmp_path / "model.tflite"
-    path.write_bytes(models[0][0])
-    arguments = [str(path), str(ts.delegate_path()), backend, str(cycles)]
-    subprocess.run(
-        [sys.executable, "-c", MANY_INTERPRETERS, *arguments], check=True, capture_output=True
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import json
 import math
 import os
@@ -17,7 +16,7 @@ import pytest
 import tflm_sparsesep as ts
 from tests.delegate_jobs import Array, Done, Job, run_jobs, start_jobs
 from tests.layers import FloatLayerCase, check_outputs, layout_case
-from tests.opencl_device import OPENCL, claimed_all, needs_opencl
+from tests.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
 from tests.operator_models import GraphBuilder, lenet_5
 from tests.separable_layers import check_floats, random_shape
 from tests.separable_layers import reference as separable_reference
@@ -34,6 +33,8 @@ from tflm_sparsesep.synthetic_separable import (
     random_images,
     random_separable,
 )
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.slow, needs_opencl]
 
@@ -238,6 +239,27 @@ def test_compiled_programs_are_cached(tmp_path: Path) -> None:
     assert len(entry.read_bytes()) == len(written)
 
 
+@needs_shared_models
+def test_a_second_start_is_five_times_faster(tmp_path: Path) -> None:
+    """By cache_dir alone: the driver's own cache is empty both times. It is 30 times and more."""
+    script = ROOT / "benchmarks/opencl_delegate/start.py"
+    options = {"backend": "opencl", "cache_dir": str(tmp_path)}
+    seconds = []
+    for number in range(2):
+        done = subprocess.run(
+            [
+                *(sys.executable, script, ts.delegate_path(), json.dumps(options)),
+                SHARED_MODELS / "kws_ref_model.tflite",
+            ],
+            env={**os.environ, "POCL_CACHE_DIR": str(tmp_path / f"driver{number}")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds.append(float(done.stdout))
+    assert seconds[0] > 5 * seconds[1], seconds
+
+
 def test_a_damaged_blob_is_refused_with_its_reason(tmp_path: Path) -> None:
     case = layout_case(np.random.default_rng(2), LAYOUTS[0], 9, 40, zeros=0.5)
     model = sparse_model(case, blob=bytes(200))
@@ -246,44 +268,39 @@ def test_a_damaged_blob_is_refused_with_its_reason(tmp_path: Path) -> None:
     assert "SPARSE_FULLY_CONNECTED: not packed weights of version 1" in done.stderr
 
 
-def test_every_call_may_fail(tmp_path: Path) -> None:
-    """Context, allocation, build, arguments, launches, transfers, program cache."""
-    real = ctypes.util.find_library("OpenCL")
-    assert real is not None
-    root = Path(__file__).parents[2]
-    subprocess.run(
-        [
-            *("gcc", "-shared", "-fPIC", "-Wall", "-Wextra", "-ldl"),
-            f"-I{root}/custom_ops/litert_delegate",
-            Path(__file__).with_name("failing_opencl.c"),
-            *("-o", tmp_path / "libOpenCL.so.1"),
-        ],
-        check=True,
-    )
+@pytest.mark.parametrize("samples", [0, 12])
+def test_every_call_may_fail(samples: int, tmp_path: Path) -> None:
+    """Context, allocation, build, arguments, launches, transfers, program cache.
+
+    Of the calls of a load that tunes, some: those that time a candidate only cost the candidate.
+    """
+    environment = build_opencl_shim(tmp_path)
     graph = GraphBuilder(1, quantized=True)
     graph.function("SOFTMAX", graph.fully_connected(graph.input(1, 30), 10))
     (tmp_path / "model.tflite").write_bytes(graph.build())
     np.save(tmp_path / "in.npy", graph.samples(1)[0][0])
-    libraries = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True)
-    (path, *_) = [line.split()[-1] for line in libraries.stdout.splitlines() if real in line]
     done = subprocess.run(
         [
             sys.executable,
             Path(__file__).with_name("failing_opencl_worker.py"),
             tmp_path,
             str(ts.delegate_path()),
+            str(samples),
         ],
-        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "FAILING_OPENCL_REAL": path},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     result = json.loads(done.stdout)
-    assert result["calls"] > 40
+    assert result["calls"] >= (samples or 41)
     assert result["right"] + len(result["errors"]) == result["calls"]
     assert all("sparsesep delegate: OpenCL" in error for error in result["errors"])
+    assert result["live"] == 0
+    if samples:
+        assert result["right"] > samples // 2
+        return
     # What fails before there is a device hands over to the CPU.
     assert "OpenCL device" in done.stderr
     assert "the CPU takes its place" in done.stderr
-    assert result["live"] == 0

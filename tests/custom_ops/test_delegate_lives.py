@@ -1,0 +1,65 @@
+"""Many interpreters with the delegate, at once and one after the other: nothing of ours is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tflm_sparsesep as ts
+from tests.opencl_device import build_opencl_shim, needs_opencl
+from tests.operator_models import lenet_300_100
+from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
+
+HERE = Path(__file__).parent
+CYCLES = 1000
+
+
+def lead_lives(folder: Path, options: dict[str, str], environment: dict[str, str]) -> Any:
+    """What many_lives_worker.py counts for the demo's model, sparse, with these options."""
+    graph = lenet_300_100(quantized=True)
+    model = rewrite(graph.build(), target="cortex-m4", passes=QUICK_PASSES).tflite
+    (folder / "model.tflite").write_bytes(model)
+    np.save(folder / "in.npy", graph.samples(2)[0])
+    counter = folder / "count_allocations.so"
+    subprocess.run(
+        ["gcc", "-O2", "-shared", "-fPIC", HERE / "count_allocations.c", "-o", counter], check=True
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, HERE / "many_lives_worker.py", folder, str(ts.delegate_path())),
+            *(json.dumps(options), str(CYCLES)),
+        ],
+        env={**os.environ, "LD_PRELOAD": str(counter), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def assert_nothing_is_left(left: Any) -> None:
+    kinds = ("blocks", "objects", "threads", "files")
+    assert {kind: left[kind] for kind in kinds} == dict.fromkeys(kinds, 0), left
+
+
+@pytest.mark.slow
+def test_cpu(tmp_path: Path) -> None:
+    left = lead_lives(tmp_path, {"backend": "cpu", "threads": "2"}, {})
+    assert_nothing_is_left(left)
+
+
+@pytest.mark.slow
+@needs_opencl
+def test_opencl(tmp_path: Path) -> None:
+    """Blocks are those that the delegate's code allocates: OpenCL's own memory is its driver's."""
+    environment = build_opencl_shim(tmp_path)
+    left = lead_lives(tmp_path, {"backend": "opencl", "cache_dir": str(tmp_path)}, environment)
+    assert_nothing_is_left(left)
