@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 
 from tflm_sparsesep.converters import model_editor, op_names
+from tflm_sparsesep.converters.choose_layout import Prefer, check_preference
 from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
@@ -48,15 +49,17 @@ def rewrite(
     target: str,
     input_zeros: Mapping[str, float] | None = None,
     name: str = "model",
+    prefer: Prefer | None = None,
     passes: Sequence[ModuleType] = PASSES,
 ) -> RewriteResult:
     """Replaces the layers of a .tflite file that get smaller and faster on `target`.
 
     `input_zeros` is what calibration has seen (`Conversion`); `name` is what errors call the
-    model; `passes` are all, or `QUICK_PASSES` for estimates. Raises ModelError for bytes that are
-    no usable model and ConfigError for an unknown target.
+    model; `prefer` is what layouts are chosen by (`choose_layout`); `passes` are all, or
+    `QUICK_PASSES` for estimates. Raises ModelError for bytes that are no usable model and
+    ConfigError for an unknown target or preference.
     """
-    conversion = Conversion(get_target(target).name, input_zeros or {})
+    conversion = Conversion(get_target(target).name, input_zeros or {}, check_preference(prefer))
     model = model_editor.read(data, name=name)
     try:
         check(model)

@@ -7,7 +7,11 @@ import math
 import numpy as np
 
 from tflm_sparsesep.converters import op_names
-from tflm_sparsesep.converters.choose_layout import choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.choose_layout import (
+    DenseCost,
+    choose_layout,
+    reason_to_stay_dense,
+)
 from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.model_editor import Operator, Subgraph, Tensor
@@ -35,16 +39,11 @@ def rewrite_if_it_pays(
     batch = math.prod(inputs.shape) // cols
     zeros = float(1.0 - np.count_nonzero(layer.weights) / layer.weights.size)
     input_zeros = conversion.input_zeros.get(inputs.name, 0.0)
-    best = choose_layout(layer, target, batch, input_zeros)
+    dense = DenseCost(dense_instructions, dense_bytes(op))
+    best = choose_layout(layer, target, batch, input_zeros, dense=dense, prefer=conversion.prefer)
     if best is None:
         return stays(op, f"no sparse kernel for {layer.weights.dtype} weights on {target}")
-    stay = reason_to_stay_dense(
-        best,
-        zeros=zeros,
-        target=target,
-        dense_instructions=dense_instructions,
-        dense_bytes=dense_bytes(op),
-    )
+    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target)
     decision = LayerDecision(
         name=layer_name(op),
         op=op.op_name,
@@ -56,9 +55,9 @@ def rewrite_if_it_pays(
         zeros=zeros,
         pattern=best.layout.pattern,
         index=best.layout.index,
-        dense_bytes=dense_bytes(op),
+        dense_bytes=dense.bytes,
         packed_bytes=len(best.blob),
-        dense_instructions=dense_instructions,
+        dense_instructions=dense.instructions,
         sparse_instructions=best.instructions,
     )
     if stay is None:

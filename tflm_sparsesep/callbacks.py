@@ -25,6 +25,7 @@ from tflm_sparsesep.callback_arguments import (
     check_epochs,
     check_values,
 )
+from tflm_sparsesep.converters.choose_layout import Prefer, check_preference
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device_layer import DeviceLayer
 from tflm_sparsesep.layer_selection import Layers, Selection
@@ -91,6 +92,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         instructions: those that `convert` may estimate for one inference of the layers that have
             sparse kernels (Dense and 1x1 convolutions). Lands within 5% below, likewise.
         target: the core that estimates are for, a name of `converters.targets.TARGETS`.
+        prefer: what estimates choose layouts by; the same as will be given to `convert`.
         pattern: which weights are kept or dropped together: "1x1", "1x4", "4x1", "2x4", "4x4",
             "1x16" (outputs x inputs), "row" (all of one output), "column" (all of one input), or
             "auto", the cheapest of "1x1", "1x4" and "4x1" on the target for each layer.
@@ -127,6 +129,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         flash_bytes: int | None = None,
         instructions: int | None = None,
         target: str = "cortex-m4",
+        prefer: Prefer | None = None,
         pattern: str = "1x1",
         penalty: str | None = None,
         preconditioned: bool = True,
@@ -145,6 +148,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self.penalty = _check_penalty(penalty) or ("l1" if self.goal.kind == "strength" else "l0")
         self.preconditioned = preconditioned
         self.target = get_target(target).name
+        self.prefer = check_preference(prefer)
         self._selection = Selection.of(layers, exclude, *accepted_goals(self.goal.kind))
         self.warmup_epochs = check_epochs("warmup_epochs", warmup_epochs)
         self.debias_epochs = check_epochs("debias_epochs", debias_epochs)
@@ -166,7 +170,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         kernels = find_kernels(model, self._selection, self._pattern_of)
         self._layers = [layer for layer, _ in kernels_of(model, kernels)]
         palettes = palette_kernels(kernels) if self.values == "palette" else []
-        self._estimate = PackedEstimate(self.target, [k.name for k in palettes])
+        self._estimate = PackedEstimate(self.target, [k.name for k in palettes], prefer=self.prefer)
         self._controller = self._make_controller(kernels)
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)

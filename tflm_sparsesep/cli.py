@@ -15,6 +15,7 @@ from rich.console import Console
 
 import tflm_sparsesep as ts
 from tflm_sparsesep import files
+from tflm_sparsesep.converters.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError, SparseSepError
 from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.targets import TARGETS
@@ -45,6 +46,10 @@ def convert(
     model: Annotated[Path, typer.Argument(metavar="IN.tflite", help="A full-int8 model.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     target: TargetName = "cortex-m4",
+    prefer: Annotated[
+        str | None,
+        typer.Option("--prefer", help="flash: smallest layouts; speed: fastest; else the product."),
+    ] = None,
     page_bytes: Annotated[
         int | None, typer.Option("--page-bytes", help="Most bytes of a page: see docs/paging.md.")
     ] = None,
@@ -61,7 +66,11 @@ def convert(
     for path in filter(None, (output, external)):
         files.check_writable(path)
     result = ts.convert(
-        files.read_model(model), target=target, page_bytes=page_bytes, name=str(model)
+        files.read_model(model),
+        target=target,
+        prefer=check_preference(prefer),
+        page_bytes=page_bytes,
+        name=str(model),
     )
     files.write_atomically(output, result.tflite)
     if external is not None:

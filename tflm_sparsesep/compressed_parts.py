@@ -82,10 +82,14 @@ def _same_numbers(op: Operator, replaced: Sequence[Operator]) -> bool:
 
 
 def _equal(tensor: Tensor, other: Tensor | None) -> bool:
-    if other is None or not np.array_equal(tensor.array, other.array):
-        return False
-    scales = [t.quantization.scales if t.quantization else () for t in (tensor, other)]
-    return np.array_equal(*scales)
+    """Whether two constants hold the same real numbers, each in the same integers."""
+    if tensor.array is None or other is None or other.array is None:
+        return tensor is other
+    return np.array_equal(tensor.array, other.array) and _scales(tensor) == _scales(other)
+
+
+def _scales(tensor: Tensor) -> list[float]:
+    return [] if tensor.quantization is None else tensor.quantization.scales.tolist()
 
 
 def _part(op: Operator) -> Part:

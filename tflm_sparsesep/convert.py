@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.activations import input_zeros
+from tflm_sparsesep.converters.choose_layout import Prefer
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.page_model import page_model
@@ -40,6 +41,7 @@ def convert(
     *,
     representative_dataset: RepresentativeDataset | None = None,
     target: str = "cortex-m4",
+    prefer: Prefer | None = None,
     page_bytes: int | None = None,
     name: str | None = None,
 ) -> ConvertResult:
@@ -53,6 +55,9 @@ def convert(
             is why they require it. For both it tells how many activations are zero: kernels that
             skip zero inputs are chosen only where that is known.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
+        prefer: of the layouts that make a layer both smaller and faster, "flash" takes the
+            smallest one, "speed" the fastest; None the one with the least bytes times
+            instructions.
         page_bytes: where flash is short: packed weights that are larger go to an external memory,
             in pages of at most so many bytes (docs/paging.md).
         name: what errors call the model; by default the path, or "model".
@@ -70,7 +75,7 @@ def convert(
     else:
         dense, name = _quantize(model, representative_dataset), name or "model"
     zeros = input_zeros(dense, representative_dataset, name=name)
-    result = rewrite(dense, target=target, input_zeros=zeros, name=name)
+    result = rewrite(dense, target=target, input_zeros=zeros, name=name, prefer=prefer)
     if page_bytes is None:
         return ConvertResult(result.tflite, result.layers, dense)
     paged = page_model(result.tflite, page_bytes=page_bytes, name=name)

@@ -14,7 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters import cost_model
-from tflm_sparsesep.converters.choose_layout import Candidate, choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.choose_layout import (
+    Candidate,
+    DenseCost,
+    Prefer,
+    choose_layout,
+)
 from tflm_sparsesep.converters.layouts import layouts_for
 from tflm_sparsesep.converters.pack import FullyConnectedWeights, can_pack, pack
 from tflm_sparsesep.converters.packed_format import Layout
@@ -65,10 +70,14 @@ class PackedEstimate:
     Attributes:
         target: a name of `targets.TARGETS`.
         palettes: names of layers whose weights will be rounded to a palette.
+        prefer: what layouts are chosen by, as for `convert`.
     """
 
-    def __init__(self, target: str, palettes: Collection[str] = ()) -> None:
+    def __init__(
+        self, target: str, palettes: Collection[str] = (), *, prefer: Prefer | None = None
+    ) -> None:
         self.target = target
+        self.prefer = prefer
         self.palettes = frozenset(palettes)
         self._chosen: dict[str, _Choice] = {}
         # Of layers whose inputs another layer gives in another order, by name.
@@ -104,15 +113,7 @@ class PackedEstimate:
         best = None if choose else self._pack_as_before(layer, quantised, input_zeros)
         if best is None:
             best = self._choose(layer, quantised, input_zeros)
-        if best is None:
-            return dense
-        if reason_to_stay_dense(
-            best,
-            zeros=0.0,
-            target=self.target,
-            dense_instructions=dense.instructions,
-            dense_bytes=dense.bytes,
-        ):
+        if best is None or not best.beats(_dense_cost(layer, self.target)):
             return dense
         return Estimate(len(best.blob), best.instructions, best.layout)
 
@@ -153,7 +154,7 @@ class PackedEstimate:
         for block in self._blocks_of_rows if layer.reader else ():
             order = group_rows(quantised.weights, block)
             found = self._best_layout(layer, _reordered(quantised, order), input_zeros)
-            if found and found.layout.block_rows > 1 and found.instructions < best.instructions:
+            if found and found.layout.block_rows > 1 and self._gains(found, best):
                 best, reordered_for, best_order = found, block, order
         nonzeros = int(np.count_nonzero(quantised.weights))
         self._chosen[layer.name] = _Choice(best.layout, reordered_for, nonzeros, input_zeros)
@@ -163,7 +164,16 @@ class PackedEstimate:
     def _best_layout(
         self, layer: DeviceLayer, quantised: FullyConnectedWeights, input_zeros: float
     ) -> Candidate | None:
-        return choose_layout(quantised, self.target, layer.vectors, input_zeros)
+        dense = _dense_cost(layer, self.target)
+        return choose_layout(
+            quantised, self.target, layer.vectors, input_zeros, dense=dense, prefer=self.prefer
+        )
+
+    def _gains(self, found: Candidate, before: Candidate) -> bool:
+        """Whether rows in another order pay, as `converters/passes/group_rows` sees it."""
+        if self.prefer == "flash":
+            return len(found.blob) < len(before.blob)
+        return found.instructions < before.instructions
 
     def _tell_reader(self, layer: DeviceLayer, order: Order) -> None:
         if layer.reader:
@@ -192,6 +202,10 @@ class PackedEstimate:
             self.target, last.layout, size, layer.vectors, input_zeros
         )
         return Candidate(last.layout, blob, cost)
+
+
+def _dense_cost(layer: DeviceLayer, target: str) -> DenseCost:
+    return DenseCost(layer.dense_instructions(target), layer.dense_bytes)
 
 
 def _reordered(weights: FullyConnectedWeights, order: Order) -> FullyConnectedWeights:

@@ -2,14 +2,15 @@
 
     python benchmarks/palette/measure.py
 
-Two trainings of about a minute of CPU each. One line of JSON for each: accuracy on the test images
-as logged in the last epoch and as int8 in TFLM, and, for each layer, bytes in the layout that
-`convert` chooses and in the smallest one, with estimated instructions.
+Two trainings of about a minute of CPU each. Writes results.json: accuracy on the test images as
+logged in the last epoch and, for `convert` with each preference, as int8 in TFLM, with bytes and
+estimated instructions of each layer in the layout that was chosen.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,14 +18,13 @@ import numpy as np
 import tensorflow as tf
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.converters import cost_model
-from tflm_sparsesep.converters.choose_layout import choose_layout
-from tflm_sparsesep.converters.layouts import layouts_for
-from tflm_sparsesep.converters.pack import can_pack, pack
+from tflm_sparsesep.converters.choose_layout import PREFERENCES, Prefer
 from tflm_sparsesep.datasets import Dataset, fashion_mnist
-from tflm_sparsesep.packed_estimate import as_matrix, quantise
 
+COMMAND = "python benchmarks/palette/measure.py"
+RESULTS = Path(__file__).with_name("results.json")
 TARGET = "cortex-m4"
+PREFER: tuple[Prefer | None, ...] = (None, *PREFERENCES)
 ZEROS, EPOCHS, BATCH, LEARNING_RATE, SEED = 0.9, 20, 128, 3e-3, 0
 CALIBRATION_SAMPLES = 200
 
@@ -63,59 +63,45 @@ def train(data: Dataset, values: str | None) -> tuple[Any, float]:
     return model, history["val_accuracy"][-1]
 
 
-def tflm_accuracy(model: Any, data: Dataset) -> float:
-    """Of the converted model, int8 in TFLM."""
+def converted(model: Any, data: Dataset, prefer: Prefer | None) -> dict[str, Any]:
+    """What `convert` makes of the model: accuracy as int8 in TFLM, the file, its layers."""
     calibration = data.x_train[:CALIBRATION_SAMPLES]
-    result = ts.convert(model, representative_dataset=calibration, target=TARGET)
+    result = ts.convert(model, representative_dataset=calibration, target=TARGET, prefer=prefer)
     (scores,) = ts.run(result.tflite, data.x_test, runtime="tflm", progress=False)
-    return float(np.mean(scores.reshape(len(scores), -1).argmax(axis=1) == data.y_test))
-
-
-def sizes(model: Any) -> list[dict[str, Any]]:
-    """Each layer's layouts: the one with the best product of bytes and time, and the smallest."""
-    found = []
-    for layer in model.layers:
-        if not hasattr(layer, "kernel"):
-            continue
-        weights = quantise(as_matrix(keras.ops.convert_to_numpy(layer.kernel)))
-        chosen = choose_layout(weights, TARGET, batch=1)
-        assert chosen is not None
-        usable = [
-            layout
-            for layout in layouts_for(TARGET)
-            if cost_model.is_measured(TARGET, layout) and can_pack(weights, layout)
-        ]
-        smallest = min(usable, key=lambda layout: len(pack(weights, layout)))
-        blob = pack(weights, smallest)
-        size = cost_model.PackedSize.of(blob)
-        found.append(
+    right = scores.reshape(len(scores), -1).argmax(axis=1) == data.y_test
+    return {
+        "int8_tflm_accuracy": round(float(np.mean(right)), 4),
+        "file_bytes": len(result.tflite),
+        "layers": [
             {
-                "shape": list(weights.weights.shape),
-                "chosen": [str(chosen.layout), len(chosen.blob), chosen.instructions],
-                "smallest": [
-                    str(smallest),
-                    len(blob),
-                    cost_model.sparse_fully_connected(TARGET, smallest, size),
-                ],
+                "shape": [layer.rows, layer.cols],
+                "layout": f"{layer.pattern}_{layer.index}" if layer.rewritten else "dense",
+                "bytes": layer.packed_bytes if layer.rewritten else layer.dense_bytes,
+                "instructions": layer.sparse_instructions
+                if layer.rewritten
+                else layer.dense_instructions,
             }
-        )
-    return found
+            for layer in result.layers
+        ],
+    }
 
 
 def main() -> None:
-    """Trains with and without a palette and prints both."""
+    """Trains with and without a palette and writes both."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     data = fashion_mnist()
+    rows = []
     for values in ("palette", None):
         model, accuracy = train(data, values)
         row = {
             "values": values,
             "val_accuracy": round(accuracy, 4),
-            "int8_tflm_accuracy": round(tflm_accuracy(model, data), 4),
-            "layers": sizes(model),
+            "convert": {str(prefer): converted(model, data, prefer) for prefer in PREFER},
         }
         print(json.dumps(row), flush=True)
+        rows.append(row)
+    RESULTS.write_text(json.dumps({"command": COMMAND, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ Result:  FULLY_CONNECTED(input, weights[order], bias[order]) -> hidden
 on the order of their terms, so outputs are the same bit for bit. Scales and zero points of single
 rows move with them. Runs before the passes that pack layers, and only permutes where those will
 then store the first layer in blocks of several rows and both layers together take fewer
-instructions than the best that they can do without.
+instructions, or bytes where flash is preferred, than the best that they can do without.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import math
 import numpy as np
 
 from tflm_sparsesep.converters import cost_model
-from tflm_sparsesep.converters.choose_layout import choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.choose_layout import DenseCost, choose_layout
 from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layouts import LAYOUTS
@@ -96,15 +96,15 @@ def _best_order(
     if not orders:
         return None
     plain, _ = _estimate(op, first, conversion)
-    fewest, best = plain + _estimate(consumer, second, conversion)[0], None
+    least, best = plain + _estimate(consumer, second, conversion)[0], None
     for order in orders:
-        instructions, block_rows = _estimate(op, _with_rows(first, order), conversion)
-        if block_rows == 1 or instructions >= plain:
+        cost, block_rows = _estimate(op, _with_rows(first, order), conversion)
+        if block_rows == 1 or cost >= plain:
             continue
         permuted = dataclasses.replace(second, weights=second.weights[:, order])
-        total = instructions + _estimate(consumer, permuted, conversion)[0]
-        if total < fewest:
-            fewest, best = total, order
+        total = cost + _estimate(consumer, permuted, conversion)[0]
+        if total < least:
+            least, best = total, order
     return best
 
 
@@ -125,18 +125,20 @@ def _estimate(
 ) -> tuple[int, int]:
     """What `passes/sparse_fully_connected` would make of `op` if it computed `layer`.
 
-    Its instructions, and how many rows its blocks span (1 where it stays dense).
+    Its instructions, its bytes where flash is preferred, and how many rows its blocks span (1 where
+    it stays dense).
     """
     rows, cols = layer.weights.shape
     inputs, target = tensor_of(op.inputs[0]), conversion.target
     batch = math.prod(inputs.shape) // cols
-    dense = cost_model.dense_fully_connected(target, rows, cols, batch)
-    best = choose_layout(layer, target, batch, conversion.input_zeros.get(inputs.name, 0.0))
-    if best is None or reason_to_stay_dense(
-        best, zeros=0.0, target=target, dense_instructions=dense, dense_bytes=dense_bytes(op)
-    ):
-        return dense, 1
-    return best.instructions, best.layout.block_rows
+    dense = DenseCost(cost_model.dense_fully_connected(target, rows, cols, batch), dense_bytes(op))
+    zeros = conversion.input_zeros.get(inputs.name, 0.0)
+    prefer = conversion.prefer
+    best = choose_layout(layer, target, batch, zeros, dense=dense, prefer=prefer)
+    if best is None or not best.beats(dense):
+        return dense.bytes if prefer == "flash" else dense.instructions, 1
+    cost = len(best.blob) if prefer == "flash" else best.instructions
+    return cost, best.layout.block_rows
 
 
 def _permute(op: Operator, consumer: Operator, order: Order) -> None:

@@ -63,6 +63,19 @@ def test_convert_prints_json(models: Path, tmp_path: Path) -> None:
     assert [layer["rewritten"] for layer in report["layers"]] == [True, False]
 
 
+def test_convert_prefers_bytes_or_instructions(models: Path, tmp_path: Path) -> None:
+    found = {}
+    for prefer in ("flash", "speed"):
+        output = tmp_path / f"{prefer}.tflite"
+        done = cli("convert", models / "dense.tflite", "-o", output, "--prefer", prefer, "--json")
+        layer = json.loads(done.stdout)["layers"][0]
+        found[prefer] = (layer["packed_bytes"], layer["sparse_instructions"])
+    assert found["flash"][0] < found["speed"][0]
+    assert found["flash"][1] > found["speed"][1]
+    refused = cli("convert", models / "dense.tflite", "-o", tmp_path / "x", "--prefer", "size")
+    assert error_line(refused) == "error: prefer='size'; accepted: flash, speed, or None"
+
+
 def test_convert_twice_gives_the_same_bytes(models: Path, tmp_path: Path) -> None:
     cli("convert", models / "dense.tflite", "-o", tmp_path / "again.tflite")
     assert (tmp_path / "again.tflite").read_bytes() == (models / "sparse.tflite").read_bytes()
