@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def load(name: str) -> Net:
     files = [BUILD / f"{name}{end}" for end in (".float32.tflite", ".int8.tflite", ".json")]
     if not all(path.exists() for path in files):
         BUILD.mkdir(parents=True, exist_ok=True)
-        made = _make(name, model.build, x_train, raw.y_train, x_test, raw.y_test)
+        made = _make(name, x_train, x_test, raw.y_test)
         for path, content in zip(files, made, strict=True):
             path.write_bytes(content)
     accuracy = json.loads(files[2].read_text())["float_accuracy"]
@@ -54,33 +53,57 @@ def load(name: str) -> Net:
     return Net(name, *parts, x_train, x_test, raw.y_test)
 
 
-def _make(
-    name: str, build: Callable[[Any], Any], x_train: Any, y_train: Any, x_test: Any, y_test: Any
-) -> tuple[bytes, bytes, bytes]:
-    """Both files and the float accuracy as JSON."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+def keras_model(name: str) -> Any:
+    """The float network: weights of the accuracy benchmark, or trained here, once."""
+    import data
     import keras
-    from training import Recipe, fit, prepare_tensorflow
+    from models import MODELS
 
-    from tflm_sparsesep.quantize import quantize
+    model = MODELS[name].build(keras)
+    weights = next((path for path in _weights_files(name) if path.exists()), None)
+    if weights is not None:
+        saved = np.load(weights)
+        model.set_weights([saved[key] for key in saved.files])
+        return model
+    raw = data.load(MODELS[name].dataset)
+    model = trained(name, raw.x_train.reshape(-1, *MODELS[name].input_shape), raw.y_train)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(_weights_files(name)[-1], *model.get_weights())
+    return model
+
+
+def trained(name: str, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
+    """The network trained on some data by the recipe of the accuracy benchmark."""
+    import keras
+    from models import MODELS
+    from training import Recipe, fit, prepare_tensorflow
 
     prepare_tensorflow()
     keras.utils.set_random_seed(0)
-    model = build(keras)
-    weights = ACCURACY.parents[1] / f"build/accuracy/weights/{name}-dense-seed0-v1.json.npz"
-    if weights.exists():
-        saved = np.load(weights)
-        model.set_weights([saved[key] for key in saved.files])
-    else:
-        from models import MODELS
+    spec = MODELS[name]
+    model = spec.build(keras)
+    fit(keras, model, x, y, Recipe(spec.epochs, spec.batch_size, LEARNING_RATE), 0)
+    return model
 
-        spec = MODELS[name]
-        recipe = Recipe(spec.epochs, spec.batch_size, LEARNING_RATE)
-        fit(keras, model, x_train, y_train, recipe, 0)
+
+def _weights_files(name: str) -> list[Path]:
+    accuracy = ACCURACY.parents[1] / f"build/accuracy/weights/{name}-dense-seed0-v1.json.npz"
+    return [accuracy, BUILD / f"{name}.npz"]
+
+
+def _make(name: str, x_train: Any, x_test: Any, y_test: Any) -> tuple[bytes, bytes, bytes]:
+    """Both files and the float accuracy as JSON."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from tflm_sparsesep.quantize import quantize
+
+    model = keras_model(name)
     scores = model.predict(x_test, batch_size=1000, verbose=0)
+    is_known = _weights_files(name)[0].exists()
     accuracy = {
         "float_accuracy": float(np.mean(scores.argmax(axis=1) == y_test)),
-        "weights": weights.name if weights.exists() else f"trained here, rate {LEARNING_RATE}",
+        "weights": _weights_files(name)[0].name
+        if is_known
+        else f"trained here, rate {LEARNING_RATE}",
     }
     calibration = x_train[:CALIBRATION_SAMPLES]
     return (

@@ -27,6 +27,16 @@ Row = dict[str, Any]
 def write(document: Row) -> None:
     """Tables between their marks in all pages, and pareto.svg."""
     tables = {"nets": nets_table(document["nets"]), "forms": forms_table(document["nets"])}
+    _write_tables(tables)
+    draw(document["nets"], HERE / "pareto.svg")
+
+
+def write_finetuned(rows: list[Row]) -> None:
+    """The table of finetuned.json in all pages."""
+    _write_tables({"finetuned": finetuned_table(rows)})
+
+
+def _write_tables(tables: dict[str, str]) -> None:
     for page in PAGES:
         if not page.exists():
             continue
@@ -35,7 +45,6 @@ def write(document: Row) -> None:
             pattern = rf"(?<=<!-- {name} -->\n).*?(?=\n<!-- end -->)"
             text = re.sub(pattern, partial(_instead, table), text, count=1, flags=re.DOTALL)
         page.write_text(text)
-    draw(document["nets"], HERE / "pareto.svg")
 
 
 def _instead(table: str, _: re.Match[str]) -> str:
@@ -68,6 +77,26 @@ def forms_table(nets: Row) -> str:
         for row in net["compressed"]:
             forms = "; ".join(form.rsplit(": ", 1)[-1] for form in row["forms"])
             lines.append(f"| {TITLES[name]} | {row['sqnr_db']:.1f} dB | {forms} |")
+    return "\n".join(lines)
+
+
+def finetuned_table(rows: list[Row]) -> str:
+    """Means over seeds, with the largest file of them."""
+    lines = [
+        "| network | file | float | compressed, no labels | 3 epochs more | file, bytes |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        before, found = row["before"], row["after"]["accuracy"]
+        after = sum(found) / len(found)
+        changes = [accuracy - row["float_accuracy"] for accuracy in (before["accuracy"], after)]
+        spread = f"{min(found):.2f} to {max(found):.2f}"
+        lines.append(
+            f"| {TITLES[row['net']]} | 1/{row['part']} | {row['float_accuracy']:.2f} "
+            f"| {before['accuracy']:.2f}, {changes[0]:+.2f} "
+            f"| {after:.2f} ({spread}), {changes[1]:+.2f} "
+            f"| {before['file']:,} -> {max(row['after']['file']):,} |"
+        )
     return "\n".join(lines)
 
 
