@@ -100,18 +100,25 @@ def options_of(op: Operator) -> FullyConnectedOptions:
 
 
 def batch_of(op: Operator, cols: int) -> int:
-    """Vectors per inference of a fully-connected operator."""
-    return math.prod(op.inputs[0].shape) // cols if op.inputs[0] is not None else 0
+    """Vectors per inference of a SPARSE_FULLY_CONNECTED."""
+    if op.inputs[0] is None:
+        return 0
+    return options_of(op).windows(math.prod(op.inputs[0].shape), cols)
 
 
 def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> int:
     """What the dense operator that a packed one stands for executes on `target`.
 
-    A packed layer over the pixels of an image stands for a 1x1 convolution.
+    A packed layer over the pixels of an image stands for a 1x1 convolution, one over windows for a
+    convolution along one axis.
     """
     rows, cols = unpacked.weights.shape
     batch = batch_of(op, cols)
     dtype = unpacked.weights.dtype.name
+    if options_of(op).input_step and op.inputs[0] is not None and dtype == "int8":
+        channels = op.inputs[0].shape[-1]
+        kernel = (rows, 1, cols // channels, channels)
+        return separable_cost.dense_conv(target, kernel, (1, 1, batch, rows))
     if op.inputs[0] is not None and len(op.inputs[0].shape) == 4 and dtype == "int8":
         return cost_model.dense_pointwise_conv(target, rows, cols, batch)
     return cost_model.dense_fully_connected(target, rows, cols, batch, dtype=dtype)

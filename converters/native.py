@@ -184,14 +184,17 @@ def sparse_fully_connected(
     inputs: npt.NDArray[Any],
     rows: int,
     *,
+    windows: int | None = None,
     rounding: Literal["double", "single"] = "double",
 ) -> npt.NDArray[Any]:
     """Runs one layer through the op core: inputs [batch, cols] -> [batch, rows].
 
-    int8 or float32, as the blob. `rounding` is that of requantisation: "double" as TFLM and
-    CMSIS-NN, "single" as LiteRT. Raises DeviceError with the core's reason where Prepare refuses.
+    int8 or float32, as the blob. `windows`: the batch of the outputs where options with a step
+    say that vectors are windows of the inputs [length, channels]. `rounding` is that of
+    requantisation: "double" as TFLM and CMSIS-NN, "single" as LiteRT. Raises DeviceError with the
+    core's reason where Prepare refuses.
     """
-    batch, cols = inputs.shape
+    batch = len(inputs) if windows is None else windows
     inputs = np.ascontiguousarray(inputs)
     outputs = np.zeros((batch, rows), inputs.dtype)
     aligned = _aligned_copy(blob)
@@ -202,7 +205,7 @@ def sparse_fully_connected(
         len(blob),
         _TENSOR_TYPES.get(inputs.dtype.name, _TENSOR_OTHER),
         inputs.ctypes.data,
-        cols,
+        inputs.size,
         outputs.ctypes.data,
         rows,
         batch,
@@ -256,7 +259,7 @@ def paged_fully_connected(
     memory = _ExternalMemory(
         None, _Fetch(start), _Wait(deliver) if overlaps else _Wait(), is_trusted
     )
-    batch, cols = inputs.shape
+    batch = len(inputs)
     inputs = np.ascontiguousarray(inputs)
     outputs = np.zeros((batch, rows), inputs.dtype)
     aligned = _aligned_copy(weights)
@@ -269,7 +272,7 @@ def paged_fully_connected(
         ctypes.byref(memory),
         _TENSOR_TYPES.get(inputs.dtype.name, _TENSOR_OTHER),
         inputs.ctypes.data,
-        cols,
+        inputs.size,
         outputs.ctypes.data,
         rows,
         batch,

@@ -117,39 +117,54 @@ HEADER = np.dtype(
     ]
 )
 
-OPTIONS_VERSION = 1
-_OPTIONS = struct.Struct("<HHiiii")
+OPTIONS_VERSION, OPTIONS_VERSION_WINDOWS = 1, 2
+_OPTIONS = {
+    OPTIONS_VERSION: struct.Struct("<HHiiii"),
+    OPTIONS_VERSION_WINDOWS: struct.Struct("<HHiiiii"),
+}
 
 
 @dataclass(frozen=True)
 class FullyConnectedOptions:
-    """custom_options of SPARSE_FULLY_CONNECTED (`custom_ops/op_options.h`)."""
+    """custom_options of SPARSE_FULLY_CONNECTED (`custom_ops/op_options.h`).
+
+    input_step: elements from one input vector to the next where vectors are windows of the input;
+    0 where they lie side by side.
+    """
 
     input_zero_point: int
     output_zero_point: int
     activation_min: int
     activation_max: int
+    input_step: int = 0
+
+    def windows(self, elements: int, cols: int) -> int:
+        """Vectors of `cols` elements in an input of so many, whole ones only."""
+        return (elements - cols) // (self.input_step or cols) + 1
 
     def to_bytes(self) -> bytes:
-        """The 20 bytes of `SparsesepFullyConnectedOptions`."""
-        return _OPTIONS.pack(
-            OPTIONS_VERSION,
-            _OPTIONS.size,
+        """The 20 or 24 bytes of `SparsesepFullyConnectedOptions`, by version."""
+        version = OPTIONS_VERSION_WINDOWS if self.input_step else OPTIONS_VERSION
+        step = [self.input_step] if self.input_step else []
+        return _OPTIONS[version].pack(
+            version,
+            _OPTIONS[version].size,
             self.input_zero_point,
             self.output_zero_point,
             self.activation_min,
             self.activation_max,
+            *step,
         )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FullyConnectedOptions:
         """Inverse of `to_bytes`. Raises ValueError for another size or version."""
-        if len(data) != _OPTIONS.size:
-            raise ValueError(f"custom options have {len(data)} bytes, expected {_OPTIONS.size}")
-        version, size, *params = _OPTIONS.unpack(data)
-        if version != OPTIONS_VERSION or size != _OPTIONS.size:
-            raise ValueError(
-                f"custom options have version {version} and size {size}, "
-                f"expected {OPTIONS_VERSION} and {_OPTIONS.size}"
-            )
-        return cls(*params)
+        for version, layout in _OPTIONS.items():
+            if len(data) == layout.size:
+                found, size, *params = layout.unpack(data)
+                if (found, size) == (version, layout.size):
+                    return cls(*params)
+        accepted = " or ".join(f"{layout.size} of version {v}" for v, layout in _OPTIONS.items())
+        raise ValueError(
+            f"custom options have {len(data)} bytes: {data[:4].hex()}.., expected {accepted}"
+        )

@@ -20,6 +20,7 @@ from tflm_sparsesep.converters.model_editor import Model, TensorType
 from tflm_sparsesep.converters.passes import (
     fuse_separable_pair,
     group_rows,
+    line_conv,
     pointwise_conv,
     sparse_fully_connected,
 )
@@ -29,6 +30,7 @@ PASSES: tuple[ModuleType, ...] = (
     group_rows,
     sparse_fully_connected,
     fuse_separable_pair,
+    line_conv,
     pointwise_conv,
 )
 # Without the one that takes seconds for large layers; what it saves is on top.

@@ -36,7 +36,7 @@ def rewrite_if_it_pays(
     """Replaces `op`, which computes `layer`, where packed weights win in time and flash."""
     rows, cols = layer.weights.shape
     inputs, target = tensor_of(op.inputs[0]), conversion.target
-    batch = math.prod(inputs.shape) // cols
+    batch = options.windows(math.prod(inputs.shape), cols)
     zeros = float(1.0 - np.count_nonzero(layer.weights) / layer.weights.size)
     input_zeros = conversion.input_zeros.get(inputs.name, 0.0)
     dense = DenseCost(dense_instructions, dense_bytes(op))

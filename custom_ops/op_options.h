@@ -7,19 +7,27 @@
 
 #include "sparsesep/sparsesep.h"
 
+// Version 1 ends before params.input_step: vectors lie side by side. Version 2
+// is written for layers whose vectors are windows of the input.
 #define SPARSESEP_OPTIONS_VERSION 1
+#define SPARSESEP_OPTIONS_VERSION_WINDOWS 2
 
 typedef struct SparsesepFullyConnectedOptions {
-  uint16_t version;  // SPARSESEP_OPTIONS_VERSION
-  uint16_t bytes;    // sizeof(SparsesepFullyConnectedOptions)
+  uint16_t version;
+  uint16_t bytes;  // of the version
   SparsesepFullyConnectedParams params;
 } SparsesepFullyConnectedOptions;
 
+#define SPARSESEP_OPTIONS_BYTES 20
+#define SPARSESEP_OPTIONS_BYTES_WINDOWS 24
+
 #ifdef __cplusplus
-static_assert(sizeof(SparsesepFullyConnectedOptions) == 20,
+static_assert(sizeof(SparsesepFullyConnectedOptions) ==
+                  SPARSESEP_OPTIONS_BYTES_WINDOWS,
               "options are a file format");
 #else
-_Static_assert(sizeof(SparsesepFullyConnectedOptions) == 20,
+_Static_assert(sizeof(SparsesepFullyConnectedOptions) ==
+                   SPARSESEP_OPTIONS_BYTES_WINDOWS,
                "options are a file format");
 #endif
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,45 @@ def layout_case(
         options=FullyConnectedOptions(0, 0, *bits),
         inputs=rng.normal(0, 1, (batch, cols)).astype(np.float32),
     )
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A convolution along one axis: units, taps, channels, stride, outputs, elements behind."""
+
+    rows: int
+    taps: int
+    channels: int
+    stride: int
+    count: int
+    rest: int = 0
+
+    @property
+    def cols(self) -> int:
+        """Weights of a unit."""
+        return self.taps * self.channels
+
+    @property
+    def step(self) -> int:
+        """Elements from one window to the next."""
+        return self.stride * self.channels
+
+    @property
+    def elements(self) -> int:
+        """Of the input."""
+        return (self.count - 1) * self.step + self.cols + self.rest
+
+
+def windows_case(
+    rng: np.random.Generator, layout: Layout, windows: Windows, *, zeros: float
+) -> tuple[LayerCase | FloatLayerCase, npt.NDArray[Any]]:
+    """A layer whose inputs are windows, by its options, and the line that they lie in."""
+    case = layout_case(rng, layout, windows.rows, windows.cols, zeros=zeros)
+    line = layout_case(rng, layout, 1, windows.elements, zeros=0.0).inputs[0]
+    every = np.lib.stride_tricks.sliding_window_view(line, windows.cols)
+    inputs = every[:: windows.step][: windows.count]
+    options = replace(case.options, input_step=windows.step)
+    return replace(case, inputs=inputs, options=options), line
 
 
 def check_outputs(case: LayerCase | FloatLayerCase, outputs: npt.NDArray[Any]) -> None:

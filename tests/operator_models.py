@@ -250,6 +250,16 @@ def lenet_300_100(*, quantized: bool) -> GraphBuilder:
     return graph
 
 
+def conv1d(*, quantized: bool) -> GraphBuilder:
+    """Two convolutions along a line of six readings, 90% zeros."""
+    graph = GraphBuilder(8, quantized=quantized, zeros=0.9)
+    x = graph.conv(graph.input(1, 1, 60, 6), 16, (1, 5), padding="VALID", activation="RELU")
+    x = graph.pool(x, "MAX", (1, 2), (1, 2))
+    x = graph.conv(x, 24, (1, 5), stride=(1, 2), padding="VALID", activation="RELU")
+    graph.fully_connected(graph.reshape(x, 1, 288), 100)
+    return graph
+
+
 def autoencoder(*, quantized: bool) -> GraphBuilder:
     """ad01's layers, 90% zeros."""
     graph = GraphBuilder(7, quantized=quantized, zeros=0.9)

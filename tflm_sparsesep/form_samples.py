@@ -9,6 +9,7 @@ import numpy as np
 
 from tflm_sparsesep.compress_units import Unit
 from tflm_sparsesep.converters import model_cost, model_editor
+from tflm_sparsesep.converters.conv_windows import input_step
 from tflm_sparsesep.converters.layer_forms import Form
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Operator, Subgraph
 from tflm_sparsesep.converters.quantized_layer import tensor_of
@@ -34,7 +35,7 @@ def sampled_forms(op: Operator, unit: Unit) -> list[list[Form]]:
     rows, cols = unit.layer.weights.shape
     families = []
     strides = (op.options.strideH, op.options.strideW) if is_conv else (1, 1)
-    if (height, width) == (1, 1) and strides == (1, 1):
+    if ((height, width) == (1, 1) and strides == (1, 1)) or input_step(op) is not None:
         families += [_sparse(rows * cols, block) for block in _BLOCKS]
     if is_conv:
         most = rows * cols / (height * channels + width * rows)

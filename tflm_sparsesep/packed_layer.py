@@ -17,7 +17,7 @@ from tflm_sparsesep.converters.inspect_model import (
     packed_weights,
 )
 from tflm_sparsesep.converters.model_editor import Operator
-from tflm_sparsesep.converters.quantized_layer import layer_name
+from tflm_sparsesep.converters.quantized_layer import layer_name, tensor_of
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ def read_packed_layer(op: Operator, target: str) -> PackedLayer | None:
 def _fully_connected(op: Operator, target: str) -> PackedLayer:
     unpacked = packed_weights(op)
     rows, cols = unpacked.weights.shape
-    batch = batch_of(op, cols)
+    batch, options = batch_of(op, cols), options_of(op)
     return PackedLayer(
         operator=op,
-        options=options_of(op).to_bytes(),
+        options=options.to_bytes(),
         blob=blob_of(op),
-        input_shape=(batch, cols),
+        input_shape=(batch, cols) if not options.input_step else tensor_of(op.inputs[0]).shape,
         output_shape=(batch, rows),
         rows=rows,
         cols=cols,

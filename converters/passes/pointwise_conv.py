@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 from tflm_sparsesep.converters import cost_model
+from tflm_sparsesep.converters.conv_windows import input_step
 from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph
@@ -34,10 +35,12 @@ MAX_VERSION = 9
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     """Rewrites what pays on the target; one decision for each CONV_2D, in order.
 
+    Convolutions along one axis are for `line_conv`.
+
     Raises ModelError for a layer of an unknown version, or of a shape that no runtime executes.
     """
     operators = [op for op in subgraph.operators if op.builtin_code == BuiltinOperator.CONV_2D]
-    return [_rewrite(subgraph, op, conversion) for op in operators]
+    return [_rewrite(subgraph, op, conversion) for op in operators if input_step(op) is None]
 
 
 def read_layer(op: Operator) -> tuple[Layer, FullyConnectedOptions]:

@@ -37,8 +37,22 @@ static inline uint32_t sparsesep_vector_count(const SparsesepHost* host,
   return count % length == 0 ? count / length : 0;
 }
 
+// How many vectors of `cols` elements begin every `step` elements of the input
+// and end inside of it. 0 where it is no such tensor or none fits, and where
+// vectors that lie side by side leave a rest.
+static inline uint32_t sparsesep_window_count(const SparsesepHost* host,
+                                              SparsesepTensorType type,
+                                              uint32_t cols, uint32_t step) {
+  SparsesepTensor tensor;
+  const uint32_t elements =
+      sparsesep_vector_count(host, SPARSESEP_SLOT_INPUT, type, 1, &tensor);
+  if (elements < cols || (step == cols && elements % cols != 0)) return 0;
+  return (elements - cols) / step + 1;
+}
+
 // Holds options and tensors against shape and types in the header of the
-// weights, and fills in `batch` and `variant`.
+// weights, and fills in `batch`, `variant` and a step that the options do not
+// tell.
 SPARSESEP_COLD
 static inline SparsesepStatus sparsesep_fully_connected_fit(
     const SparsesepHost* host, SparsesepFullyConnectedOp* op,
@@ -49,8 +63,11 @@ static inline SparsesepStatus sparsesep_fully_connected_fit(
     type = SPARSESEP_TENSOR_INT8;
     if (!sparsesep_are_int8(&op->params)) return SPARSESEP_BAD_OPTIONS;
   }
-  const uint32_t batch = sparsesep_vector_count(host, SPARSESEP_SLOT_INPUT,
-                                                type, weights->cols, &tensor);
+  if (op->params.input_step == 0) {
+    op->params.input_step = (int32_t)weights->cols;
+  }
+  const uint32_t batch = sparsesep_window_count(
+      host, type, weights->cols, (uint32_t)op->params.input_step);
   if (batch == 0 ||
       batch != sparsesep_vector_count(host, SPARSESEP_SLOT_OUTPUT, type,
                                       weights->rows, &tensor)) {

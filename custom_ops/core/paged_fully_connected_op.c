@@ -178,7 +178,7 @@ static void run_page(const SparsesepFullyConnectedOp* op, const Run* run,
   for (int32_t n = op->batch; n > 0; --n) {
     op->variant->run((const SparsesepPackedHeader*)run->here, &op->params,
                      input, 1, output, scratch);
-    input += run->table->cols * width;
+    input += (size_t)op->params.input_step * width;
     output += run->table->rows * width;
   }
 }

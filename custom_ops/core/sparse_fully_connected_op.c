@@ -10,19 +10,27 @@ _Static_assert(sizeof(SparsesepFullyConnectedOp) <= 64,
                "persistent arena per operator");
 
 // The first word of custom_options: version and size.
-#define OPTIONS_HEAD           \
-  (SPARSESEP_OPTIONS_VERSION | \
-   (uint32_t)sizeof(SparsesepFullyConnectedOptions) << 16)
+#define HEAD (SPARSESEP_OPTIONS_VERSION | SPARSESEP_OPTIONS_BYTES << 16)
+#define HEAD_WINDOWS \
+  (SPARSESEP_OPTIONS_VERSION_WINDOWS | SPARSESEP_OPTIONS_BYTES_WINDOWS << 16)
 
+// Leaves input_step 0 where vectors lie side by side.
 static SparsesepStatus read_options(const void *bytes, size_t size,
                                     SparsesepFullyConnectedParams *params) {
   uint32_t head;
-  if (bytes == NULL || size != sizeof(SparsesepFullyConnectedOptions)) {
+  if (bytes == NULL || (size != SPARSESEP_OPTIONS_BYTES &&
+                        size != SPARSESEP_OPTIONS_BYTES_WINDOWS)) {
     return SPARSESEP_BAD_OPTIONS;
   }
   memcpy(&head, bytes, sizeof(head));
-  memcpy(params, (const uint8_t *)bytes + sizeof(head), sizeof(*params));
-  return head == OPTIONS_HEAD ? SPARSESEP_OK : SPARSESEP_BAD_OPTIONS;
+  memcpy(params, (const uint8_t *)bytes + sizeof(head), size - sizeof(head));
+  if (size == SPARSESEP_OPTIONS_BYTES) {
+    return head == HEAD ? SPARSESEP_OK : SPARSESEP_BAD_OPTIONS;
+  }
+  return head == HEAD_WINDOWS && params->input_step > 0 &&
+                 params->input_step <= SPARSESEP_PACKED_MAX_DIM
+             ? SPARSESEP_OK
+             : SPARSESEP_BAD_OPTIONS;
 }
 
 SPARSESEP_COLD

@@ -1,7 +1,9 @@
 // SPARSE_FULLY_CONNECTED(input, blob) -> output, independent of the runtime.
 //
 // input [..., cols] int8 or float32; output [..., rows] of the same type; the
-// leading dimensions are a batch.
+// leading dimensions are a batch. With a step in the options the vectors are
+// windows of all elements of the input, in their order: convolutions along one
+// axis.
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_OP_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_OP_H_
 

@@ -78,10 +78,10 @@ static SparsesepHost make_host(Layer* layer) {
 
 static void set_fully_connected(Layer* layer, const void* weights,
                                 int32_t weights_bytes, SparsesepTensorType type,
-                                const void* input, int32_t cols, void* output,
-                                int32_t rows, int32_t batch) {
+                                const void* input, int32_t elements,
+                                void* output, int32_t rows, int32_t batch) {
   memset(layer, 0, sizeof(*layer));
-  set_tensor(layer, SPARSESEP_SLOT_INPUT, input, type, 2, batch, cols);
+  set_tensor(layer, SPARSESEP_SLOT_INPUT, input, type, 1, elements, 0);
   set_tensor(layer, SPARSESEP_SLOT_WEIGHTS, weights, SPARSESEP_TENSOR_UINT8, 1,
              weights_bytes, 0);
   set_tensor(layer, SPARSESEP_SLOT_OUTPUT, output, type, 2, batch, rows);
@@ -90,10 +90,10 @@ static void set_fully_connected(Layer* layer, const void* weights,
 SparsesepStatus sparsesep_host_sparse_fully_connected(
     const void* options, size_t options_bytes, const void* blob,
     size_t blob_bytes, SparsesepTensorType type, const void* input,
-    int32_t cols, void* output, int32_t rows, int32_t batch) {
+    int32_t elements, void* output, int32_t rows, int32_t batch) {
   Layer layer;
   if (blob_bytes > INT32_MAX) return SPARSESEP_BAD_TENSOR;
-  set_fully_connected(&layer, blob, (int32_t)blob_bytes, type, input, cols,
+  set_fully_connected(&layer, blob, (int32_t)blob_bytes, type, input, elements,
                       output, rows, batch);
   const SparsesepHost host = make_host(&layer);
 
@@ -107,12 +107,12 @@ SparsesepStatus sparsesep_host_sparse_fully_connected(
 SparsesepStatus sparsesep_host_paged_fully_connected(
     const void* options, size_t options_bytes, const void* weights,
     size_t weights_bytes, const SparsesepExternalMemory* memory,
-    SparsesepTensorType type, const void* input, int32_t cols, void* output,
+    SparsesepTensorType type, const void* input, int32_t elements, void* output,
     int32_t rows, int32_t batch, int32_t evals, size_t* scratch_bytes) {
   Layer layer;
   if (weights_bytes > INT32_MAX) return SPARSESEP_BAD_TENSOR;
   set_fully_connected(&layer, weights, (int32_t)weights_bytes, type, input,
-                      cols, output, rows, batch);
+                      elements, output, rows, batch);
   const SparsesepHost host = make_host(&layer);
 
   void* op = sparsesep_paged_fully_connected_init(&host, options, options_bytes,

@@ -16,13 +16,13 @@ extern "C" {
 #define SPARSESEP_EXPORT __attribute__((visibility("default")))
 
 // Runs one layer through init, prepare and eval of the op core.
-// input[batch][cols] and output[batch][rows] are of `type`, int8 or float32.
+// input[elements] and output[batch][rows] are of `type`, int8 or float32.
 // Returns what prepare returns; the output is written only where that is
 // SPARSESEP_OK.
 SPARSESEP_EXPORT SparsesepStatus sparsesep_host_sparse_fully_connected(
     const void* options, size_t options_bytes, const void* blob,
     size_t blob_bytes, SparsesepTensorType type, const void* input,
-    int32_t cols, void* output, int32_t rows, int32_t batch);
+    int32_t elements, void* output, int32_t rows, int32_t batch);
 
 // The same with weights that may be pages in `memory`, evaluated `evals` times.
 // Returns what the first call that fails does. `scratch_bytes`, which may be
@@ -30,7 +30,7 @@ SPARSESEP_EXPORT SparsesepStatus sparsesep_host_sparse_fully_connected(
 SPARSESEP_EXPORT SparsesepStatus sparsesep_host_paged_fully_connected(
     const void* options, size_t options_bytes, const void* weights,
     size_t weights_bytes, const SparsesepExternalMemory* memory,
-    SparsesepTensorType type, const void* input, int32_t cols, void* output,
+    SparsesepTensorType type, const void* input, int32_t elements, void* output,
     int32_t rows, int32_t batch, int32_t evals, size_t* scratch_bytes);
 
 // Runs one SEPARABLE_CONV_2D the same way. input_shape and output_shape are

@@ -99,10 +99,11 @@ static void run_vectors(const SparseLayer* layer, int32_t part) {
   const int64_t first = batch * part / layer->part_count;
   const int64_t end = batch * (part + 1) / layer->part_count;
   const size_t vector = (size_t)first * layer->element_bytes;
-  layer->op->variant->run(
-      layer->weights, &layer->op->params,
-      layer->input + vector * layer->weights->cols, (int32_t)(end - first),
-      layer->output + vector * layer->weights->rows, layer->scratch[part]);
+  const size_t step = (size_t)layer->op->params.input_step;
+  layer->op->variant->run(layer->weights, &layer->op->params,
+                          layer->input + vector * step, (int32_t)(end - first),
+                          layer->output + vector * layer->weights->rows,
+                          layer->scratch[part]);
 }
 
 static void run_part(void* work, int32_t part) {
@@ -111,12 +112,13 @@ static void run_part(void* work, int32_t part) {
     run_vectors(layer, part);
     return;
   }
+  const size_t step =
+      (size_t)layer->op->params.input_step * layer->element_bytes;
   for (int32_t i = 0; i < layer->op->batch; ++i) {
     const size_t first =
         (size_t)i * layer->weights->rows + layer->first_rows[part];
     layer->op->variant->run(
-        layer->parts[part], &layer->op->params,
-        layer->input + (size_t)i * layer->weights->cols * layer->element_bytes,
+        layer->parts[part], &layer->op->params, layer->input + (size_t)i * step,
         1, layer->output + first * layer->element_bytes, layer->scratch[part]);
   }
 }

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "op_options.h"
 #include "partition.h"
 #include "sparsesep/packed_weights.h"
 #include "sparsesep/separable_conv.h"
@@ -42,9 +43,18 @@ static bool infer_fully_connected(const SparsesepShape* input, int32_t rows,
   return true;
 }
 
+// A batch of inputs would have windows across two of them: a layer over windows
+// keeps the shape that the model gives it, which prepare holds against the
+// input.
+static bool is_over_windows(const SparsesepOperation* operation) {
+  return operation->options_bytes == SPARSESEP_OPTIONS_BYTES_WINDOWS;
+}
+
 // `bytes` of a blob hold at least its header; its validation comes later.
-static bool infer_sparse(const TfLiteTensor* blob, const SparsesepShape* input,
+static bool infer_sparse(const SparsesepOperation* operation,
+                         const TfLiteTensor* blob, const SparsesepShape* input,
                          SparsesepShape* shape) {
+  if (is_over_windows(operation)) return true;
   SparsesepPackedHeader header;
   if (blob->bytes < sizeof(header)) return true;
   memcpy(&header, blob->data, sizeof(header));
@@ -160,7 +170,7 @@ bool sparsesep_infer_shape(const TfLiteContext* context,
       sparsesep_tensor_of(context, operation->inputs, 1);
   switch (operation->kind) {
     case SPARSESEP_SPARSE_FULLY_CONNECTED:
-      return infer_sparse(second, input, shape);
+      return infer_sparse(operation, second, input, shape);
     case SPARSESEP_SEPARABLE_CONV_2D:
       return infer_separable(second, input, shape);
     case SPARSESEP_FULLY_CONNECTED: {

@@ -61,7 +61,7 @@ static void add_int8(const SparsesepOpenclNode* node,
   const int32_t arguments[] = {(int32_t)tiles->groups,
                                op->batch,
                                (int32_t)h->rows,
-                               (int32_t)h->cols,
+                               op->params.input_step,
                                op->params.output_zero_point,
                                op->params.activation_min,
                                op->params.activation_max};
@@ -86,7 +86,7 @@ static void add_float(const SparsesepOpenclNode* node,
                              h->rows * sizeof(float)));
   sparsesep_add_row_buffer(&kernel, sparsesep_buffer_of(runner, node->output));
   const int32_t arguments[] = {(int32_t)tiles->groups, op->batch,
-                               (int32_t)h->rows, (int32_t)h->cols};
+                               (int32_t)h->rows, op->params.input_step};
   sparsesep_add_row_ints(&kernel, 4, arguments);
   sparsesep_add_row_float(&kernel, limits[0]);
   sparsesep_add_row_float(&kernel, limits[1]);

@@ -20,9 +20,9 @@ void sparsesep_run_four_vectors_dsp(const SparsesepPackedHeader* weights,
                                     SparsesepMultiplyDsp multiply,
                                     SparsesepMultiplyFourDsp multiply_four);
 
-// From four vectors int8[4][cols] to wide[cols][4].
+// From four vectors int8[cols], `step` bytes apart, to wide[cols][4].
 void sparsesep_interleave_four_dsp(const int8_t* vectors, uint32_t cols,
-                                   int16_t* wide);
+                                   uint32_t step, int16_t* wide);
 
 // As sparsesep_finish_rows(), from acc[count][4] to the four rows of outputs
 // that are `stride` bytes apart. Does not clamp below int8.

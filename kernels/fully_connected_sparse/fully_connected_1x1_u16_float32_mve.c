@@ -25,7 +25,7 @@ void sparsesep_fully_connected_1x1_u16_float32_mve(
   const float* x = input;
   float* out = output;
 
-  for (; batch > 0; --batch, x += weights->cols) {
+  for (; batch > 0; --batch, x += params->input_step) {
     const uint16_t* column = sparsesep_section(weights, weights->index_offset);
     const float* value = sparsesep_section(weights, weights->value_offset);
     for (uint32_t row = 0; row < weights->rows; ++row) {

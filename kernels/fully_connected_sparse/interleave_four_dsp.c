@@ -7,7 +7,7 @@
 // Four columns of four vectors in 26 instructions.
 __attribute__((naked)) static void interleave(
     const int8_t* vectors __attribute__((unused)),
-    uint32_t cols __attribute__((unused)),
+    uint32_t step __attribute__((unused)),
     int16_t* wide __attribute__((unused)),
     uint32_t rounds __attribute__((unused))) {
   __asm__ volatile(
@@ -45,11 +45,11 @@ __attribute__((naked)) static void interleave(
 
 SPARSESEP_COLD
 void sparsesep_interleave_four_dsp(const int8_t* vectors, uint32_t cols,
-                                   int16_t* wide) {
-  if (cols >= 4) interleave(vectors, cols, wide, cols / 4);
+                                   uint32_t step, int16_t* wide) {
+  if (cols >= 4) interleave(vectors, step, wide, cols / 4);
   for (uint32_t col = cols & ~3u; col < cols; ++col) {
     for (uint32_t n = 0; n < 4; ++n) {
-      wide[4 * col + n] = vectors[n * cols + col];
+      wide[4 * col + n] = vectors[n * step + col];
     }
   }
 }

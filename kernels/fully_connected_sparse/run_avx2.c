@@ -30,7 +30,7 @@ void sparsesep_run_avx2(const SparsesepPackedHeader* weights,
   int8_t* out = output;
   wide[-1] = 0;
 
-  for (; batch > 0; --batch, vector += weights->cols) {
+  for (; batch > 0; --batch, vector += params->input_step) {
     SparsesepRowStreams streams = {
         sparsesep_section(weights, weights->counts_offset),
         sparsesep_section(weights, weights->index_offset),

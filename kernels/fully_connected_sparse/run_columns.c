@@ -17,7 +17,7 @@ void sparsesep_run_columns(const SparsesepPackedHeader* weights,
   const int8_t* vector = input;
   int8_t* out = output;
 
-  for (; batch > 0; --batch, vector += weights->cols) {
+  for (; batch > 0; --batch, vector += params->input_step) {
     memset(scratch, 0, bytes);
     multiply(&streams, vector, weights->cols, params->input_zero_point,
              scratch);

@@ -25,7 +25,7 @@ void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
       (uint32_t*)scratch + sparsesep_dsp_accumulators(weights, portion);
   vector.input_zero_point = params->input_zero_point;
 
-  for (; batch > 0; --batch, x += weights->cols) {
+  for (; batch > 0; --batch, x += params->input_step) {
     vector.value = value;
     vector.index = index;
     vector.counts = counts;

@@ -22,7 +22,9 @@ void sparsesep_run_four_vectors_dsp(const SparsesepPackedHeader* weights,
     vectors.value = sparsesep_section(weights, weights->value_offset);
     vectors.index = sparsesep_section(weights, weights->index_offset);
     vectors.counts = sparsesep_section(weights, weights->counts_offset);
-    sparsesep_interleave_four_dsp(x, weights->cols, (int16_t*)vectors.acc_end);
+    sparsesep_interleave_four_dsp(x, weights->cols,
+                                  (uint32_t)params->input_step,
+                                  (int16_t*)vectors.acc_end);
     for (uint32_t row = 0; row < row_count; row += SPARSESEP_ROW_PORTION) {
       const uint32_t count = sparsesep_portion(row_count - row);
       uint32_t* const acc = vectors.acc_end - 4 * count;
@@ -31,7 +33,7 @@ void sparsesep_run_four_vectors_dsp(const SparsesepPackedHeader* weights,
       sparsesep_finish_four_dsp(&rows, row, count, acc, out + row, row_count);
     }
     sparsesep_clamp_dsp(&rows, out, out + 4 * row_count);
-    x += 4 * weights->cols;
+    x += 4 * params->input_step;
     out += 4 * row_count;
   }
   sparsesep_run_dsp(weights, params, x, batch, out, scratch, multiply);

@@ -60,7 +60,7 @@ void sparsesep_run_mve(const SparsesepPackedHeader* weights,
   int8_t* room =
       (int8_t*)scratch + sparsesep_accumulators_bytes(weights, batch);
 
-  for (; batch > 0; --batch, input += weights->cols, output += weights->rows) {
+  for (; batch > 0; --batch) {
     SparsesepStreams streams = {
         sparsesep_section(weights, weights->counts_offset),
         sparsesep_section(weights, weights->index_offset),
@@ -70,6 +70,8 @@ void sparsesep_run_mve(const SparsesepPackedHeader* weights,
     const int8_t* x = block_vector(weights, input, alignment, room);
     accumulate_rows(accumulate, &streams, x, weights, rows.bias, acc);
     sparsesep_requantize_rows_mve(&rows, 0, weights->rows, acc, output);
+    input += params->input_step;
+    output += weights->rows;
   }
 }
 

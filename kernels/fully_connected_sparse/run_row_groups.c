@@ -14,7 +14,7 @@ void sparsesep_run_row_groups(const SparsesepPackedHeader* weights,
   const int8_t* vector = input;
   int8_t* out = output;
 
-  for (; batch > 0; --batch, vector += weights->cols) {
+  for (; batch > 0; --batch, vector += params->input_step) {
     const int8_t* padded = sparsesep_padded_vector(weights, vector, scratch);
     SparsesepRowStreams streams = {
         sparsesep_section(weights, weights->counts_offset),

@@ -58,7 +58,7 @@ static inline void sparsesep_window8(
     int in_rows) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
   const uint16_t* counts = sparsesep_section(weights, weights->counts_offset);
-  for (; batch > 0; --batch, input += weights->cols) {
+  for (; batch > 0; --batch, input += params->input_step) {
     SparsesepWindow8Streams streams = {
         sparsesep_section(weights, weights->index_offset),
         sparsesep_section(weights, weights->value_offset)};

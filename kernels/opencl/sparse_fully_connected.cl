@@ -1,4 +1,5 @@
-// out[batch][rows] = x[batch][cols] times sparse weights + bias.
+// out[batch][rows] = vectors times sparse weights + bias. Vectors begin `step`
+// elements apart in x.
 //
 // The host repacks a blob of any layout into tiles of R rows x C columns
 // (macros), row group after row group:
@@ -60,7 +61,7 @@ kernel void sparse_fully_connected_int8(
     global const ushort* columns, global const char* values,
     global const int* bias, global const int* multiplier,
     global const int* shift, global char* out, int groups, int batch, int rows,
-    int cols, int zero_point, int low, int high) {
+    int step, int zero_point, int low, int high) {
   SHARED_SUMS(int);
   const int group = ROW_GROUP;
   int16 acc[VECTORS];
@@ -71,7 +72,7 @@ kernel void sparse_fully_connected_int8(
     const char16 w = vload16(0, values + (long)tile * (R * C));
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v) {
-      global const char* vector_x = x + (long)VECTOR(v) * cols;
+      global const char* vector_x = x + (long)VECTOR(v) * step;
       ADD_PRODUCTS(acc[v], w, inputs(vector_x, columns + tile));
     }
   }
@@ -94,7 +95,7 @@ kernel void sparse_fully_connected_float(
     global const REAL* x, global const int* starts,
     global const ushort* columns, global const REAL* values,
     global const float* bias, global REAL* out, int groups, int batch,
-    int rows, int cols, float low, float high) {
+    int rows, int step, float low, float high) {
   SHARED_SUMS(float);
   const int row = ROW_GROUP;
   FLOATS acc[VECTORS];
@@ -108,7 +109,7 @@ kernel void sparse_fully_connected_float(
     const INTS inside = (INTS)(at) + OFFSETS < (INTS)(end);
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v) {
-      global const REAL* vector_x = x + (long)VECTOR(v) * cols;
+      global const REAL* vector_x = x + (long)VECTOR(v) * step;
 #define PICK(i) LOAD(vector_x, c.s##i)
       const FLOATS meets = (FLOATS)(JOIN(EACH_, WIDTH)(PICK));
 #undef PICK

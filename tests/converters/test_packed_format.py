@@ -28,7 +28,9 @@ CONSTANTS = {
     "SPARSESEP_FLAG_BOUNDED": packed_format.FLAG_BOUNDED,
     "SPARSESEP_OPTIONS_VERSION": packed_format.OPTIONS_VERSION,
     "sizeof(SparsesepPackedHeader)": HEADER.itemsize,
-    "sizeof(SparsesepFullyConnectedOptions)": len(FullyConnectedOptions(0, 0, 0, 0).to_bytes()),
+    "SPARSESEP_OPTIONS_VERSION_WINDOWS": packed_format.OPTIONS_VERSION_WINDOWS,
+    "SPARSESEP_OPTIONS_BYTES": len(FullyConnectedOptions(0, 0, 0, 0).to_bytes()),
+    "SPARSESEP_OPTIONS_BYTES_WINDOWS": len(FullyConnectedOptions(0, 0, 0, 0, 1).to_bytes()),
 } | {
     f"SPARSESEP_{prefix}_{member.name}": int(member)
     for prefix, kind in ENUMS.items()
@@ -69,12 +71,13 @@ def test_op_names_agree() -> None:
         assert f'#define SPARSESEP_OP_{name} "{name}"' in text
 
 
-def test_options_round_trip() -> None:
-    options = FullyConnectedOptions(-128, 127, -3, 99)
+@pytest.mark.parametrize("step", [0, 7])
+def test_options_round_trip(step: int) -> None:
+    options = FullyConnectedOptions(-128, 127, -3, 99, step)
     assert FullyConnectedOptions.from_bytes(options.to_bytes()) == options
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01\x00\x14\x00", bytes(20), bytes(21)])
+@pytest.mark.parametrize("data", [b"", b"\x01\x00\x14\x00", bytes(20), bytes(21), bytes(24)])
 def test_bad_options_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="custom options have"):
         FullyConnectedOptions.from_bytes(data)

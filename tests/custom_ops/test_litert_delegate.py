@@ -14,7 +14,7 @@ import tflm_sparsesep as ts
 from tests.delegate_jobs import Array, Job, run_jobs
 from tests.layers import check_outputs, layout_case
 from tests.opencl_device import claimed_all, needs_opencl
-from tests.operator_models import GraphBuilder, autoencoder, lenet_300_100
+from tests.operator_models import GraphBuilder, autoencoder, conv1d, lenet_300_100
 from tests.sparse_models import sparse_model
 from tflm_sparsesep import delegate as delegate_module
 from tflm_sparsesep import runtimes
@@ -61,10 +61,10 @@ def assert_agrees(outputs: Array, expected: Array) -> None:
 
 @pytest.fixture(scope="module")
 def models() -> list[tuple[bytes, list[Array], Array]]:
-    """The demo's model and an autoencoder, int8 and float32: inputs, and what TFLM gives."""
+    """The demo's model, an autoencoder and convolutions, with inputs, and what TFLM gives."""
     found = []
-    for make in (lenet_300_100, autoencoder):
-        for quantized in (True, False):
+    for make in (lenet_300_100, autoencoder, conv1d):
+        for quantized in (True, False) if make is not conv1d else (True,):
             graph = make(quantized=quantized)
             model, inputs = sparse_version(graph), graph.samples(INFERENCES)
             found.append((model, inputs, runtimes.run(model, inputs)[0]))
@@ -197,6 +197,17 @@ def test_a_resized_batch() -> None:
     together = run_once(interpreter, larger.inputs)
     one_each = [runtimes.run(sparse_model(case), x[None])[0] for x in larger.inputs]
     np.testing.assert_array_equal(together, np.concatenate(one_each))
+
+
+def test_windows_are_not_resized() -> None:
+    # Windows across two inputs would be no convolution's.
+    interpreter = Interpreter(
+        model_content=sparse_version(conv1d(quantized=True)),
+        experimental_delegates=[load_delegate(str(ts.delegate_path()))],
+    )
+    interpreter.resize_tensor_input(0, (25, 1, 60, 6))
+    with pytest.raises(RuntimeError, match="SPARSE_FULLY_CONNECTED"):
+        interpreter.allocate_tensors()
 
 
 @pytest.mark.parametrize(

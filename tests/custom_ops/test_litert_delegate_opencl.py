@@ -17,7 +17,7 @@ import tflm_sparsesep as ts
 from tests.delegate_jobs import Array, Done, Job, run_jobs, start_jobs
 from tests.layers import FloatLayerCase, check_outputs, layout_case
 from tests.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
-from tests.operator_models import GraphBuilder, lenet_5
+from tests.operator_models import GraphBuilder, conv1d, lenet_5
 from tests.separable_layers import check_floats, random_shape
 from tests.separable_layers import reference as separable_reference
 from tests.separable_models import separable_model
@@ -27,6 +27,7 @@ from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack_separable import SeparableConv
 from tflm_sparsesep.converters.pack_separable import pack as pack_separable
+from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
 from tflm_sparsesep.converters.separable_format import Order
 from tflm_sparsesep.synthetic_separable import (
     random_float_separable,
@@ -104,6 +105,15 @@ def test_int8_operators_equal_tflm(tmp_path: Path) -> None:
         assert len(np.unique(expected[0])) > 8, name
         for output, wanted in zip(done.outputs, expected, strict=True):
             np.testing.assert_array_equal(output, wanted, err_msg=name)
+
+
+def test_windows_of_a_line_equal_tflm(tmp_path: Path) -> None:
+    graph = conv1d(quantized=True)
+    model = rewrite(graph.build(), target="cortex-m4", passes=QUICK_PASSES).tflite
+    job = Job(model, graph.samples(20), OPENCL)
+    (done,) = run_jobs(tmp_path, [job])
+    assert claimed_all(done), done.messages
+    np.testing.assert_array_equal(done.outputs[0], in_tflm(job, done)[0])
 
 
 def test_float_operators_agree_with_tflm(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.device_tools import needs_emulator
-from tests.layers import reference
+from tests.layers import Windows, check_outputs, reference, windows_case
 from tflm_sparsesep import emulation
 from tflm_sparsesep.converters.layouts import layouts_for
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
@@ -78,3 +78,20 @@ def check(target: str, board: str | None, layout: Layout, *, extreme: bool) -> N
 def test_equals_reference(target: str, board: str | None, layout: Layout) -> None:
     check(target, board, layout, extreme=False)
     check(target, board, layout, extreme=True)
+
+
+@pytest.mark.parametrize(("target", "board", "layout"), CASES)
+def test_windows_of_a_line(target: str, board: str | None, layout: Layout) -> None:
+    # Vectors that begin anywhere in a word, and seven of them: a pass of four and three alone.
+    shape = Windows(rows=19, taps=5, channels=6, stride=1, count=7, rest=3)
+    case, line = windows_case(np.random.default_rng(9), layout, shape, zeros=0.5)
+    run = emulation.run_layer(
+        target,
+        SPARSE_FULLY_CONNECTED,
+        case.options.to_bytes(),
+        pack(case.layer, layout),
+        line[None],
+        (shape.count, shape.rows),
+        board=board,
+    )
+    check_outputs(case, run.outputs[0])

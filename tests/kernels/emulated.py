@@ -53,9 +53,8 @@ def run_all(
         for case in cases:
             options, blob = case.options.to_bytes(), pack(case.layer, layout)
             kind = TENSOR_TYPES[case.inputs.dtype.name]
-            batch, cols = case.inputs.shape
-            rows = len(case.layer.bias)
-            file.write(struct.pack("<6I", len(options), len(blob), kind, cols, rows, batch))
+            elements, rows, batch = case.inputs.size, len(case.layer.bias), len(case.inputs)
+            file.write(struct.pack("<6I", len(options), len(blob), kind, elements, rows, batch))
             file.write(options + blob + case.inputs.tobytes())
     arguments = [str(folder / "layers"), str(folder / "outputs")]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True)

@@ -18,7 +18,8 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
   const int32_t batch = 1 + (int32_t)(next_random() % 5);
   const int is_float = header.value_type == SPARSESEP_VALUE_FLOAT32;
   const size_t width = is_float ? sizeof(float) : 1;
-  const size_t inputs = (size_t)batch * header.cols * width;
+  const size_t elements = (size_t)batch * header.cols;
+  const size_t inputs = elements * width;
   const size_t outputs = (size_t)batch * header.rows * width;
   uint8_t* input = malloc(inputs);
   uint8_t* output = malloc(outputs);
@@ -27,7 +28,7 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
   const SparsesepStatus status = sparsesep_host_sparse_fully_connected(
       options->bytes, options->size, blob, size,
       is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8, input,
-      (int32_t)header.cols, output, (int32_t)header.rows, batch);
+      (int32_t)elements, output, (int32_t)header.rows, batch);
   free(input);
   free(output);
   return status == SPARSESEP_OK;

@@ -4,9 +4,10 @@
 //   run_layers LAYERS OUTPUTS
 //
 // LAYERS holds one layer after the other: six uint32 (bytes of options, bytes
-// of blob, element type, cols, rows, batch), then options, blob and input.
-// Writes the outputs to OUTPUTS one after the other and prints the variant that
-// ran each layer. Inputs and outputs end at a page that cannot be touched.
+// of blob, element type, elements of input, rows, batch), then options, blob
+// and input. Writes the outputs to OUTPUTS one after the other and prints the
+// variant that ran each layer. Inputs and outputs end at a page that cannot be
+// touched.
 #define _DEFAULT_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,16 +48,16 @@ static void release(Guarded memory) { munmap(memory.pages, memory.size); }
 static void run_layer(const uint32_t header[6], FILE* layers, FILE* outputs) {
   const SparsesepTensorType type = (SparsesepTensorType)header[2];
   const size_t width = type == SPARSESEP_TENSOR_FLOAT32 ? sizeof(float) : 1;
-  const uint32_t cols = header[3];
+  const uint32_t elements = header[3];
   const uint32_t rows = header[4];
   const uint32_t batch = header[5];
   Guarded options = read_guarded(layers, header[0], 1);
   Guarded blob = read_guarded(layers, header[1], SPARSESEP_PACKED_ALIGNMENT);
-  Guarded input = read_guarded(layers, width * cols * batch, width);
+  Guarded input = read_guarded(layers, width * elements, width);
   Guarded output = allocate(width * rows * batch, width);
   const SparsesepStatus status = sparsesep_host_sparse_fully_connected(
       options.data, header[0], blob.data, header[1], type, input.data,
-      (int32_t)cols, output.data, (int32_t)rows, (int32_t)batch);
+      (int32_t)elements, output.data, (int32_t)rows, (int32_t)batch);
   if (status != SPARSESEP_OK) {
     fprintf(stderr, "%s\n", sparsesep_host_status_message(status));
     exit(1);

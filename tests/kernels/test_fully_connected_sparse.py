@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.layers import FloatLayerCase, check_outputs, layout_case
+from tests.layers import FloatLayerCase, Windows, check_outputs, layout_case, windows_case
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.errors import DeviceError
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import pack
 from tflm_sparsesep.converters.packed_format import Layout, ValueType
@@ -57,6 +59,40 @@ def test_many_random_layers(layout: Layout) -> None:
             input_zeros=float(rng.choice([0.0, 0.6, 1.0])),
         )
         check_outputs(case, run(case, layout))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_windows_of_a_line(layout: Layout) -> None:
+    # Overlapping, side by side, and with gaps between; passes of four, and what is left of them.
+    rng = np.random.default_rng(7)
+    for taps, stride in ((5, 1), (3, 2), (4, 4), (2, 3)):
+        for channels, count in ((1, 9), (6, 8), (16, 3), (3, 1)):
+            rest = int(rng.integers(0, stride * channels)) if taps != stride else 0
+            shape = Windows(int(rng.integers(1, 36)), taps, channels, stride, count, rest)
+            case, line = windows_case(rng, layout, shape, zeros=0.6)
+            outputs = native.sparse_fully_connected(
+                case.options.to_bytes(), pack(case.layer, layout), line, shape.rows, windows=count
+            )
+            check_outputs(case, outputs)
+
+
+def test_windows_that_do_not_fit_are_refused() -> None:
+    rng, layout = np.random.default_rng(8), LAYOUTS[0]
+    case, line = windows_case(rng, layout, Windows(4, 3, 4, 1, 10), zeros=0.5)
+    blob = pack(case.layer, layout)
+
+    def message(count: int, step: int, inputs: npt.NDArray[Any] = line) -> str:
+        options = replace(case.options, input_step=step).to_bytes()
+        with pytest.raises(DeviceError) as error:
+            native.sparse_fully_connected(options, blob, inputs, 4, windows=count)
+        return str(error.value)
+
+    assert "tensor" in message(11, 4)
+    assert "tensor" in message(9, 4)
+    assert "tensor" in message(1, 4, line[:11])
+    assert "tensor" in message(3, 12, line[:-4])  # side by side, with a rest
+    for step in (-4, 65536):
+        assert "options" in message(10, step)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)

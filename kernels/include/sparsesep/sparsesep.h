@@ -27,9 +27,13 @@ typedef struct SparsesepFullyConnectedParams {
   int32_t output_zero_point;
   int32_t activation_min;
   int32_t activation_max;
+  // Elements from one input vector to the next: the weights' cols where they
+  // lie side by side, less where they are windows that overlap. Not negative.
+  int32_t input_step;
 } SparsesepFullyConnectedParams;
 
-// output[batch][rows] = input[batch][cols] x weights^T + bias.
+// output[n][rows] = input[n * input_step ...][cols] x weights^T + bias, for
+// `batch` vectors n.
 // `input` and `output` hold the blob's activation type (int8 for int8 and
 // palette values, float for float values), no alignment beyond their type.
 // `scratch` holds scratch_bytes() bytes, 16-byte aligned; NULL where that is 0.
