@@ -69,24 +69,25 @@ class Form:
 
 @dataclass(frozen=True)
 class MatrixShape:
-    """A fully-connected layer, or a 1x1 convolution, of `rows` outputs and `cols` inputs.
+    """A layer that multiplies vectors of `cols` inputs by a matrix of `rows` outputs.
 
     Attributes:
-        vectors: input vectors of one inference: the batch, or the pixels of a convolution.
-        is_conv: a 1x1 convolution.
+        vectors: of one inference: the batch, or the windows of a convolution.
+        taps: of a convolution, 1x1 or along one axis, whose windows are the vectors; 0 for
+            fully-connected layers.
         bias_bytes: of the dense layer.
     """
 
     rows: int
     cols: int
     vectors: int = 1
-    is_conv: bool = False
+    taps: int = 0
     bias_bytes: int = 0
 
     def __str__(self) -> str:
-        taps = "1x1 " if self.is_conv else ""
+        taps = f"1x{self.taps} " if self.taps else ""
         times = f" x{self.vectors}" if self.vectors > 1 else ""
-        return f"{taps}{self.cols}->{self.rows}{times}"
+        return f"{taps}{self.cols // max(self.taps, 1)}->{self.rows}{times}"
 
     def dense(self, target: str) -> Form:
         """As it is, in int8."""
@@ -113,15 +114,18 @@ class MatrixShape:
 
     def low_rank(self, target: str, rank: int) -> Form:
         """As two dense layers."""
-        inner = MatrixShape(rank, self.cols, self.vectors, self.is_conv, _BIAS_BYTES * rank)
-        outer = MatrixShape(self.rows, rank, self.vectors, self.is_conv, self.bias_bytes)
+        inner = MatrixShape(rank, self.cols, self.vectors, self.taps, _BIAS_BYTES * rank)
+        outer = MatrixShape(self.rows, rank, self.vectors, min(self.taps, 1), self.bias_bytes)
         parts = [inner.dense(target), outer.dense(target)]
         instructions = sum(part.instructions for part in parts)
         return Form(sum(part.bytes for part in parts), instructions, rank=rank)
 
     def _instructions(self, target: str) -> int:
-        if self.is_conv:
+        if self.taps == 1:
             return cost_model.dense_pointwise_conv(target, self.rows, self.cols, self.vectors)
+        if self.taps > 1:
+            weights = (self.rows, 1, self.taps, self.cols // self.taps)
+            return separable_cost.dense_conv(target, weights, (1, 1, self.vectors, self.rows))
         return cost_model.dense_fully_connected(target, self.rows, self.cols, self.vectors)
 
     def _fits(self, layout: Layout, zeros: float) -> bool:

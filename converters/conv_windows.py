@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ai_edge_litert import schema_py_generated as schema
 
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator
@@ -19,17 +21,28 @@ def input_step(op: Operator) -> int | None:
     if entering is None or weights is None or len(entering.shape) != 4 or len(weights.shape) != 4:
         return None
     options = op.options
-    strides = (int(options.strideH), int(options.strideW))
-    batch, height, width, channels = entering.shape
-    _, kernel_height, kernel_width, depth = weights.shape
     if (
-        batch != 1
-        or depth != channels
+        weights.shape[3] != entering.shape[3]
         or options.padding != schema.Padding.VALID
         or (options.dilationHFactor, options.dilationWFactor) != (1, 1)
-        or (kernel_height, kernel_width, *strides) == (1, 1, 1, 1)
     ):
         return None
-    if height == kernel_height == 1:
+    strides = (int(options.strideH), int(options.strideW))
+    return step_between_windows(entering.shape, weights.shape[1:3], strides)
+
+
+def step_between_windows(
+    inputs: Sequence[int], kernel: Sequence[int], strides: Sequence[int]
+) -> int | None:
+    """As `input_step`, of a VALID convolution without dilation and groups.
+
+    Args:
+        inputs: [batch, height, width, channels].
+        kernel, strides: height and width.
+    """
+    batch, height, width, channels = inputs
+    if batch != 1 or (*kernel, *strides) == (1, 1, 1, 1):
+        return None
+    if height == kernel[0] == 1:
         return strides[1] * channels
-    return strides[0] * width * channels if width == kernel_width else None
+    return strides[0] * width * channels if width == kernel[1] else None

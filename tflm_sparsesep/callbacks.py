@@ -90,7 +90,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             below, or further where the best layout changes at just that point and no other layer
             can make up for it.
         instructions: those that `convert` may estimate for one inference of the layers that have
-            sparse kernels (Dense and 1x1 convolutions). Lands within 5% below, likewise.
+            sparse kernels: Dense, 1x1 convolutions, and those along one axis without padding.
+            Lands within 5% below, likewise.
         target: the core that estimates are for, a name of `converters.targets.TARGETS`.
         prefer: what estimates choose layouts by; the same as will be given to `convert`.
         pattern: which weights are kept or dropped together: "1x1", "1x4", "4x1", "2x4", "4x4",
@@ -107,7 +108,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         warmup_epochs: epochs of plain training first; None takes a tenth of all epochs.
         debias_epochs: epochs on the fixed support last; None takes three tenths of all epochs.
         values: what weights are rounded to in the last epochs. "int8"; "palette", which is int8 of
-            which each sparse Dense layer or 1x1 convolution whose pattern is "1x1", "row" or
+            which each layer with a sparse kernel whose pattern is "1x1", "row" or
             "column" takes 16 values, so that the palette layout can store it; or None, not at all.
         value_epochs: how many those last epochs are; None takes the whole debias phase, which is
             the most.
@@ -256,7 +257,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         if self.pattern != AUTO:
             return self.pattern
         device_layer = DeviceLayer.of(layer)
-        if not device_layer.has_kernel:
+        if not device_layer.has_kernel or device_layer.taps > 1:
             return "1x1"
         zeros = _TYPICAL_ZEROS
         if self.goal.kind != "strength" and goal is not None:

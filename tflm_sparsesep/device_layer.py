@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from tflm_sparsesep.converters import cost_model
+from tflm_sparsesep.converters import conv_windows
+from tflm_sparsesep.converters.break_even import MatrixShape
 from tflm_sparsesep.converters.packed_format import MAX_DIM
 
 _BIAS_BYTES = 4
@@ -27,8 +26,8 @@ class DeviceLayer:
     Attributes:
         name: as in the Keras model.
         rows, cols: of its weights as a matrix, outputs x inputs.
-        vectors: input vectors of one inference: 1, or the pixels of a 1x1 convolution.
-        pointwise: a 1x1 convolution.
+        vectors: input vectors of one inference: 1, or the windows of a convolution.
+        taps: of a convolution; 0 for Dense layers.
         has_kernel: a sparse kernel exists for this kind of layer.
         reader: the name of the Dense layer that alone reads this one's outputs, if this is one
             too: then they may be reordered, and with them the columns of the reader.
@@ -40,7 +39,7 @@ class DeviceLayer:
     rows: int
     cols: int
     vectors: int
-    pointwise: bool
+    taps: int
     has_kernel: bool
     reader: str | None
     size: int
@@ -49,19 +48,16 @@ class DeviceLayer:
     @classmethod
     def of(cls, layer: Any, name: str | None = None) -> DeviceLayer:
         """Describes a built Keras layer with a kernel."""
-        *taps, cols, rows = layer.kernel.shape
-        pointwise = bool(taps)
-        strides = getattr(layer, "strides", 1)
-        plain = math.prod(taps) == 1 and set(np.atleast_1d(strides)) == {1}
-        ungrouped = getattr(layer, "groups", 1) == 1 and not hasattr(layer, "depth_multiplier")
+        *taps, channels, rows = layer.kernel.shape
+        cols = math.prod(taps) * channels
         bias = getattr(layer, "bias", None)
         return cls(
             name=name or layer.name,
             rows=rows,
             cols=cols,
             vectors=_vectors(layer),
-            pointwise=pointwise,
-            has_kernel=plain and ungrouped and max(rows, cols) <= MAX_DIM,
+            taps=math.prod(taps) if taps else 0,
+            has_kernel=_is_matrix(layer) and max(rows, cols) <= MAX_DIM,
             reader=None if taps else _only_reader(layer),
             size=math.prod(layer.kernel.shape),
             bias_bytes=0 if bias is None else _BIAS_BYTES * math.prod(bias.shape),
@@ -74,11 +70,46 @@ class DeviceLayer:
 
     def dense_instructions(self, target: str) -> int:
         """Instructions of the dense operator; 0 where no sparse kernel competes with it."""
-        if not self.has_kernel:
-            return 0
-        if self.pointwise:
-            return cost_model.dense_pointwise_conv(target, self.rows, self.cols, self.vectors)
-        return cost_model.dense_fully_connected(target, self.rows, self.cols, self.vectors)
+        return self.shape.dense(target).instructions if self.has_kernel else 0
+
+    @property
+    def shape(self) -> MatrixShape:
+        """What the sparse kernel computes."""
+        return MatrixShape(self.rows, self.cols, self.vectors, self.taps, self.bias_bytes)
+
+
+def _is_matrix(layer: Any) -> bool:
+    """Whether it multiplies vectors that lie in one piece of its input each by a matrix.
+
+    Those of a convolution are its pixels, or its windows where they lie along one axis.
+    """
+    *taps, _, _ = layer.kernel.shape
+    if not taps:
+        return True
+    if (
+        layer.data_format != "channels_last"
+        or getattr(layer, "groups", 1) != 1
+        or hasattr(layer, "depth_multiplier")
+    ):
+        return False
+    kernel, strides, dilation = (
+        [1] * (2 - len(taps)) + list(size) for size in (taps, layer.strides, layer.dilation_rate)
+    )
+    if (*kernel, *strides) == (1, 1, 1, 1):
+        return True
+    image = _image(layer)
+    if layer.padding != "valid" or dilation != [1, 1] or image is None:
+        return False
+    return conv_windows.step_between_windows(image, kernel, strides) is not None
+
+
+def _image(layer: Any) -> list[int] | None:
+    """What enters, [1, height, width, channels]; None where that is not known, or open."""
+    try:
+        sizes = layer.input.shape[1:]
+    except (AttributeError, ValueError):  # never called on a symbolic input, or several times
+        return None
+    return None if None in sizes else [1] * (4 - len(sizes)) + list(sizes)
 
 
 def _vectors(layer: Any) -> int:

@@ -230,5 +230,5 @@ def quantise(weights: Weights) -> FullyConnectedWeights:
 
 
 def as_matrix(kernel: Weights) -> Weights:
-    """A kernel [..., inputs, outputs] of one tap as the packer sees it, [outputs, inputs]."""
-    return kernel.reshape(kernel.shape[-2:]).T
+    """A kernel [..., inputs, outputs] as the packer sees it, [outputs, all taps and inputs]."""
+    return kernel.reshape(-1, kernel.shape[-1]).T

@@ -16,7 +16,7 @@ from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.plan_shapes import LayerShape
 
 BEST_CASE_ZEROS = 0.95
-"""Of the best case of fully-connected layers and 1x1 convolutions."""
+"""Of the best case of fully-connected layers and convolutions of one tap or along one axis."""
 BEST_CASE_CHANNELS = 4
 """The best case of a convolution has so many times fewer channels between its stages than the
 smaller of its inputs and outputs."""

@@ -72,9 +72,7 @@ def _matrix_or_convolution(layer: Any, kind: str) -> MatrixShape | ConvShape:
         raise Unsupported(f"no kernel of ours for {_OPERATORS.get(kind, kind)}")
     device = DeviceLayer.of(layer)
     if device.has_kernel:
-        return MatrixShape(
-            device.rows, device.cols, device.vectors, device.pointwise, device.bias_bytes
-        )
+        return device.shape
     if kind == "Conv1D" or math.prod(layer.kernel.shape[:-2]) == 1:
         raise Unsupported("one row or column of taps: nothing to separate")
     *taps, channels, units = layer.kernel.shape

@@ -8,9 +8,10 @@ from typing import cast
 
 from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.converters.break_even import ConvShape, MatrixShape
+from tflm_sparsesep.converters.conv_windows import input_step
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator
-from tflm_sparsesep.converters.passes import pointwise_conv, sparse_fully_connected
+from tflm_sparsesep.converters.passes import line_conv, pointwise_conv, sparse_fully_connected
 from tflm_sparsesep.converters.quantized_layer import (
     Unsupported,
     check_operator,
@@ -136,7 +137,12 @@ def _convolution(op: Operator) -> MatrixShape | ConvShape:
     if (height, width) == (1, 1):
         pointwise_conv.read_layer(op)
         vectors = math.prod(inputs) // channels
-        return MatrixShape(units, channels, vectors, is_conv=True, bias_bytes=_bias_bytes(op))
+        return MatrixShape(units, channels, vectors, taps=1, bias_bytes=_bias_bytes(op))
+    if input_step(op):
+        layer, step = line_conv.read_layer(op)
+        rows, cols = layer.weights.shape
+        windows = step.windows(math.prod(inputs), cols)
+        return MatrixShape(rows, cols, windows, height * width, _bias_bytes(op))
     options = op.options
     if options is None or options.padding not in (0, 1) or len(inputs) != 4:
         raise Unsupported("padding or image of a kind not known here")

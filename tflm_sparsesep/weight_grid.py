@@ -51,7 +51,7 @@ class GridKernel:
 def palette_kernels(kernels: Sequence[SparseKernel]) -> list[SparseKernel]:
     """Those of `kernels` that the packer's palette layout could store.
 
-    It is there for layers with a sparse kernel on the device, Dense and 1x1 convolutions, and
+    It is there for layers with a sparse kernel on the device (`DeviceLayer.has_kernel`), and
     stores single weights.
 
     Raises:
@@ -66,7 +66,8 @@ def palette_kernels(kernels: Sequence[SparseKernel]) -> list[SparseKernel]:
         patterns = ", ".join(f"{k.name}: {k.blocks.pattern}" for k in kernels)
         raise ConfigError(
             f"values='palette' with the layers and patterns {patterns}; accepted: at least one "
-            f"Dense layer or 1x1 convolution of pattern {' or '.join(_SINGLE_WEIGHTS)}"
+            "Dense layer or convolution of one tap or along one axis, of pattern "
+            f"{' or '.join(_SINGLE_WEIGHTS)}"
         )
     return found
 

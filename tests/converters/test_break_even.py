@@ -39,7 +39,7 @@ LAYERS = [
     MatrixShape(128, 640, bias_bytes=512),
     MatrixShape(31, 53, bias_bytes=124),
     MatrixShape(12, 64),
-    MatrixShape(64, 64, vectors=125, is_conv=True, bias_bytes=256),
+    MatrixShape(64, 64, vectors=125, taps=1, bias_bytes=256),
 ]
 FIRST_OF_LENET = MatrixShape(300, 784, bias_bytes=1200)
 CONVS = [
@@ -120,7 +120,7 @@ def test_the_best_case_is_the_best_of_all_patterns_and_wins() -> None:
 
 def two_dense(layer: MatrixShape, target: str, rank: int) -> Form:
     """Weights and biases of both, by hand."""
-    cost = cost_model.dense_pointwise_conv if layer.is_conv else cost_model.dense_fully_connected
+    cost = cost_model.dense_pointwise_conv if layer.taps else cost_model.dense_fully_connected
     return Form(
         rank * (layer.rows + layer.cols + 4) + layer.bias_bytes,
         cost(target, rank, layer.cols, layer.vectors)

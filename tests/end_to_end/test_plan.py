@@ -192,3 +192,30 @@ def test_a_keras_model_plans_as_the_int8_model_it_becomes(tmp_path: Path) -> Non
             assert theirs.note
     model.save(tmp_path / "model.keras")
     assert ts.plan(tmp_path / "model.keras").layers == keras_plan
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("tensorflow")
+def test_convolutions_along_one_axis_are_planned_as_matrices() -> None:
+    import keras
+
+    from tflm_sparsesep.quantize import quantize
+
+    layers = keras.layers
+    model: Any = keras.Sequential(
+        [
+            keras.Input((50, 6)),
+            layers.Conv1D(16, 5, bias_initializer="uniform"),
+            layers.Conv1D(32, 3, strides=2, bias_initializer="uniform"),
+            layers.Conv1D(8, 3, padding="same", bias_initializer="uniform"),
+        ]
+    )
+    x = np.random.default_rng(0).random((8, 50, 6)).astype(np.float32)
+    keras_plan = ts.plan(model).layers
+    file_plan = ts.plan(quantize(model, x)).layers
+    assert [layer.size for layer in keras_plan[:2]] == ["1x5 6->16 x46", "1x3 16->32 x22"]
+    for ours, theirs in zip(keras_plan[:2], file_plan[:2], strict=True):
+        assert replace(ours, name="") == replace(theirs, name="")
+        assert ours.unstructured is not None
+    assert keras_plan[2].note
+    assert file_plan[2].note

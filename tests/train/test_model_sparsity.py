@@ -60,6 +60,35 @@ def test_summary_says_what_the_converter_does() -> None:
         assert word in text.getvalue()
 
 
+def test_convolutions_along_one_axis_count_as_the_converter_rewrites_them() -> None:
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((40, 8)),
+            layers.Conv1D(16, 5, name="taps", bias_initializer="ones"),
+            layers.Conv1D(24, 4, strides=2, name="strided", bias_initializer="ones"),
+            layers.Conv1D(16, 3, padding="same", name="padded", bias_initializer="ones"),
+        ]
+    )
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        layer.kernel.assign(array(layer.kernel) * (rng.random(layer.kernel.shape) > 0.9))
+    rows = {row.name: row for row in ts.sparsity_summary(model, console=Console(quiet=True))}
+    samples = rng.normal(size=(20, 40, 8)).astype(np.float32)
+    decisions = ts.convert(model, representative_dataset=samples, target="cortex-m4").layers
+    found = {(d.rows, d.cols): d for d in decisions if d.rewritten}
+    assert set(found) == {(16, 5 * 8), (24, 4 * 16)}
+    for name, decision in zip(("taps", "strided"), found.values(), strict=True):
+        assert rows[name].dense_instructions == decision.dense_instructions
+        # Zeros among the inputs are not known without data; see above for the bytes.
+        assert rows[name].packed_instructions == pytest.approx(
+            decision.sparse_instructions, rel=0.05
+        )
+        assert rows[name].packed_bytes == pytest.approx(decision.packed_bytes, rel=0.02)
+    assert rows["padded"].packed_instructions is None
+
+
 def test_masks_are_drawn(tmp_path: Path) -> None:
     path = ts.plot_masks(wide_model(), tmp_path / "masks.png")
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
