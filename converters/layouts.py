@@ -27,6 +27,11 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1),
     Layout(IndexEncoding.DELTA8, 1, 16, count_multiple=1),
     Layout(IndexEncoding.OFFSET16, 4, 1, count_multiple=1, major=Major.COLUMN),
+    # For phones and PCs.
+    Layout(IndexEncoding.DELTA8, 1, 4, count_multiple=1, value_type=ValueType.FLOAT32),
+    Layout(IndexEncoding.DELTA8, 4, 1, count_multiple=1, value_type=ValueType.FLOAT32),
+    Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1, value_type=ValueType.FLOAT32),
+    Layout(IndexEncoding.DELTA8, 1, 16, count_multiple=1, value_type=ValueType.FLOAT32),
     # For the DSP extension, two rows at a time.
     Layout(IndexEncoding.DELTA8, 2, 4, count_multiple=1, value_order=ValueOrder.WOVEN),
     Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1, value_order=ValueOrder.WOVEN),
@@ -61,6 +66,8 @@ def layouts_for(target: str) -> tuple[Layout, ...]:
 
 
 def _has_kernel(layout: Layout, target: str) -> bool:
+    if layout.value_type is ValueType.FLOAT32:
+        return layout.pattern == "1x1"
     if layout.index_encoding is IndexEncoding.WINDOW8:
         return target in _HELIUM_TARGETS
     if target in _HELIUM_TARGETS:

@@ -19,12 +19,12 @@ static SparsesepRowKernel open_kernel(const SparsesepOpenclNode* node,
       .source = sparsesep_cl_sparse_fully_connected,
       .name = name,
       .is_float = h->value_type == SPARSESEP_VALUE_FLOAT32,
-      .tile_rows = h->block_rows,
-      .tile_cols = h->block_cols,
+      .tile_rows = tiles->tile_rows,
+      .tile_cols = tiles->tile_cols,
       .groups = tiles->groups,
       .batch = batch,
       .cols = h->cols,
-      .weights = (int64_t)tiles->count * h->block_rows * h->block_cols};
+      .weights = (int64_t)tiles->count * tiles->tile_rows * tiles->tile_cols};
   cl_mem starts = sparsesep_add_constant(runner, tiles->starts,
                                          (tiles->groups + 1) * sizeof(int32_t));
   cl_mem columns = sparsesep_add_constant(runner, tiles->columns,

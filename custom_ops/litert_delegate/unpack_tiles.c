@@ -96,11 +96,6 @@ static uint32_t value_offset(const SparsesepPackedHeader* h, uint32_t n,
 static void copy_block(const Streams* s, uint32_t n, void* tile) {
   const SparsesepPackedHeader* h = s->weights;
   int8_t* values = tile;
-  if (h->value_type == SPARSESEP_VALUE_FLOAT32) {
-    const size_t bytes = 4u * h->block_rows * h->block_cols;
-    memcpy(tile, s->value + n * bytes, bytes);
-    return;
-  }
   if (h->value_order == SPARSESEP_ORDER_WOVEN) {
     copy_woven(s, n, tile);
     return;
@@ -116,12 +111,34 @@ static void copy_block(const Streams* s, uint32_t n, void* tile) {
   }
 }
 
-static size_t tile_bytes(const SparsesepPackedHeader* h) {
-  return (size_t)h->block_rows * h->block_cols *
-         (h->value_type == SPARSESEP_VALUE_FLOAT32 ? 4 : 1);
+// Blocks of floats come apart into single weights: see unpack_tiles.h.
+static bool is_split(const SparsesepPackedHeader* h) {
+  return h->value_type == SPARSESEP_VALUE_FLOAT32;
 }
 
-// Walks all blocks in the blob's order. Counts them per row group in `next`
+static size_t tile_bytes(const SparsesepPackedHeader* h) {
+  return is_split(h) ? sizeof(float) : (size_t)h->block_rows * h->block_cols;
+}
+
+// Adds the weights of block n that lie in the matrix as a tile each.
+static void split_block(const Streams* s, uint32_t n, uint32_t row,
+                        uint32_t col, SparsesepTiles* tiles, int32_t* next) {
+  const SparsesepPackedHeader* h = s->weights;
+  const uint8_t* value =
+      s->value + (size_t)n * h->block_rows * h->block_cols * sizeof(float);
+  float* values = tiles->values;
+  for (uint32_t r = 0; r < h->block_rows; ++r) {
+    for (uint32_t c = 0; c < h->block_cols; ++c, value += sizeof(float)) {
+      if (row + r >= h->rows || col + c >= h->cols) continue;
+      const int32_t place = next[row + r]++;
+      if (tiles->columns == NULL) continue;
+      tiles->columns[place] = (uint16_t)(col + c);
+      memcpy(values + place, value, sizeof(float));
+    }
+  }
+}
+
+// Walks all blocks in the blob's order. Counts tiles per row group in `next`
 // where `tiles` has no columns yet; else puts each at its group's next place.
 static void walk(const SparsesepPackedHeader* h, SparsesepTiles* tiles,
                  int32_t* next) {
@@ -133,10 +150,15 @@ static void walk(const SparsesepPackedHeader* h, SparsesepTiles* tiles,
     for (uint32_t n = 0; n < counts[group]; ++n) {
       const uint32_t tile = next_tile(&s, n);
       const uint32_t row = h->major == SPARSESEP_MAJOR_ROW ? group : tile;
-      const uint32_t col = h->major == SPARSESEP_MAJOR_ROW ? tile : group;
+      const uint32_t col =
+          (h->major == SPARSESEP_MAJOR_ROW ? tile : group) * h->block_cols;
+      if (is_split(h)) {
+        split_block(&s, n, row * h->block_rows, col, tiles, next);
+        continue;
+      }
       const int32_t place = next[row]++;
       if (tiles->columns == NULL) continue;
-      tiles->columns[place] = (uint16_t)(col * h->block_cols);
+      tiles->columns[place] = (uint16_t)col;
       copy_block(&s, n,
                  (uint8_t*)tiles->values + (size_t)place * tile_bytes(h));
     }
@@ -159,8 +181,9 @@ static void place_groups(const SparsesepPackedHeader* h, int32_t multiple,
 bool sparsesep_unpack_tiles(const SparsesepPackedHeader* weights,
                             int32_t multiple, SparsesepTiles* tiles) {
   memset(tiles, 0, sizeof(*tiles));
-  tiles->groups =
-      (weights->rows + weights->block_rows - 1) / weights->block_rows;
+  tiles->tile_rows = is_split(weights) ? 1 : weights->block_rows;
+  tiles->tile_cols = is_split(weights) ? 1 : weights->block_cols;
+  tiles->groups = (weights->rows + tiles->tile_rows - 1) / tiles->tile_rows;
   tiles->starts = calloc(tiles->groups + 1, sizeof(int32_t));
   int32_t* next = calloc(tiles->groups, sizeof(int32_t));
   if (tiles->starts == NULL || next == NULL) {

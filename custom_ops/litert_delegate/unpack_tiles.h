@@ -6,15 +6,18 @@
 
 #include "sparsesep/packed_weights.h"
 
-// Tiles of block_rows x block_cols, row group after row group, whatever the
-// blob's own order and encoding are.
+// Tiles, row group after row group, whatever the blob's own order and encoding
+// are: its blocks if they are of int8. Floats are tiles of 1x1 and groups of
+// one row, whatever their blocks are: the kernel for floats reads no others.
 typedef struct SparsesepTiles {
+  uint32_t tile_rows;
+  uint32_t tile_cols;
   uint32_t groups;
   uint32_t count;
   int32_t* starts;    // [groups + 1]: first tile of each group
   uint16_t* columns;  // [count]: first column of each tile
-  void* values;  // [count][block_rows][block_cols], int8_t or float; palette
-                 // codes are replaced
+  void* values;       // [count][tile_rows][tile_cols], int8_t or float; palette
+                      // codes are replaced
 } SparsesepTiles;
 
 // Unpacks a valid blob, each group filled up with tiles of zeros at column 0 to

@@ -42,7 +42,7 @@ void sparsesep_run_avx2(const SparsesepPackedHeader* weights,
       const uint32_t groups =
           (count + weights->block_rows - 1) / weights->block_rows;
       multiply(&streams, wide, groups, acc);
-      out = sparsesep_finish_rows(&rows, row, count, acc, out);
+      out = sparsesep_finish_rows_avx2(&rows, row, count, acc, out);
     }
   }
 }

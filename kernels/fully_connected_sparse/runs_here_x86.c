@@ -10,7 +10,8 @@
 int sparsesep_runs_here(const SparsesepFullyConnectedVariant *variant) {
   const char *name = sparsesep_fully_connected_variant_name(variant);
   const char *isa = strrchr(name, '_');
-  return strcmp(isa, "_avx2") != 0 || __builtin_cpu_supports("avx2");
+  if (strcmp(isa, "_avx2") != 0) return 1;
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "columns.h"
+#include "float_blocks.h"
 #include "mve.h"
 #include "padded_vector.h"
 #include "rows_dsp.h"

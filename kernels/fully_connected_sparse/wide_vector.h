@@ -22,6 +22,11 @@ void sparsesep_run_avx2(const SparsesepPackedHeader* weights,
                         const void* input, int32_t batch, void* output,
                         void* scratch, SparsesepMultiplyWide multiply);
 
+// As sparsesep_finish_rows().
+int8_t* sparsesep_finish_rows_avx2(const SparsesepRows* rows, uint32_t first,
+                                   uint32_t count, const uint32_t* acc,
+                                   int8_t* out);
+
 // Scratch query.
 static inline uint32_t sparsesep_wide_vector_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
