@@ -15,6 +15,7 @@ import pyopencl as cl
 
 from tflm_sparsesep.opencl import Device
 from tflm_sparsesep.opencl.buffers import Buffer
+from tflm_sparsesep.opencl.kernels import BoundKernel
 from tflm_sparsesep.opencl.trainable_layer import features, pad_features
 
 Array = npt.NDArray[Any]
@@ -85,7 +86,8 @@ class OpenClTrainer:
         source = (Path(__file__).parent / "dense_products.cl").read_text()
         options = [f"-DBATCH={batch}", f"-DSAMPLES={self._samples}"]
         program = cl.Program(device.queue.context, source).build(options)
-        self._products = {kernel.function_name: kernel for kernel in program.all_kernels()}
+        self._program = program
+        self._products: dict[tuple[object, ...], BoundKernel] = {}
         self._inputs, self._classes = layers[0][0].shape[1], len(layers[-1][0])
         self._shapes = [(features(w.shape[0]), features(w.shape[1])) for w, _ in layers]
         padded = [pad_features(pad_features(w).T).T for w, _ in layers]
@@ -155,12 +157,7 @@ class OpenClTrainer:
             )
 
     def _run(self, name: str, size: tuple[int, int], *arguments: Buffer | float) -> None:
-        values = [
-            a.memory
-            if isinstance(a, Buffer)
-            else np.uint32(a)
-            if isinstance(a, int)
-            else np.float32(a)
-            for a in arguments
-        ]
-        self._products[name](self._device.queue, size, None, *values)
+        key = (name, *(id(a) for a in arguments if isinstance(a, Buffer)))
+        if key not in self._products:
+            self._products[key] = BoundKernel(cl.Kernel(self._program, name))
+        self._products[key].launch(self._device.queue, size, None, arguments)

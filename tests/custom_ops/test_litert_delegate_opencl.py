@@ -119,10 +119,11 @@ def test_windows_of_a_line_equal_tflm(tmp_path: Path) -> None:
 def test_float_operators_agree_with_tflm(tmp_path: Path) -> None:
     """float32 within rounding; float16 storage within its own."""
     graphs = [*operator_graphs(False), ("lenet 5", lenet_5(quantized=False))]
-    jobs = [Job(g.build(), g.samples(5), OPENCL) for _, g in graphs]
     halves = {**OPENCL, "precision": "fp16"}
-    jobs += [Job(g.build(), g.samples(5), halves) for _, g in graphs[-2:]]
-    names = [name for name, _ in (*graphs, *graphs[-2:])]
+    jobs = [
+        Job(g.build(), g.samples(5), options) for options in (OPENCL, halves) for _, g in graphs
+    ]
+    names = [name for name, _ in (*graphs, *graphs)]
     for name, job, done in zip(names, jobs, run_jobs(tmp_path, jobs), strict=True):
         assert claimed_all(done), (name, done.messages)
         (expected,) = in_tflm(job, done)
@@ -199,12 +200,18 @@ def test_separable_layers_of_both_orders(tmp_path: Path) -> None:
         )
         cases.append((conv, images))
         jobs.append(Job(model, [images[None]], OPENCL))
-    for (conv, images), done in zip(cases, run_jobs(tmp_path, jobs), strict=True):
+    halves = [Job(job.model, job.inputs, OPENCL | {"precision": "fp16"}) for job in jobs[::3]]
+    results = run_jobs(tmp_path, [*jobs, *halves])
+    for (conv, images), done in zip(cases, results, strict=False):
         assert claimed_all(done), done.messages
         if images.dtype == np.float32:
             check_floats(conv, images, done.outputs[0][0])
         else:
             np.testing.assert_array_equal(done.outputs[0][0], separable_reference(conv, images))
+    for exact, half in zip(results[: len(jobs) : 3], results[len(jobs) :], strict=True):
+        # Stored in 16 bits, as in test_float_operators_agree_with_tflm.
+        bound = 4 * math.sqrt(8) * 2.0**-11 * np.abs(exact.outputs[0]).max()
+        assert np.abs(half.outputs[0] - exact.outputs[0]).max() <= bound
 
 
 @needs_shared_models

@@ -41,37 +41,55 @@ def launches(done: Done) -> list[tuple[int, int, int, str]]:
     return [(int(m[1]), int(m[2]), int(m[3]), m[4]) for m in found if m is not None]
 
 
+def check_halves(case: FloatLayerCase, outputs: Array) -> None:
+    """Weights, inputs and outputs are stored in 16 bits, sums are made in 32.
+
+    Storing rounds by 2^-11 at most, of each product's two factors: errors of products are
+    independent and at most 2^-10 of them, their root mean square is less than half of that; six
+    deviations, and 2^-11 of the result for storing it. Rounding in 32 bits is 2^-13 of this.
+    """
+    weights, inputs = case.layer.weights.astype(np.float64), case.inputs.astype(np.float64)
+    exact = inputs @ weights.T + case.layer.bias
+    deviation = 2.0**-11 * np.sqrt((inputs**2) @ (weights**2).T)
+    bits = [case.options.activation_min, case.options.activation_max]
+    low, high = np.array(bits, np.int32).view(np.float32)
+    tolerance = 6 * deviation + 2.0**-11 * np.abs(exact) + 1e-7
+    assert np.all(np.abs(outputs - np.clip(exact, low, high)) <= tolerance)
+    np.testing.assert_array_equal(outputs, outputs.astype(np.float16))
+
+
 def test_outputs_do_not_depend_on_the_launch(tmp_path: Path) -> None:
     """int8 is right, and floats are those of the default launch, to the bit."""
     rng = np.random.default_rng(5)
-    cases: list[LayerCase | FloatLayerCase | None] = [
-        layout_case(rng, layout, 45, 333, zeros=0.6, batch=11) for layout in tile_layouts()
-    ]
-    models = [
-        (sparse_model(case, layout=layout), case.inputs[None])
-        for case, layout in zip(cases, tile_layouts(), strict=True)
-        if case is not None
-    ]
-    for quantized in (True, False):
-        cases.append(None)
-        models.append(dense_model(quantized=quantized, batch=11))
+    halves = {"precision": "fp16"}
+    models: list[tuple[LayerCase | FloatLayerCase | None, bytes, Array, dict[str, str]]] = []
+    for layout in tile_layouts():
+        case = layout_case(rng, layout, 45, 333, zeros=0.6, batch=11)
+        model, inputs = sparse_model(case, layout=layout), case.inputs[None]
+        models.append((case, model, inputs, {}))
+        if isinstance(case, FloatLayerCase):
+            models.append((case, model, inputs, halves))
+    for quantized, extra in ((True, {}), (False, halves), (False, {})):
+        models.append((None, *dense_model(quantized=quantized, batch=11), extra))
     chosen = [(1, 256, 8), (4, 32, 1), (8, 8, 2), (64, 1024, 4)]
     names = ("lanes", "group_size", "vectors")
-    options = [dict(zip(names, map(str, numbers), strict=True)) for numbers in chosen]
+    options = [{}, *(dict(zip(names, map(str, numbers), strict=True)) for numbers in chosen)]
     jobs = [
-        Job(model, [inputs], OPENCL | extra) for extra in ({}, *options) for model, inputs in models
+        Job(model, [inputs], OPENCL | base | launch)
+        for launch in options
+        for _, model, inputs, base in models
     ]
     results = run_jobs(tmp_path, jobs)
-    usual = results[: len(models)]
     for number, done in enumerate(results):
-        case = cases[number % len(models)]
+        case, _, _, base = models[number % len(models)]
         assert claimed_all(done), done.messages
-        np.testing.assert_array_equal(done.outputs[0], usual[number % len(models)].outputs[0])
-        if case is not None:
+        np.testing.assert_array_equal(done.outputs[0], results[number % len(models)].outputs[0])
+        if isinstance(case, FloatLayerCase) and base == halves:
+            check_halves(case, done.outputs[0][0])
+        elif case is not None:
             check_outputs(case, done.outputs[0][0])
-    for (lanes, group_size, vectors), first in zip(
-        chosen, range(len(models), len(results), len(models)), strict=True
-    ):
+    firsts = range(len(models), len(results), len(models))
+    for (lanes, group_size, vectors), first in zip(chosen, firsts, strict=True):
         # The last model is of floats, a chunk of which has work for 8 lanes at most.
         for number, most in ((first, 64), (first + len(models) - 1, 8)):
             (launch, *_) = launches(results[number])

@@ -52,7 +52,7 @@ class Buffer:
         ledger.change(role, self._bytes)
 
     def write(self, values: Array) -> None:
-        """Copies `values`, contiguous and of this shape and dtype, to the device."""
+        """Copies `values`, contiguous, of this dtype and no more of them, to the device."""
         if values.size:
             with opencl_errors("writing a buffer"):
                 pyopencl().enqueue_copy(self._queue, self.memory, values)

@@ -16,6 +16,7 @@ from tflm_sparsesep.opencl.buffers import Buffer
 _PRODUCTS = ("training_products.cl", "BLOCK_ROWS", "BLOCK_COLS", "BATCH", "SAMPLES", "LANES")
 _UPDATE = ("training_update.cl", "BLOCK_ROWS", "BLOCK_COLS")
 _LOSS = ("training_loss.cl",)
+_BATCH = ("training_batch.cl", "BATCH")
 _KERNELS = {
     "forward": _PRODUCTS,
     "backward": _PRODUCTS,
@@ -25,9 +26,12 @@ _KERNELS = {
     "update_bias": _UPDATE,
     "softmax_cross_entropy": _LOSS,
     "softmax": _LOSS,
+    "turn": _BATCH,
 }
 # Vectors of samples that a work-group takes together: OpenCL devices allow at least so many.
 _MOST_VECTORS = 64
+# Kernels with their arguments that are remembered; a network of some layers needs a few dozen.
+_MOST_BOUND = 512
 
 
 class Programs:
@@ -35,18 +39,40 @@ class Programs:
 
     def __init__(self, queue: Any) -> None:
         self.queue = queue
-        self._kernels: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._programs: dict[tuple[str, ...], Any] = {}
 
     def kernel(self, name: str, macros: Mapping[str, int]) -> Any:
-        """The kernel `name`, compiled with those of `macros` that it knows."""
+        """A new kernel `name` without arguments, compiled with those of `macros` that it knows."""
         source, *known = _KERNELS[name]
         options = [f"-D{macro}={macros[macro]}" for macro in known]
         key = (source, *options)
-        if key not in self._kernels:
-            with opencl_errors(f"compiling {source}"):
-                program = pyopencl().Program(self.queue.context, _source(source)).build(options)
-                self._kernels[key] = {k.function_name: k for k in program.all_kernels()}
-        return self._kernels[key][name]
+        with opencl_errors(f"compiling {source}"):
+            if key not in self._programs:
+                program = pyopencl().Program(self.queue.context, _source(source))
+                self._programs[key] = program.build(options)
+            return pyopencl().Kernel(self._programs[key], name)
+
+
+class BoundKernel:
+    """A kernel that keeps its arguments from call to call: to set one takes as long as a launch."""
+
+    def __init__(self, kernel: Any) -> None:
+        self._kernel = kernel
+        self._arguments: list[Buffer | int | float | None] = [None] * kernel.num_args
+
+    def launch(
+        self,
+        queue: Any,
+        size: tuple[int, ...],
+        group: tuple[int, ...] | None,
+        arguments: tuple[Buffer | int | float, ...],
+    ) -> None:
+        """Enqueues it; what differs from the last call's arguments is set before."""
+        for i, argument in enumerate(arguments):
+            if argument != self._arguments[i]:
+                self._kernel.set_arg(i, _argument(argument))
+                self._arguments[i] = argument
+        pyopencl().enqueue_nd_range_kernel(queue, self._kernel, size, group)
 
 
 class Kernels:
@@ -75,6 +101,7 @@ class Kernels:
         self.vector_group = min(divisor, _MOST_VECTORS)
         self.lanes = min(divisor, lanes)
         self._programs = programs
+        self._bound: dict[tuple[object, ...], BoundKernel] = {}
         self._macros = {
             "BLOCK_ROWS": block[0],
             "BLOCK_COLS": block[1],
@@ -93,10 +120,19 @@ class Kernels:
         """Enqueues a kernel; nothing where there are no work-items."""
         if 0 in size:
             return
-        kernel = self._programs.kernel(name, self._macros)
-        values = [_argument(argument) for argument in arguments]
+        bound = self._bind(name, arguments)
         with opencl_errors(f"running {name}"):
-            kernel(self._programs.queue, size, group, *values)
+            bound.launch(self._programs.queue, size, group, arguments)
+
+    def _bind(self, name: str, arguments: tuple[Buffer | int | float, ...]) -> BoundKernel:
+        """The kernel that had these buffers before, if there is one."""
+        # It holds them, so no other buffer has their ids.
+        key = (name, *(id(a) for a in arguments if isinstance(a, Buffer)))
+        if key not in self._bound:
+            if len(self._bound) == _MOST_BOUND:
+                self._bound.clear()
+            self._bound[key] = BoundKernel(self._programs.kernel(name, self._macros))
+        return self._bound[key]
 
 
 def _argument(argument: Buffer | int | float) -> Any:

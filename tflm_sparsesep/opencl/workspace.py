@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tflm_sparsesep.opencl.device import Device
 from tflm_sparsesep.opencl.kernels import Kernels
 from tflm_sparsesep.opencl.sparse_layer import SparseLayer
-from tflm_sparsesep.opencl.trainable_layer import features
+from tflm_sparsesep.opencl.trainable_layer import FEATURES_MULTIPLE, features
 from tflm_sparsesep.opencl.training_data import Batch
 
 
@@ -38,8 +38,7 @@ class Workspace:
         )
         self._labels = device.buffer("activations", (self._batch,), np.int32)
         self._losses = [device.zeros("activations", self._batch) for _ in range(2)]
-        self._staging = np.zeros(self.activations[0].shape, np.float32)
-        self._inputs = layers[0].cols
+        self._inputs = device.zeros("activations", self._batch, layers[0].cols)
         shapes = {(1, 1), *(layer.block for layer in layers)}
         self._kernels = {block: device.kernels(block, self._batch) for block in shapes}
 
@@ -49,16 +48,21 @@ class Workspace:
 
     def upload(self, batch: Batch) -> None:
         """Puts a batch into the first activations, and its labels beside."""
-        samples = len(batch.inputs)
-        self._staging[: self._inputs, :samples] = batch.inputs.T
-        self._staging[: self._inputs, samples:] = 0
-        self.activations[0].write(self._staging)
+        samples, inputs = batch.inputs.shape
+        self._inputs.write(batch.inputs)
+        multiple = self._device.batch_multiple
+        self._plain_kernels()(
+            "turn",
+            (self.activations[0].shape[0], self._batch // multiple),
+            (FEATURES_MULTIPLE, 1),
+            *(self._inputs, self.activations[0], samples, inputs),
+        )
         if batch.labels is not None:
             self._labels.write(np.pad(batch.labels, (0, self._batch - samples)))
 
     def loss(self, batch: Batch) -> None:
         """Adds up losses and hits of a batch, and leaves the gradient of its last outputs."""
-        self._loss_kernels()(
+        self._plain_kernels()(
             "softmax_cross_entropy",
             (self._batch,),
             (self._device.batch_multiple,),
@@ -70,7 +74,7 @@ class Workspace:
         """Softmax of the last outputs, float32[samples, classes]."""
         arguments = (self.activations[-1], self.gradients[-1], self._classes, self._batch)
         group = (self._device.batch_multiple,)
-        self._loss_kernels()("softmax", (self._batch,), group, *arguments)
+        self._plain_kernels()("softmax", (self._batch,), group, *arguments)
         found: npt.NDArray[np.float32] = self.gradients[-1].read()
         return np.ascontiguousarray(found[: self._classes, : len(batch.inputs)].T)
 
@@ -98,9 +102,9 @@ class Workspace:
         """Frees the buffers."""
         for buffer in (
             *(*self.activations, *self.gradients, *self.parameter_gradients),
-            *(self._labels, *self._losses),
+            *(self._inputs, self._labels, *self._losses),
         ):
             buffer.release()
 
-    def _loss_kernels(self) -> Kernels:
+    def _plain_kernels(self) -> Kernels:
         return self._kernels[1, 1]
