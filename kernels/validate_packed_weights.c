@@ -117,41 +117,102 @@ SPARSESEP_COLD static SparsesepStatus check_bitmap(const Blob *b, Stream *s,
   return count == 0 ? SPARSESEP_OK : SPARSESEP_BAD_COUNT;
 }
 
-// The encodings that say where each block is.
-SPARSESEP_COLD static SparsesepStatus check_list(const Blob *b, Stream *s,
+// Some bytes of a stream, behind which it goes on; NULL where it ends before.
+SPARSESEP_COLD_SHARED static const uint8_t *take(Stream *s, uint32_t bytes) {
+  const uint8_t *const first = s->next;
+  if (bytes > (size_t)(s->end - first)) return NULL;
+  s->next += bytes;
+  return first;
+}
+
+// A nibble or more a block, each the distance from the block before.
+SPARSESEP_COLD static SparsesepStatus check_gaps(const Blob *b, Stream *s,
                                                  uint32_t count) {
-  const SparsesepPackedHeader *h = &b->h;
-  const uint32_t window_unit = (b->tiles + 255) / 256;
-  uint32_t unit = 1;  // of `at` to a tile, a power of two
   uint32_t at = 0;
-  uint32_t window = 0;
   uint32_t nibbles = 0;
+  for (uint32_t n = 0; n < count; ++n) {
+    at += n != 0;
+    do {
+      nibbles = nibbles >= 0x100 ? nibbles >> 4 : read_byte(s) + 0x100;
+      at += nibbles & 15;
+    } while ((nibbles & 15) == 15 && at < b->tiles);
+    if (at >= b->tiles) return SPARSESEP_BAD_INDEX;
+  }
+  return SPARSESEP_OK;
+}
+
+// The encodings below are those of large layers in pages, which are checked
+// each time that they run: they take few instructions a block.
+
+// A byte a block, the distance from the one before. It is not negative: where
+// the last block is inside, all are.
+SPARSESEP_COLD static SparsesepStatus check_deltas(const Blob *b, Stream *s,
+                                                   uint32_t count) {
+  const uint8_t *next = take(s, count);
+  if (next == NULL) return SPARSESEP_BAD_INDEX;
+  uint32_t at = 0;
+  for (; count >= 4; count -= 4) {
+    at += (uint32_t)next[0] + next[1] + next[2] + next[3];
+    next += 4;
+  }
+  for (; count > 0; --count) at += *next++;
+  return at < b->tiles ? SPARSESEP_OK : SPARSESEP_BAD_INDEX;
+}
+
+// A byte a block, the distance from the start of a window that 16 columns
+// share. Only in the last windows it can lead outside.
+SPARSESEP_COLD static SparsesepStatus check_windows(const Blob *b, Stream *s,
+                                                    uint32_t count) {
+  const uint32_t unit = (b->tiles + 255) / 256;
+  uint32_t blocks = 16u / b->h.block_cols;
+  for (; count > 0; count -= blocks) {
+    const uint32_t window = unit > 1 ? read_byte(s) * unit : 0;
+    if (blocks > count) blocks = count;
+    const uint8_t *next = take(s, blocks);
+    if (next == NULL) return SPARSESEP_BAD_INDEX;
+    if (window + 255 < b->tiles) continue;
+    for (const uint8_t *const end = next + blocks; next < end; ++next) {
+      if (window + *next >= b->tiles) return SPARSESEP_BAD_INDEX;
+    }
+  }
+  return SPARSESEP_OK;
+}
+
+// Two bytes a block: where it is, for some kernels in bytes of their inputs.
+SPARSESEP_COLD static SparsesepStatus check_places(const Blob *b, Stream *s,
+                                                   uint32_t count) {
+  const SparsesepPackedHeader *h = &b->h;
+  uint32_t unit = 1;  // of a place to a tile, a power of two
   if (h->index_encoding == SPARSESEP_INDEX_OFFSET16) {
     unit =
         4u * (h->major == SPARSESEP_MAJOR_ROW ? h->block_cols : h->block_rows);
   }
-  for (uint32_t n = 0; n < count; ++n) {
-    if (h->index_encoding == SPARSESEP_INDEX_GAP4) {
-      at += n != 0;
-      do {
-        nibbles = nibbles >= 0x100 ? nibbles >> 4 : read_byte(s) + 0x100;
-        at += nibbles & 15;
-      } while ((nibbles & 15) == 15 && at < b->tiles);
-    } else if (h->index_encoding == SPARSESEP_INDEX_DELTA8) {
-      at += read_byte(s);
-    } else if (h->index_encoding == SPARSESEP_INDEX_WINDOW8) {
-      if (window_unit > 1 && n * h->block_cols % 16 == 0) {
-        window = read_byte(s) * window_unit;
-      }
-      at = window + read_byte(s);
-    } else {
-      at = read_u16(s);
-    }
-    if (at >= b->tiles * unit || (at & (unit - 1)) != 0) {
-      return SPARSESEP_BAD_INDEX;
-    }
+  const uint32_t end = b->tiles * unit;
+  const uint8_t *next = take(s, 2 * count);
+  if (next == NULL) return SPARSESEP_BAD_INDEX;
+  for (; count > 0; --count) {
+    const uint32_t at = next[0] | (uint32_t)next[1] << 8;
+    if (at >= end || (at & (unit - 1)) != 0) return SPARSESEP_BAD_INDEX;
+    next += 2;
   }
   return SPARSESEP_OK;
+}
+
+// The indices of one group, `count` blocks.
+SPARSESEP_COLD static SparsesepStatus check_indices(const Blob *b, Stream *s,
+                                                    uint32_t count) {
+  switch (b->h.index_encoding) {
+    case SPARSESEP_INDEX_BITMAP:
+      return check_bitmap(b, s, count);
+    case SPARSESEP_INDEX_GAP4:
+      return check_gaps(b, s, count);
+    case SPARSESEP_INDEX_DELTA8:
+      return check_deltas(b, s, count);
+    case SPARSESEP_INDEX_WINDOW8:
+      return check_windows(b, s, count);
+    default:
+      return check_places(b, s, count);
+  }
 }
 
 SPARSESEP_COLD_SHARED static SparsesepStatus check_groups(const Blob *b) {
@@ -165,9 +226,7 @@ SPARSESEP_COLD_SHARED static SparsesepStatus check_groups(const Blob *b) {
     if ((count & (h->count_multiple - 1u)) != 0) return SPARSESEP_BAD_COUNT;
     total += count;
     nibble_bytes += (count + 1) / 2;
-    const SparsesepStatus status = h->index_encoding == SPARSESEP_INDEX_BITMAP
-                                       ? check_bitmap(b, &index, count)
-                                       : check_list(b, &index, count);
+    const SparsesepStatus status = check_indices(b, &index, count);
     if (status != SPARSESEP_OK) return status;
     if (index.is_short) return SPARSESEP_BAD_INDEX;
   }

@@ -36,6 +36,11 @@ def write_finetuned(rows: list[Row]) -> None:
     _write_tables({"finetuned": finetuned_table(rows)})
 
 
+def write_third_party(rows: list[Row]) -> None:
+    """The table of third_party.json in all pages."""
+    _write_tables({"third party": third_party_table(rows)})
+
+
 def _write_tables(tables: dict[str, str]) -> None:
     for page in PAGES:
         if not page.exists():
@@ -96,6 +101,22 @@ def finetuned_table(rows: list[Row]) -> str:
             f"| {before['accuracy']:.2f}, {changes[0]:+.2f} "
             f"| {after:.2f} ({spread}), {changes[1]:+.2f} "
             f"| {before['file']:,} -> {max(row['after']['file']):,} |"
+        )
+    return "\n".join(lines)
+
+
+def third_party_table(rows: list[Row]) -> str:
+    lines = [
+        "| model | asked | SQNR in TFLM | file, bytes | weights | arena | instructions, M4 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        changes = " | ".join(
+            f"{row['before'][key]:,} -> {row['after'][key]:,}"
+            for key in ("file", "weights", "arena", "instructions")
+        )
+        lines.append(
+            f"| {row['model']} | {row['asked_db']:g} dB | {row['sqnr_db']:.1f} dB | {changes} |"
         )
     return "\n".join(lines)
 
