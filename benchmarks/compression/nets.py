@@ -55,35 +55,35 @@ def load(name: str) -> Net:
 
 def keras_model(name: str) -> Any:
     """The float network: weights of the accuracy benchmark, or trained here, once."""
-    import data
     import keras
     from models import MODELS
+    from training import prepare_tensorflow
 
+    prepare_tensorflow()
+    keras.utils.set_random_seed(0)
     model = MODELS[name].build(keras)
     weights = next((path for path in _weights_files(name) if path.exists()), None)
     if weights is not None:
         saved = np.load(weights)
         model.set_weights([saved[key] for key in saved.files])
         return model
-    raw = data.load(MODELS[name].dataset)
-    model = trained(name, raw.x_train.reshape(-1, *MODELS[name].input_shape), raw.y_train)
+    _train(name, model)
     BUILD.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(_weights_files(name)[-1], *model.get_weights())
     return model
 
 
-def trained(name: str, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
-    """The network trained on some data by the recipe of the accuracy benchmark."""
+def _train(name: str, model: Any) -> None:
+    """By the recipe of the accuracy benchmark."""
+    import data
     import keras
     from models import MODELS
-    from training import Recipe, fit, prepare_tensorflow
+    from training import Recipe, fit
 
-    prepare_tensorflow()
-    keras.utils.set_random_seed(0)
     spec = MODELS[name]
-    model = spec.build(keras)
-    fit(keras, model, x, y, Recipe(spec.epochs, spec.batch_size, LEARNING_RATE), 0)
-    return model
+    raw = data.load(spec.dataset)
+    x = raw.x_train.reshape(-1, *spec.input_shape)
+    fit(keras, model, x, raw.y_train, Recipe(spec.epochs, spec.batch_size, LEARNING_RATE), 0)
 
 
 def _weights_files(name: str) -> list[Path]:

@@ -47,8 +47,8 @@ def _write_tables(tables: dict[str, str]) -> None:
             continue
         text = page.read_text()
         for name, table in tables.items():
-            pattern = rf"(?<=<!-- {name} -->\n).*?(?=\n<!-- end -->)"
-            text = re.sub(pattern, partial(_instead, table), text, count=1, flags=re.DOTALL)
+            pattern = rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)"
+            text = re.sub(pattern, partial(_instead, f"{table}\n"), text, count=1, flags=re.DOTALL)
         page.write_text(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,12 +14,17 @@ pytest.importorskip("matplotlib")
 FOLDER = Path(__file__).parents[2] / "benchmarks/compression"
 
 
-def test_the_tables_are_those_of_the_results() -> None:
+def tables_module() -> ModuleType:
     spec = importlib.util.spec_from_file_location("compression_tables", FOLDER / "tables.py")
     assert spec is not None
     assert spec.loader is not None
     tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tables)
+    return tables
+
+
+def test_the_tables_are_those_of_the_results() -> None:
+    tables = tables_module()
     nets = json.loads((FOLDER / "results.json").read_text())["nets"]
     assert nets
     for page in tables.PAGES:
@@ -30,3 +36,18 @@ def test_the_tables_are_those_of_the_results() -> None:
         for row in net["compressed"]:
             assert row["memory_ratio"] == round(before / (row["weights"] + row["arena"]), 1)
             assert row["points_lost"] == round(net["float_accuracy"] - row["accuracy"], 2)
+
+
+def test_the_tables_of_networks_trained_on_and_of_models_of_others_are_those_of_the_results() -> (
+    None
+):
+    tables = tables_module()
+    tuned = json.loads((FOLDER / "finetuned.json").read_text())["rows"]
+    others = json.loads((FOLDER / "third_party.json").read_text())["rows"]
+    for page in tables.PAGES:
+        text = page.read_text()
+        assert tables.finetuned_table(tuned) in text
+        assert tables.third_party_table(others) in text
+    assert all(row["sqnr_db"] >= row["asked_db"] for row in others)
+    # The acceptance of training on: no larger than before.
+    assert all(max(row["after"]["file"]) <= row["before"]["file"] for row in tuned)
