@@ -5,7 +5,7 @@ This module imports Keras (8 s with TensorFlow); `import tflm_sparsesep` does no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +55,8 @@ def to_keras(model: Any, compressed: Sequence[CompressedLayer]) -> Any:
         compressed: its changed layers.
 
     Returns:
-        The copy, to be compiled. A layer that became two matrices is a Sequential of two layers
-        under the layer's name; what was not compressed keeps its float weights.
+        The copy, to be compiled. A layer that became two matrices is two layers: NAME_part1 and
+        NAME. What was not compressed keeps its float weights.
 
     Raises:
         ConfigError: `model` is no Sequential or functional model, or has not been built.
@@ -69,28 +69,60 @@ def to_keras(model: Any, compressed: Sequence[CompressedLayer]) -> Any:
             "that has been built"
         )
     matches = _match(model, compressed)
-    clones: list[tuple[Any, Any]] = []
+    clones: list[tuple[Any, list[Any]]] = []
 
-    def clone(layer: Any) -> Any:
+    def clone(layer: Any) -> list[Any]:
         match = matches.get(id(layer))
-        copy = type(layer).from_config(layer.get_config()) if match is None else _new_layer(match)
-        clones.append((layer, copy))
-        return copy
+        copies = (
+            [type(layer).from_config(layer.get_config())] if match is None else _new_layers(match)
+        )
+        clones.append((layer, copies))
+        return copies
 
     try:
-        copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+        copy = _copy(model, clone)
     except ValueError as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"model {model.name!r} cannot be copied ({reason}); accepted: Sequential or functional"
         ) from error
-    for layer, new in clones:
+    for layer, copies in clones:
         match = matches.pop(id(layer), None)
-        new.set_weights(layer.get_weights() if match is None else _weights(match, new))
+        if match is None:
+            copies[0].set_weights(layer.get_weights())
+        else:
+            _set_weights(match, copies)
     if matches:
         inner = ", ".join(repr(match.layer.name) for match in matches.values())
         raise ModelError(f"layers inside of others cannot take another form: {inner}")
     return copy
+
+
+def _copy(model: Any, clone: Callable[[Any], list[Any]]) -> Any:
+    """`model` with other layers: those that `clone` gives for each, one behind the other."""
+
+    def copied(layer: Any) -> list[Any]:
+        return [_copy(layer, clone)] if isinstance(layer, keras.Model) else clone(layer)
+
+    if isinstance(model, keras.Sequential):
+        (entry,) = model.inputs
+        inputs = keras.Input(batch_shape=entry.shape, dtype=entry.dtype, name=entry.name)
+        layers = [one for layer in model.layers for one in copied(layer)]
+        return keras.Sequential([inputs, *layers], name=model.name, trainable=model.trainable)
+    chains: dict[int, list[Any]] = {}
+
+    def first_of(layer: Any) -> Any:
+        first, *rest = copied(layer)
+        chains[id(first)] = rest
+        return first
+
+    def call(layer: Any, *arguments: Any, **options: Any) -> Any:
+        outputs = layer(*arguments, **options)
+        for one in chains[id(layer)]:
+            outputs = one(outputs)
+        return outputs
+
+    return keras.models.clone_model(model, clone_function=first_of, call_function=call)
 
 
 def _match(model: Any, compressed: Sequence[CompressedLayer]) -> dict[int, _Match]:
@@ -145,19 +177,17 @@ def _bias(layer: Any) -> Vector:
     return np.asarray(keras.ops.convert_to_numpy(layer.bias), np.float64)
 
 
-def _new_layer(match: _Match) -> Any:
-    """The layer in its new form; weights come later, when it is built."""
+def _new_layers(match: _Match) -> list[Any]:
+    """The layer in its new form; weights come later, when it is built.
+
+    The last one has the name and the activation.
+    """
     layer, parts = match.layer, match.parts
-    if len(parts) == 1:
-        return _like(layer, parts[0], use_bias=_needs_bias(match))
-    # Short names: their paths are in the file.
-    names = [f"part{number}" for number in range(1, len(parts) + 1)]
-    made = [
-        _like(layer, part, name=name, activation=None, use_bias=True)
-        for name, part in zip(names, parts[:-1], strict=False)
+    first = [
+        _like(layer, part, name=f"{layer.name}_part{number}", activation=None, use_bias=True)
+        for number, part in enumerate(parts[:-1], 1)
     ]
-    made.append(_like(layer, parts[-1], name=names[-1], use_bias=_needs_bias(match)))
-    return keras.Sequential(made, name=layer.name)
+    return [*first, _like(layer, parts[-1], use_bias=_needs_bias(match))]
 
 
 def _needs_bias(match: _Match) -> bool:
@@ -180,12 +210,7 @@ def _like(layer: Any, part: Part, **changes: Any) -> Any:
     return type(layer).from_config(config)
 
 
-def _weights(match: _Match, new: Any) -> list[Any]:
-    """Values of `new.weights`, in their order."""
-    layers = new.layers if isinstance(new, keras.Sequential) else [new]
-    values = []
+def _set_weights(match: _Match, layers: Sequence[Any]) -> None:
     for layer, part in zip(layers, match.parts, strict=True):
-        values.append(part.weights.T.reshape(layer.kernel.shape).astype(np.float32))
-        if layer.use_bias:
-            values.append(part.bias.astype(np.float32))
-    return values
+        values = [part.weights.T.reshape(layer.kernel.shape), part.bias]
+        layer.set_weights([value.astype(np.float32) for value in values[: 1 + layer.use_bias]])
