@@ -13,6 +13,7 @@ Options are sampled at few sizes; between two, all numbers are taken to be geome
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,20 +29,28 @@ _STEPS = 6
 
 @dataclass(frozen=True)
 class Option:
-    """A form, the noise power that it adds to the outputs as a share of theirs, and its costs."""
+    """A form, the noise power that it adds to the outputs as a share of theirs, and its costs.
+
+    arena_bytes: activations and scratch at once while this layer runs, whatever else is alive.
+    """
 
     form: Form
     noise: float
     flash_bytes: float
     instructions: float
+    arena_bytes: float = 0.0
 
 
 @dataclass(frozen=True)
 class Preference:
-    """What bytes and instructions count, relative to each other."""
+    """What bytes and instructions count, relative to each other.
+
+    arena_bytes: forms that need more while they run are not taken, if there are others.
+    """
 
     flash_bytes: float
     instructions: float
+    arena_bytes: float = math.inf
 
 
 def between(first: Option, second: Option) -> list[Option]:
@@ -67,6 +76,7 @@ def between(first: Option, second: Option) -> list[Option]:
             _mean(first.noise, second.noise, share),
             _mean(first.flash_bytes, second.flash_bytes, share),
             _mean(first.instructions, second.instructions, share),
+            _mean(first.arena_bytes, second.arena_bytes, share),
         )
         found.setdefault(form, option)
     return list(found.values())
@@ -102,8 +112,15 @@ def choose(
     time = sum(options[0].instructions for options in layers) / preference.instructions
     found = []
     for options in layers:
+        fitting = _fitting(options, preference.arena_bytes)
         prices = [
-            o.noise + weight * (o.flash_bytes / flash + o.instructions / time) for o in options
+            o.noise + weight * (o.flash_bytes / flash + o.instructions / time) for o in fitting
         ]
-        found.append(options[int(np.argmin(prices))].form)
+        found.append(fitting[int(np.argmin(prices))].form)
     return tuple(found)
+
+
+def _fitting(options: Sequence[Option], arena_bytes: float) -> list[Option]:
+    """Those that fit into the arena, or those that come closest."""
+    least = min(option.arena_bytes for option in options)
+    return [option for option in options if option.arena_bytes <= max(arena_bytes, least)]

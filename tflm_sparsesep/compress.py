@@ -5,6 +5,7 @@ No training: layers take forms of fewer weights, which are fitted on sample inpu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,7 +213,9 @@ def _evaluate(trials: Trials, preference: Preference) -> Callable[[int], Point]:
 def _preferences(budget: Budget) -> list[Preference]:
     """What is scarce counts most; if both are, what binds is found by trying."""
     flash, time = budget.flash_bytes is not None, budget.instructions is not None
-    both, bytes_first, time_first = Preference(1, 1), Preference(1, 0.1), Preference(0.1, 1)
+    arena = math.inf if budget.arena_bytes is None else budget.arena_bytes
+    both = Preference(1, 1, arena)
+    bytes_first, time_first = Preference(1, 0.1, arena), Preference(0.1, 1, arena)
     if flash and time:
         return [both, bytes_first, time_first]
     if flash and not budget.asks_for_quality:

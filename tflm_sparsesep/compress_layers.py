@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tflm_sparsesep import samples
-from tflm_sparsesep.compress_refit import refit_chain
-from tflm_sparsesep.compress_units import Unit, chains, find_units, vectors
+from tflm_sparsesep.compress_refit import refit_together
+from tflm_sparsesep.compress_units import Unit, find_units, vectors
 from tflm_sparsesep.converters import (
     factor_pair,
     form_choice,
@@ -102,12 +102,12 @@ class LayerCompressor:
         done: list[Operator] = []
         pending: list[Operator] = []
         changed = False
-        by_unit: dict[int, list[Operator]] = {}
+        now: list[list[Operator]] = []
         for position, op in enumerate(main.operators):
             index = at.get(position)
             if index is None or forms[index] == DENSE:
                 pending.append(op)
-                by_unit |= {} if index is None else {index: [op]}
+                now.append([op])
                 continue
             values |= self._run(pending, values)
             done += pending
@@ -115,25 +115,13 @@ class LayerCompressor:
             if changed:
                 inputs = vectors(op, values[tensor_of(op.inputs[0])], self.units[index].picks)
             pending, changed = self._compressed(op, index, forms[index], inputs, effort), True
-            by_unit[index] = pending[:]
-        if effort > 1:
-            self._refit_together(main, forms, by_unit)
+            now.append(pending[:])
         zeros = self._zeros | _zeros(main.operators, values)
         main.operators = done + pending
+        if effort > 1 and changed:
+            refit_together(self._read().subgraphs[0], main, now, self._fitting)
         model.prune_unused()
         return Built(model.build(), zeros)
-
-    def _refit_together(
-        self, main: Subgraph, forms: Sequence[Form], by_unit: dict[int, list[Operator]]
-    ) -> None:
-        """Chains of layers of one matrix each, before which nothing has changed."""
-        first = next((i for i, form in enumerate(forms) if form != DENSE), len(forms))
-        for chain in chains(self.units, main.operators):
-            operators = [op for index in chain for op in by_unit[index]]
-            if chain[0] <= first <= chain[-1] and len(operators) == len(chain):
-                readers = main.consumers(operators[-1].outputs[0])
-                units = [self.units[index] for index in chain]
-                refit_chain(units, operators, readers[0] if readers else None)
 
     def _options(self, index: int, main: Subgraph, values: Values) -> list[Option]:
         """See `options`; values are those of all tensors on the measuring samples."""

@@ -18,6 +18,7 @@ from tflm_sparsesep.converters.layer_forms import KernelShape
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph
 from tflm_sparsesep.converters.quantized_layer import Unsupported, layer_name, tensor_of
 from tflm_sparsesep.litert_tensors import Array
+from tflm_sparsesep.output_importance import output_importance
 from tflm_sparsesep.segments import Values
 
 _LAYERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
@@ -68,22 +69,15 @@ def find_units(subgraph: Subgraph, values: Values) -> list[Unit]:
         source = values[tensor_of(op.inputs[0])]
         picks = _picks(op, len(source))
         entering.append((picks, vectors(op, source, picks)))
-    operators, layers = [op for _, op, _ in found], [layer for _, _, layer in found]
-    matter = _importance(operators, layers, [x for _, x in entering])
+    layers = [layer for _, _, layer in found]
+    positions = [position for position, _, _ in found]
+    matter = _importance(subgraph, positions, layers, [x for _, x in entering], values)
     return [
         Unit(position, layer_name(op), kernel_of(op), layer, picks, inputs, values)
         for (position, op, layer), (picks, inputs), values in zip(
             found, entering, matter, strict=True
         )
     ]
-
-
-def chains(units: Sequence[Unit], operators: Sequence[Operator]) -> list[list[int]]:
-    """Indices of units that read one another, of each run of two or more."""
-    ops = [operators[unit.position] for unit in units]
-    starts = [i for i, op in enumerate(ops) if not i or not _reads(op, ops[i - 1])]
-    runs = [list(range(*ends)) for ends in itertools.pairwise([*starts, len(ops)])]
-    return [run for run in runs if len(run) > 1]
 
 
 def kernel_of(op: Operator) -> KernelShape:
@@ -130,23 +124,27 @@ def _vectors_per_inference(op: Operator) -> int:
 
 
 def _importance(
-    ops: Sequence[Operator], layers: Sequence[DenseLayer], entering: Sequence[Matrix]
+    subgraph: Subgraph,
+    positions: Sequence[int],
+    layers: Sequence[DenseLayer],
+    entering: Sequence[Matrix],
+    values: Values,
 ) -> list[Vector]:
     """What squared errors of a layer's outputs matter to what leaves its chain.
 
-    A chain are fully-connected layers that read one another. Outputs of a convolution count
-    alike.
+    A chain are fully-connected layers that read one another; what leaves a convolution is followed
+    to the end of the model.
     """
+    ops = [subgraph.operators[position] for position in positions]
     starts = [i for i, op in enumerate(ops) if not i or not _reads(op, ops[i - 1])]
     found: list[Vector] = []
     for start, end in itertools.pairwise([*starts, len(ops)]):
         if ops[start].builtin_code == BuiltinOperator.CONV_2D:
-            found.append(np.ones(len(layers[start].bias)))
-            continue
-        values = importance(layers[start:end], entering[start], OutputLoss(None))
-        # An output that never gets through still must not be free.
-        found += [np.maximum(v, 1e-6 * max(float(v.max()), 1e-30)) for v in values]
-    return found
+            found.append(output_importance(subgraph, positions[start], values))
+        else:
+            found += importance(layers[start:end], entering[start], OutputLoss(None))
+    # An output that never gets through still must not be free.
+    return [np.maximum(v, 1e-6 * max(float(v.max()), 1e-30)) for v in found]
 
 
 def _reads(op: Operator, before: Operator) -> bool:

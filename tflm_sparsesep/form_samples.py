@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tflm_sparsesep.compress_units import Unit
-from tflm_sparsesep.converters import model_cost, model_editor
+from tflm_sparsesep.converters import arena, model_cost, model_editor
 from tflm_sparsesep.converters.conv_windows import input_step
 from tflm_sparsesep.converters.layer_forms import Form
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Operator, Subgraph
@@ -50,18 +50,24 @@ def sampled_forms(op: Operator, unit: Unit) -> list[list[Form]]:
 
 def cost(
     operators: Sequence[Operator], target: str, input_zeros: Mapping[str, float]
-) -> tuple[int, int]:
-    """Bytes and instructions of consecutive operators, as the converter rewrites them.
+) -> tuple[int, int, int]:
+    """Bytes, instructions and arena of consecutive operators, as the converter rewrites them.
 
     Bytes are those of a file that holds nothing else.
     """
     ends = {"inputs": [tensor_of(operators[0].inputs[0])], "outputs": operators[-1].outputs}
-    data = Model([Subgraph("main", operators=operators, **ends)]).build()
+    part = Subgraph("main", operators=operators, **ends)
+    data = Model([part]).build()
     if not any(_may_change(op) for op in operators):
-        return len(data), sum(model_cost.dense_instructions(op, target) for op in operators)
+        dense = sum(model_cost.dense_instructions(op, target) for op in operators)
+        return len(data), dense, arena.peak_bytes(part)
     result = rewrite(data, target=target, input_zeros=input_zeros, passes=QUICK_PASSES)
     model = model_editor.read(result.tflite)
-    return len(result.tflite), model_cost.instructions(model, result.layers, target)
+    return (
+        len(result.tflite),
+        model_cost.instructions(model, result.layers, target),
+        model_cost.arena_bytes(model, result.layers),
+    )
 
 
 def _may_change(op: Operator) -> bool:

@@ -6,7 +6,10 @@
 | `low_rank` | two thin matrices (SVD) |
 | `dictionary` | a dense basis times a sparse code |
 | `separation` | a column convolution and a row convolution, or 1x1 + small core + 1x1 (Tucker) |
-| `sparse_chain`, `joint_refit` | the first of these, over consecutive fully-connected layers |
+| `sparse_chain` | the first of these, over consecutive fully-connected layers |
+
+`joint_refit` mends what is left of consecutive layers together, convolutions and pools included
+(`chain`, `steps`).
 
 All minimise E||W x - W' x||^2 over the layer's inputs x, of which they need the Gram matrix only
 (`gram`). Without data it is the identity. Everything is computed in float64 and repeatable.

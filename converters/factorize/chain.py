@@ -1,4 +1,7 @@
-"""Consecutive fully-connected layers: what flows through them, and what an error in it matters.
+"""Consecutive layers: what flows through them, and what an error in it matters.
+
+Layers are fully connected, or convolutions: those multiply the windows of an image, one after the
+other, and a max pool may lie before them (`steps`). Of an image each place is a vector of its own.
 
 With outputs z of the last layer, compressed outputs z' and a loss that is zero at z' = z, the loss
 is about (z' - z)^T M (z' - z) / 2. An error e in pre-activation i of an inner layer arrives as
@@ -18,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.factorize.gram import Vector
+from tflm_sparsesep.converters.factorize.steps import Arrival, Step, arrive
 
 _PROBES = 16
 _SEED = 0
@@ -31,20 +35,33 @@ class DenseLayer:
 
     weights: float64[rows, cols]; bias: float64[rows].
     lower, upper: limits of the activation; (0, inf) is ReLU, (0, 6) ReLU6.
+    steps: from what the layer before gives to the vectors x.
     """
 
     weights: Array
     bias: Array
     lower: float = -math.inf
     upper: float = math.inf
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What enters each layer, [samples, cols], and its pre-activations [samples, rows]."""
+    """What enters each layer, [vectors, cols], and its pre-activations [vectors, rows].
+
+    Vectors are samples, or places of all samples. The last of the inputs is what leaves.
+    arrivals: how each layer's vectors came about.
+    """
 
     inputs: list[Array]
     outputs: list[Array]
+    arrivals: list[Arrival]
+
+    def pull(self, layers: Sequence[DenseLayer], i: int, slope: Array) -> Array:
+        """From gradients by what enters layer i to those by the pre-activations before it."""
+        found = self.arrivals[i].pull(slope).reshape(self.outputs[i - 1].shape)
+        passed: Array = found * self.passes(layers, i - 1)
+        return passed
 
     def passes(self, layers: Sequence[DenseLayer], i: int) -> npt.NDArray[np.bool_]:
         """Where layer i's activation has slope 1."""
@@ -54,12 +71,13 @@ class Flow:
 
 
 def forward(layers: Sequence[DenseLayer], samples: Array) -> Flow:
-    """Samples [n, cols] through all layers, in the dtype of samples and weights."""
-    inputs, outputs = [samples], []
+    """Samples [n, ...] through all layers, in the dtype of samples and weights."""
+    arrivals, outputs, x = [], [], samples
     for layer in layers:
-        outputs.append(inputs[-1] @ layer.weights.T + layer.bias)
-        inputs.append(np.clip(outputs[-1], layer.lower, layer.upper))
-    return Flow(inputs, outputs)
+        arrivals.append(arrive(layer.steps, x, layer.weights.shape[1], len(samples)))
+        outputs.append(arrivals[-1].vectors @ layer.weights.T + layer.bias)
+        x = np.clip(outputs[-1], layer.lower, layer.upper)
+    return Flow([*(arrival.vectors for arrival in arrivals), x], outputs, arrivals)
 
 
 @dataclass(frozen=True)
@@ -131,7 +149,7 @@ def importance(
         for i in reversed(range(len(layers))):
             found[i] += np.square(error).mean(axis=0) / _PROBES
             if i:
-                error = (error @ layers[i].weights) * flow.passes(layers, i - 1)
+                error = flow.pull(layers, i, error @ layers[i].weights)
     return found
 
 

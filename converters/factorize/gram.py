@@ -194,7 +194,7 @@ def patches(
     """
     if same:
         sizes = zip(images.shape[1:3], kernel, strides, strict=True)
-        pads = [_same_padding(*axis) for axis in sizes]
+        pads = [same_padding(*axis) for axis in sizes]
         images = np.pad(images, ((0, 0), *pads, (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(images, kernel, axis=(1, 2))
     windows = windows[:, :: strides[0], :: strides[1]].transpose(0, 1, 2, 4, 5, 3)
@@ -235,6 +235,7 @@ def _rows(values: npt.NDArray[Any], what: str) -> Matrix:
     return rows
 
 
-def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and behind, as TensorFlow pads."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2

@@ -6,7 +6,9 @@ and biases theta of all layers minimise, over unlabelled samples,
     loss(z'_last, z_last) + inner / 2 sum_l sum_i importance_li E (z'_li - z_li)^2,
 
 z being the dense model's pre-activations. The second term keeps inner layers where they were: it
-has hundreds of targets a sample, so a few thousand samples do not get learnt by heart. Each step
+has hundreds of targets a sample, so a few thousand samples do not get learnt by heart. Layers
+that the dense model has no counterpart of, those between two factors, are free. What enters may
+differ from what entered the dense model, where layers before have lost something, too. Each step
 solves the linearised problem (Gauss-Newton: J^T M J delta = -gradient, by conjugate gradients with
 the importance-times-power diagonal) and goes as far along delta as the loss falls. No labels, no
 learning rate, no batches; a few steps are enough.
@@ -23,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.factorize import chain
 from tflm_sparsesep.converters.factorize.chain import (
     Array,
     DenseLayer,
@@ -45,22 +48,37 @@ class _Task:
     """What to reach: the dense model's pre-activations on float32 samples."""
 
     samples: Array
-    wanted: list[Array]
-    importance: list[Array]
+    wanted: list[Array | None]  # None for layers that are free
+    importance: list[Array]  # of those, zeros
+    scale: list[Array]  # of the preconditioner
     loss: OutputLoss
     inner: float
 
+    def part(self, samples: slice) -> _Task:
+        """The same for some of the samples."""
+        count = len(self.samples)
+
+        def some(z: Array) -> Array:
+            return z.reshape(count, -1, z.shape[1])[samples].reshape(-1, z.shape[1])
+
+        wanted = [None if z is None else some(z) for z in self.wanted]
+        return replace(self, samples=self.samples[samples], wanted=wanted)
+
     def value(self, layers: Sequence[DenseLayer]) -> float:
         flow = forward(layers, self.samples)
-        total = self.loss.value(flow.outputs[-1], self.wanted[-1])
+        count = len(self.samples)
+        last = self.wanted[-1]
+        assert last is not None  # `refit` says so
+        total = self.loss.value(flow.outputs[-1], last) * len(last) / count
         for z, y, matter in zip(flow.outputs[:-1], self.wanted, self.importance, strict=False):
-            total += self.inner / 2 * float((np.square(z - y) @ matter).mean())
+            if y is not None:
+                total += self.inner / 2 * float((np.square(z - y) @ matter).sum()) / count
         return total
 
 
 def refit(
     layers: Sequence[DenseLayer],
-    dense: Sequence[DenseLayer],
+    wanted: Sequence[Matrix | None],
     samples: Matrix,
     importance: Sequence[Vector],
     *,
@@ -72,9 +90,10 @@ def refit(
 
     Args:
         layers: compressed ones; their zeros stay.
-        dense: the model to follow, layers of the same shapes.
-        samples: float64[n, cols of the first layer]; the last tenth only judges.
-        importance: of `dense`, from `chain.importance`.
+        wanted: float64[vectors, rows] for each layer, the dense model's pre-activations
+            (`chain.forward`); None for a layer that is free. Not the last one.
+        samples: float64[n, ...], what enters; the last tenth only judges.
+        importance: for each layer that is not free, from the dense model's `chain.importance`.
         loss: how last pre-activations are compared.
         inner: weight of the inner layers' errors; 0 looks at outputs only.
         steps: most Gauss-Newton steps.
@@ -91,26 +110,17 @@ def refit(
         >>> x = np.arange(40.0).repeat(2).reshape(40, 2) / 40
         >>> dense = [DenseLayer(np.array([[1.0, 1.0]]), np.zeros(1))]
         >>> thin = [DenseLayer(np.array([[1.0, 0.0]]), np.zeros(1))]
-        >>> found = refit(thin, dense, x, [np.ones(1)], loss=OutputLoss(None))
+        >>> wanted = forward(dense, x).outputs
+        >>> found = refit(thin, wanted, x, [np.ones(1)], loss=OutputLoss(None))
         >>> found[0].weights.round(2).tolist()
         [[2.0, 0.0]]
     """
     if len(samples) < 20:
         raise ConfigError(f"{len(samples)} samples; accepted: at least 20 to refit all layers")
     now = [_float32(layer) for layer in layers]
-    flow = forward([_float32(layer) for layer in dense], np.asarray(samples, np.float32))
-    matter = [np.asarray(values, np.float32) for values in importance]
+    whole = _task(now, wanted, samples, importance, loss or OutputLoss(), inner)
     split = len(samples) - max(1, round(len(samples) * _HELD_OUT))
-    task, judge = (
-        _Task(
-            flow.inputs[0][part],
-            [z[part] for z in flow.outputs],
-            matter,
-            loss or OutputLoss(),
-            inner,
-        )
-        for part in (slice(split), slice(split, None))
-    )
+    task, judge = whole.part(slice(split)), whole.part(slice(split, None))
     best, least = now, judge.value(now)
     current, damping = task.value(now), _DAMPING
     for _ in range(steps):
@@ -123,6 +133,24 @@ def refit(
         if (value := judge.value(now)) < least:
             best, least = now, value
     return [_float64(layer) for layer in best]
+
+
+def _task(
+    layers: Sequence[DenseLayer],
+    wanted: Sequence[Matrix | None],
+    samples: Matrix,
+    importance: Sequence[Vector],
+    loss: OutputLoss,
+    inner: float,
+) -> _Task:
+    x, given = np.asarray(samples, np.float32), iter(importance)
+    targets = [None if z is None else np.asarray(z, np.float32) for z in wanted]
+    matter, scale = [], []
+    for layer, z, own in zip(layers, wanted, chain.importance(layers, x, loss), strict=True):
+        values = np.zeros(len(layer.bias)) if z is None else next(given)
+        matter.append(np.asarray(values, np.float32))
+        scale.append(np.asarray(own if z is None else values, np.float32))
+    return _Task(x, targets, matter, scale, loss, inner)
 
 
 def _line_search(
@@ -139,13 +167,16 @@ def _direction(layers: list[DenseLayer], task: _Task, damping: float) -> Paramet
     """Conjugate gradients, preconditioned by importance times mean square of the input."""
     flow = forward(layers, task.samples)
     masks = [layer.weights != 0 for layer in layers]
-    floor = [v + np.float32(1e-3) * (v.mean() + np.float32(1e-30)) for v in task.importance]
+    floor = [v + np.float32(1e-3) * (v.mean() + np.float32(1e-30)) for v in task.scale]
+    places = [np.float32(len(z) / len(task.samples)) for z in flow.outputs]
+    floor = [v * n for v, n in zip(floor, places, strict=True)]
     power = [np.square(x).mean(axis=0) for x in flow.inputs[:-1]]
     diagonal = [np.outer(v, p + 1e-4) for v, p in zip(floor, power, strict=True)] + floor
     inner = [
-        task.inner * v * (z - y)
+        np.zeros_like(z) if y is None else task.inner * v * (z - y)
         for v, z, y in zip(task.importance, flow.outputs[:-1], task.wanted, strict=False)
     ]
+    assert task.wanted[-1] is not None  # `refit` says so
     last = task.loss.gradient(flow.outputs[-1], task.wanted[-1])
     left = [-g for g in _backward(layers, flow, masks, last, inner)]
     found = [np.zeros_like(g) for g in left]
@@ -174,7 +205,7 @@ def _curvature(
     for i, layer in enumerate(layers):
         z = flow.inputs[i] @ step[i].T + step[len(layers) + i]
         if change is not None:
-            z = z + change @ layer.weights.T
+            z = z + flow.arrivals[i].push(change) @ layer.weights.T
         changes.append(z)
         change = z * flow.passes(layers, i)
     inner = [task.inner * v * z for v, z in zip(task.importance, changes[:-1], strict=False)]
@@ -188,12 +219,12 @@ def _backward(
     """Gradients by weights, then by biases, of what arrives at pre-activations."""
     weights: Parameters = []
     biases: Parameters = []
-    error = last
+    error, count = last, np.float32(flow.arrivals[0].samples)
     for i in reversed(range(len(layers))):
-        weights.insert(0, (error.T @ flow.inputs[i]) * masks[i] / np.float32(len(error)))
-        biases.insert(0, error.mean(axis=0))
+        weights.insert(0, (error.T @ flow.inputs[i]) * masks[i] / count)
+        biases.insert(0, error.sum(axis=0) / count)
         if i:
-            error = (error @ layers[i].weights) * flow.passes(layers, i - 1) + inner[i - 1]
+            error = flow.pull(layers, i, error @ layers[i].weights) + inner[i - 1]
     return weights + biases
 
 

@@ -70,7 +70,7 @@ def sparsify(
     if stages < 1 or refits < 0:
         raise ConfigError(f"stages is {stages}, refits {refits}; accepted: at least 1 and 0")
     loss = loss or OutputLoss()
-    matter = importance(dense, samples, loss)
+    matter, wanted = importance(dense, samples, loss), forward(dense, samples).outputs
     size = sum(layer.weights.size for layer in dense)
     budgets = [min(size, round(nonzeros / _STAGE_RATIO**i)) for i in reversed(range(stages))]
     supports = _share_out(dense, samples, matter, budgets[0], block, damping)
@@ -79,7 +79,7 @@ def sparsify(
         if stage:
             layers = _take_out(layers, samples, budget, block, damping, loss)
         if refits:
-            layers = joint_refit.refit(layers, dense, samples, matter, loss=loss, steps=refits)
+            layers = joint_refit.refit(layers, wanted, samples, matter, loss=loss, steps=refits)
     return layers
 
 

@@ -69,6 +69,20 @@ def test_levels_trade_noise_for_bytes() -> None:
     assert len(set(found)) > 8
 
 
+def test_forms_that_need_less_memory_where_the_arena_binds() -> None:
+    small, large = Form("low_rank", rank=2), Form("separated", rank=2)
+    options = [
+        Option(DENSE, 0.0, 100, 100, arena_bytes=300),
+        Option(small, 0.3, 50, 60, arena_bytes=200),
+        Option(large, 0.1, 40, 40, arena_bytes=400),
+    ]
+    chosen = {
+        limit: choose([options], 90, Preference(1, 1, limit))[0] for limit in (500, 399, 299, 100)
+    }
+    # Below 200 none fits: the one that comes closest.
+    assert chosen == {500: large, 399: small, 299: small, 100: small}
+
+
 def correlated(count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     mixing = np.random.default_rng(5).normal(size=(12, COLS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,8 +89,8 @@ def test_joint_refit_keeps_zeros_and_comes_closer() -> None:
     dense, samples = network(1600)
     x, unseen = samples[:600], samples[600:]
     layers = sparse_chain.sparsify(dense, x, 150, stages=1, refits=0)
-    matter = chain.importance(dense, x)
-    found = joint_refit.refit(layers, dense, x, matter, steps=4)
+    matter, wanted = chain.importance(dense, x), chain.forward(dense, x).outputs
+    found = joint_refit.refit(layers, wanted, x, matter, steps=4)
     for before, after in zip(layers, found, strict=True):
         assert not after.weights[before.weights == 0].any()
         assert after.weights.dtype == np.float64
@@ -97,9 +98,32 @@ def test_joint_refit_keeps_zeros_and_comes_closer() -> None:
     assert loss_of(found, dense, unseen) < loss_of(layers, dense, unseen)
 
 
+def test_joint_refit_mends_what_has_entered_and_moves_free_layers() -> None:
+    dense, samples = network(1600)
+    # The first layer has lost an input for good, the second is two factors.
+    entering = samples * (np.arange(samples.shape[1]) != 0)
+    u, s, v = np.linalg.svd(dense[1].weights, full_matrices=False)
+    factors = [
+        chain.DenseLayer(v[:6], np.zeros(6)),
+        replace(dense[1], weights=u[:, :6] * s[:6]),
+    ]
+    layers = [dense[0], *factors, *dense[2:]]
+    wanted = chain.forward(dense, samples).outputs
+    x, unseen = entering[:600], entering[600:]
+    targets = [wanted[0][:600], None, *(z[:600] for z in wanted[1:])]
+    found = joint_refit.refit(layers, targets, x, chain.importance(dense, samples), steps=4)
+    assert not np.array_equal(found[1].weights, factors[0].weights)
+    loss = OutputLoss()
+    before, after = (
+        loss.value(chain.forward(n, unseen).outputs[-1], wanted[-1][600:]) for n in (layers, found)
+    )
+    assert after < 0.7 * before
+
+
 def test_joint_refit_leaves_what_is_right() -> None:
     dense, x = network()
-    found = joint_refit.refit(dense, dense, x, chain.importance(dense, x), steps=1)
+    wanted = chain.forward(dense, x).outputs
+    found = joint_refit.refit(dense, wanted, x, chain.importance(dense, x), steps=1)
     for before, after in zip(dense, found, strict=True):
         np.testing.assert_allclose(after.weights, before.weights, rtol=1e-6)
 
@@ -129,6 +153,6 @@ def test_the_same_for_the_same_input() -> None:
 def test_refusals() -> None:
     dense, x = network()
     with pytest.raises(ConfigError, match="19 samples; accepted: at least 20"):
-        joint_refit.refit(dense, dense, x[:19], chain.importance(dense, x))
+        joint_refit.refit(dense, [None] * 3, x[:19], [])
     with pytest.raises(ConfigError, match="stages is 0"):
         sparse_chain.sparsify(dense, x, 10, stages=0)

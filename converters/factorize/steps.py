@@ -1,0 +1,142 @@
+"""What activations go through on their way from one layer to the next: windows and max pools.
+
+A layer multiplies vectors. Those of a convolution are windows of an image, one at each place of its
+output; before that there may be a pool. Each step has a `forward` that also returns what its
+slope depends on, `push` (a small change of what enters -> of what leaves), and `pull`, the adjoint
+of `push`, for gradients. Arrays are [samples, elements], images flat in the order height, width,
+channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.factorize.gram import patches, same_padding
+
+Array = npt.NDArray[Any]  # float32 or float64
+Image = tuple[int, int, int]  # height, width, channels
+
+
+@dataclass(frozen=True)
+class Windows:
+    """All windows of an image, one after the other: [samples, places * cols].
+
+    kernel, strides: height, width. same: zeros around, as TensorFlow pads, instead of VALID.
+    """
+
+    image: Image
+    kernel: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    same: bool = False
+
+    def forward(self, x: Array) -> tuple[Array, None]:
+        found = patches(
+            x.reshape(-1, *self.image), self.kernel, strides=self.strides, same=self.same
+        )
+        return found.reshape(len(x), -1), None
+
+    def push(self, change: Array, _: None) -> Array:
+        return self.forward(change)[0]
+
+    def pull(self, slope: Array, _: None) -> Array:
+        height, width, channels = self.image
+        pads = [(0, 0), (0, 0)]
+        if self.same:
+            axes = zip((height, width), self.kernel, self.strides, strict=True)
+            pads = [same_padding(*axis) for axis in axes]
+        room = (height + sum(pads[0]), width + sum(pads[1]))
+        axes = zip(room, self.kernel, self.strides, strict=True)
+        rows, columns = ((size - kernel) // stride + 1 for size, kernel, stride in axes)
+        taps = slope.reshape(len(slope), rows, columns, *self.kernel, channels)
+        found = np.zeros((len(slope), *room, channels), slope.dtype)
+        for i in range(self.kernel[0]):
+            for j in range(self.kernel[1]):
+                down = slice(i, i + rows * self.strides[0], self.strides[0])
+                right = slice(j, j + columns * self.strides[1], self.strides[1])
+                found[:, down, right][:, :rows, :columns] += taps[:, :, :, i, j]
+        inner = found[:, pads[0][0] :, pads[1][0] :][:, :height, :width]
+        return inner.reshape(len(slope), -1)
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """The largest of each window; windows lie side by side, and what fills none is left out."""
+
+    image: Image
+    size: tuple[int, int]
+
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        windows = self._windows(x)
+        best = windows.argmax(axis=1)[:, None]
+        return np.take_along_axis(windows, best, axis=1).reshape(len(x), -1), best
+
+    def push(self, change: Array, best: Array) -> Array:
+        return np.take_along_axis(self._windows(change), best, axis=1).reshape(len(change), -1)
+
+    def pull(self, slope: Array, best: Array) -> Array:
+        (rows, columns), (height, width), channels = self._places, self.size, self.image[2]
+        count = len(slope)
+        spread = np.zeros((len(best), height * width), slope.dtype)
+        np.put_along_axis(spread, best, slope.reshape(-1, 1), axis=1)
+        windows = spread.reshape(count, rows, columns, channels, height, width)
+        found = np.zeros((count, *self.image), slope.dtype)
+        inner = windows.transpose(0, 1, 4, 2, 5, 3)
+        found[:, : rows * height, : columns * width] = inner.reshape(
+            count, rows * height, columns * width, channels
+        )
+        return found.reshape(count, -1)
+
+    @property
+    def _places(self) -> tuple[int, int]:
+        return self.image[0] // self.size[0], self.image[1] // self.size[1]
+
+    def _windows(self, x: Array) -> Array:
+        """[samples * places * channels, elements of a window]."""
+        (rows, columns), (height, width) = self._places, self.size
+        images = x.reshape(-1, *self.image)[:, : rows * height, : columns * width]
+        split = images.reshape(len(images), rows, height, columns, width, self.image[2])
+        return split.transpose(0, 1, 3, 5, 2, 4).reshape(-1, height * width)
+
+
+Step = Windows | MaxPool
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Steps one after the other on given activations, and the vectors that come out.
+
+    vectors: [samples * places, cols]. states: what each step's slope depends on.
+    """
+
+    steps: Sequence[Step]
+    states: Sequence[Any]
+    vectors: Array
+    samples: int
+
+    def push(self, change: Array) -> Array:
+        """From a change of the activations to one of the vectors, as these are shaped."""
+        change = change.reshape(self.samples, -1)
+        for step, state in zip(self.steps, self.states, strict=True):
+            change = step.push(change, state)
+        return change.reshape(self.vectors.shape)
+
+    def pull(self, slope: Array) -> Array:
+        """Gradients by the vectors to those by the activations, [samples, elements]."""
+        slope = slope.reshape(self.samples, -1)
+        for step, state in zip(reversed(self.steps), reversed(self.states), strict=True):
+            slope = step.pull(slope, state)
+        return slope
+
+
+def arrive(steps: Sequence[Step], activations: Array, cols: int, samples: int) -> Arrival:
+    """Activations of any shape, `samples` first, through the steps, as vectors of `cols`."""
+    x, states = activations.reshape(samples, -1), []
+    for step in steps:
+        x, state = step.forward(x)
+        states.append(state)
+    return Arrival(steps, states, x.reshape(-1, cols), samples)
