@@ -19,8 +19,8 @@ from tflm_sparsesep.segments import Values, run_segment
 # Each conjugate-gradient step takes three passes over them.
 _MOST_SAMPLES = 8000
 _LEAST_SAMPLES = 200
-# Of what layers multiply and give, in float32: half a gigabyte with what is computed of them.
-_MOST_FLOATS = 40_000_000
+# Of what layers multiply and give, float32: a quarter of a gigabyte with what comes of them.
+_MOST_FLOATS = 20_000_000
 _STEPS = 4
 
 

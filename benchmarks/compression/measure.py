@@ -1,8 +1,10 @@
 """Whole networks compressed without labels and training, against float32 on TFLM.
 
-    python benchmarks/compression/measure.py [NET ...] [--part N] [--report-only]
+    python benchmarks/compression/measure.py [NET ...] [--part N ...] [--fewer N]
+                                             [--cache FOLDER] [--report-only]
 
-takes trained networks (`nets.py`), compresses them to a 24th or an Nth of their size, and writes
+takes trained networks (`nets.py`), compresses them to a 24th or an Nth of their size, and so many
+times fewer instructions on M4 than float32 if asked to, and writes
 results.json, where other parts stay, the tables of README.md and docs/compression.md, and
 pareto.svg. With --report-only nothing is measured.
 """
@@ -28,6 +30,7 @@ from tflm_sparsesep.converters import model_cost, model_editor, op_names
 from tflm_sparsesep.converters.budget_search import Budget, pareto
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.tflm_interpreter import TflmInterpreter
+from tflm_sparsesep.trial_cache import TrialCache
 
 NETS = ("lenet_300_100", "lenet_5", "watch_dnn", "watch_cnn")
 TARGETS = ("cortex-m0", "cortex-m3", "cortex-m4")
@@ -41,13 +44,17 @@ Row = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(NETS)}")
-    parser.add_argument("--part", type=int, default=24, help="the file is to be so much smaller")
+    parser.add_argument(
+        "--part", type=int, nargs="+", default=[24], help="the file is to be so much smaller"
+    )
+    parser.add_argument("--fewer", type=float, help="instructions on M4 are to be so many times")
+    parser.add_argument("--cache", type=Path, help="where trials are kept; else nowhere")
     parser.add_argument("--report-only", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
     document: Row = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"nets": {}}
     if not arguments.report_only:
         for name in arguments.nets or NETS:
-            measure(name, arguments.part, document["nets"])
+            measure(name, arguments.part, arguments.fewer, arguments.cache, document["nets"])
             order = {key: document["nets"][key] for key in NETS if key in document["nets"]}
             document = {"command": "python benchmarks/compression/measure.py", "nets": order}
             RESULTS.write_text(json.dumps(document, indent=1) + "\n")
@@ -55,8 +62,10 @@ def main() -> None:
     tables.write(document)
 
 
-def measure(name: str, part: int, document: Row) -> None:
-    """Everything about one network at one size."""
+def measure(
+    name: str, parts: list[int], fewer: float | None, cache_dir: Path | None, document: Row
+) -> None:
+    """Everything about one network at some sizes."""
     net = nets.load(name)
     shapes = float_layers.shapes_of(net.float32)
     baseline = {target: sum(float_layers.count(target, shapes)) for target in TARGETS}
@@ -70,19 +79,31 @@ def measure(name: str, part: int, document: Row) -> None:
     }
     print(name, dense, flush=True)
     start = time.process_time()
-    trials = Trials(net.int8, net.x_train[:SAMPLES], None, "cortex-m4", name, lambda: None)
-    trial = best_trial(trials, Budget(flash_bytes=len(net.float32) // part))
-    row: Row = {"part": part, **compressed(net, trial, dense)}
-    print(row, flush=True)
-    others = [r for r in document.get(name, {}).get("compressed", []) if r["part"] != part]
-    rows = sorted([*others, row], key=lambda r: -int(r["part"]))
+    samples = net.x_train[:SAMPLES]
+    cache = TrialCache(cache_dir, net.int8, "cortex-m4", samples)
+    trials = Trials(net.int8, samples, None, "cortex-m4", name, lambda: None, cache=cache)
+    rows = {_budget_of(row): row for row in document.get(name, {}).get("compressed", [])}
+    for part in parts:
+        budget = Budget(
+            flash_bytes=len(net.float32) // part,
+            instructions=int(baseline["cortex-m4"] / fewer) if fewer else None,
+        )
+        row: Row = {"part": part, "fewer": fewer}
+        row |= compressed(net, best_trial(trials, budget), dense)
+        print(row, flush=True)
+        rows[_budget_of(row)] = row
     visited = [trial.point for trial in trials.done.values()]
     front = [[p.sqnr_db, p.flash_bytes, p.instructions] for p in pareto(visited)]
     dense["search_cpu_seconds"] = round(time.process_time() - start)
     document[name] = dense | {
-        "compressed": rows,
+        "compressed": [rows[key] for key in sorted(rows)],
         "pareto": [point for point in front if np.isfinite(point[0])],
     }
+
+
+def _budget_of(row: Row) -> tuple[int, float]:
+    """Smallest files first."""
+    return -int(row["part"]), float(row.get("fewer") or 0)
 
 
 def compressed(net: nets.Net, trial: Trial, dense: Row) -> Row:

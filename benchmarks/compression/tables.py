@@ -67,8 +67,11 @@ def nets_table(nets: Row) -> str:
         for row in net["compressed"]:
             ratios = " | ".join(f"{ratio:.0f}x" for ratio in row["instruction_ratios"].values())
             after = row["weights"] + row["arena"]
+            budget = f"1/{row['part']}"
+            if row.get("fewer"):
+                budget += f", 1/{row['fewer']:g} of instructions"
             lines.append(
-                f"| {TITLES[name]} | 1/{row['part']} | {row['sqnr_db']:.1f} dB "
+                f"| {TITLES[name]} | {budget} | {row['sqnr_db']:.1f} dB "
                 f"| {net['float_accuracy']:.2f} "
                 f"| {row['accuracy']:.2f}, {-row['points_lost']:+.2f} "
                 f"| {before:,} -> {after:,}, {row['memory_ratio']:.0f}x | {ratios} |"

@@ -9,6 +9,7 @@ channels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,42 +66,33 @@ class Windows:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The largest of each window; windows lie side by side, and what fills none is left out."""
+    """The largest of each window; windows lie side by side, and what fills none is left out.
+
+    The slope depends on where the largest are: int64[samples, outputs], places in an image.
+    """
 
     image: Image
     size: tuple[int, int]
 
     def forward(self, x: Array) -> tuple[Array, Array]:
-        windows = self._windows(x)
-        best = windows.argmax(axis=1)[:, None]
-        return np.take_along_axis(windows, best, axis=1).reshape(len(x), -1), best
-
-    def push(self, change: Array, best: Array) -> Array:
-        return np.take_along_axis(self._windows(change), best, axis=1).reshape(len(change), -1)
-
-    def pull(self, slope: Array, best: Array) -> Array:
-        (rows, columns), (height, width), channels = self._places, self.size, self.image[2]
-        count = len(slope)
-        spread = np.zeros((len(best), height * width), slope.dtype)
-        np.put_along_axis(spread, best, slope.reshape(-1, 1), axis=1)
-        windows = spread.reshape(count, rows, columns, channels, height, width)
-        found = np.zeros((count, *self.image), slope.dtype)
-        inner = windows.transpose(0, 1, 4, 2, 5, 3)
-        found[:, : rows * height, : columns * width] = inner.reshape(
-            count, rows * height, columns * width, channels
-        )
-        return found.reshape(count, -1)
-
-    @property
-    def _places(self) -> tuple[int, int]:
-        return self.image[0] // self.size[0], self.image[1] // self.size[1]
-
-    def _windows(self, x: Array) -> Array:
-        """[samples * places * channels, elements of a window]."""
-        (rows, columns), (height, width) = self._places, self.size
+        (height, width), (_, image_width, channels) = self.size, self.image
+        rows, columns = self.image[0] // height, image_width // width
         images = x.reshape(-1, *self.image)[:, : rows * height, : columns * width]
-        split = images.reshape(len(images), rows, height, columns, width, self.image[2])
-        return split.transpose(0, 1, 3, 5, 2, 4).reshape(-1, height * width)
+        split = images.reshape(len(x), rows, height, columns, width, channels)
+        windows = split.transpose(0, 1, 3, 5, 2, 4)
+        best = windows.reshape(*windows.shape[:4], height * width).argmax(axis=-1)
+        row, column, channel = np.ogrid[:rows, :columns, :channels]
+        down, right = row * height + best // width, column * width + best % width
+        places = ((down * image_width + right) * channels + channel).reshape(len(x), -1)
+        return self.push(x.reshape(len(x), -1), places), places
+
+    def push(self, change: Array, places: Array) -> Array:
+        return np.take_along_axis(change, places, axis=1)
+
+    def pull(self, slope: Array, places: Array) -> Array:
+        found = np.zeros((len(slope), math.prod(self.image)), slope.dtype)
+        np.put_along_axis(found, places, slope, axis=1)
+        return found
 
 
 Step = Windows | MaxPool
