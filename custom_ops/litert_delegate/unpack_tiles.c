@@ -183,7 +183,8 @@ bool sparsesep_unpack_tiles(const SparsesepPackedHeader* weights,
   memset(tiles, 0, sizeof(*tiles));
   tiles->tile_rows = is_split(weights) ? 1 : weights->block_rows;
   tiles->tile_cols = is_split(weights) ? 1 : weights->block_cols;
-  tiles->groups = (weights->rows + tiles->tile_rows - 1) / tiles->tile_rows;
+  const uint32_t group = (uint32_t)tiles->tile_rows;
+  tiles->groups = (weights->rows + group - 1) / group;
   tiles->starts = calloc(tiles->groups + 1, sizeof(int32_t));
   int32_t* next = calloc(tiles->groups, sizeof(int32_t));
   if (tiles->starts == NULL || next == NULL) {

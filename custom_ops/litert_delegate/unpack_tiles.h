@@ -10,8 +10,8 @@
 // are: its blocks if they are of int8. Floats are tiles of 1x1 and groups of
 // one row, whatever their blocks are: the kernel for floats reads no others.
 typedef struct SparsesepTiles {
-  uint32_t tile_rows;
-  uint32_t tile_cols;
+  int32_t tile_rows;
+  int32_t tile_cols;
   uint32_t groups;
   uint32_t count;
   int32_t* starts;    // [groups + 1]: first tile of each group
