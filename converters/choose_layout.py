@@ -15,6 +15,7 @@ from tflm_sparsesep.converters.pack import (
     pack,
 )
 from tflm_sparsesep.converters.packed_format import Layout, Major
+from tflm_sparsesep.converters.targets import get_target
 
 Prefer = Literal["flash", "speed"]
 PREFERENCES: tuple[Prefer, ...] = ("flash", "speed")
@@ -104,8 +105,8 @@ def reason_to_stay_dense(
     share = f"{zeros:.1%} zeros"
     if best.instructions >= dense.instructions:
         return (
-            f"{share}: sparse would take {best.instructions:,} instructions on {target}, "
-            f"dense takes {dense.instructions:,}"
+            f"{share}: sparse would take {best.instructions:,} {get_target(target).cost_unit} on "
+            f"{target}, dense takes {dense.instructions:,}"
         )
     if len(best.blob) >= dense.bytes:
         return f"{share}: packed would take {len(best.blob):,} bytes, dense takes {dense.bytes:,}"

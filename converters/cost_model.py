@@ -9,8 +9,9 @@ Sparse kernels are sums of the terms in `cost_terms`, with one set of coefficien
 and layout in `cost_data/sparse_kernels.json`; that file names the command that measures them
 again, and how well they predict shapes outside the fit. They hold for activation limits of int8,
 which is what a RELU has whose output range begins at 0; narrower ones cost the DSP extension two
-instructions a row. On `host` only ratios matter: a dense multiply-accumulate counts 1 and a stored
-block 3.
+instructions a row.
+
+On `host`, costs are nanoseconds in LiteRT instead: see `host_cost`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from tflm_sparsesep.converters import host_cost
 from tflm_sparsesep.converters.cost_terms import PackedSize, sparse_terms
 from tflm_sparsesep.converters.packed_format import Layout
 
@@ -33,9 +35,6 @@ __all__ = [
     "is_measured",
     "sparse_fully_connected",
 ]
-
-_HOST_PER_WEIGHT = 1.0
-_HOST_PER_BLOCK = 3.0
 
 
 @functools.cache
@@ -66,7 +65,7 @@ def dense_fully_connected(
     shape by the number of weights. `target` is a name of `targets.TARGETS`.
     """
     if target == "host":
-        return round(_HOST_PER_WEIGHT * rows * cols * batch)
+        return host_cost.dense_fully_connected(rows, cols, batch, dtype)
     if dtype == "float32":
         measured: int = _data("dense_cmsis_nn.json")["fully_connected_float32_784_to_300"][target]
         return round(measured * (rows * cols * batch) / (784 * 300))
@@ -83,7 +82,7 @@ def dense_pointwise_conv(target: str, rows: int, cols: int, pixels: int) -> int:
     Scaled from the one measured shape by the number of multiplications.
     """
     if target == "host":
-        return round(_HOST_PER_WEIGHT * rows * cols * pixels)
+        return host_cost.dense_fully_connected(rows, cols, pixels, "int8")
     measured: int = _data("dense_cmsis_nn.json")["convolve_1x1_s8_12x12_64_to_64"][target]
     return round(measured * (rows * cols * pixels) / (64 * 64 * 144))
 
@@ -95,7 +94,7 @@ def _kernels(target: str) -> dict[str, dict[str, Any]]:
 
 def is_measured(target: str, layout: Layout) -> bool:
     """Whether a kernel of the target runs the layout, and its cost is known."""
-    return target == "host" or str(layout) in _kernels(target)
+    return host_cost.is_measured(layout) if target == "host" else str(layout) in _kernels(target)
 
 
 def held_out_errors(target: str) -> dict[str, float]:
@@ -115,7 +114,7 @@ def sparse_fully_connected(
     `layout` is one that `is_measured` on the target; the rest is as for `cost_terms.sparse_terms`.
     """
     if target == "host":
-        return round(_HOST_PER_BLOCK * size.blocks * batch)
+        return host_cost.sparse_fully_connected(layout, size, batch)
     kernel = _kernels(target)[str(layout)]
     terms = sparse_terms(
         layout,

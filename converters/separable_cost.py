@@ -3,8 +3,8 @@
 Both are sums of terms with coefficients fitted by least squares of the relative error. Dense ones
 are fitted here to measured counts (`cost_data/dense_conv_cmsis_nn.json`; at most 6% off on any
 shape in it). Those of SEPARABLE_CONV_2D are in `cost_data/separable_kernels.json`, which names the
-command that measures them again and how well they predict shapes outside the fit. On `host` only
-ratios matter: a multiply-accumulate counts 1.
+command that measures them again and how well they predict shapes outside the fit. On `host`
+nothing is measured: both are the nanoseconds of so many products by XNNPACK (`host_cost`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters import host_cost
 from tflm_sparsesep.converters.pack_separable import ConvStage, SeparableConv
 from tflm_sparsesep.converters.separable_format import Order
 
@@ -95,7 +96,7 @@ def dense_conv(target: str, weights_shape: tuple[int, ...], output_shape: tuple[
     units, height, width, channels = weights_shape
     terms = _dense_terms(math.prod(output_shape[:3]), units, height * width, channels)
     if target == "host":
-        return round(terms[0])
+        return host_cost.multiply_accumulates(terms[0])
     return round(float(np.dot(_dense_coefficients(target), terms)))
 
 
@@ -168,7 +169,7 @@ def separable_conv(
     """Instructions of our int8 kernel for an order that `is_measured` on the target."""
     terms = separable_terms(target, conv, order, input_shape)
     if target == "host":
-        return round(terms["per_mac"])
+        return host_cost.multiply_accumulates(terms["per_mac"])
     kernels = _data("separable_kernels.json")["targets"][target]
     coefficients: dict[str, float] = kernels[order.name.lower()]
     return round(sum(coefficients[name] * term for name, term in terms.items()))

@@ -26,6 +26,7 @@ class Target:
         has_fpu: single-precision floats in hardware.
         unaligned_access: words and halfwords may sit at any address.
         other_machines: further boards that run this code, less roomy than `qemu_machine`.
+        cost_unit: what the cost models count.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Target:
     has_fpu: bool = False
     unaligned_access: bool = True
     other_machines: tuple[str, ...] = ()
+    cost_unit: str = "instructions"
 
 
 def _soft_float(cpu: str) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ TARGETS: dict[str, Target] = {
             has_mve=True,
             has_fpu=True,
         ),
-        Target("host", (), None, None, has_fpu=True),
+        Target("host", (), None, None, has_fpu=True, cost_unit="ns"),
     )
 }
 

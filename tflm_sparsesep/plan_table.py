@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tflm_sparsesep.converters.break_even import Form
+from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.plan import BEST_CASE_ZEROS, LayerPlan, Plan
 from tflm_sparsesep.report import short_name
 
@@ -15,10 +16,12 @@ _NOTHING = "-"
 
 def plan_table(plan: Plan) -> Table:
     """One row for each layer with weights, and the totals."""
+    unit = get_target(plan.target).cost_unit
+    dense = "XNNPACK" if plan.target == "host" else "CMSIS-NN"
     table = Table(
         title=f"What can be gained on {plan.target}: zeros from which, and factors up to which, a "
         f"layer gets smaller and faster;\nbest case at {BEST_CASE_ZEROS:.0%} zeros, or separated "
-        "to few channels K (estimates; int8, dense by CMSIS-NN)",
+        f"to few channels K (estimates; int8, dense by {dense})",
         box=SIMPLE_HEAD,
         show_footer=True,
     )
@@ -28,7 +31,7 @@ def plan_table(plan: Plan) -> Table:
         ("layer", "total"),
         ("shape", ""),
         ("bytes", f"{plan.dense_bytes:,}"),
-        ("instr.", f"{plan.dense_instructions:,}"),
+        ("instr." if unit == "instructions" else unit, f"{plan.dense_instructions:,}"),
         ("zeros", ""),
         ("in blocks", ""),
         ("factors", ""),
@@ -58,7 +61,8 @@ def notes(plan: Plan) -> list[str]:
             by_reason.setdefault(layer.note, []).append(short_name(layer.name))
     totals = (
         f"best case: {plan.dense_bytes:,} -> {plan.best_case_bytes:,} bytes, "
-        f"{plan.dense_instructions:,} -> {plan.best_case_instructions:,} instructions; "
+        f"{plan.dense_instructions:,} -> {plan.best_case_instructions:,} "
+        f"{get_target(plan.target).cost_unit}; "
         "`compress` finds what accuracy allows"
     )
     reasons = [

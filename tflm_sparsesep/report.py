@@ -8,6 +8,7 @@ from rich.table import Table
 
 from tflm_sparsesep.benchmark import LayerFigures
 from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.kernel_bench import KernelFigures
 
 
@@ -39,7 +40,7 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
     """One row for each layer that the converter looked at, with its reason."""
     table = Table(title=f"Layers (estimates for {target})")
     table.add_column("layer", overflow="fold")
-    for heading in ("op", "shape", "bytes", "instructions"):
+    for heading in ("op", "shape", "bytes", get_target(target).cost_unit):
         table.add_column(heading, justify="right" if heading != "op" else "left")
     table.add_column("decision", overflow="fold")
     for layer in layers:

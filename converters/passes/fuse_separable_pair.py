@@ -34,6 +34,7 @@ from tflm_sparsesep.converters.quantized_layer import (
     tensor_of,
 )
 from tflm_sparsesep.converters.separable_format import MAX_KERNEL, Padding
+from tflm_sparsesep.converters.targets import get_target
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _fuse_if_it_pays(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecisi
     is_leaner = peak_after < peak_before and fused * peak_after < dense * peak_before
     pays = fused < dense or is_leaner
     change = (
-        f"{dense:,} -> {fused:,} instructions on {target}, "
+        f"{dense:,} -> {fused:,} {get_target(target).cost_unit} on {target}, "
         f"peak of activations {peak_before:,} -> {peak_after:,} bytes"
     )
     if pays:

@@ -60,7 +60,8 @@ def packed_forms(layer: MatrixShape, target: str, pattern: str, zeros: float) ->
     weighed = dataclasses.replace(case, weights=weights.astype(np.int8))
     forms = []
     for layout in layouts_for(target):
-        if layout.pattern == pattern and layout.major is Major.ROW and can_pack(weighed, layout):
+        is_usable = layout.major is Major.ROW and cost_model.is_measured(target, layout)
+        if layout.pattern == pattern and is_usable and can_pack(weighed, layout):
             blob = pack_weights(weighed, layout)
             cost = cost_model.sparse_fully_connected(
                 target, layout, PackedSize.of(blob), layer.vectors
@@ -133,10 +134,16 @@ def two_dense(layer: MatrixShape, target: str, rank: int) -> Form:
 @pytest.mark.parametrize("layer", [*LAYERS, FIRST_OF_LENET], ids=str)
 def test_the_largest_rank_that_pays(layer: MatrixShape, target: str) -> None:
     form = break_even_rank(layer, target)
-    assert form is not None
-    assert form == two_dense(layer, target, form.rank)
-    assert wins(form, layer.dense(target))
-    ranks = range(form.rank + 1, min(layer.rows, layer.cols) + 1)
+    largest = 0
+    if form is None:
+        # A PC takes longer to begin a second layer than to finish so small a first one.
+        assert target == "host"
+        assert layer.rows * layer.cols * layer.vectors < 2000
+    else:
+        assert form == two_dense(layer, target, form.rank)
+        assert wins(form, layer.dense(target))
+        largest = form.rank
+    ranks = range(largest + 1, min(layer.rows, layer.cols) + 1)
     assert not any(wins(two_dense(layer, target, k), layer.dense(target)) for k in ranks)
 
 

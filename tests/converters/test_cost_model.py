@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 
 import numpy as np
@@ -154,9 +153,3 @@ def test_dense_costs_are_exact_where_they_were_measured_and_near_the_line_elsewh
     assert abs(below / (455928 * 299 / 300) - 1) < 0.008
     per_vector = cost_model.dense_fully_connected("cortex-m4", 300, 784, batch=10) / 10
     assert abs(per_vector / 455928 - 1) < 0.008
-
-
-def test_host_costs_are_ratios() -> None:
-    size = dataclasses.replace(size_of(DELTA8, 10, 100, 0.9), blocks=100)
-    assert cost_model.sparse_fully_connected("host", DELTA8, size) == 300
-    assert cost_model.dense_fully_connected("host", 10, 100) == 1000

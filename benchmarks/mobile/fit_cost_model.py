@@ -1,0 +1,167 @@
+"""Fits the cost model of target `host` to times of this machine, dense by XNNPACK.
+
+    python benchmarks/mobile/fit_cost_model.py [SECONDS]
+
+writes converters/cost_data/host_litert.json. Dense and sparse models of the same layers run by
+turns in LiteRT for SECONDS (0.5) each, on one thread; times are the shortest ones. About 8
+minutes on an otherwise idle machine.
+
+A fit minimises the relative error on `FITTED`; the largest one on `HELD_OUT`, which it has not
+seen, is written beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from layers import Shape, dense_model, random_weights, sparse_model
+from rich.progress import track
+from scipy.optimize import nnls
+from timing import interpreter, machine, shortest_times
+
+from tflm_sparsesep.converters import host_cost
+from tflm_sparsesep.converters.cost_terms import PackedSize
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.packed_format import Layout, ValueType
+
+OUTPUT = Path(__file__).parents[2] / "converters/cost_data/host_litert.json"
+SECONDS = 0.5
+THREADS = 1
+# The others are several times slower on a host, and larger than one of these.
+NAMES = (
+    "1x1_u16_int8",
+    "1x1_delta8_int8",
+    "1x4_delta8_int8",
+    "4x1_delta8_int8",
+    "2x4_delta8_int8",
+    "4x4_delta8_int8",
+    "1x16_delta8_int8",
+    "1x1_u16_float32",
+    "1x4_delta8_float32",
+    "4x1_delta8_float32",
+    "4x4_delta8_float32",
+    "1x16_delta8_float32",
+)
+
+
+def shape(rows: int, cols: int, *pixels: int) -> Shape:
+    """A layer without a name."""
+    return Shape("", rows, cols, (pixels[0], pixels[1]) if pixels else None)
+
+
+# With the zeros of their sparse versions, which dense times do not depend on.
+FITTED = (
+    (shape(32, 64), (0.8,)),
+    (shape(10, 128), (0.7,)),
+    (shape(128, 256), (0.6, 0.9)),
+    (shape(300, 784), (0.8, 0.95)),
+    (shape(128, 640), (0.7, 0.9)),
+    (shape(1000, 1024), (0.7, 0.9)),
+    (shape(512, 2048), (0.8, 0.95)),
+    (shape(2048, 512), (0.6, 0.9)),
+    (shape(512, 512), (0.9,)),
+    (shape(2048, 2048), (0.9,)),
+    (shape(3000, 2048), (0.9,)),
+    (shape(4096, 4096), (0.8, 0.95)),
+    (shape(3000, 4000), (0.9,)),
+    (shape(64, 64, 7, 7), (0.7, 0.9)),
+    (shape(128, 128, 14, 14), (0.8,)),
+    (shape(512, 512, 14, 14), (0.9,)),
+    (shape(1280, 320, 7, 7), (0.8, 0.95)),
+)
+HELD_OUT = (
+    (shape(100, 300), (0.9,)),
+    (shape(256, 512), (0.7,)),
+    (shape(1024, 1024), (0.8, 0.95)),
+    (shape(1000, 2048), (0.9,)),
+    (shape(4000, 3072), (0.85,)),
+    (shape(256, 256, 14, 14), (0.8,)),
+    (shape(1024, 1024, 7, 7), (0.9,)),
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model of `kind`, its terms by name, and its nanoseconds."""
+
+    kind: str
+    terms: Mapping[str, float]
+    nanoseconds: float
+
+
+def measure(layer: Shape, zeros: Sequence[float], seconds: float) -> list[Measured]:
+    """All models of a layer."""
+    made, terms = {}, {}
+    for dtype in ("int8", "float32"):
+        if dtype == "float32" and layer.pixels is not None:
+            continue  # the converter leaves those
+        dense = dense_model(layer, random_weights(layer, dtype, "1x1", zeros[0]), dtype)
+        key = (dtype, 0.0)
+        made[key] = interpreter(dense, "xnnpack", THREADS)
+        terms[key] = host_cost.dense_terms(layer.rows, layer.cols, layer.vectors, dtype)
+        for layout in (one for one in LAYOUTS if str(one) in NAMES and type_of(one) == dtype):
+            for share in zeros:
+                weights = random_weights(layer, dtype, layout.pattern, share)
+                sparse, blob = sparse_model(dense_model(layer, weights, dtype), layout)
+                key = (str(layout), share)
+                made[key] = interpreter(sparse, "cpu", THREADS)
+                terms[key] = host_cost.sparse_terms_of(layout, PackedSize.of(blob), layer.vectors)
+    times = shortest_times(made, seconds=seconds)
+    return [Measured(key[0], terms[key], 1e9 * times[key]) for key in made]
+
+
+def type_of(layout: Layout) -> str:
+    """The type of a layout's activations."""
+    return "float32" if layout.value_type is ValueType.FLOAT32 else "int8"
+
+
+def fit(fitted: Sequence[Measured], held_out: Sequence[Measured]) -> dict[str, Any]:
+    """Coefficients of one kind, none negative, and how far off they are outside the fit."""
+    names = list(fitted[0].terms)
+    matrix = np.array([[m.terms[name] / m.nanoseconds for name in names] for m in fitted])
+    scale = np.maximum(matrix.max(axis=0), np.finfo(float).tiny)
+    solution, _ = nnls(matrix / scale, np.ones(len(fitted)))
+    coefficients = {
+        name: float(f"{c:.4g}") for name, c in zip(names, solution / scale, strict=True)
+    }
+    errors = [
+        sum(coefficients[name] * m.terms[name] for name in names) / m.nanoseconds - 1
+        for m in held_out
+    ]
+    return {
+        "held_out_error": round(float(np.max(np.abs(errors))), 3),
+        "nanoseconds": {name: value for name, value in coefficients.items() if value > 0},
+    }
+
+
+def main() -> None:
+    """Measures, fits and writes."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
+    points = [(True, *point) for point in FITTED] + [(False, *point) for point in HELD_OUT]
+    measured: dict[bool, list[Measured]] = {True: [], False: []}
+    for is_fitted, layer, zeros in track(points, "layers"):
+        measured[is_fitted] += measure(layer, zeros, seconds * (1 + len(NAMES) * len(zeros)))
+    fits = {
+        kind: fit(*([m for m in measured[group] if m.kind == kind] for group in (True, False)))
+        for kind in ("int8", "float32", *NAMES)
+    }
+    document = {
+        "command": "python benchmarks/mobile/fit_cost_model.py",
+        **machine(),
+        "threads": THREADS,
+        "dense": {kind: fits[kind] for kind in ("int8", "float32")},
+        "sparse": {kind: fits[kind] for kind in NAMES},
+    }
+    OUTPUT.write_text(json.dumps(document, indent=2) + "\n")
+    for kind, one in fits.items():
+        print(f"{kind}: at most {one['held_out_error']:.0%} off on layers outside the fit")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""One fully-connected layer or 1x1 convolution as .tflite models: dense, and sparse in a layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters import model_editor, op_names
+from tflm_sparsesep.converters.model_editor import (
+    BuiltinOperator,
+    Model,
+    Operator,
+    Quantization,
+    Subgraph,
+    Tensor,
+    TensorType,
+    schema,
+    schema_object,
+)
+from tflm_sparsesep.converters.pack import pack
+from tflm_sparsesep.converters.packed_format import Layout
+from tflm_sparsesep.converters.passes import pointwise_conv, sparse_fully_connected
+
+_INPUT_SCALE, _WEIGHT_SCALE, _ZERO_POINT = 0.05, 0.01, 3
+# Versions that TensorFlow's converter gives operators.
+_VERSIONS = {
+    "int8": {"fully_connected": 4, "conv": 3},
+    "float32": {"fully_connected": 1, "conv": 1},
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A layer of a real model: `pixels` [height, width] of a 1x1 convolution, else None."""
+
+    name: str
+    rows: int
+    cols: int
+    pixels: tuple[int, int] | None = None
+
+    @property
+    def vectors(self) -> int:
+        """Input vectors of one inference."""
+        return 1 if self.pixels is None else self.pixels[0] * self.pixels[1]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of the model's input; its output differs in the last dimension."""
+        return (1, *(self.pixels or ()), self.cols)
+
+
+def random_weights(
+    shape: Shape, dtype: str, pattern: str, zeros: float, seed: int = 0
+) -> npt.NDArray[np.float32]:
+    """float32[rows, cols] of `dtype`'s values, zero in whole blocks of the pattern."""
+    rng = np.random.default_rng(seed)
+    height, width = map(int, pattern.split("x"))
+    grid = -(-shape.rows // height), -(-shape.cols // width)
+    kept = np.zeros(grid[0] * grid[1], np.bool_)
+    kept[rng.choice(kept.size, round(kept.size * (1 - zeros)), replace=False)] = True
+    mask = kept.reshape(grid).repeat(height, 0).repeat(width, 1)[: shape.rows, : shape.cols]
+    if dtype == "float32":
+        values = rng.standard_normal(mask.shape, np.float32)
+    else:
+        signs = rng.choice(np.array([-1, 1], np.float32), mask.shape)
+        values = rng.integers(1, 128, mask.shape).astype(np.float32) * signs
+    return np.where(mask, values, np.float32(0))
+
+
+def dense_model(shape: Shape, weights: npt.NDArray[np.float32], dtype: str) -> bytes:
+    """The builtin operator. int8 outputs spread over the whole range."""
+    kind = "fully_connected" if shape.pixels is None else "conv"
+    terms = max(1.0, np.count_nonzero(weights) / shape.rows)
+    spread = 74 * 74 * _INPUT_SCALE * _WEIGHT_SCALE * terms**0.5
+    output = _activation("output", (*shape.input_shape[:-1], shape.rows), dtype, spread / 40)
+    tensors = [_activation("input", shape.input_shape, dtype, _INPUT_SCALE)]
+    weights_shape = weights.shape if kind == "fully_connected" else (shape.rows, 1, 1, shape.cols)
+    tensors.append(
+        _constant("weights", weights.reshape(weights_shape), dtype, "int8", _WEIGHT_SCALE)
+    )
+    tensors.append(
+        _constant("bias", np.zeros(shape.rows), dtype, "int32", _INPUT_SCALE * _WEIGHT_SCALE)
+    )
+    if kind == "conv":
+        code, options = (
+            BuiltinOperator.CONV_2D,
+            schema_object(
+                schema.Conv2DOptionsT, padding=schema.Padding.VALID, strideH=1, strideW=1
+            ),
+        )
+    else:
+        code, options = (
+            BuiltinOperator.FULLY_CONNECTED,
+            schema_object(schema.FullyConnectedOptionsT),
+        )
+    operator = Operator(code, tensors, [output], version=_VERSIONS[dtype][kind], options=options)
+    main = Subgraph("main", inputs=tensors[:1], outputs=[output], operators=[operator])
+    return Model([main]).build()
+
+
+def sparse_model(dense: bytes, layout: Layout) -> tuple[bytes, bytes]:
+    """The same layer as SPARSE_FULLY_CONNECTED in a layout, wanted or not; and its blob."""
+    model = model_editor.read(dense)
+    (main,) = model.subgraphs
+    (operator,) = main.operators
+    is_conv = operator.builtin_code == BuiltinOperator.CONV_2D
+    layer, options = (pointwise_conv if is_conv else sparse_fully_connected).read_layer(operator)
+    blob = pack(layer, layout)
+    packed = Tensor.constant("packed", np.frombuffer(blob, np.uint8))
+    sparse = Operator.custom(
+        op_names.SPARSE_FULLY_CONNECTED,
+        [operator.inputs[0], packed],
+        operator.outputs,
+        custom_options=options.to_bytes(),
+    )
+    main.replace(operator, sparse)
+    model.prune_unused()
+    return model.build(), blob
+
+
+def _activation(name: str, shape: tuple[int, ...], dtype: str, scale: float) -> Tensor:
+    if dtype == "float32":
+        return Tensor(name, shape, TensorType.FLOAT32)
+    return Tensor(name, shape, TensorType.INT8, quantization=Quantization(scale, _ZERO_POINT))
+
+
+def _constant(
+    name: str, values: npt.NDArray[np.floating], dtype: str, stored_as: str, scale: float
+) -> Tensor:
+    if dtype == "float32":
+        return Tensor.constant(name, values.astype(np.float32))
+    rows = values.shape[0]
+    quantization = Quantization(np.full(rows, scale, np.float32))
+    return Tensor.constant(name, values.astype(stored_as), quantization=quantization)
