@@ -105,13 +105,18 @@ class OpenClTrainer:
         self._room_of_biases = device.zeros("gradients", max(widths))
         self._labels = device.buffer("activations", (batch,), np.int32)
         self._sums = [device.zeros("activations", batch) for _ in range(2)]
-        self._staging = np.zeros(self._activations[0].shape, np.float32)
+        self._batch_inputs = device.zeros("activations", batch, self._inputs)
         self._count = 0
 
     def step(self, x: Array, labels: Array) -> None:
         """One step on x float32[batch, inputs], labels int32[batch]; returns when it is done."""
-        self._staging[: self._inputs] = x.T
-        self._activations[0].write(self._staging)
+        self._batch_inputs.write(x)
+        self._kernels(
+            "turn",
+            (self._shapes[0][1], self._batch // 16),
+            (16, 1),
+            *(self._batch_inputs, self._activations[0], self._batch, self._inputs),
+        )
         self._labels.write(labels)
         for i in range(len(self._shapes)):
             self._forward(i)
