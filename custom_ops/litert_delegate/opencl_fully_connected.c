@@ -16,6 +16,7 @@ static SparsesepRowKernel open_kernel(const SparsesepOpenclNode* node,
                                .tile_cols = 16,
                                .groups = rows,
                                .batch = outputs / rows,
+                               .step = cols,
                                .cols = cols,
                                .weights = (int64_t)rows * cols};
   sparsesep_add_row_buffer(&kernel,

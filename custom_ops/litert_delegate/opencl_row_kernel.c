@@ -45,14 +45,21 @@ SparsesepLaunchLimits sparsesep_launch_limits(
       (int64_t)(device->local_bytes / 2 / sizeof(int32_t))};
 }
 
+// Whether tiles of every vector start at multiples of their columns: buffers
+// do, and tiles do within a vector.
+static bool is_aligned(const SparsesepRowKernel* kernel) {
+  return kernel->batch == 1 || kernel->step % kernel->tile_cols == 0;
+}
+
 static void add_launch(SparsesepOpenclRunner* runner,
                        const SparsesepRowKernel* kernel,
                        const SparsesepLaunch* launch) {
   char options[128];
   snprintf(options, sizeof(options),
-           " -DR=%d -DC=%d -DLANES=%d -DGROUP_SIZE=%d -DVECTORS=%d",
-           kernel->tile_rows, kernel->tile_cols, launch->lanes,
-           launch->group_size, launch->vectors);
+           " -DR=%d -DC=%d -DALIGNED=%d -DLANES=%d -DGROUP_SIZE=%d "
+           "-DVECTORS=%d",
+           kernel->tile_rows, kernel->tile_cols, is_aligned(kernel),
+           launch->lanes, launch->group_size, launch->vectors);
   sparsesep_add_step(runner, kernel->source, options, kernel->name);
   for (int32_t i = 0; i < kernel->argument_count; ++i) {
     sparsesep_add_argument(runner, kernel->arguments[i].bytes,

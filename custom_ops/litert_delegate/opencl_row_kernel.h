@@ -25,6 +25,7 @@ typedef struct SparsesepRowKernel {
   int32_t tile_cols;
   int64_t groups;  // row groups
   int64_t batch;
+  int64_t step;  // elements from one vector to the next
   int64_t cols;
   int64_t weights;  // that are stored
   int32_t argument_count;

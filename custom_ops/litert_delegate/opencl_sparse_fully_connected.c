@@ -13,7 +13,8 @@ static SparsesepRowKernel open_kernel(const SparsesepOpenclNode* node,
                                       const char* name,
                                       const SparsesepPackedHeader* h,
                                       const SparsesepTiles* tiles,
-                                      int32_t batch, cl_mem values) {
+                                      const SparsesepFullyConnectedOp* op,
+                                      cl_mem values) {
   SparsesepOpenclRunner* runner = node->runner;
   SparsesepRowKernel kernel = {
       .source = sparsesep_cl_sparse_fully_connected,
@@ -22,7 +23,8 @@ static SparsesepRowKernel open_kernel(const SparsesepOpenclNode* node,
       .tile_rows = tiles->tile_rows,
       .tile_cols = tiles->tile_cols,
       .groups = tiles->groups,
-      .batch = batch,
+      .batch = op->batch,
+      .step = op->params.input_step,
       .cols = h->cols,
       .weights = (int64_t)tiles->count * tiles->tile_rows * tiles->tile_cols};
   cl_mem starts = sparsesep_add_constant(runner, tiles->starts,
@@ -44,7 +46,7 @@ static void add_int8(const SparsesepOpenclNode* node,
   const size_t bytes = h->rows * sizeof(int32_t);
   const int8_t* shift = sparsesep_section(h, h->shift_offset);
   SparsesepRowKernel kernel =
-      open_kernel(node, "sparse_fully_connected_int8", h, tiles, op->batch,
+      open_kernel(node, "sparse_fully_connected_int8", h, tiles, op,
                   sparsesep_add_constant(
                       runner, tiles->values,
                       (size_t)tiles->count * h->block_rows * h->block_cols));
@@ -78,7 +80,7 @@ static void add_float(const SparsesepOpenclNode* node,
   memcpy(&limits[0], &op->params.activation_min, sizeof(float));
   memcpy(&limits[1], &op->params.activation_max, sizeof(float));
   SparsesepRowKernel kernel =
-      open_kernel(node, "sparse_fully_connected_float", h, tiles, op->batch,
+      open_kernel(node, "sparse_fully_connected_float", h, tiles, op,
                   sparsesep_add_floats(runner, tiles->values, tiles->count));
   sparsesep_add_row_buffer(
       &kernel,

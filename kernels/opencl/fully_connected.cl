@@ -4,7 +4,7 @@
 // Rows of weights are filled up with zeros to whole chunks. bias holds - zero
 // point of the input * sum of the row, too. Inputs behind a vector meet zeros.
 kernel void fully_connected_int8(global const char* x,
-                                 global const char* weights,
+                                 global const char16* weights,
                                  global const int* bias,
                                  global const int* multiplier,
                                  global const int* shift, global char* out,
@@ -12,16 +12,17 @@ kernel void fully_connected_int8(global const char* x,
                                  int low, int high) {
   SHARED_SUMS(int);
   const int row = ROW_GROUP;
-  const int end = row < rows ? cols : 0;
-  global const char* w = weights + (long)row * ((cols + 15) / 16 * 16);
+  const int chunks = (cols + 15) / 16;
+  const int end = row < rows ? chunks : 0;
+  global const char16* w = weights + (long)row * chunks;
   int16 acc[VECTORS];
   for (int v = 0; v < VECTORS; ++v) acc[v] = (int16)(0);
-  for (int col = LANE * 16; col < end; col += LANES * 16) {
-    const char16 w16 = vload16(0, w + col);
+  for (int chunk = LANE; chunk < end; chunk += LANES) {
+    const char16 w16 = w[chunk];
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v) {
-      global const char* vector_x = x + (long)VECTOR(v) * cols + col;
-      ADD_PRODUCTS(acc[v], w16, vload16(0, vector_x));
+      global const char* vector_x = x + (long)VECTOR(v) * cols + chunk * 16;
+      ADD_PRODUCTS(acc[v], w16, INPUTS(16, vector_x));
     }
   }
   int sums[SUMS];

@@ -17,6 +17,11 @@
 #ifndef VECTORS
 #define VECTORS 1
 #endif
+// ALIGNED: every tile of inputs starts at a multiple of its size, so that one
+// load brings it on devices that load bytes one by one otherwise.
+#ifndef ALIGNED
+#define ALIGNED 0
+#endif
 #ifndef R
 #define R 1
 #endif
@@ -83,6 +88,13 @@ DEFINE_SUM_LANES(float)
 
 // ---- int8: each lane takes a chunk. Products of two int8 fit into 16 bits,
 // which many GPUs multiply at twice the rate of 32.
+
+// n inputs from `pointer` on.
+#if ALIGNED
+#define INPUTS(n, pointer) (*(global const char##n*)(pointer))
+#else
+#define INPUTS(n, pointer) vload##n(0, pointer)
+#endif
 
 // Adds the products of a chunk's weights and what they meet.
 #define ADD_PRODUCTS(acc, weights, x) \

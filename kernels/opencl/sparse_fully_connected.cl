@@ -15,20 +15,21 @@
 
 // What the weights of a chunk meet.
 inline char16 inputs(global const char* x, global const ushort* c) {
-#define FOUR(t) vload4(0, x + c[t])
-#define ONE(t) (char4)(x[c[t]])
 #if C == 16
-  return vload16(0, x + c[0]);
+  return INPUTS(16, x + c[0]);
 #elif C == 4 && R == 4
-  const char4 four = FOUR(0);
+  const char4 four = INPUTS(4, x + c[0]);
   return (char16)(four, four, four, four);
 #elif C == 4 && R == 2
-  const char4 four[2] = {FOUR(0), FOUR(1)};
-  return (char16)(four[0], four[0], four[1], four[1]);
+  const char4 first = INPUTS(4, x + c[0]);
+  const char4 second = INPUTS(4, x + c[1]);
+  return (char16)(first, first, second, second);
 #elif C == 4
-  return (char16)(FOUR(0), FOUR(1), FOUR(2), FOUR(3));
+  return (char16)(INPUTS(4, x + c[0]), INPUTS(4, x + c[1]),
+                  INPUTS(4, x + c[2]), INPUTS(4, x + c[3]));
 #elif R == 4
-  return (char16)(ONE(0), ONE(1), ONE(2), ONE(3));
+  return (char16)((char4)(x[c[0]]), (char4)(x[c[1]]), (char4)(x[c[2]]),
+                  (char4)(x[c[3]]));
 #else
   const ushort16 columns = vload16(0, c);
 #define PICK(i) x[columns.s##i]
@@ -58,7 +59,7 @@ inline int sum_of_row(int16 acc, int r) {
 // Reads up to C - 1 elements behind the last vector: buffers are padded.
 kernel void sparse_fully_connected_int8(
     global const char* x, global const int* starts,
-    global const ushort* columns, global const char* values,
+    global const ushort* columns, global const char16* values,
     global const int* bias, global const int* multiplier,
     global const int* shift, global char* out, int groups, int batch, int rows,
     int step, int zero_point, int low, int high) {
@@ -66,14 +67,14 @@ kernel void sparse_fully_connected_int8(
   const int group = ROW_GROUP;
   int16 acc[VECTORS];
   for (int v = 0; v < VECTORS; ++v) acc[v] = (int16)(0);
-  const int start = group < groups ? starts[group] : 0;
-  const int end = group < groups ? starts[group + 1] : 0;
-  for (int tile = start + LANE * TILES; tile < end; tile += LANES * TILES) {
-    const char16 w = vload16(0, values + (long)tile * (R * C));
+  const int start = group < groups ? starts[group] / TILES : 0;
+  const int end = group < groups ? starts[group + 1] / TILES : 0;
+  for (int chunk = start + LANE; chunk < end; chunk += LANES) {
+    const char16 w = values[chunk];
+    global const ushort* c = columns + chunk * TILES;
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v) {
-      global const char* vector_x = x + (long)VECTOR(v) * step;
-      ADD_PRODUCTS(acc[v], w, inputs(vector_x, columns + tile));
+      ADD_PRODUCTS(acc[v], w, inputs(x + (long)VECTOR(v) * step, c));
     }
   }
   int sums[SUMS];
