@@ -2,7 +2,7 @@
 // output's six dimensions, a_strides and b_strides how far each input moves
 // along them, 0 where it is stretched. One work-item per output.
 
-inline int2 sources(int i, constant const int* shape) {
+static inline int2 sources(int i, constant const int* shape) {
   int a = 0;
   int b = 0;
   for (int d = 5; d >= 0; --d) {

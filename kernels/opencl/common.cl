@@ -17,12 +17,12 @@
 #endif
 
 // round(a * b / 2^31), halves up.
-inline int high_product(int a, int b) {
+static inline int high_product(int a, int b) {
   return (int)(((long)a * (long)b + (1L << 30)) >> 31);
 }
 
 // round(value / 2^exponent), halves away from zero; exponent 0..31.
-inline int rounding_shift(int value, int exponent) {
+static inline int rounding_shift(int value, int exponent) {
   const int mask = (int)((1u << exponent) - 1u);
   const int threshold = (mask >> 1) + (value < 0 ? 1 : 0);
   return (value >> exponent) + ((value & mask) > threshold ? 1 : 0);
@@ -30,13 +30,13 @@ inline int rounding_shift(int value, int exponent) {
 
 // acc * 2^shift * multiplier / 2^31, rounded twice as TFLM does. The left
 // shift wraps.
-inline int requantize(int acc, int multiplier, int shift) {
+static inline int requantize(int acc, int multiplier, int shift) {
   const int left = shift > 0 ? shift : 0;
   const int right = shift > 0 ? 0 : -shift;
   return rounding_shift(high_product((int)((uint)acc << left), multiplier),
                         right);
 }
 
-inline char to_int8(int value, int zero_point, int low, int high) {
+static inline char to_int8(int value, int zero_point, int low, int high) {
   return (char)clamp((int)((uint)value + (uint)zero_point), low, high);
 }

@@ -26,6 +26,7 @@ kernel void fully_connected_int8(global const char* x,
     }
   }
   int sums[SUMS];
+#pragma unroll
   for (int k = 0; k < SUMS; ++k) sums[k] = ADD_16(acc[k]);
   SHARE_SUMS(sums);
   for (int k = LANE; k < SUMS; k += LANES) {
@@ -61,6 +62,7 @@ kernel void fully_connected_float(global const REAL* x,
     }
   }
   float sums[SUMS];
+#pragma unroll
   for (int k = 0; k < SUMS; ++k) sums[k] = ADD_WIDTH(acc[k]);
   SHARE_SUMS(sums);
   for (int k = LANE; k < SUMS; k += LANES) {

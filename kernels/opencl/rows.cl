@@ -63,16 +63,16 @@
 #define WHOLE_SUM(type, k, sums) \
   sum_lanes_##type(shared + (k) * GROUP_SIZE + get_local_id(0) / LANES * LANES)
 
-#define DEFINE_SUM_LANES(type)                               \
-  inline type sum_lanes_##type(local const type* lanes) {    \
-    type sums[LANES];                                        \
-    for (int i = 0; i < LANES; ++i) sums[i] = lanes[i];      \
-    for (int step = 1; step < LANES; step *= 2) {            \
-      for (int i = 0; i < LANES; i += 2 * step) {            \
-        sums[i] += sums[i + step];                           \
-      }                                                      \
-    }                                                        \
-    return sums[0];                                          \
+#define DEFINE_SUM_LANES(type)                                   \
+  static inline type sum_lanes_##type(local const type* lanes) { \
+    type sums[LANES];                                            \
+    for (int i = 0; i < LANES; ++i) sums[i] = lanes[i];          \
+    for (int step = 1; step < LANES; step *= 2) {                \
+      for (int i = 0; i < LANES; i += 2 * step) {                \
+        sums[i] += sums[i + step];                               \
+      }                                                          \
+    }                                                            \
+    return sums[0];                                              \
   }
 DEFINE_SUM_LANES(int)
 DEFINE_SUM_LANES(float)

@@ -1,7 +1,7 @@
 // SOFTMAX over rows of `depth` elements. One work-item per row.
 
 // 1 / (1 + value), both Q0.31, 0 <= value: Newton and Raphson's division.
-inline int one_over_one_plus(int value) {
+static inline int one_over_one_plus(int value) {
   const int half_denominator = (int)(((long)value + 0x7fffffffL + 1L) / 2L);
   int x = 1515870810 + high_product(half_denominator, -1010580540);
   for (int i = 0; i < 3; ++i) {

@@ -14,7 +14,7 @@
 #define TILES (16 / (R * C))  // of a chunk
 
 // What the weights of a chunk meet.
-inline char16 inputs(global const char* x, global const ushort* c) {
+static inline char16 inputs(global const char* x, global const ushort* c) {
 #if C == 16
   return INPUTS(16, x + c[0]);
 #elif C == 4 && R == 4
@@ -39,7 +39,7 @@ inline char16 inputs(global const char* x, global const ushort* c) {
 }
 
 // The sum of row r of the 16 products.
-inline int sum_of_row(int16 acc, int r) {
+static inline int sum_of_row(int16 acc, int r) {
 #if R == 1
   return ADD_16(acc);
 #elif R == 2
@@ -78,6 +78,7 @@ kernel void sparse_fully_connected_int8(
     }
   }
   int sums[SUMS];
+#pragma unroll
   for (int k = 0; k < SUMS; ++k) sums[k] = sum_of_row(acc[k / R], k % R);
   SHARE_SUMS(sums);
   for (int k = LANE; k < SUMS; k += LANES) {
@@ -118,6 +119,7 @@ kernel void sparse_fully_connected_float(
     }
   }
   float sums[SUMS];
+#pragma unroll
   for (int k = 0; k < SUMS; ++k) sums[k] = ADD_WIDTH(acc[k]);
   SHARE_SUMS(sums);
   for (int k = LANE; k < SUMS; k += LANES) {
