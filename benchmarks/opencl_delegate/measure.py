@@ -29,7 +29,7 @@ from layer_models import LayerShape, layer_model
 import tflm_sparsesep as ts
 
 HERE = Path(__file__).parent
-MODELS = HERE.parents[1] / "shared/models"
+MODELS = HERE.parents[2] / "shared/models"
 BLOCKS = ((1, 1), (1, 4), (4, 1), (2, 4), (4, 4), (1, 16))
 LAYERS = [
     *(LayerShape(4096, 4096, block, "int8", 1) for block in BLOCKS),

@@ -1,8 +1,11 @@
-// Stands before the OpenCL library: counts its objects and lets one call fail.
+// Stands before the OpenCL library: counts its objects, lets one call fail, and
+// may give the device another name.
 //
 // Built as libOpenCL.so.1 and found first; the real one is FAILING_OPENCL_REAL.
+// With FAILING_OPENCL_GPU, the device calls itself so, and a GPU.
 #include <dlfcn.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "opencl_api.h"
 
@@ -60,9 +63,18 @@ STATUS(clGetDeviceIDs,
        (cl_platform_id p, cl_ulong type, cl_uint n, cl_device_id* d,
         cl_uint* count),
        (p, type, n, d, count))
-STATUS(clGetDeviceInfo,
-       (cl_device_id d, cl_uint what, size_t n, void* to, size_t* size),
-       (d, what, n, to, size))
+cl_int clGetDeviceInfo(cl_device_id d, cl_uint what, size_t n, void* to,
+                       size_t* size) {
+  cl_int (*function)(cl_device_id, cl_uint, size_t, void*, size_t*) =
+      real("clGetDeviceInfo");
+  const char* gpu = getenv("FAILING_OPENCL_GPU");
+  if (fails()) return CL_OUT_OF_RESOURCES;
+  const cl_int status = function(d, what, n, to, size);
+  if (gpu == NULL || to == NULL || status != CL_SUCCESS) return status;
+  if (what == CL_DEVICE_NAME) strncpy(to, gpu, n);
+  if (what == CL_DEVICE_TYPE) *(cl_ulong*)to = CL_DEVICE_TYPE_GPU;
+  return status;
+}
 CREATE(cl_context, clCreateContext,
        (const intptr_t* p, cl_uint n, const cl_device_id* d, void* f, void* u,
         cl_int* status),

@@ -11,7 +11,7 @@ import pytest
 
 from tests.delegate_jobs import Array, Done, Job, run_jobs
 from tests.layers import FloatLayerCase, LayerCase, check_outputs, layout_case
-from tests.opencl_device import OPENCL, claimed_all, needs_opencl
+from tests.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
 from tests.operator_models import GraphBuilder
 from tests.sparse_models import sparse_model
 from tflm_sparsesep.converters.layouts import LAYOUTS
@@ -94,6 +94,35 @@ def test_outputs_do_not_depend_on_the_launch(tmp_path: Path) -> None:
         for number, most in ((first, 64), (first + len(models) - 1, 8)):
             (launch, *_) = launches(results[number])
             assert launch == (min(lanes, most), group_size, vectors, "by class and options")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "int8", "floats"),
+    [
+        ("Mali-G715", (4, 64, 2), (4, 64, 2)),
+        ("QUALCOMM Adreno(TM)", (4, 128, 2), (8, 128, 2)),
+        ("Some other GPU", (4, 64, 2), (8, 64, 2)),
+    ],
+)
+def test_launches_of_gpu_classes_give_right_outputs(
+    gpu: str, int8: tuple[int, ...], floats: tuple[int, ...], tmp_path: Path
+) -> None:
+    """The classes' launches, on a device that bears their names: no GPU is here."""
+    case = layout_case(np.random.default_rng(8), LAYOUTS[0], 45, 333, zeros=0.6, batch=11)
+    model, inputs = dense_model(quantized=False, batch=11)
+    jobs = [
+        Job(sparse_model(case), [case.inputs[None]], OPENCL),
+        Job(model, [inputs], OPENCL),
+        Job(model, [inputs], OPENCL | {"lanes": "2"}),
+    ]
+    environment = {**build_opencl_shim(tmp_path), "FAILING_OPENCL_GPU": gpu}
+    first, second, overridden = run_jobs(tmp_path, jobs, environment=environment)
+    (usual,) = run_jobs(tmp_path, jobs[1:2])
+    check_outputs(case, first.outputs[0][0])
+    assert launches(first)[0][:3] == int8
+    for done, wanted in ((second, floats), (overridden, (2, *floats[1:]))):
+        np.testing.assert_array_equal(done.outputs[0], usual.outputs[0])
+        assert launches(done)[0][:3] == wanted
 
 
 def test_tuned_launches_are_kept_in_cache_dir(tmp_path: Path) -> None:
