@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import tflm_sparsesep as ts
-from tests.keras_models import array, fit
+from tests.keras_models import X, array, fit
 from tflm_sparsesep.converters import model_editor, op_names
 from tflm_sparsesep.converters.model_editor import Operator
 from tflm_sparsesep.converters.pack import unpack
@@ -246,6 +246,30 @@ def test_estimates_count_palettes_before_weights_are_rounded(
     assert (with_palette.layout.value_type is ValueType.PALETTE4) == chosen
     if chosen:
         assert with_palette.bytes < 0.75 * plain.bytes
+
+
+def test_where_flash_is_preferred_palettes_are_counted_and_chosen_on_any_core() -> None:
+    """What `convert` would not choose by the product (above)."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(128, 128)) * (rng.random((128, 128)) >= 0.8)
+    layer = DeviceLayer("wide", 128, 128, 1, False, True, None, weights.size, 512)
+    found = PackedEstimate("cortex-m4", ["wide"], prefer="flash").layer(layer, weights)
+    assert found.layout is not None
+    assert found.layout.value_type is ValueType.PALETTE4
+    assert found.instructions < layer.dense_instructions("cortex-m4")
+
+
+def test_a_budget_of_bytes_holds_in_the_file_that_prefers_them() -> None:
+    keras.utils.set_random_seed(0)
+    dense = keras.layers.Dense
+    model = keras.Sequential([keras.Input((12,)), dense(64, "relu"), dense(64, "relu"), dense(3)])
+    model.compile("adam", "mse")
+    callback = ts.ProximalL1(flash_bytes=2800, values="palette", prefer="flash")
+    logs = fit(model, callback, 6, steps=32).history
+    result = ts.convert(model, representative_dataset=X, prefer="flash")
+    stored = sum(x.packed_bytes if x.rewritten else x.dense_bytes for x in result.layers)
+    assert stored == logs["estimated_bytes"][-1]
+    assert stored <= 2800
 
 
 def test_a_budget_holds_more_weights_with_palettes() -> None:
