@@ -81,5 +81,16 @@ _KERAS_NAMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _KERAS_NAMES:
+        _check_keras(name)
         return getattr(importlib.import_module(f"{__name__}.{_KERAS_NAMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _check_keras(name: str) -> None:
+    """Raises ToolMissingError where `name` cannot be had."""
+    try:
+        import keras  # noqa: F401
+    except ImportError as error:
+        raise ToolMissingError(
+            f"{name} needs Keras 3 and TensorFlow ({error}): pip install 'tflm-sparsesep[keras]'"
+        ) from error

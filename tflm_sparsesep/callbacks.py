@@ -8,14 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
-
-try:
-    import keras
-except ImportError as error:
-    raise ToolMissingError(
-        f"ProximalL1 needs Keras 3 and TensorFlow ({error}): pip install 'tflm-sparsesep[keras]'"
-    ) from error
+import keras
 
 from tflm_sparsesep import proximal
 from tflm_sparsesep.auto_pattern import choose_pattern
@@ -26,6 +19,7 @@ from tflm_sparsesep.callback_arguments import (
     check_values,
 )
 from tflm_sparsesep.converters.choose_layout import Prefer, check_preference
+from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device_layer import DeviceLayer
 from tflm_sparsesep.layer_selection import Layers, Selection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import keras
@@ -89,3 +90,12 @@ def test_what_is_not_accepted_is_an_error() -> None:
     callback.set_model(uncompiled)
     with pytest.raises(ts.ConfigError, match=r"call model\.compile first"):
         callback.on_train_begin()
+
+
+@pytest.mark.parametrize("name", ["KeepZeros", "ProximalL1", "plot_masks"])
+def test_without_keras_an_error_says_how_to_get_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(ts.ToolMissingError, match=rf"^{name} needs Keras 3 .*pip install"):
+        getattr(ts, name)
