@@ -2,7 +2,8 @@
 //
 // Besides this project's operators it takes int8 FULLY_CONNECTED and SOFTMAX,
 // which LiteRT computes differently from TFLM: so models of these give the
-// same bytes on a phone as on a microcontroller.
+// same bytes on a phone as on a microcontroller. dense=litert leaves them to
+// LiteRT, which is faster at them.
 #include <stdlib.h>
 
 #include "backend.h"
@@ -10,6 +11,7 @@
 
 typedef struct CpuBackend {
   SparsesepThreadPool* pool;
+  bool leave_dense;
 } CpuBackend;
 
 typedef struct CpuRunner {
@@ -34,15 +36,15 @@ static const SparsesepCpuTable* table_of(const SparsesepOperation* operation) {
   }
 }
 
-static bool claims(const void* backend, const TfLiteContext* context,
+static bool claims(const void* pointer, const TfLiteContext* context,
                    const SparsesepOperation* operation) {
-  (void)backend;
+  const CpuBackend* backend = pointer;
   const TfLiteTensor* input =
       sparsesep_tensor_of(context, operation->inputs, 0);
   if (table_of(operation) == NULL) return false;
   return operation->kind == SPARSESEP_SPARSE_FULLY_CONNECTED ||
          operation->kind == SPARSESEP_SEPARABLE_CONV_2D ||
-         input->type == kTfLiteInt8;
+         (input->type == kTfLiteInt8 && !backend->leave_dense);
 }
 
 static void free_runner(void* pointer) {
@@ -132,6 +134,7 @@ static bool run(void* pointer, TfLiteContext* context) {
 void* sparsesep_create_cpu_backend(const SparsesepDelegateOptions* options) {
   CpuBackend* backend = calloc(1, sizeof(*backend));
   if (backend == NULL) return NULL;
+  backend->leave_dense = options->leave_dense;
   backend->pool = sparsesep_create_thread_pool(options->threads);
   if (backend->pool == NULL) {
     free(backend);

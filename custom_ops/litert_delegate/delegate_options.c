@@ -65,6 +65,7 @@ static const char* read_option(const char* key, const char* value,
                                SparsesepDelegateOptions* options) {
   static const char* const backends[] = {"cpu", "opencl", NULL};
   static const char* const precisions[] = {"fp32", "fp16", NULL};
+  static const char* const dense[] = {"tflm", "litert", NULL};
   int number = 0;
   if (strcmp(key, "backend") == 0) {
     number = word_number(value, backends);
@@ -76,6 +77,11 @@ static const char* read_option(const char* key, const char* value,
     number = word_number(value, precisions);
     options->half = number == 1;
     return number < 0 ? "fp32, fp16" : NULL;
+  }
+  if (strcmp(key, "dense") == 0) {
+    number = word_number(value, dense);
+    options->leave_dense = number == 1;
+    return number < 0 ? "tflm, litert" : NULL;
   }
   if (strcmp(key, "verbose") == 0) return read_switch(value, &options->verbose);
   if (strcmp(key, "tune") == 0) return read_switch(value, &options->tune);
@@ -114,7 +120,7 @@ bool sparsesep_read_delegate_options(const char* const* keys,
                                      char* message, size_t message_bytes) {
   static const char* const known[] = {
       "backend", "device", "precision",  "cache_dir", "verbose", "threads",
-      "tune",    "lanes",  "group_size", "vectors",   NULL};
+      "tune",    "lanes",  "group_size", "vectors",   "dense",   NULL};
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   memset(options, 0, sizeof(*options));
   options->backend = SPARSESEP_BACKEND_CPU;
@@ -127,7 +133,8 @@ bool sparsesep_read_delegate_options(const char* const* keys,
     if (word_number(key, known) < 0) {
       snprintf(message, message_bytes,
                "option %s is unknown; accepted: backend, device, precision, "
-               "cache_dir, verbose, threads, tune, lanes, group_size, vectors",
+               "cache_dir, verbose, threads, tune, lanes, group_size, vectors, "
+               "dense",
                key);
       return false;
     }

@@ -21,6 +21,7 @@ typedef struct SparsesepDelegateOptions {
   bool half;                 // precision=fp32 | fp16, OpenCL's float models
   bool verbose;              // verbose=0 | 1
   int32_t threads;           // threads=1..64, CPU; default: cores, at most 4
+  bool leave_dense;          // dense=tflm | litert, CPU: who runs dense layers
   bool tune;                 // tune=0 | 1, OpenCL: times launches at load
   // lanes=, group_size=, vectors= of OpenCL's fully-connected layers; 0: by
   // the device's class.

@@ -185,6 +185,26 @@ def run_once(interpreter: Interpreter, inputs: Array) -> Array:
     return outputs
 
 
+def test_dense_layers_are_left_to_litert_where_asked(tmp_path: Path) -> None:
+    """One of three layers stays dense; alone, LiteRT runs all that is dense in its arithmetic."""
+    graph = GraphBuilder(5, quantized=True, zeros=0.95)
+    hidden = graph.fully_connected(graph.input(1, 256), 128, "RELU")
+    graph.zeros = 0.0
+    graph.function("SOFTMAX", graph.fully_connected(hidden, 10))
+    dense, inputs = graph.build(), graph.samples(200)
+    model = rewrite(dense, target="cortex-m4", passes=QUICK_PASSES).tflite
+    options = [{"backend": "cpu", "verbose": "1", "dense": who} for who in ("tflm", "litert")]
+    (exact, fast) = run_jobs(tmp_path, [Job(model, inputs, one) for one in options])
+    assert any("3 of 3 operators" in line for line in exact.messages), exact.messages
+    assert any("1 of 3 operators" in line for line in fast.messages), fast.messages
+    (expected,) = runtimes.run(model, inputs)
+    np.testing.assert_array_equal(exact.outputs[0].reshape(expected.shape), expected)
+    # Logits may differ by a step of 0.1 either way: p * (1 - p) * 0.2 is at most 0.05 of softmax,
+    # 12.8 steps of 1 / 256, and one for its own rounding.
+    difference = fast.outputs[0].reshape(expected.shape).astype(int) - expected
+    assert np.abs(difference).max() <= 13
+
+
 def test_a_resized_batch() -> None:
     case = layout_case(np.random.default_rng(4), LAYOUTS[0], 20, 50, zeros=0.5, batch=1)
     larger = layout_case(np.random.default_rng(4), LAYOUTS[0], 20, 50, zeros=0.5, batch=6)
@@ -216,6 +236,7 @@ def test_windows_are_not_resized() -> None:
         ({"backend": "gpu"}, "option backend=gpu is not accepted: cpu, opencl"),
         ({"colour": "red"}, "option colour is unknown; accepted: backend, device, precision,"),
         ({"precision": "int4"}, "option precision=int4 is not accepted: fp32, fp16"),
+        ({"dense": "xnnpack"}, "option dense=xnnpack is not accepted: tflm, litert"),
         ({"threads": "0"}, "option threads=0 is not accepted: 1 to 64"),
         ({"verbose": "yes"}, "option verbose=yes is not accepted: 0, 1"),
         ({"cache_dir": "/no/such/folder"}, "is not accepted: a folder that can be written to"),
