@@ -37,6 +37,22 @@ TargetName = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(ts.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print it.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """What all commands have in common."""
+
+
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 

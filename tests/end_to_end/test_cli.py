@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tflm_sparsesep as ts
 from tests.dense_models import FullyConnectedLayer, fully_connected_chain
 from tests.shared_models import SHARED_MODELS, needs_shared_models
 
@@ -52,6 +53,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "1 of 2 layers rewritten" in done.stdout
     return folder
+
+
+def test_version_and_help() -> None:
+    assert cli("--version").stdout.strip() == ts.__version__
+    shown = cli("--help").stdout
+    assert "Sparse and separable neural networks" in shown
+    assert all(command in shown for command in ("convert", "compress", "plan", "doctor"))
 
 
 def test_convert_prints_json(models: Path, tmp_path: Path) -> None:
