@@ -32,6 +32,8 @@ Array = npt.NDArray[Any]
 
 # The final fits do better than the search's: so many levels further are tried with them.
 _LEVELS_BEYOND = (8, 3)
+# Where sizes alone are limited; the final fits may come out a little larger than the search's.
+_LEVELS_SMALLER = (0, 1, 3, 6)
 
 USER_CACHE = "user"
 """`cache_dir` for the directory of the user."""
@@ -197,7 +199,7 @@ def best_trial(trials: Trials, budget: Budget) -> Trial:
         ends.append((budget_search.search(_evaluate(trials, preference), budget), preference))
     end = budget_search.choose([point for point, _ in ends], budget)
     preference = next(preference for point, preference in ends if point is end)
-    further = (*_LEVELS_BEYOND, 0) if budget.asks_for_quality else (0, 1)
+    further = (*_LEVELS_BEYOND, 0) if budget.asks_for_quality else _LEVELS_SMALLER
     for more in further if budget.is_small(end) else ():
         level = min(end.level + more, budget_search.LEVELS - 1)
         careful = trials.trial(level, preference, effort=2)
