@@ -2,7 +2,7 @@
 
     python benchmarks/mobile/measure.py [SECONDS]
 
-takes SECONDS (180; the results in the tree: 70) for each layer, all its models by turns, about 12 minutes in all, and writes the
+takes SECONDS (180) for each layer, all its models by turns, about 12 minutes in all, and writes the
 tables of README.md. Every sparse model's outputs are held against XNNPACK's first.
 """
 
