@@ -33,7 +33,7 @@ def measured_ratios() -> list[tuple[MatrixShape, str, float, float]]:
     )
     found = []
     for (rows, cols, vectors), layer in zip(BENCHMARKED, layers, strict=True):
-        shape = MatrixShape(rows, cols, vectors, is_conv=vectors > 1)
+        shape = MatrixShape(rows, cols, vectors, taps=int(vectors > 1))
         for run in layer["sparse"]:
             for name, ms in run["ms"].items():
                 pattern, dtype, backend = name.replace(",", "").split()
@@ -146,6 +146,6 @@ def test_the_converter_decides_by_it(
 
 
 def test_many_vectors_cost_more_than_one() -> None:
-    one, many = (MatrixShape(512, 512, n, is_conv=True) for n in (1, 196))
+    one, many = (MatrixShape(512, 512, n, taps=1) for n in (1, 196))
     assert many.dense("host").instructions > 20 * one.dense("host").instructions
     assert best_sparse(many, "host", 0.8) is None

@@ -16,7 +16,7 @@ from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.rewrite import rewrite
 
-TARGETS = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55", "host")
+TARGETS = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 CONV1D = (1, 1, 100, 6)
 
 
