@@ -64,6 +64,12 @@ def test_search_leaves_a_strength_that_failed(load: Load) -> None:
     assert 0.15 < search.next_strength(0.9, own, []) < 0.396
 
 
+def test_search_grows_where_more_strength_gave_fewer_zeros(load: Load) -> None:
+    """Beyond the two strongest there is no line to follow: it would lead below 0."""
+    search = load("methods.lee_lee")
+    assert search.next_strength(0.98, [(0.15, 0.91), (0.45, 0.90)], []) == pytest.approx(3 * 0.45)
+
+
 def test_dense_output_layer_only_where_the_others_can_make_up(load: Load) -> None:
     output_layers = load("methods.tfmot").output_layers
     assert output_layers([784 * 300, 300 * 100, 1000], 0.98) == ("pruned", "dense")

@@ -107,7 +107,8 @@ def next_strength(goal: float, own: list[Probe], others: list[Probe]) -> float:
     enough = [point for point in points if point[1] <= wanted]
     (s1, n1), (s2, n2) = (denser[-1], enough[0]) if enough else denser[-2:]
     most = _MOST_GROWTH * points[-1][0]
-    return most if n1 == n2 else min(s1 + (s2 - s1) * (wanted - n1) / (n2 - n1), most)
+    # Where the strongest gave no more zeros than the one before, their line leads nowhere.
+    return most if n2 >= n1 else min(s1 + (s2 - s1) * (wanted - n1) / (n2 - n1), most)
 
 
 def _log_nonzeros(zeros: float) -> float:
