@@ -1,13 +1,15 @@
 """How far to compress: the search for the level at which all budgets hold.
 
-A level says how much quality may be given away for what is saved (`form_choice`): level 0 nothing,
-each next one somewhat more. Each is tried by a function that says what becomes of the model; output
+A level sets limits for the choice of forms (`form_choice`): level 0 changes nothing, each next one
+asks for somewhat less. Each is tried by a function that says what becomes of the model; output
 quality, bytes and instructions are taken to fall from level to level. What is returned has been
 tried, so where that does not quite hold, the result is still within the budget.
 
-- With `min_output_sqnr_db` or `max_accuracy_drop`: the highest level that keeps it, found by
-  bisection. If that one is still too large, so is every other that keeps it.
-- Without: the lowest level that is small enough, which is the one of best quality.
+- With `min_output_sqnr_db` or `max_accuracy_drop`: a level is a limit of noise, half a dB apart.
+  The highest level that keeps the quality is searched. If that one is still too large, so is every
+  other that keeps it.
+- Without: a level is a share of the budget's sizes, as the sizes that come out are not quite those
+  expected. The lowest level that is small enough is searched: the one of best quality.
 """
 
 from __future__ import annotations
@@ -18,8 +20,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.form_choice import Limits
 
-LEVELS = 113
+LEVELS = 121
+_DB_PER_LEVEL = 0.5
+# Output SQNR expected at level 0 of a search for quality, and where only accuracy is asked for.
+_BEST_DB = 60.0
+_USUAL_DB = 15.0
+# Of a size: level 1, and each next level.
+_FIRST_SHARE, _SHARE_RATIO = 1.10, 0.985
+# Sizes are a few per cent off: with a quality to keep as well, what is chosen aims a little below.
+_MARGIN = 0.97
 
 # Names of limits of size, which are names of `Point`'s fields, too.
 _SIZES = ("flash_bytes", "arena_bytes", "instructions")
@@ -121,10 +132,32 @@ class Point:
         return {**vars(self), "sqnr_db": sqnr, "forms": list(self.forms)}
 
 
+def limits(level: int, budget: Budget, rest: Point) -> Limits:
+    """What a level from 1 up asks of a choice of forms.
+
+    Args:
+        rest: what of the model's sizes does not depend on forms.
+
+    Example:
+        >>> limits(20, Budget(min_output_sqnr_db=25), Point(0, 0, 900, 0)).noise
+        1e-05
+        >>> found = limits(20, Budget(flash_bytes=10_000), Point(0, 0, 900, 0))
+        >>> round(found.flash_bytes), found.noise
+        (7354, inf)
+    """
+    share = _FIRST_SHARE * _SHARE_RATIO ** (level - 1)
+    noise = math.inf
+    if budget.asks_for_quality:
+        share = _MARGIN
+        noise = 10 ** (-(_BEST_DB - _DB_PER_LEVEL * level) / 10)
+    flash, time = (math.inf if b is None else b for b in (budget.flash_bytes, budget.instructions))
+    return Limits(noise, share * flash - rest.flash_bytes, share * time - rest.instructions)
+
+
 def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
     """The point to take, or the one that comes closest where the budget cannot be met.
 
-    `evaluate` is called once for each level that is asked for, at most 8 times.
+    `evaluate` is called once for each level that is asked for, some 5 times.
 
     Example:
         >>> def model(level):
@@ -135,29 +168,42 @@ def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
         20
     """
     if budget.asks_for_quality:
-        return _last(evaluate, budget.keeps_quality)
-    first = _first(evaluate, budget.is_small)
-    return evaluate(LEVELS - 1) if first is None else first
+        level = edge(lambda i: budget.keeps_quality(evaluate(i)), 0, LEVELS, start_level(budget))
+        return evaluate(level)
+    below = edge(lambda i: not budget.is_small(evaluate(i)), -1, LEVELS, start_level(budget))
+    return evaluate(min(below + 1, LEVELS - 1))
 
 
-def most_trials() -> int:
-    """How often `search` calls `evaluate` at most."""
-    return math.ceil(math.log2(LEVELS)) + 1
-
-
-def choose(points: Iterable[Point], budget: Budget) -> Point:
-    """The best of the ends of several searches.
-
-    Of those in the budget: with a quality to keep the one of the least bytes times instructions,
-    else the one of the highest SQNR. If none is in it, the one that exceeds it least.
-    """
-    ends = list(points)
-    good = [p for p in ends if budget.keeps_quality(p) and budget.is_small(p)]
-    if not good:
-        return min(ends, key=budget.overshoot)
+def start_level(budget: Budget) -> int:
+    """Where the level to find is expected."""
     if not budget.asks_for_quality:
-        return max(good, key=lambda p: p.sqnr_db)
-    return min(good, key=lambda p: p.flash_bytes * p.instructions)
+        return 1 + round(math.log(1 / _FIRST_SHARE, _SHARE_RATIO))
+    asked = budget.min_output_sqnr_db
+    expected = round((_BEST_DB - (_USUAL_DB if asked is None else asked)) / _DB_PER_LEVEL)
+    return min(max(expected, 1), LEVELS - 1)
+
+
+def edge(is_below: Callable[[int], bool], low: int, high: int, start: int) -> int:
+    """The last level from `low` to before `high` that is below the edge; `low` is taken to be.
+
+    Steps from `start`, each twice as long, then bisection.
+
+    Example:
+        >>> edge(lambda level: level < 42, 0, 100, 40)
+        41
+    """
+    step, sides = 1, set()
+    at = start
+    while high - low > 1:
+        at = min(max(at, low + 1), high - 1)
+        below = is_below(at)
+        low, high = (at, high) if below else (low, at)
+        sides.add(below)
+        if len(sides) > 1:
+            at = (low + high) // 2
+        else:
+            at, step = (at + step if below else at - step), 2 * step
+    return low
 
 
 def pareto(points: Iterable[Point]) -> list[Point]:
@@ -171,29 +217,3 @@ def _beats(q: Point, p: Point) -> bool:
     first = (-q.sqnr_db, q.flash_bytes, q.instructions)
     second = (-p.sqnr_db, p.flash_bytes, p.instructions)
     return first != second and all(a <= b for a, b in zip(first, second, strict=True))
-
-
-def _last(evaluate: Callable[[int], Point], holds: Callable[[Point], bool]) -> Point:
-    """The point of the highest level that holds; level 0 always does."""
-    best, low, high = None, 0, LEVELS
-    while high - low > 1:
-        middle = (low + high) // 2
-        point = evaluate(middle)
-        if holds(point):
-            best, low = point, middle
-        else:
-            high = middle
-    return best or evaluate(0)
-
-
-def _first(evaluate: Callable[[int], Point], holds: Callable[[Point], bool]) -> Point | None:
-    """The point of the lowest level that holds, None if no level does."""
-    best, low, high = None, -1, LEVELS
-    while high - low > 1:
-        middle = (low + high) // 2
-        point = evaluate(middle)
-        if holds(point):
-            best, high = point, middle
-        else:
-            low = middle
-    return best

@@ -1,12 +1,10 @@
-"""Which form each layer gets, by one price for all: noise against bytes and instructions.
+"""Which form each layer gets: the least noise within limits, over all combinations.
 
 Each layer has options, a form with the noise that it brings to the model's outputs and what it
-costs. A level's multiplier m says what costs are worth: every layer takes the option of the least
-
-    noise + m (bytes / all bytes of the dense layers, and the same for instructions)
-
-which is, for the sum that results, the least noise that can be had (Lagrange). Noise powers of
-layers are taken to add up; the search measures what really comes of a choice.
+costs. Noise powers of layers are taken to add up, as bytes and instructions do; the search measures
+what really comes of a choice. Combinations that another beats in noise, bytes and instructions are
+dropped layer after layer, and of those that cost the same within a hundredth the least noise stays:
+what is left is the front, from which any limits choose.
 
 Options are sampled at few sizes; between two, all numbers are taken to be geometric.
 """
@@ -18,13 +16,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from tflm_sparsesep.converters.layer_forms import DENSE, Form
+from tflm_sparsesep.converters.layer_forms import Form
 
-# Multipliers of levels 1 and up: relative noise worth all bytes or all instructions together.
-_LEAST, _RATIO = 1e-5, 1.13
 # Options between two samples.
-_STEPS = 6
+_STEPS = 8
+# Costs this close count as one.
+_RESOLUTION = math.log(1.01)
+# A size without a limit counts a little: halving it is worth 1 dB of noise.
+_FREE_SIZE = 0.33
+# Less than any rounding to int8; keeps logarithms finite.
+_LEAST_NOISE = 1e-7
+
+Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,15 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Preference:
-    """What bytes and instructions count, relative to each other.
+class Limits:
+    """Of sums over all layers; with a limit on noise the cheapest choice is taken, else the best.
 
-    arena_bytes: forms that need more while they run are not taken, if there are others.
+    noise: as in `Option`. flash_bytes, instructions: of all layers.
     """
 
-    flash_bytes: float
-    instructions: float
-    arena_bytes: float = math.inf
+    noise: float = math.inf
+    flash_bytes: float = math.inf
+    instructions: float = math.inf
 
 
 def between(first: Option, second: Option) -> list[Option]:
@@ -60,7 +65,7 @@ def between(first: Option, second: Option) -> list[Option]:
         >>> a, b = Form("low_rank", rank=2), Form("low_rank", rank=8)
         >>> found = between(Option(a, 0.4, 10, 10), Option(b, 0.1, 40, 40))
         >>> [(option.form.rank, round(option.noise, 2)) for option in found]
-        [(2, 0.4), (3, 0.32), (4, 0.2), (5, 0.16), (6, 0.13)]
+        [(2, 0.4), (3, 0.28), (4, 0.2), (5, 0.17), (6, 0.14), (7, 0.12)]
     """
     found: dict[Form, Option] = {}
     for step in range(_STEPS):
@@ -89,35 +94,79 @@ def _mean(a: float, b: float, share: float) -> float:
     return float(a ** (1 - share) * b**share)
 
 
-def multiplier(level: int) -> float:
-    """Of the costs; 0 at level 0."""
-    return float(_LEAST * _RATIO ** (level - 1)) if level else 0.0
+class Front:
+    """The combinations of forms that may be worth taking.
 
-
-def choose(
-    layers: Sequence[Sequence[Option]], level: int, preference: Preference
-) -> tuple[Form, ...]:
-    """The form of each layer at a level; the first option of each is its dense one.
+    Args:
+        layers: options of each layer.
+        arena_bytes: forms that need more while they run are left out where there are others.
 
     Example:
-        >>> dense, half = Option(DENSE, 0, 100, 100), Option(Form("low_rank", rank=4), 0.01, 50, 50)
-        >>> both = [[dense, half]]
-        >>> [str(choose(both, level, Preference(1, 1))[0]) for level in (0, 90)]
-        ['dense', 'low rank 4']
+        >>> from tflm_sparsesep.converters.layer_forms import DENSE
+        >>> half = Option(Form("low_rank", rank=4), 0.01, 50, 50)
+        >>> front = Front([[Option(DENSE, 0, 100, 100), half]])
+        >>> [str(form) for form in front.choose(Limits(flash_bytes=80))]
+        ['low rank 4']
+        >>> [str(form) for form in front.choose(Limits(noise=0.001))]
+        ['dense']
     """
-    if not level:
-        return (DENSE,) * len(layers)
-    weight = multiplier(level)
-    flash = sum(options[0].flash_bytes for options in layers) / preference.flash_bytes
-    time = sum(options[0].instructions for options in layers) / preference.instructions
-    found = []
-    for options in layers:
-        fitting = _fitting(options, preference.arena_bytes)
-        prices = [
-            o.noise + weight * (o.flash_bytes / flash + o.instructions / time) for o in fitting
-        ]
-        found.append(fitting[int(np.argmin(prices))].form)
-    return tuple(found)
+
+    def __init__(self, layers: Sequence[Sequence[Option]], arena_bytes: float = math.inf) -> None:
+        self._options = [_fitting(options, arena_bytes) for options in layers]
+        self._picks = np.zeros((1, 0), np.int32)
+        self._sums = np.zeros((1, 3))
+        for options in self._options:
+            self._add(_numbers(options))
+
+    def choose(self, limits: Limits) -> tuple[Form, ...]:
+        """The forms of the layers; those that exceed the limits least, where none keeps them.
+
+        With a limit on noise that is the least product of bytes and instructions, without one the
+        least noise, where a size that is not limited counts a little.
+        """
+        most = np.array([limits.noise, limits.flash_bytes, limits.instructions])
+        excess = np.max(np.maximum(self._sums, _LEAST_NOISE) / np.maximum(most, _LEAST_NOISE), 1)
+        prices = np.log(np.maximum(self._sums, _LEAST_NOISE))
+        weights = np.where(np.isinf(most), _FREE_SIZE, 0.0)
+        weights = np.array([1.0, *weights[1:]]) if math.isinf(limits.noise) else np.array([0, 1, 1])
+        best = int(np.argmin(np.where(excess <= 1, prices @ weights, np.inf)))
+        if excess[best] > 1:
+            best = int(np.argmin(excess))
+        picks = self._picks[best]
+        return tuple(options[i].form for options, i in zip(self._options, picks, strict=True))
+
+    def _add(self, numbers: Numbers) -> None:
+        """Combines each combination so far with each option of one more layer."""
+        sums = (self._sums[:, None] + numbers[None]).reshape(-1, 3)
+        kept = _undominated(sums)
+        before, last = np.divmod(kept, len(numbers))
+        self._sums = sums[kept]
+        self._picks = np.column_stack([self._picks[before], last.astype(np.int32)])
+
+
+def _numbers(options: Sequence[Option]) -> Numbers:
+    return np.array([[o.noise, o.flash_bytes, o.instructions] for o in options], np.float64)
+
+
+def _undominated(sums: Numbers) -> npt.NDArray[np.intp]:
+    """Rows of [n, 3] than which none has less of everything, costs rounded to the resolution."""
+    noise = sums[:, 0]
+    cells = np.floor(np.log(np.maximum(sums[:, 1:], 1.0)) / _RESOLUTION).astype(np.int64)
+    cells -= cells.min(axis=0)
+    shape = tuple(cells.max(axis=0) + 1)
+    flat = np.ravel_multi_index((cells[:, 0], cells[:, 1]), shape)
+    order = np.lexsort((noise, flat))
+    first = order[np.diff(flat[order], prepend=-1) != 0]  # the least noise of each cell
+    least = np.full(shape, np.inf)
+    least.ravel()[flat[first]] = noise[first]
+    best = np.minimum.accumulate(np.minimum.accumulate(least, axis=0), axis=1)
+    # Of cells of equal noise the cheapest: the one that no cheaper cell equals.
+    cheaper = np.minimum(
+        np.pad(best, ((1, 0), (0, 0)), constant_values=np.inf)[:-1],
+        np.pad(best, ((0, 0), (1, 0)), constant_values=np.inf)[:, :-1],
+    )
+    kept: npt.NDArray[np.intp] = np.sort(first[noise[first] < cheaper.ravel()[flat[first]]])
+    return kept
 
 
 def _fitting(options: Sequence[Option], arena_bytes: float) -> list[Option]:

@@ -5,7 +5,6 @@ No training: layers take forms of fewer weights, which are fitted on sample inpu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +23,13 @@ from tflm_sparsesep.converters import budget_search, model_cost, model_editor
 from tflm_sparsesep.converters.budget_search import Budget, Point
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.form_choice import Preference
 from tflm_sparsesep.trial_cache import Entry, TrialCache, cache_directory
 from tflm_sparsesep.trial_records import model_entry, model_of
 
 Array = npt.NDArray[Any]
 
-# The final fits do better than the search's: so many levels further are tried with them.
-_LEVELS_BEYOND = (8, 3)
+# The final fits do better than the search's: they are tried at fewer levels more than these.
+_LEVELS_BEYOND = 20
 # Where sizes alone are limited; the final fits may come out a little larger than the search's.
 _LEVELS_SMALLER = (0, 1, 3, 6)
 
@@ -193,38 +191,43 @@ def _search(
 
 
 def best_trial(trials: Trials, budget: Budget) -> Trial:
-    """The search with quick fits, then some levels further with careful ones."""
-    ends: list[tuple[Point, Preference]] = []
-    for preference in _preferences(budget):
-        ends.append((budget_search.search(_evaluate(trials, preference), budget), preference))
-    end = budget_search.choose([point for point, _ in ends], budget)
-    preference = next(preference for point, preference in ends if point is end)
-    further = (*_LEVELS_BEYOND, 0) if budget.asks_for_quality else _LEVELS_SMALLER
-    for more in further if budget.is_small(end) else ():
-        level = min(end.level + more, budget_search.LEVELS - 1)
-        careful = trials.trial(level, preference, effort=2)
-        if budget.keeps_quality(careful.point) and budget.is_small(careful.point):
-            return trials.finished(careful, budget)
-    return trials.finished(trials.trial(end.level, preference), budget)
+    """The search with quick fits, then careful ones from there."""
+
+    def quick(level: int) -> Point:
+        return trials.trial(level, budget).point
+
+    def careful(level: int) -> Trial:
+        return trials.trial(level, budget, effort=2)
+
+    end = budget_search.search(quick, budget)
+    found = trials.trial(end.level, budget)
+    if budget.is_small(end):
+        better = _further if budget.asks_for_quality else _fitted_again
+        found = better(careful, found, budget)
+    return trials.finished(found, budget)
 
 
-def _evaluate(trials: Trials, preference: Preference) -> Callable[[int], Point]:
-    return lambda level: trials.trial(level, preference).point
+def _further(careful: Callable[[int], Trial], quick: Trial, budget: Budget) -> Trial:
+    """Careful fits keep the quality at higher levels than quick ones."""
+    start = quick.point.level
+    last = min(start + _LEVELS_BEYOND, budget_search.LEVELS)
+    level = budget_search.edge(
+        lambda i: budget.keeps_quality(careful(i).point),
+        start - 1,
+        last,
+        start + _LEVELS_BEYOND // 4,
+    )
+    found = careful(level) if level >= start else quick
+    return found if budget.is_small(found.point) else quick
 
 
-def _preferences(budget: Budget) -> list[Preference]:
-    """What is scarce counts most; if both are, what binds is found by trying."""
-    flash, time = budget.flash_bytes is not None, budget.instructions is not None
-    arena = math.inf if budget.arena_bytes is None else budget.arena_bytes
-    both = Preference(1, 1, arena)
-    bytes_first, time_first = Preference(1, 0.1, arena), Preference(0.1, 1, arena)
-    if flash and time:
-        return [both, bytes_first, time_first]
-    if flash and not budget.asks_for_quality:
-        return [bytes_first]
-    if time and not budget.asks_for_quality:
-        return [time_first]
-    return [both]
+def _fitted_again(careful: Callable[[int], Trial], quick: Trial, budget: Budget) -> Trial:
+    """The same level, or the next one where careful fits come out too large."""
+    for more in _LEVELS_SMALLER:
+        found = careful(min(quick.point.level + more, budget_search.LEVELS - 1))
+        if budget.is_small(found.point):
+            return max(quick, found, key=lambda trial: trial.point.sqnr_db)
+    return quick
 
 
 def _too_tight(name: str, target: str, budget: Budget, trial: Trial) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,11 +13,11 @@ import numpy.typing as npt
 
 from tflm_sparsesep import samples
 from tflm_sparsesep.compress_layers import Built, LayerCompressor, real_outputs, sqnr_db
-from tflm_sparsesep.converters import form_choice, model_cost, model_editor
+from tflm_sparsesep.converters import budget_search, model_cost, model_editor
 from tflm_sparsesep.converters.budget_search import Budget, Point
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize.gram import Matrix
-from tflm_sparsesep.converters.form_choice import Option, Preference
+from tflm_sparsesep.converters.form_choice import Front, Option
 from tflm_sparsesep.converters.layer_forms import DENSE, Form
 from tflm_sparsesep.converters.rewrite import QUICK_PASSES, RewriteResult, rewrite
 from tflm_sparsesep.parallel import map_ordered
@@ -60,7 +62,7 @@ class Trials:
         workers: int | None = 1,
     ) -> None:
         self.done: dict[tuple[Forms, int], Trial] = {}
-        self._target, self._name, self._on_step = target, name, on_step
+        self._data, self._target, self._name, self._on_step = data, target, name, on_step
         self._cache, self._workers = cache or TrialCache(None), workers
         rewrite(data, target=target, name=name)  # refuses unfit models before any work
         arrays = samples.split_inputs(
@@ -77,10 +79,14 @@ class Trials:
             data, [array[~held_out] for array in arrays], target=target, name=name
         )
         self._options = self._compressor.options(self._measuring, self._recalled_options)
+        self._fronts: dict[float, Front] = {}
 
-    def trial(self, level: int, preference: Preference, *, effort: int = 1) -> Trial:
-        """The best choice of forms at a level."""
-        return self._of(form_choice.choose(self._options, level, preference), level, effort)
+    def trial(self, level: int, budget: Budget, *, effort: int = 1) -> Trial:
+        """The best choice of forms at a level of the search for a budget."""
+        forms: Forms = (DENSE,) * len(self._options)
+        if level:
+            forms = self._front(budget).choose(budget_search.limits(level, budget, self._rest))
+        return self._of(forms, level, effort)
 
     def finished(self, trial: Trial, budget: Budget) -> Trial:
         """With layers as they were where their form did not pay, and all passes.
@@ -109,6 +115,24 @@ class Trials:
         if not budget.is_small(point):
             return trial
         return replace(trial, rewritten=whole, point=point)
+
+    def _front(self, budget: Budget) -> Front:
+        arena = math.inf if budget.arena_bytes is None else float(budget.arena_bytes)
+        if arena not in self._fronts:
+            self._fronts[arena] = Front(self._options, arena)
+        return self._fronts[arena]
+
+    @functools.cached_property
+    def _rest(self) -> Point:
+        """What of the dense model's sizes is not that of its layers."""
+        whole = self._sizes(rewrite(self._data, target=self._target, name=self._name, passes=()))
+        dense = [options[0] for options in self._options]
+        return Point(
+            0,
+            math.inf,
+            whole["flash_bytes"] - round(sum(option.flash_bytes for option in dense)),
+            whole["instructions"] - round(sum(option.instructions for option in dense)),
+        )
 
     def _of(self, forms: Forms, level: int, effort: int) -> Trial:
         if (forms, effort) not in self.done:

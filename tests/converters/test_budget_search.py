@@ -13,12 +13,16 @@ from tflm_sparsesep.converters.budget_search import (
     LEVELS,
     Budget,
     Point,
-    choose,
-    most_trials,
+    edge,
+    limits,
     pareto,
     search,
+    start_level,
 )
 from tflm_sparsesep.converters.errors import ConfigError
+
+# Steps of 1, 2, 4 ... 64, then as many halvings; what is returned is asked for once more.
+MOST_TRIALS = 15
 
 
 def falling(level: int) -> Point:
@@ -73,7 +77,7 @@ def test_no_more_trials_than_announced(budget: Budget) -> None:
         return falling(level)
 
     search(evaluate, budget)
-    assert len(tried) <= most_trials() == 8
+    assert len(tried) <= MOST_TRIALS
 
 
 def test_a_result_is_within_the_budget_where_quality_does_not_fall_evenly() -> None:
@@ -87,18 +91,39 @@ def test_a_result_is_within_the_budget_where_quality_does_not_fall_evenly() -> N
         assert budget.keeps_quality(search(uneven, budget))
 
 
-def test_the_best_of_several_ends() -> None:
-    ends = [
-        Point(9, 26.0, 900, 400),
-        Point(5, 25.0, 800, 300),
-        Point(1, 40.0, 990, 500),
-    ]
-    assert choose(ends, Budget(min_output_sqnr_db=25)) is ends[1]
-    assert choose(ends, Budget(min_output_sqnr_db=25.5)) is ends[0]
-    assert choose(ends, Budget(flash_bytes=990)) is ends[2]
-    assert choose(ends, Budget(flash_bytes=900)) is ends[0]
-    # 900 / 700 and 400 / 100 against 800 / 700 and 300 / 100: the second exceeds less.
-    assert choose(ends, Budget(flash_bytes=700, instructions=100)) is ends[1]
+def test_levels_ask_for_less_and_less() -> None:
+    rest = Point(0, 0.0, 500, 100)
+    quality, sizes = Budget(min_output_sqnr_db=20), Budget(flash_bytes=9_000, instructions=5_000)
+    noise = [limits(level, quality, rest).noise for level in range(1, LEVELS)]
+    assert noise == sorted(noise)
+    assert noise[start_level(quality) - 1] == pytest.approx(0.01)  # 20 dB
+    found = [limits(level, sizes, rest) for level in range(1, LEVELS)]
+    for limit, most, own in (("flash_bytes", 9_000, 500), ("instructions", 5_000, 100)):
+        values = [getattr(each, limit) for each in found]
+        assert values == sorted(values, reverse=True)
+        # Around the budget itself it starts: a step is 1.5%.
+        assert values[start_level(sizes) - 1] == pytest.approx(most - own, rel=0.016)
+    assert all(math.isinf(each.noise) for each in found)
+
+
+def test_with_quality_and_a_size_both_are_asked_for() -> None:
+    found = limits(50, Budget(min_output_sqnr_db=20, flash_bytes=1_000), Point(0, 0.0, 100, 0))
+    assert 100 < found.flash_bytes < 900
+    assert found.noise < 1
+    assert math.isinf(found.instructions)
+
+
+@pytest.mark.parametrize("start", [0, 17, 50, 99])
+@pytest.mark.parametrize("first", [1, 18, 49, 100])
+def test_an_edge_is_found_from_anywhere(start: int, first: int) -> None:
+    tried: list[int] = []
+
+    def below(at: int) -> bool:
+        tried.append(at)
+        return at < first
+
+    assert edge(below, 0, 100, start) == first - 1
+    assert len(set(tried)) == len(tried) <= 14
 
 
 def test_the_front_is_what_nothing_beats() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import doctest
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from tflm_sparsesep.converters import form_choice
-from tflm_sparsesep.converters.budget_search import LEVELS
 from tflm_sparsesep.converters.factorize.gram import accumulate
-from tflm_sparsesep.converters.form_choice import Option, Preference, choose, multiplier
+from tflm_sparsesep.converters.form_choice import Front, Limits, Option
 from tflm_sparsesep.converters.layer_forms import DENSE, Form, Layer, fit, refit
 
+COSTS = ("flash_bytes", "instructions")
 ROWS, COLS = 24, 36
 KERNEL = (3, 3, 4)
 FORMS = [
@@ -43,30 +44,73 @@ def three_layers() -> list[list[Option]]:
     ]
 
 
-@pytest.mark.parametrize("level", [1, 40, 60, 80, 100])
-@pytest.mark.parametrize("preference", [Preference(1, 1), Preference(1, 0.1), Preference(0.1, 1)])
-def test_no_combination_has_a_lower_sum(level: int, preference: Preference) -> None:
-    layers = three_layers()
-
-    def price(options: tuple[Option, ...]) -> float:
-        flash = sum(o.flash_bytes for o in options) / sum(o[0].flash_bytes for o in layers)
-        time = sum(o.instructions for o in options) / sum(o[0].instructions for o in layers)
-        costs = preference.flash_bytes * flash + preference.instructions * time
-        return sum(o.noise for o in options) + multiplier(level) * costs
-
-    best = min(itertools.product(*layers), key=price)
-    assert choose(layers, level, preference) == tuple(option.form for option in best)
+def sums(options: Sequence[Option]) -> tuple[float, float, float]:
+    """Noise, bytes and instructions of all layers."""
+    return (
+        sum(o.noise for o in options),
+        sum(o.flash_bytes for o in options),
+        sum(o.instructions for o in options),
+    )
 
 
-def test_levels_trade_noise_for_bytes() -> None:
-    layers = three_layers()
-    found = [choose(layers, level, Preference(1, 1)) for level in range(LEVELS)]
-    assert found[0] == (DENSE,) * 3
+def chosen(layers: list[list[Option]], limits: Limits) -> list[Option]:
+    forms = Front(layers).choose(limits)
     table = [{o.form: o for o in options} for options in layers]
-    chosen = [[t[f] for t, f in zip(table, forms, strict=True)] for forms in found]
-    noise = [sum(o.noise for o in options) for options in chosen]
-    assert noise == sorted(noise)
-    assert len(set(found)) > 8
+    return [t[form] for t, form in zip(table, forms, strict=True)]
+
+
+@pytest.mark.parametrize("flash", [900, 1500, 2500, 4000])
+@pytest.mark.parametrize("time", [900, 1200, 3000, 9000])
+def test_no_combination_within_the_limits_has_less_noise(flash: int, time: int) -> None:
+    layers = three_layers()
+    found = sums(chosen(layers, Limits(flash_bytes=flash, instructions=time)))
+    assert found[1] <= flash
+    assert found[2] <= time
+    least = min(
+        noise
+        for noise, some, other in map(sums, itertools.product(*layers))
+        if some <= 0.98 * flash and other <= 0.98 * time
+    )
+    # Costs within a hundredth count as one, in each of the two later merges.
+    assert found[0] <= least
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.1, 0.5, 2.0])
+def test_no_combination_of_so_little_noise_is_cheaper(noise: float) -> None:
+    layers = three_layers()
+    found = sums(chosen(layers, Limits(noise=noise)))
+    assert found[0] <= noise
+    products = [
+        flash * time for some, flash, time in map(sums, itertools.product(*layers)) if some <= noise
+    ]
+    # In each of two merges both costs may be a hundredth more than those of what was dropped.
+    assert found[1] * found[2] <= 1.01**4 * min(products)
+
+
+def test_limits_that_nothing_keeps_are_exceeded_least() -> None:
+    layers = three_layers()
+    least = tuple(sum(min(getattr(o, f) for o in layer) for layer in layers) for f in COSTS)
+    found = sums(chosen(layers, Limits(flash_bytes=1, instructions=1)))
+    assert found[1:] == least
+
+
+def test_a_size_without_a_limit_counts_a_little() -> None:
+    """Of two forms of nearly equal noise and bytes the one that is ten times as fast."""
+    slow = Option(Form("separated", rank=2), 0.10, 50, 100)
+    fast = Option(Form("low_rank", rank=2), 0.11, 50, 10)
+    options = [Option(DENSE, 0.0, 100, 100), slow, fast]
+    assert Front([options]).choose(Limits(flash_bytes=60)) == (fast.form,)
+    assert Front([options]).choose(Limits(flash_bytes=60, instructions=1000)) == (slow.form,)
+
+
+def test_tighter_limits_bring_more_noise() -> None:
+    layers = three_layers()
+    found = [
+        sums(chosen(layers, Limits(flash_bytes=b, instructions=b))) for b in range(500, 6000, 50)
+    ]
+    noise = [n for n, *_ in found]
+    assert noise == sorted(noise, reverse=True)
+    assert len(set(noise)) > 20
 
 
 def test_forms_that_need_less_memory_where_the_arena_binds() -> None:
@@ -76,11 +120,12 @@ def test_forms_that_need_less_memory_where_the_arena_binds() -> None:
         Option(small, 0.3, 50, 60, arena_bytes=200),
         Option(large, 0.1, 40, 40, arena_bytes=400),
     ]
-    chosen = {
-        limit: choose([options], 90, Preference(1, 1, limit))[0] for limit in (500, 399, 299, 100)
+    found = {
+        limit: Front([options], limit).choose(Limits(flash_bytes=60))[0]
+        for limit in (500, 399, 299, 100)
     }
     # Below 200 none fits: the one that comes closest.
-    assert chosen == {500: large, 399: small, 299: small, 100: small}
+    assert found == {500: large, 399: small, 299: small, 100: small}
 
 
 def correlated(count: int, seed: int) -> np.ndarray:
