@@ -6,14 +6,15 @@ what really comes of a choice. Combinations that another beats in noise, bytes a
 dropped layer after layer, and of those that cost the same within a hundredth the least noise stays:
 what is left is the front, from which any limits choose.
 
-Options are sampled at few sizes; between two, all numbers are taken to be geometric.
+Options are sampled at few sizes. Between two, costs are taken to grow evenly with the size, and
+noise to fall by a power of it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -64,27 +65,35 @@ def between(first: Option, second: Option) -> list[Option]:
     Example:
         >>> a, b = Form("low_rank", rank=2), Form("low_rank", rank=8)
         >>> found = between(Option(a, 0.4, 10, 10), Option(b, 0.1, 40, 40))
-        >>> [(option.form.rank, round(option.noise, 2)) for option in found]
-        [(2, 0.4), (3, 0.28), (4, 0.2), (5, 0.17), (6, 0.14), (7, 0.12)]
+        >>> [(o.form.rank, round(o.noise, 2), o.flash_bytes) for o in found[:4]]
+        [(2, 0.4, 10.0), (3, 0.27, 15.0), (4, 0.2, 20.0), (5, 0.16, 25.0)]
     """
+    low, high = _amount(first.form), _amount(second.form)
     found: dict[Form, Option] = {}
     for step in range(_STEPS):
         share = step / _STEPS
-        form = Form(
-            first.form.kind,
-            first.form.block,
-            round(_mean(first.form.size, second.form.size, share)),
-            round(_mean(first.form.rank, second.form.rank, share)),
+        form = replace(
+            first.form,
+            size=round(_mean(first.form.size, second.form.size, share)),
+            rank=round(_mean(first.form.rank, second.form.rank, share)),
         )
-        option = Option(
+        amount = _amount(form)
+        if amount >= high:
+            break
+        part = (amount - low) / (high - low)
+        found[form] = Option(
             form,
-            _mean(first.noise, second.noise, share),
-            _mean(first.flash_bytes, second.flash_bytes, share),
-            _mean(first.instructions, second.instructions, share),
-            _mean(first.arena_bytes, second.arena_bytes, share),
+            _mean(first.noise, second.noise, math.log(amount / low) / math.log(high / low)),
+            (1 - part) * first.flash_bytes + part * second.flash_bytes,
+            (1 - part) * first.instructions + part * second.instructions,
+            (1 - part) * first.arena_bytes + part * second.arena_bytes,
         )
-        found.setdefault(form, option)
     return list(found.values())
+
+
+def _amount(form: Form) -> int:
+    """What a form's costs grow with."""
+    return form.rank or form.size
 
 
 def _mean(a: float, b: float, share: float) -> float:

@@ -31,19 +31,21 @@ class Form:
     """How a layer is stored.
 
     block: rows and columns that a sparse matrix keeps or drops together. size: weights kept of
-    it. rank: of what is between two matrices.
+    it. rank: of what is between two matrices. palette: the weights kept take 16 values.
     """
 
     kind: Kind
     block: tuple[int, int] = (1, 1)
     size: int = 0
     rank: int = 0
+    palette: bool = False
 
     def __str__(self) -> str:
         rows, cols = self.block
+        values = " of 16 values" if self.palette else ""
         return {
             "dense": "dense",
-            "sparse": f"sparse {rows}x{cols}, {self.size:,} weights",
+            "sparse": f"sparse {rows}x{cols}, {self.size:,} weights{values}",
             "low_rank": f"low rank {self.rank}",
             "dictionary": f"{self.rank} atoms x {self.size:,} weights",
             "separated": f"separated over {self.rank} channels",

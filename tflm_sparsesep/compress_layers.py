@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tflm_sparsesep import samples
-from tflm_sparsesep.compress_refit import refit_together
+from tflm_sparsesep.compress_refit import PROBE, WHOLE, Refit, refit_together
 from tflm_sparsesep.compress_units import Unit, find_units, vectors
 from tflm_sparsesep.converters import (
     factor_pair,
@@ -27,15 +27,13 @@ from tflm_sparsesep.converters.model_editor import Model, Operator, Subgraph, Te
 from tflm_sparsesep.converters.quantized_layer import tensor_of
 from tflm_sparsesep.form_samples import cost, sampled_forms
 from tflm_sparsesep.litert_tensors import Array, litert_tensors
+from tflm_sparsesep.noise_per_error import noise_per_error
+from tflm_sparsesep.output_importance import scores
+from tflm_sparsesep.palette_rounding import round_to_palette
 from tflm_sparsesep.segments import Values, run_segment
 
 # Of each Gram matrix, relative to the mean of its diagonal.
 _DAMPING = 1e-2
-# A form with about this error shows what a layer's errors do to the outputs.
-_PROBE_ERROR = 0.03
-_LEAST_ERROR = 1e-12
-# Of a probe that the outputs do not show at all: other errors might.
-_LEAST_NOISE = 1e-6
 
 Over = Callable[[Callable[[int], list[Option]], Sequence[int]], list[list[Option]]]
 
@@ -86,14 +84,22 @@ class LayerCompressor:
             over: applies a function to indices of layers.
         """
         main = self._read().subgraphs[0]
-        values = self._all_values(main, measuring)
-        return over(lambda index: self._options(index, main, values), range(len(self.units)))
+        wanted = real_scores(self._data, measuring)
 
-    def build(self, forms: Sequence[Form], *, effort: int = 1) -> Built:
+        def noise(forms: Sequence[Form]) -> float:
+            found = real_scores(self.build(forms, together=PROBE).tflite, measuring)
+            return float(10 ** (-sqnr_db(wanted, found) / 10))
+
+        return over(lambda index: self._options(index, main, noise), range(len(self.units)))
+
+    def build(
+        self, forms: Sequence[Form], *, effort: int = 1, together: Refit | None = None
+    ) -> Built:
         """The model, still dense, with each layer in its form.
 
         Layer after layer: weights and bias are fitted to the original's pre-activations, on the
-        inputs that the layers before now give. `effort` is that of `layer_forms.fit`.
+        inputs that the layers before now give. `effort` is that of `layer_forms.fit`. `together`
+        says how runs of layers are refitted after that; by default all the way, with some effort.
         """
         model = self._read()
         main = model.subgraphs[0]
@@ -118,15 +124,20 @@ class LayerCompressor:
             now.append(pending[:])
         zeros = self._zeros | _zeros(main.operators, values)
         main.operators = done + pending
-        if effort > 1 and changed:
-            refit_together(self._read().subgraphs[0], main, now, self._fitting)
+        together = together or (WHOLE if effort > 1 else None)
+        if changed and together is not None:
+            refit_together(self._read().subgraphs[0], main, now, self._fitting, together)
+            for index, unit in enumerate(self.units):
+                if forms[index].palette:
+                    round_to_palette(now[unit.position][0], self._layers[index].gram)
         model.prune_unused()
         return Built(model.build(), zeros)
 
-    def _options(self, index: int, main: Subgraph, values: Values) -> list[Option]:
-        """See `options`; values are those of all tensors on the measuring samples."""
-        position = self.units[index].position
-        op = main.operators[position]
+    def _options(
+        self, index: int, main: Subgraph, noise: Callable[[Sequence[Form]], float]
+    ) -> list[Option]:
+        """See `options`; `noise` is that of the outputs where layers have some forms."""
+        op = main.operators[self.units[index].position]
         dense = Option(DENSE, 0.0, *cost([op], self._target, self._zeros))
         families = [
             [self._sample(index, op, form) for form in family]
@@ -135,11 +146,13 @@ class LayerCompressor:
         every = [option for family in families for option in family]
         if not every:
             return [dense]
-        probe = min(every, key=lambda o: abs(math.log(max(o.noise, _LEAST_ERROR) / _PROBE_ERROR)))
-        rest = main.operators[position + 1 :]
-        changed = [*self._compressed(op, index, probe.form, None, 1), *rest]
-        noise = _output_noise(main.outputs, values, values | self._run(changed, values))
-        factor = max(noise, _LEAST_NOISE) / max(probe.noise, _LEAST_ERROR)
+
+        def noise_of(form: Form) -> float:
+            forms = [DENSE] * len(self.units)
+            forms[index] = form
+            return noise(forms)
+
+        factor = noise_per_error(every, noise_of)
         found = [dense]
         for family in families:
             scaled = [replace(option, noise=factor * option.noise) for option in family]
@@ -152,10 +165,14 @@ class LayerCompressor:
         """The option with the layer's own error in place of the noise at the outputs."""
         operators = self._compressed(op, index, form, None, 1)
         sizes = cost(operators, self._target, self._zeros)
-        return Option(form, self._layers[index].error(self._fit(index, form)), *sizes)
+        fitted = self._fit(index, form)
+        if form.palette:
+            fitted = replace(fitted, matrices=(real_layer.read(operators[0]).weights,))
+        return Option(form, self._layers[index].error(fitted), *sizes)
 
     def _fit(self, index: int, form: Form) -> Fitted:
         """On the original's inputs, once."""
+        form = replace(form, palette=False)  # rounding comes after
         if (index, form) not in self._fits:
             self._fits[index, form] = layer_forms.fit(self._layers[index], form, effort=1)
         return self._fits[index, form]
@@ -177,7 +194,10 @@ class LayerCompressor:
         else:
             fitted = layer_forms.refit(layer, self._fit(index, form))
         bias = bias + layer.gram.bias_shift(layer.weights, fitted.weights(unit.kernel))
-        return _written(op, unit, fitted, bias, unit.inputs if inputs is None else inputs)
+        written = _written(op, unit, fitted, bias, unit.inputs if inputs is None else inputs)
+        if form.palette:
+            round_to_palette(written[0], layer.gram)
+        return written
 
     def _read(self) -> Model:
         return model_editor.read(self._data, name=self._name)
@@ -196,10 +216,21 @@ class LayerCompressor:
 
 def real_outputs(tflite: bytes, inputs: list[Array]) -> list[Matrix]:
     """All outputs of a model in LiteRT as real numbers, [inferences, *shape] each."""
+    return _real_tensors(tflite, lambda main: main.outputs, inputs)
+
+
+def real_scores(tflite: bytes, inputs: list[Array]) -> list[Matrix]:
+    """The same before a softmax: of probabilities few samples show an error."""
+    return _real_tensors(tflite, scores, inputs)
+
+
+def _real_tensors(
+    tflite: bytes, wanted: Callable[[Subgraph], Sequence[Tensor]], inputs: list[Array]
+) -> list[Matrix]:
     main = model_editor.read(tflite).subgraphs[0]
-    indices = [main.tensors.index(tensor) for tensor in main.outputs]
-    values = litert_tensors(tflite, indices, inputs)
-    return [_real(v, tensor) for v, tensor in zip(values, main.outputs, strict=True)]
+    tensors = wanted(main)
+    values = litert_tensors(tflite, [main.tensors.index(tensor) for tensor in tensors], inputs)
+    return [_real(v, tensor) for v, tensor in zip(values, tensors, strict=True)]
 
 
 def sqnr_db(wanted: list[Matrix], found: list[Matrix]) -> float:
@@ -254,13 +285,6 @@ def _zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:
             zero = int(points[0]) if len(points) else 0
             found[tensor.name] = float(np.mean(values[tensor] == zero))
     return found
-
-
-def _output_noise(outputs: Sequence[Tensor], wanted: Values, found: Values) -> float:
-    """Its power as a share of that of the outputs."""
-    pairs = [(_real(wanted[t], t), _real(found[t], t)) for t in outputs]
-    sqnr = sqnr_db([w for w, _ in pairs], [f for _, f in pairs])
-    return float(10 ** (-sqnr / 10))
 
 
 def _real(values: Array, tensor: Tensor) -> Matrix:

@@ -16,12 +16,24 @@ from tflm_sparsesep.converters.quantized_layer import tensor_of
 from tflm_sparsesep.litert_tensors import Array
 from tflm_sparsesep.segments import Values, run_segment
 
-# Each conjugate-gradient step takes three passes over them.
-_MOST_SAMPLES = 8000
 _LEAST_SAMPLES = 200
 # Of what layers multiply and give, float32: a quarter of a gigabyte with what comes of them.
 _MOST_FLOATS = 20_000_000
-_STEPS = 4
+
+
+@dataclass(frozen=True)
+class Refit:
+    """How far to go: samples at most, each taken three times by a conjugate-gradient step, and
+    Gauss-Newton steps.
+    """
+
+    samples: int
+    steps: int
+
+
+WHOLE = Refit(samples=8000, steps=4)
+PROBE = Refit(samples=1500, steps=2)
+"""Enough to see what other layers can make up for."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,7 @@ def refit_together(
     compressed: Subgraph,
     now: Sequence[Sequence[Operator]],
     inputs: Sequence[Array],
+    extent: Refit,
 ) -> None:
     """Gives layers better weights where theirs are not zero (`joint_refit`), run after run.
 
@@ -64,7 +77,7 @@ def refit_together(
     """
     for run in real_chain.runs(original):
         for positions in _parts(original, run):
-            _refit(_read_run(original, compressed, now, inputs, positions))
+            _refit(_read_run(original, compressed, now, inputs, positions), extent)
 
 
 def _parts(original: Subgraph, run: range) -> list[range]:
@@ -108,9 +121,9 @@ def _arriving(
     return found
 
 
-def _refit(run: _Run) -> None:
+def _refit(run: _Run, extent: Refit) -> None:
     size = real_chain.floats_per_sample(run.operators)
-    most = min(len(run.before), _MOST_SAMPLES, _MOST_FLOATS // size)
+    most = min(len(run.before), extent.samples, _MOST_FLOATS // size)
     if most < _LEAST_SAMPLES:
         return
     picks = np.linspace(0, len(run.before) - 1, most).astype(np.int64)
@@ -123,7 +136,9 @@ def _refit(run: _Run) -> None:
         if op.builtin_code in real_chain.LAYERS:
             wanted += [*[None] * (len(ops) - 1), next(outputs)]
     now = real_chain.read(run.operators)
-    found = joint_refit.refit(now, wanted, run.entering[picks], matter, loss=loss, steps=_STEPS)
+    found = joint_refit.refit(
+        now, wanted, run.entering[picks], matter, loss=loss, steps=extent.steps
+    )
     layers = [op for op in run.operators if op.builtin_code in real_chain.LAYERS]
     for op, before, layer in zip(layers, now, found, strict=True):
         real_layer.write(op, np.where(before.weights != 0, layer.weights, 0.0), layer.bias)

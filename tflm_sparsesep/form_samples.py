@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,9 +16,9 @@ from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Opera
 from tflm_sparsesep.converters.quantized_layer import tensor_of
 from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
 
-# Shares of the weights, from the least; unstructured indices do not pay beyond the last.
-_SHARES = (1 / 64, 1 / 20, 1 / 6)
-_BLOCK_SHARES = (*_SHARES, 1 / 2)
+# Shares of the weights, from the least; unstructured indices hardly ever pay beyond the last.
+_SHARES = (1 / 64, 1 / 20, 1 / 6, 1 / 3)
+_BLOCK_SHARES = (1 / 64, 1 / 20, 1 / 6, 1 / 2)
 _BLOCKS = ((1, 1), (1, 4), (4, 4))
 _LEAST_BLOCKS = 8
 # No kernel wins below.
@@ -37,6 +38,7 @@ def sampled_forms(op: Operator, unit: Unit) -> list[list[Form]]:
     strides = (op.options.strideH, op.options.strideW) if is_conv else (1, 1)
     if ((height, width) == (1, 1) and strides == (1, 1)) or input_step(op) is not None:
         families += [_sparse(rows * cols, block) for block in _BLOCKS]
+        families.append([replace(form, palette=True) for form in _sparse(rows * cols, (1, 1))])
     if is_conv:
         most = rows * cols / (height * channels + width * rows)
         limit = min(height * channels, width * rows)

@@ -14,7 +14,7 @@ from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.layer_selection import Layers, Selection
 from tflm_sparsesep.sparsifiable import check_fit, find_kernels
 from tflm_sparsesep.train_step import ProximalStep, TrainStepHook
-from tflm_sparsesep.weight_grid import WeightGrid, grid_kernels
+from tflm_sparsesep.weight_grid import WeightGrid, grid_kernels, kernels_of_few_values
 
 _VALUES = ("int8",)
 
@@ -27,12 +27,16 @@ class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc]
     optimizer is followed by a projection on the support, within the compiled train step, so that
     averages and momentum of the optimizer do not bring weights back.
 
+    A layer whose int8 weights take no more than 8 magnitudes, as `compress` makes some, keeps to 8:
+    each step rounds to the palette that it had (`weight_grid.WeightGrid`), so that the packer can
+    store it in 4 bits a weight again.
+
     At each epoch's end it publishes `logs["zeros"]`, the fraction of zeros over these kernels.
 
     Args:
         layers, exclude: which layers, as for `ProximalL1`; by default all of them.
-        values: "int8" also rounds weights after each step to what the converted file will hold, as
-            `ProximalL1(values="int8")` does in its last epochs; None does not.
+        values: "int8" also rounds all other weights after each step to what the converted file will
+            hold, as `ProximalL1(values="int8")` does in its last epochs; None does not.
 
     Raises:
         ConfigError: when made, for a value that is not accepted; when `fit` begins, before the
@@ -63,8 +67,12 @@ class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc]
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         grid = None
-        if self.values is not None:
-            grid = WeightGrid(grid_kernels(model, []), model.distribute_strategy)
+        palettes = kernels_of_few_values(kernels)
+        if self.values is not None or palettes:
+            on_grid = grid_kernels(model, palettes)
+            if self.values is None:
+                on_grid = [k for k in on_grid if k.palette]
+            grid = WeightGrid(on_grid, model.distribute_strategy)
             grid.activate()
         self._grid = grid
         self._step = ProximalStep(model, kernels, penalty="l0", preconditioned=False, grid=grid)

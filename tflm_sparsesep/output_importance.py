@@ -35,17 +35,17 @@ def output_importance(subgraph: Subgraph, position: int, values: Values) -> Vect
     """
     output = subgraph.operators[position].outputs[0]
     units = output.shape[-1]
-    scores = _scores(subgraph)
-    if any(score is output for score in scores):
+    wanted = scores(subgraph)
+    if any(score is output for score in wanted):
         return np.ones(units)
     rest = subgraph.operators[position + 1 :]
     few = {tensor: array[:_INFERENCES] for tensor, array in values.items()}
     rng = np.random.default_rng(0)
     entering = {t: np.tile(few[t], (units, *[1] * (few[t].ndim - 1))) for t in _read(rest, few)}
     changed, steps = _changed(few[output], rng)
-    found = run_segment(rest, entering | {output: changed}, scores)
+    found = run_segment(rest, entering | {output: changed}, wanted)
     effect = np.zeros(units)
-    for score in scores:
+    for score in wanted:
         if score in found:
             before = samples.dequantize(few[score], score)
             after = samples.dequantize(found[score], score).reshape(units, *before.shape)
@@ -68,7 +68,7 @@ def _changed(values: Array, rng: np.random.Generator) -> tuple[Array, Vector]:
     return np.concatenate(found), steps
 
 
-def _scores(subgraph: Subgraph) -> list[Tensor]:
+def scores(subgraph: Subgraph) -> list[Tensor]:
     """The outputs, or what a softmax makes them of: probabilities hide errors."""
     makers = {op.outputs[0]: op for op in subgraph.operators if op.outputs}
     found = []

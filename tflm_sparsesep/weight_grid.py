@@ -20,6 +20,7 @@ import tensorflow as tf
 from keras import ops
 
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.value_streams import PALETTE_SIZE
 from tflm_sparsesep.device_layer import DeviceLayer
 from tflm_sparsesep.palette import LARGEST, fit_palette, nearest_in
 from tflm_sparsesep.sparsifiable import SparseKernel, trainable_layers
@@ -69,6 +70,20 @@ def palette_kernels(kernels: Sequence[SparseKernel]) -> list[SparseKernel]:
             "Dense layer or convolution of one tap or along one axis, of pattern "
             f"{' or '.join(_SINGLE_WEIGHTS)}"
         )
+    return found
+
+
+def kernels_of_few_values(kernels: Sequence[SparseKernel]) -> list[SparseKernel]:
+    """Those of `kernels` that are stored one by one, have zeros, and fit a palette as they are."""
+    found = []
+    for k in kernels:
+        if k.blocks.pattern not in _SINGLE_WEIGHTS or not DeviceLayer.of(k.layer).has_kernel:
+            continue
+        weights = ops.convert_to_numpy(ops.cast(k.kernel, "float32"))
+        steps, _ = _in_steps(weights, output_axes=1)
+        magnitudes = np.unique(steps)
+        if magnitudes[0] == 0 and 0 < len(magnitudes) - 1 <= PALETTE_SIZE // 2:
+            found.append(k)
     return found
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.keras_models import X, Y, array, deep_model, fit
+from tflm_sparsesep.palette import to_palette
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
@@ -75,6 +76,23 @@ def test_int8_values_are_those_of_the_file() -> None:
         steps = kernel / (np.abs(kernel).max(axis=0) / 127)
         # Scale and weight are float32: their quotient is an integer to a few parts in 2^24.
         np.testing.assert_allclose(steps, np.rint(steps), atol=127 * 4 * 2.0**-24)
+
+
+@pytest.mark.parametrize("values", [None, "int8"])
+def test_few_values_stay_few(values: str | None) -> None:
+    """A layer of 8 magnitudes and both signs keeps to such; the other one is trained as ever."""
+    model = sparse_model()
+    kernel = model.get_layer("first").kernel
+    steps = np.rint(127 * array(kernel) / np.abs(array(kernel)).max(axis=0)).astype(np.int8)
+    kernel.assign(to_palette(steps.T, np.ones(steps.shape[1])).T.astype(np.float32) / 300)
+    before = kernels(model)
+    fit(model, ts.KeepZeros(values=values), 4, steps=4)
+    after = kernels(model)
+    magnitudes = np.rint(127 * np.abs(after[0]) / np.abs(after[0]).max(axis=0))
+    assert len(np.unique(magnitudes[magnitudes > 0])) <= 8
+    assert np.mean(after[0] != before[0]) > 0.05
+    assert np.all(after[0][before[0] == 0] == 0)
+    assert len(np.unique(np.abs(after[1]))) > 20
 
 
 def test_what_is_not_accepted_is_an_error() -> None:
