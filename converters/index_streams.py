@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, Major
+from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, Major, ValueType
 
 Tiles = npt.NDArray[np.int64]
 
@@ -36,7 +36,15 @@ def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
         for previous, tile in zip([0, *tiles[:-1]], tiles, strict=True)
         if tile - previous > _MAX_DELTA8
     ]
-    return np.sort(np.concatenate([tiles, *stones]))
+    # A palette may lack a 0: two opposite weights take its place.
+    blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1
+    return np.sort(np.concatenate([tiles, *stones * blocks]))
+
+
+def has_wide_gaps(occupied: npt.NDArray[np.bool_]) -> bool:
+    """Whether steps of DELTA8 need more tiles of a group than the occupied ones."""
+    gaps = np.diff(np.flatnonzero(occupied), prepend=0)
+    return bool(np.any(gaps > _MAX_DELTA8))
 
 
 def pad(tiles: Tiles, multiple: int) -> Tiles:

@@ -20,6 +20,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(IndexEncoding.GAP4, count_multiple=1),
     Layout(IndexEncoding.BITMAP, count_multiple=1),
     Layout(IndexEncoding.GAP4, count_multiple=1, value_type=ValueType.PALETTE4),
+    Layout(IndexEncoding.DELTA8, count_multiple=1, value_type=ValueType.PALETTE4),
     Layout(IndexEncoding.U16, value_type=ValueType.FLOAT32),
     Layout(IndexEncoding.DELTA8, 1, 4, count_multiple=1),
     Layout(IndexEncoding.DELTA8, 4, 1, count_multiple=2, value_order=ValueOrder.PAIRS),
@@ -70,6 +71,9 @@ def _has_kernel(layout: Layout, target: str) -> bool:
         return layout.pattern == "1x1"
     if layout.index_encoding is IndexEncoding.WINDOW8:
         return target in _HELIUM_TARGETS
+    if layout.index_encoding is IndexEncoding.BITMAP:
+        # Small where few weights are zero, but dense layers are faster there by the extensions.
+        return target not in _HELIUM_TARGETS + _DSP_TARGETS
     if target in _HELIUM_TARGETS:
         # Blocks in windows are several times as fast there; other encodings of these patterns
         # would only take code. 1x16 needs no windows.

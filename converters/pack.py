@@ -72,7 +72,7 @@ def can_pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> boo
     if isinstance(layer, FloatWeights):
         return layout.value_type is ValueType.FLOAT32
     if layout.value_type is ValueType.PALETTE4:
-        return value_streams.fits_palette(layer.weights)
+        return value_streams.fits_palette(layer.weights) and _fills_gaps(layer.weights, layout)
     if layout.value_order is ValueOrder.WOVEN:
         return value_streams.fits_weave(layer.weights, layout)
     return layout.value_type is ValueType.INT8
@@ -82,8 +82,8 @@ def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
     """The blob of `layer` in `layout`.
 
     Raises ValueError for a layer that the format cannot hold, or not in this layout: too large a
-    matrix, more than 16 different weights for a palette, a float layer in an int8 layout, too
-    large weights for a woven one.
+    matrix, more than 16 different weights for a palette (or 16 without two opposite ones, where
+    DELTA8 must fill gaps), a float layer in an int8 layout, too large weights for a woven one.
     """
     rows, cols = layer.weights.shape
     if not (1 <= rows <= MAX_DIM and 1 <= cols <= MAX_DIM):
@@ -233,6 +233,15 @@ def _row_sections(
         ("multiplier_offset", 4, multiplier),
         ("shift_offset", 1, shift),
     ]
+
+
+def _fills_gaps(weights: npt.NDArray[np.int8], layout: Layout) -> bool:
+    """Whether the palette of `weights` can pass over gaps that are too wide for the index."""
+    if layout.index_encoding is not IndexEncoding.DELTA8:
+        return True
+    if value_streams.opposites(value_streams.make_palette(weights)) is not None:
+        return True
+    return not any(index_streams.has_wide_gaps(row != 0) for row in weights)
 
 
 def _header(

@@ -86,7 +86,8 @@ def _stored(groups: Mask, layout: Layout) -> tuple[Counts, Counts, Counts]:
     if layout.index_encoding is IndexEncoding.DELTA8:
         deltas = gaps - first  # the first counts from tile 0
         stones = np.maximum(deltas - 1, 0) // _MAX_DELTA8
-        counts += np.bincount(owners, stones, minlength=len(groups)).astype(np.int64)
+        blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1  # as index_streams has it
+        counts += np.bincount(owners, blocks * stones, minlength=len(groups)).astype(np.int64)
     if layout.index_encoding is IndexEncoding.WINDOW8 and groups.shape[1] > _WINDOW_TILES:
         counts = _filled_windows(groups, tiles, counts, layout.run_blocks)
     padded = -(-counts // layout.count_multiple) * layout.count_multiple

@@ -49,14 +49,21 @@ def make_palette(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     return np.pad(values, (0, PALETTE_SIZE - len(values))).astype(np.int8)
 
 
+def opposites(palette: npt.NDArray[np.int8]) -> tuple[int, int] | None:
+    """Two values of a palette that add up to 0, or None: 0 and 0 where it has one."""
+    values = np.unique(palette).astype(int).tolist()
+    negative = sorted(v for v in values if v <= 0 and -v in values)
+    return (negative[-1], -negative[-1]) if negative else None
+
+
 def encode(blocks: Blocks, layout: Layout, palette: npt.NDArray[np.int8] | None) -> bytes:
     """The value stream of one group."""
     if layout.value_type is ValueType.FLOAT32:
         return blocks.astype("<f4").tobytes()
     if layout.value_type is ValueType.PALETTE4:
         assert palette is not None
-        flat = blocks.reshape(-1, 1)
-        return pack_nibbles(np.argmax(flat == palette, axis=1).astype(np.uint8))
+        flat = _without_zeros(blocks.reshape(-1), palette)
+        return pack_nibbles(np.argmax(flat[:, None] == palette, axis=1).astype(np.uint8))
     if layout.value_order is ValueOrder.PAIRS:
         return _to_pairs(blocks).tobytes()
     if layout.value_order is ValueOrder.ROWS16:
@@ -81,6 +88,22 @@ def decode(stream: bytes, counts: npt.NDArray[np.int64], layout: Layout, palette
     if layout.value_order is ValueOrder.WOVEN:
         return _unweave(values, layout)
     return _from_pairs(values) if layout.value_order is ValueOrder.PAIRS else values
+
+
+def _without_zeros(values: Blocks, palette: npt.NDArray[np.int8]) -> Blocks:
+    """`values` with opposite ones for each two zeros, which DELTA8 puts into one place.
+
+    Raises ValueError where the palette has none.
+    """
+    zeros = np.flatnonzero(values == 0)
+    if len(zeros) == 0:
+        return values
+    pair = opposites(palette)
+    if pair is None:
+        raise ValueError("16 different weights without 0 or two opposite ones, to fill up gaps")
+    filled = values.copy()
+    filled[zeros[0::2]], filled[zeros[1::2]] = pair
+    return filled
 
 
 def _from_palette(

@@ -51,7 +51,7 @@ def random_case(
         batch: input vectors.
         block: rows and columns of the blocks that are kept or dropped together.
         input_zeros: share of inputs that equal the input's zero point (real 0).
-        palette: draw the weights from so many values.
+        palette: draw the weights from so many values, in pairs of opposites.
         extreme: drive accumulators and left shifts to where they wrap.
     """
     weights = _random_weights(rng, rows, cols, palette=palette, extreme=extreme)
@@ -111,7 +111,8 @@ def _random_weights(
         return rng.choice(np.array([-127, 127], np.int8), (rows, cols))
     values = np.concatenate([np.arange(-127, 0), np.arange(1, 128)]).astype(np.int8)
     if palette is not None:
-        values = rng.choice(values, palette, replace=False)
+        magnitudes = rng.choice(values[values > 0], palette // 2, replace=False)
+        values = np.concatenate([-magnitudes, magnitudes])
     return rng.choice(values, (rows, cols))
 
 

@@ -80,6 +80,13 @@ static inline uint32_t sparsesep_dsp_rows_and_wide_bytes(
          2 * sparsesep_padded_cols(weights);
 }
 
+// Scratch query: accumulators and behind them, where a widened vector would be,
+// a word for each byte of palette codes.
+static inline uint32_t sparsesep_dsp_rows_and_pairs_bytes(
+    const SparsesepPackedHeader* weights, int32_t batch) {
+  return sparsesep_dsp_rows_bytes(weights, batch) + 4 * 256;
+}
+
 // Scratch query: accumulators, and a vector where its last block reaches past
 // its end.
 static inline uint32_t sparsesep_dsp_rows_and_vector_bytes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,10 +11,12 @@ from hypothesis import strategies as st
 
 from tests.layers import layout_case
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.cost_terms import PackedSize
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import (
     FloatWeights,
     FullyConnectedWeights,
+    can_pack,
     pack,
     read_header,
     unpack,
@@ -24,7 +28,9 @@ from tflm_sparsesep.converters.packed_format import (
     Layout,
     Major,
     ValueOrder,
+    ValueType,
 )
+from tflm_sparsesep.converters.packed_size import packed_size
 
 
 @settings(max_examples=60, deadline=None)
@@ -63,6 +69,45 @@ def test_delta8_steps_over_wide_gaps_with_stored_zeros() -> None:
     start = int(header["index_offset"])
     assert list(blob[start : start + 4]) == [0, 255, 255, 90]
     np.testing.assert_array_equal(unpack(blob).weights, weights)
+
+
+PALETTE = Layout(IndexEncoding.DELTA8, count_multiple=1, value_type=ValueType.PALETTE4)
+
+
+@pytest.mark.parametrize("values", [15, 16], ids=["with a 0", "without"])
+def test_delta8_steps_over_wide_gaps_with_weights_of_a_palette_that_cancel(values: int) -> None:
+    weights = np.zeros((2, 1000), np.int8)
+    weights[0, :values] = [*range(-8, 0), *range(1, values - 7)]
+    weights[1, 600] = -3
+    blob = pack(_layer(weights), PALETTE)
+    assert native.validate(blob) is None
+    header = read_header(blob)
+    # Two blocks for each of the steps at 255 and 510, and nothing to fill up the counts.
+    assert header["blocks"] == values + 5
+    start = int(header["index_offset"])
+    assert list(blob[start : start + values]) == [0, *[1] * (values - 1)]
+    assert list(blob[start + values : start + values + 5]) == [255, 0, 255, 0, 90]
+    palette = np.frombuffer(blob, np.int8, 16, int(header["palette_offset"])).astype(int)
+    # Two codes a byte: the second row starts at a whole one.
+    first = int(header["value_offset"]) + 8
+    codes = [code for byte in blob[first : first + 3] for code in (byte & 15, byte >> 4)]
+    assert codes[5] == 0
+    one, other, third, fourth, last = palette[codes[:5]]
+    assert (one + other, third + fourth, last) == (0, 0, -3)
+    np.testing.assert_array_equal(unpack(blob).weights, weights)
+    assert packed_size(weights != 0, 2, 1000, PALETTE) == (PackedSize.of(blob), len(blob))
+
+
+def test_a_full_palette_without_opposites_cannot_step_over_wide_gaps() -> None:
+    weights = np.zeros((1, 1000), np.int8)
+    weights[0, 240:256] = range(1, 17)
+    assert can_pack(_layer(weights), PALETTE)
+    np.testing.assert_array_equal(unpack(pack(_layer(weights), PALETTE)).weights, weights)
+    weights[0, 512] = 1
+    assert not can_pack(_layer(weights), PALETTE)
+    assert can_pack(_layer(weights), replace(PALETTE, index_encoding=IndexEncoding.GAP4))
+    with pytest.raises(ValueError, match="16 different weights without 0 or two opposite ones"):
+        pack(_layer(weights), PALETTE)
 
 
 def test_window8_names_windows_and_fills_up_the_runs_that_they_cut() -> None:

@@ -11,7 +11,7 @@ from tests.layers import layout_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack, unpack
+from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack, read_header, unpack
 from tflm_sparsesep.converters.packed_format import Layout, ValueType
 from tflm_sparsesep.opencl import read_blob, write_blob
 
@@ -83,6 +83,19 @@ def test_float_round_trip_is_exact(layout: Layout) -> None:
         np.float32
     )
     assert (layer.low, layer.high) == (low, high)
+
+
+def test_what_fills_gaps_of_the_index_is_no_weight_to_train() -> None:
+    (layout,) = [x for x in LAYOUTS if str(x) == "1x1_delta8_palette4"]
+    case = layout_case(np.random.default_rng(0), layout, 4, 2000, zeros=0.99)
+    weights = case.layer.weights
+    nonzeros = np.count_nonzero(weights)
+    blob = pack(case.layer, layout)
+    # A palette without a 0: weights that cancel each other pass over the gaps.
+    assert len(np.unique(weights[weights != 0])) == 16
+    assert read_header(blob)["blocks"] >= nonzeros + 2
+    layer, _ = read_blob(blob, case.options, **SCALES)
+    assert len(layer.values) == nonzeros
 
 
 def test_large_rows_still_fit_a_weave() -> None:

@@ -11,11 +11,11 @@ import pytest
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import can_pack, pack, unpack
-from tflm_sparsesep.converters.packed_format import ValueType
+from tflm_sparsesep.converters.packed_format import Layout, ValueType
 from tflm_sparsesep.packed_estimate import quantise
 from tflm_sparsesep.palette import fit_palette, nearest_in, to_palette
 
-(PALETTE_LAYOUT,) = (x for x in LAYOUTS if x.value_type is ValueType.PALETTE4)
+PALETTE_LAYOUTS = [x for x in LAYOUTS if x.value_type is ValueType.PALETTE4]
 
 
 def error(
@@ -82,10 +82,11 @@ def test_nearest_is_the_lower_one_of_two() -> None:
     ]
 
 
-@pytest.mark.parametrize("zeros", [0.0, 0.5, 0.9, 1.0])
-def test_rounded_weights_pack_without_loss(zeros: float) -> None:
+@pytest.mark.parametrize("layout", PALETTE_LAYOUTS, ids=str)
+@pytest.mark.parametrize("zeros", [0.0, 0.5, 0.9, 0.996, 1.0])
+def test_rounded_weights_pack_without_loss(layout: Layout, zeros: float) -> None:
     rng = np.random.default_rng(0)
-    weights = rng.normal(size=(53, 211)) * (rng.random((53, 211)) >= zeros)
+    weights = rng.normal(size=(53, 811)) * (rng.random((53, 811)) >= zeros)
     quantised = quantise(weights)
     rounded = to_palette(quantised.weights, np.abs(weights).max(axis=1) / 127)
     assert len(np.unique(rounded[rounded != 0])) <= 16
@@ -97,7 +98,7 @@ def test_rounded_weights_pack_without_loss(zeros: float) -> None:
     # A second time changes nothing.
     np.testing.assert_array_equal(to_palette(rounded, np.ones(53)), rounded)
     layer = type(quantised)(**{**vars(quantised), "weights": rounded})
-    assert can_pack(layer, PALETTE_LAYOUT)
-    blob = pack(layer, PALETTE_LAYOUT)
+    assert can_pack(layer, layout)
+    blob = pack(layer, layout)
     assert native.validate(blob) is None
     np.testing.assert_array_equal(unpack(blob).weights, rounded)

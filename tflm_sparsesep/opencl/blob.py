@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters import index_streams, native, value_streams
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.pack import (
     FloatWeights,
     FullyConnectedWeights,
@@ -128,10 +129,16 @@ def write_blob(layer: SparseLayer, deployment: Deployment) -> tuple[bytes, Deplo
     """
     layout = deployment.layout
     if layout.value_type is ValueType.PALETTE4:
-        deployment = replace(deployment, layout=replace(layout, value_type=ValueType.INT8))
+        deployment = replace(deployment, layout=_of_int8(layout))
     if deployment.is_float:
         return pack(FloatWeights(layer.to_dense(), layer.bias), layout), deployment
     return pack(_quantize(layer, deployment), deployment.layout), deployment
+
+
+def _of_int8(layout: Layout) -> Layout:
+    """The layout that differs from `layout` in what values are stored as."""
+    alike = replace(layout, value_type=ValueType.INT8)
+    return next(x for x in LAYOUTS if replace(x, count_multiple=layout.count_multiple) == alike)
 
 
 def _stored_blocks(
@@ -149,8 +156,18 @@ def _stored_blocks(
     stream, palette = blob[int(header["value_offset"]) :], blob[int(header["palette_offset"]) :]
     values = value_streams.decode(stream, counts, layout, palette)
     groups = np.repeat(np.arange(len(counts)), counts)
+    if layout.value_type is ValueType.PALETTE4:
+        values = _without_fillers(groups * per_group + tiles, values)
     in_order = (groups, tiles) if layout.major is Major.ROW else (tiles, groups)
     return *in_order, values
+
+
+def _without_fillers(places: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`values` with 0 for two in one place that add up to it: they only fill a gap of the index."""
+    flat = values.reshape(-1)
+    second = index_streams.repeats(places) & (flat == -np.roll(flat, 1))
+    filler = second | np.roll(second, -1)
+    return np.where(filler, 0, flat).astype(values.dtype).reshape(values.shape)
 
 
 def _dequantize(

@@ -30,7 +30,9 @@
 //
 // Each group's count is a multiple of `count_multiple`; the packer fills up
 // with all-zero blocks that repeat the last index. Encodings that cannot
-// repeat one (GAP4, BITMAP) have a count_multiple of 1.
+// repeat one (GAP4, BITMAP) have a count_multiple of 1, and so have palettes,
+// which need not hold 0: where those pass over a gap too wide for DELTA8, it is
+// by two blocks in one place whose weights add up to 0.
 //
 // Numbers. The packer guarantees |folded bias[r]| + 128 * sum(|row r|) < 2^30
 // where it sets FLAG_BOUNDED, so that final accumulators of int8 inputs never
