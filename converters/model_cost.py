@@ -5,17 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tflm_sparsesep.converters import arena, cost_model, separable_cost
+from tflm_sparsesep.converters import (
+    arena,
+    cost_model,
+    depthwise_cost,
+    depthwise_layer,
+    separable_cost,
+)
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Operator, TensorType
 from tflm_sparsesep.converters.quantized_layer import dense_bytes, layer_name, tensor_of
+
+_COUNTED = (
+    BuiltinOperator.FULLY_CONNECTED,
+    BuiltinOperator.CONV_2D,
+    BuiltinOperator.DEPTHWISE_CONV_2D,
+)
 
 
 def instructions(model: Model, layers: Sequence[LayerDecision], target: str) -> int:
     """Estimated instructions of all fully-connected and convolution layers, per inference.
 
-    Ours as decided, dense ones as CMSIS-NN's kernels. Depthwise convolutions and operators
-    without weights are the same before and after, and not counted.
+    Ours as decided, dense ones as CMSIS-NN's kernels. Operators without weights are the same
+    before and after, and not counted.
 
     Args:
         model: as rewritten.
@@ -25,10 +37,11 @@ def instructions(model: Model, layers: Sequence[LayerDecision], target: str) -> 
 
 
 def dense_instructions(op: Operator, target: str) -> int:
-    """Of a FULLY_CONNECTED or CONV_2D; 0 for others."""
-    codes = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
-    if op.builtin_code not in codes or op.inputs[1] is None:
+    """Of a FULLY_CONNECTED, CONV_2D or DEPTHWISE_CONV_2D; 0 for others."""
+    if op.builtin_code not in _COUNTED or op.inputs[1] is None:
         return 0
+    if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
+        return depthwise_cost.depthwise_conv(target, depthwise_layer.shape_of(op))
     weights, entering = tensor_of(op.inputs[1]), tensor_of(op.inputs[0])
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         rows, cols = weights.shape

@@ -10,16 +10,22 @@ from typing import Any
 
 from tflm_sparsesep import files, plan_shapes
 from tflm_sparsesep.converters import break_even
-from tflm_sparsesep.converters.break_even import ConvShape, Form, MatrixShape
+from tflm_sparsesep.converters.break_even import ConvShape, Form
+from tflm_sparsesep.converters.depthwise_layer import DepthwiseConv
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.plan_shapes import LayerShape
+from tflm_sparsesep.plan_shapes import LayerShape, Shape
 
 BEST_CASE_ZEROS = 0.95
 """Of the best case of fully-connected layers and convolutions of one tap or along one axis."""
 BEST_CASE_CHANNELS = 4
 """The best case of a convolution has so many times fewer channels between its stages than the
 smaller of its inputs and outputs."""
+
+_NONE_WINS = {
+    False: "too small: no form is both smaller and faster",
+    True: "depthwise: d x 1 and 1 x e do not pay",
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class LayerPlan:
         unstructured: with the fewest zeros, anywhere, that make it smaller and faster.
         block: likewise with zeros in blocks of the pattern that needs fewest.
         factors: as two dense layers of the largest rank that makes it smaller and faster, or as
-            a separated convolution of the most channels between its stages.
+            a separated convolution of the most channels between its stages; depthwise ones as
+            two of rank 1.
         best_case: 95% zeros in the best pattern, or a separated convolution of few channels.
         note: why nothing can be done, else empty.
     """
@@ -143,7 +150,7 @@ def _plan_layer(layer: LayerShape, target: str) -> LayerPlan:
         forms, instructions, note = _Forms(), None, layer.reason
     else:
         forms, instructions = _forms(layer.shape, target), layer.shape.dense(target).instructions
-        note = "" if forms.any_wins else "too small: no form is both smaller and faster"
+        note = "" if forms.any_wins else _NONE_WINS[isinstance(layer.shape, DepthwiseConv)]
     return LayerPlan(
         name=layer.name,
         op=layer.op,
@@ -173,7 +180,10 @@ class _Forms:
 
 
 @functools.lru_cache(maxsize=64)
-def _forms(shape: MatrixShape | ConvShape, target: str) -> _Forms:
+def _forms(shape: Shape, target: str) -> _Forms:
+    if isinstance(shape, DepthwiseConv):
+        form = shape.best(target)
+        return _Forms(factors=form, best_case=form)
     if isinstance(shape, ConvShape):
         return _Forms(
             factors=break_even.break_even_channels(shape, target),

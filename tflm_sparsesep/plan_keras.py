@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tflm_sparsesep.converters.break_even import ConvShape, MatrixShape
+from tflm_sparsesep.converters.depthwise_cost import DepthwiseShape
+from tflm_sparsesep.converters.depthwise_layer import DepthwiseConv
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.quantized_layer import Unsupported
 from tflm_sparsesep.converters.separable_format import Padding
 from tflm_sparsesep.device_layer import DeviceLayer
-from tflm_sparsesep.plan_shapes import LayerShape, conv_shape
+from tflm_sparsesep.plan_shapes import LayerShape, Shape, conv_shape
 
 _OPERATORS = {
     "Dense": "FULLY_CONNECTED",
@@ -53,7 +54,7 @@ def _shape_of(layer: Any) -> LayerShape:
     size = "x".join(str(n) for n in _weights(layer)[0].shape)
     shape, reason = None, ""
     try:
-        shape = _matrix_or_convolution(layer, kind)
+        shape = _depthwise(layer) if kind == "DepthwiseConv2D" else _other(layer, kind)
     except Unsupported as unsupported:
         reason = str(unsupported)
     matrices = sum(math.prod(weight.shape) for weight in _weights(layer))
@@ -66,7 +67,24 @@ def _bias_bytes(layer: Any) -> int:
     return 0 if bias is None else _BIAS_BYTES * math.prod(bias.shape)
 
 
-def _matrix_or_convolution(layer: Any, kind: str) -> MatrixShape | ConvShape:
+def _depthwise(layer: Any) -> DepthwiseConv:
+    """Raises Unsupported with the reason where its cost is not known."""
+    if layer.data_format != "channels_last":
+        raise Unsupported(f"{layer.data_format}: no kernel")
+    _, *image, channels = _fixed(layer.input.shape)
+    shape = DepthwiseShape(
+        (image[0], image[1]),
+        channels,
+        _two(layer.kernel_size),
+        _two(layer.strides),
+        layer.padding == "same",
+        layer.depth_multiplier,
+        dilation=_two(layer.dilation_rate),
+    )
+    return DepthwiseConv(shape, _bias_bytes(layer))
+
+
+def _other(layer: Any, kind: str) -> Shape:
     """Raises Unsupported with the reason for layers that nothing can be done about."""
     if kind not in ("Dense", "Conv1D", "Conv2D"):
         raise Unsupported(f"no kernel of ours for {_OPERATORS.get(kind, kind)}")

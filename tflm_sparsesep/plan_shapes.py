@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import cast
 
-from tflm_sparsesep.converters import model_editor
+from tflm_sparsesep.converters import depthwise_layer, model_editor
 from tflm_sparsesep.converters.break_even import ConvShape, MatrixShape
 from tflm_sparsesep.converters.conv_windows import input_step
+from tflm_sparsesep.converters.depthwise_layer import DepthwiseConv
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator
 from tflm_sparsesep.converters.passes import line_conv, pointwise_conv, sparse_fully_connected
@@ -24,6 +25,8 @@ from tflm_sparsesep.converters.rewrite import check
 from tflm_sparsesep.converters.separable_format import MAX_KERNEL, Padding
 
 _BIAS_BYTES = 4
+
+Shape = MatrixShape | ConvShape | DepthwiseConv
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class LayerShape:
 
     name: str
     op: str
-    shape: MatrixShape | ConvShape | None
+    shape: Shape | None
     size: str
     dense_bytes: int
     reason: str = ""
@@ -95,7 +98,7 @@ def _has_weights(op: Operator) -> bool:
 
 
 def _shape_of(op: Operator) -> LayerShape:
-    shape: MatrixShape | ConvShape | None = None
+    shape: Shape | None = None
     reason = ""
     size = "x".join(map(str, tensor_of(op.inputs[1]).shape)) if op.inputs[1] is not None else ""
     try:
@@ -103,6 +106,8 @@ def _shape_of(op: Operator) -> LayerShape:
             shape = _matrix(op)
         elif op.builtin_code == BuiltinOperator.CONV_2D:
             shape = _convolution(op)
+        elif op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
+            shape = DepthwiseConv(depthwise_layer.shape_of(op), _bias_bytes(op))
         else:
             reason = f"no kernel of ours for {op.op_name}"
     except Unsupported as unsupported:
