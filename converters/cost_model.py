@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from tflm_sparsesep.converters import host_cost
+from tflm_sparsesep.converters import host_cost, pointwise_cost
 from tflm_sparsesep.converters.cost_terms import PackedSize, sparse_terms
 from tflm_sparsesep.converters.packed_format import Layout
 
@@ -77,14 +77,10 @@ def dense_fully_connected(
 
 
 def dense_pointwise_conv(target: str, rows: int, cols: int, pixels: int) -> int:
-    """Instructions of CMSIS-NN's int8 1x1 convolution over `pixels`.
-
-    Scaled from the one measured shape by the number of multiplications.
-    """
+    """Instructions of CMSIS-NN's int8 1x1 convolution over `pixels` (`pointwise_cost`)."""
     if target == "host":
         return host_cost.dense_fully_connected(rows, cols, pixels, "int8")
-    measured: int = _data("dense_cmsis_nn.json")["convolve_1x1_s8_12x12_64_to_64"][target]
-    return round(measured * (rows * cols * pixels) / (64 * 64 * 144))
+    return pointwise_cost.pointwise_conv(target, rows, cols, pixels)
 
 
 def _kernels(target: str) -> dict[str, dict[str, Any]]:

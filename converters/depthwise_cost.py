@@ -20,9 +20,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 
-from tflm_sparsesep.converters import host_cost, separable_cost
+from tflm_sparsesep.converters import fitted_counts, host_cost, separable_cost
 from tflm_sparsesep.converters.targets import get_target
 
 # Channels that the kernels take at once, and that the one for Helium copies at once.
@@ -105,7 +104,7 @@ def depthwise_conv(target: str, shape: DepthwiseShape) -> int:
         weights = (shape.units, *shape.kernel, 1)
         output = (shape.batch, *shape.output, shape.units)
         return separable_cost.dense_conv(target, weights, output)
-    terms = _terms(kernel, target, shape)
+    terms = _terms(kernel, shape)
     return round(float(np.dot(_coefficients(target, kernel), terms)))
 
 
@@ -148,7 +147,7 @@ def _kernel(target: str, shape: DepthwiseShape) -> str:
     return "quads" if is_plain and shape.multiplier % _QUAD == 0 else "loops"
 
 
-def _terms(kernel: str, target: str, shape: DepthwiseShape) -> list[float]:
+def _terms(kernel: str, shape: DepthwiseShape) -> list[float]:
     """What a kernel's instructions are made of."""
     rows, columns = shape.output
     down, right = shape.seen
@@ -195,8 +194,5 @@ def _coefficients(target: str, kernel: str) -> npt.NDArray[np.float64]:
     counted = zip(data["shapes"], data["targets"][target], strict=True)
     rows = [(_shape(fields), count) for fields, count in counted]
     rows = [(shape, count) for shape, count in rows if _kernel(target, shape) == kernel]
-    relative = np.array([np.array(_terms(kernel, target, s)) / count for s, count in rows])
-    scale = relative.max(axis=0)
-    found, _ = nnls(relative / np.where(scale > 0, scale, 1.0), np.ones(len(rows)))
-    coefficients: npt.NDArray[np.float64] = found / np.where(scale > 0, scale, 1.0)
-    return coefficients
+    terms = [_terms(kernel, shape) for shape, _ in rows]
+    return fitted_counts.fit(terms, [count for _, count in rows])

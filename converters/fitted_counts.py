@@ -1,0 +1,30 @@
+"""Coefficients that make sums of terms equal to measured counts, as nearly as they can."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
+
+Vector = npt.NDArray[np.float64]
+
+
+def fit(terms: Sequence[Sequence[float]], counts: Sequence[float]) -> Vector:
+    """None is negative; least squares of the relative error.
+
+    Args:
+        terms: [measurements, terms], none negative.
+        counts: what each measurement gave, positive.
+
+    Example:
+        >>> fit([[1, 10], [1, 20], [1, 30]], [25, 45, 65]).round(6).tolist()
+        [5.0, 2.0]
+    """
+    relative = np.array(terms, np.float64) / np.array(counts, np.float64)[:, None]
+    scale = relative.max(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    found, _ = nnls(relative / scale, np.ones(len(counts)))
+    coefficients: Vector = found / scale
+    return coefficients
