@@ -76,6 +76,7 @@ def between(first: Option, second: Option) -> list[Option]:
             first.form,
             size=round(_mean(first.form.size, second.form.size, share)),
             rank=round(_mean(first.form.rank, second.form.rank, share)),
+            outer=round(_mean(first.form.outer, second.form.outer, share)),
         )
         amount = _amount(form)
         if amount >= high:
@@ -93,7 +94,7 @@ def between(first: Option, second: Option) -> list[Option]:
 
 def _amount(form: Form) -> int:
     """What a form's costs grow with."""
-    return form.rank or form.size
+    return form.size + form.rank + form.outer
 
 
 def _mean(a: float, b: float, share: float) -> float:

@@ -6,9 +6,11 @@
 | `low_rank` | first [rank, cols], second [rows, rank] |
 | `dictionary` | first [rank, cols] with `size` weights, second [rows, rank] |
 | `separated` | first [rank, height * channels], second [units, width * rank] |
+| `tucker` | [rank, channels], core [outer, height * width * rank], [units, outer] |
 
-For convolutions weights are flat, [units, height * width * channels]. Errors are those of
-`factorize`: tr(S (W - W') G (W - W')^T) with the rows' importance S.
+For convolutions weights are flat, [units, height * width * channels]; which layers the matrices
+are is in `conv_stages`. Errors are those of `factorize`: tr(S (W - W') G (W - W')^T) with the rows'
+importance S.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ from typing import Literal
 import numpy as np
 from scipy import linalg
 
+from tflm_sparsesep.converters.conv_stages import KernelShape, stages_of, whole_matrix
 from tflm_sparsesep.converters.factorize import dictionary, low_rank, separation, sparse_refit
 from tflm_sparsesep.converters.factorize.gram import Gram, Matrix, Vector
 
-Kind = Literal["dense", "sparse", "low_rank", "dictionary", "separated"]
-KernelShape = tuple[int, int, int]
+Kind = Literal["dense", "sparse", "low_rank", "dictionary", "separated", "tucker"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,15 @@ class Form:
     """How a layer is stored.
 
     block: rows and columns that a sparse matrix keeps or drops together. size: weights kept of
-    it. rank: of what is between two matrices. palette: the weights kept take 16 values.
+    it. rank: of what is between two matrices; of `tucker` before the core. outer: behind the core.
+    palette: the weights kept take 16 values.
     """
 
     kind: Kind
     block: tuple[int, int] = (1, 1)
     size: int = 0
     rank: int = 0
+    outer: int = 0
     palette: bool = False
 
     def __str__(self) -> str:
@@ -49,6 +53,7 @@ class Form:
             "low_rank": f"low rank {self.rank}",
             "dictionary": f"{self.rank} atoms x {self.size:,} weights",
             "separated": f"separated over {self.rank} channels",
+            "tucker": f"Tucker over {self.rank} and {self.outer} channels",
         }[self.kind]
 
 
@@ -86,15 +91,9 @@ class Fitted:
         """The matrix [rows, cols] that they stand for."""
         if len(self.matrices) == 1:
             return self.matrices[0]
-        first, second = self.matrices
-        if self.form.kind != "separated":
-            return second @ first
-        height, width, channels = kernel
-        vertical = first.reshape(-1, height, channels)
-        horizontal = second.reshape(len(second), width, -1)
-        whole = np.einsum("njk,kic->nijc", horizontal, vertical, optimize=True)
-        found: Matrix = whole.reshape(len(second), -1)
-        return found
+        if self.form.kind in ("low_rank", "dictionary"):
+            return self.matrices[1] @ self.matrices[0]
+        return whole_matrix(stages_of(self.form.kind, self.matrices, kernel), kernel)
 
 
 def fit(layer: Layer, form: Form, *, effort: int) -> Fitted:
@@ -122,6 +121,10 @@ def fit(layer: Layer, form: Form, *, effort: int) -> Fitted:
         found = dictionary.learn(scaled, layer.gram, form.rank, form.size, turns=effort)
         return Fitted(form, (found.code, found.basis / scale))
     kernel = scaled.reshape(len(scaled), *layer.kernel)
+    if form.kind == "tucker":
+        parts = separation.tucker(kernel, (form.rank, form.outer), layer.gram, turns=4 * effort)
+        reduce, core, expand = (m.reshape(len(m), -1) for m in parts.matrices)
+        return Fitted(form, (reduce, core, expand / scale))
     pair = separation.separate(kernel, form.rank, layer.gram, turns=4 * effort)
     first = pair.vertical.reshape(form.rank, -1)
     return Fitted(form, (first, pair.horizontal.reshape(len(scaled), -1) / scale))

@@ -13,7 +13,8 @@ from tflm_sparsesep import samples
 from tflm_sparsesep.compress_refit import PROBE, WHOLE, Refit, refit_together
 from tflm_sparsesep.compress_units import Unit, find_units, vectors
 from tflm_sparsesep.converters import (
-    factor_pair,
+    conv_stages,
+    factor_chain,
     form_choice,
     layer_forms,
     model_editor,
@@ -25,7 +26,7 @@ from tflm_sparsesep.converters.form_choice import Option
 from tflm_sparsesep.converters.layer_forms import DENSE, Fitted, Form, Layer
 from tflm_sparsesep.converters.model_editor import Model, Operator, Subgraph, Tensor
 from tflm_sparsesep.converters.quantized_layer import tensor_of
-from tflm_sparsesep.form_samples import cost, sampled_forms
+from tflm_sparsesep.form_samples import cost, sampled_forms, strides_of
 from tflm_sparsesep.litert_tensors import Array, litert_tensors
 from tflm_sparsesep.noise_per_error import noise_per_error
 from tflm_sparsesep.output_importance import scores
@@ -257,12 +258,9 @@ def _written(
         )
         real_layer.write(changed, fitted.matrices[0], bias)
         return [changed]
-    if fitted.form.kind == "separated":
-        height, width, channels = unit.kernel
-        windows = inputs.reshape(-1, height, width, channels).transpose(0, 2, 1, 3)
-        inputs = windows.reshape(-1, height * channels)
-    first, second = fitted.matrices
-    return factor_pair.split(op, first, second, bias, inputs)
+    strides = strides_of(op)
+    stages = conv_stages.stages_of(fitted.form.kind, fitted.matrices, unit.kernel, strides)
+    return factor_chain.split(op, stages, bias, inputs.reshape(-1, *unit.kernel))
 
 
 def _layer(unit: Unit, gram: Gram) -> Layer:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from tflm_sparsesep import samples
 from tflm_sparsesep.converters import real_layer
+from tflm_sparsesep.converters.conv_stages import KernelShape
 from tflm_sparsesep.converters.factorize.chain import DenseLayer, OutputLoss, importance
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector, patches
-from tflm_sparsesep.converters.layer_forms import KernelShape
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph
 from tflm_sparsesep.converters.quantized_layer import Unsupported, layer_name, tensor_of
 from tflm_sparsesep.litert_tensors import Array

@@ -10,6 +10,7 @@ import numpy as np
 
 from tflm_sparsesep.compress_units import Unit
 from tflm_sparsesep.converters import arena, model_cost, model_editor
+from tflm_sparsesep.converters.conv_stages import KernelShape
 from tflm_sparsesep.converters.conv_windows import input_step
 from tflm_sparsesep.converters.layer_forms import Form
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Operator, Subgraph
@@ -27,6 +28,8 @@ _ATOMS = (6, 16, 40)
 # Nonzeros of a code for each number in the basis.
 _CODE_RATIO = 1.0
 _RANK_RATIO = 0.5
+# Of channels before the core of a Tucker decomposition, and of outputs behind it.
+_TUCKER_SHARES = (1 / 4, 1 / 2, 3 / 4)
 
 
 def sampled_forms(op: Operator, unit: Unit) -> list[list[Form]]:
@@ -35,7 +38,7 @@ def sampled_forms(op: Operator, unit: Unit) -> list[list[Form]]:
     height, width, channels = unit.kernel
     rows, cols = unit.layer.weights.shape
     families = []
-    strides = (op.options.strideH, op.options.strideW) if is_conv else (1, 1)
+    strides = strides_of(op)
     if ((height, width) == (1, 1) and strides == (1, 1)) or input_step(op) is not None:
         families += [_sparse(rows * cols, block) for block in _BLOCKS]
         families.append([replace(form, palette=True) for form in _sparse(rows * cols, (1, 1))])
@@ -43,11 +46,21 @@ def sampled_forms(op: Operator, unit: Unit) -> list[list[Form]]:
         most = rows * cols / (height * channels + width * rows)
         limit = min(height * channels, width * rows)
         families.append([Form("separated", rank=k) for k in _ranks(most, limit)])
-    else:
+    if is_conv and (height, width) != (1, 1):
+        families += _tuckers(rows, unit.kernel)
+    if not is_conv or (height, width) != (1, 1):
         most = rows * cols / (rows + cols)
         families.append([Form("low_rank", rank=k) for k in _ranks(most, min(rows, cols))])
+    if not is_conv:
         families.append(_dictionaries(rows, cols))
     return [family for family in families if family]
+
+
+def strides_of(op: Operator) -> tuple[int, int]:
+    """Down and right; 1 for fully-connected layers."""
+    if op.builtin_code != BuiltinOperator.CONV_2D:
+        return 1, 1
+    return int(op.options.strideH), int(op.options.strideW)
 
 
 def cost(
@@ -94,6 +107,24 @@ def _ranks(most: float, limit: int) -> list[int]:
         found.add(int(rank))
         rank *= _RANK_RATIO
     return sorted(found)
+
+
+def _tuckers(rows: int, kernel: KernelShape) -> list[list[Form]]:
+    """For each share of the outputs a family over shares of the channels."""
+    height, width, channels = kernel
+    dense = rows * height * width * channels
+    families = []
+    for outer in sorted({max(1, round(share * rows)) for share in _TUCKER_SHARES}):
+        ranks = sorted({max(1, round(share * channels)) for share in _TUCKER_SHARES})
+        families.append(
+            [
+                Form("tucker", rank=rank, outer=outer)
+                for rank in ranks
+                if rank < channels
+                and rank * channels + height * width * rank * outer + outer * rows < dense
+            ]
+        )
+    return families
 
 
 def _dictionaries(rows: int, cols: int) -> list[Form]:

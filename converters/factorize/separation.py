@@ -65,6 +65,11 @@ class Tucker:
     expand: Array
 
     @property
+    def matrices(self) -> tuple[Array, Array, Array]:
+        """In the order in which they are applied."""
+        return self.reduce, self.core, self.expand
+
+    @property
     def kernel(self) -> Array:
         """The kernel that all three stand for, [N, h, w, C]."""
         return _tucker(self.expand[:, 0, 0], self.core, self.reduce[:, 0, 0])

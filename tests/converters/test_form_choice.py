@@ -24,6 +24,7 @@ FORMS = [
     Form("low_rank", rank=6),
     Form("dictionary", size=120, rank=8),
     Form("separated", rank=6),
+    Form("tucker", rank=3, outer=12),
 ]
 
 
@@ -150,6 +151,8 @@ def test_a_form_keeps_its_size_and_most_of_the_layer(form: Form) -> None:
         assert np.count_nonzero(first) <= form.size
     if form.rank:
         assert first.shape[0] == form.rank
+    if form.outer:
+        assert [m.shape for m in fitted.matrices] == [(3, 4), (12, 27), (ROWS, 12)]
     if form.block != (1, 1):
         rows, cols = form.block
         blocks = first.reshape(ROWS // rows, rows, COLS // cols, cols).any(axis=(1, 3))

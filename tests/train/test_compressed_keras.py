@@ -71,9 +71,15 @@ def signal_model() -> Any:
     )
 
 
+TUCKER = Form("tucker", rank=4, outer=6)
 IMAGE_FORMS = [separated(4), separated(5), sparse(60), LOW_RANK, sparse(96, (1, 4)), DENSE]
+TUCKER_FORMS = [LOW_RANK, TUCKER, sparse(60), DENSE, sparse(96), DENSE]
 SIGNAL_FORMS = [separated(5), DICTIONARY, sparse(40)]
-CASES = [(image_model, IMAGES, IMAGE_FORMS), (signal_model, SIGNALS, SIGNAL_FORMS)]
+CASES = [
+    (image_model, IMAGES, IMAGE_FORMS),
+    (image_model, IMAGES, TUCKER_FORMS),
+    (signal_model, SIGNALS, SIGNAL_FORMS),
+]
 
 
 def compressed(model: Any, samples: Array, forms: Sequence[Form]) -> tuple[bytes, bytes]:
