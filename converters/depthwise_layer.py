@@ -37,13 +37,14 @@ class DepthwiseConv:
         return Form(weights + self.bias_bytes, depthwise_conv(target, self.shape))
 
     def separated(self, target: str) -> Form | None:
-        """As two layers, the bias in the second; None where there is nothing to separate."""
+        """As two layers with a bias each; None where there is nothing to separate."""
         if not is_separable(self.shape):
             return None
         down, right = stages(self.shape)
         weights = sum(self.shape.kernel) * self.shape.units
         instructions = depthwise_conv(target, down) + depthwise_conv(target, right)
-        return Form(weights + self.bias_bytes, instructions, rank=1)
+        biases = self.bias_bytes + _BIAS_BYTES * self.shape.units
+        return Form(weights + biases, instructions, rank=1)
 
     def best(self, target: str) -> Form | None:
         """The separated form where it is both smaller and faster."""

@@ -63,8 +63,9 @@ def split(
     source, operators = tensor_of(op.inputs[0]), []
     for at, (stage, part) in enumerate(zip(stages, numbers, strict=True)):
         is_last = at == len(stages) - 1
-        output = op.outputs[0] if is_last else _between(op, stage, source, at)
-        options = op.options if is_last else _without_activation(op.options)
+        shape = (*_places(op, stage, source), len(stage.matrix))
+        output = op.outputs[0] if is_last else between(op, shape, at)
+        options = op.options if is_last else without_activation(op.options)
         operators.append(_operator(op, _NAMES[at], stage, part, [source, output], options))
         source = output
     return operators
@@ -98,11 +99,10 @@ def _behind(stages: Sequence[Stage]) -> list[Sequence[Stage]]:
     return [stages[at + 1 :] for at in range(len(stages))]
 
 
-def _between(op: Operator, stage: Stage, source: Tensor, number: int) -> Tensor:
-    """Real values lie in -1..1."""
+def between(op: Operator, shape: tuple[int, ...], number: int = 0) -> Tensor:
+    """What lies between the parts of `op`; real values are in -1..1."""
     quantization = Quantization(np.float32(1 / _MAX), 0)
     name = f"{op.outputs[0].name.split(';')[0]}/between{number + 1 if number else ''}"
-    shape = (*_places(op, stage, source), len(stage.matrix))
     return Tensor(name, shape, TensorType.INT8, quantization=quantization)
 
 
@@ -116,7 +116,8 @@ def _places(op: Operator, stage: Stage, source: Tensor) -> tuple[int, ...]:
     return (batch, *(-(-n // s) for n, s in zip(rooms, stage.strides, strict=True)))
 
 
-def _without_activation(options: object) -> object:
+def without_activation(options: object) -> object:
+    """A copy of an operator's options that leaves its outputs as they are."""
     changed = copy.copy(options)
     changed.fusedActivationFunction = 0  # type: ignore[attr-defined]
     return changed
@@ -143,7 +144,7 @@ def _operator(
     entering = source.quantization
     assert entering is not None
     bias_scales = float(entering.scales[0]) * scales
-    bias = np.clip(np.rint(numbers.bias / bias_scales), _INT32.min, _INT32.max).astype(np.int32)
+    bias = bias_values(numbers.bias, bias_scales)
     name = f"{old.name}/{part}"
     constants = [
         Tensor.constant(name, quantized, quantization=Quantization(scales)),
@@ -152,6 +153,11 @@ def _operator(
     return Operator(
         op.builtin_code, [source, *constants], [target], version=op.version, options=options
     )
+
+
+def bias_values(bias: Vector, scales: Vector) -> npt.NDArray[np.int32]:
+    """Real numbers as the integers that hold them."""
+    return np.clip(np.rint(bias / scales), _INT32.min, _INT32.max).astype(np.int32)
 
 
 def quantize(weights: Matrix, *, per_row: bool) -> tuple[Vector, npt.NDArray[np.int8]]:

@@ -6,6 +6,7 @@
 | `low_rank` | first [rank, cols], second [rows, rank] |
 | `dictionary` | first [rank, cols] with `size` weights, second [rows, rank] |
 | `separated` | first [rank, height * channels], second [units, width * rank] |
+| `depthwise_separated` | [channels, height], [channels, width] (`depthwise_form`) |
 | `tucker` | [rank, channels], core [outer, height * width * rank], [units, outer] |
 
 For convolutions weights are flat, [units, height * width * channels]; which layers the matrices
@@ -25,7 +26,9 @@ from tflm_sparsesep.converters.conv_stages import KernelShape, stages_of, whole_
 from tflm_sparsesep.converters.factorize import dictionary, low_rank, separation, sparse_refit
 from tflm_sparsesep.converters.factorize.gram import Gram, Matrix, Vector
 
-Kind = Literal["dense", "sparse", "low_rank", "dictionary", "separated", "tucker"]
+Kind = Literal[
+    "dense", "sparse", "low_rank", "dictionary", "separated", "tucker", "depthwise_separated"
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Form:
             "low_rank": f"low rank {self.rank}",
             "dictionary": f"{self.rank} atoms x {self.size:,} weights",
             "separated": f"separated over {self.rank} channels",
+            "depthwise_separated": "separated, channel by channel",
             "tucker": f"Tucker over {self.rank} and {self.outer} channels",
         }[self.kind]
 
@@ -78,6 +82,18 @@ class Layer:
         scale = np.sqrt(self.importance)[:, None]
         power = self.gram.error(self.weights * scale)
         return self.gram.error((self.weights - fitted.weights(self.kernel)) * scale) / power
+
+    def fit(self, form: Form, *, effort: int) -> Fitted:
+        """See `fit`."""
+        return fit(self, form, effort=effort)
+
+    def refit(self, fitted: Fitted) -> Fitted:
+        """See `refit`."""
+        return refit(self, fitted)
+
+    def bias_shift(self, fitted: Fitted) -> Vector:
+        """What to add to the bias, float64[rows], for the mean of what the form has lost."""
+        return self.gram.bias_shift(self.weights, fitted.weights(self.kernel))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ def read(op: Operator) -> DenseLayer:
     """
     is_conv = op.builtin_code == BuiltinOperator.CONV_2D
     layer, options = _read_conv(op) if is_conv else read_layer(op)
+    return real_numbers(op, layer, options)
+
+
+def real_numbers(op: Operator, layer: Layer, options: FullyConnectedOptions) -> DenseLayer:
+    """What was read of `op` as real numbers. Raises Unsupported where it is not int8."""
     if not isinstance(layer, FullyConnectedWeights):
         raise Unsupported("weights are no int8")
     scales = _scales(tensor_of(op.inputs[1]))[:, None]

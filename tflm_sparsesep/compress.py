@@ -100,16 +100,16 @@ def compress(
     cache_dir: str | Path | None = USER_CACHE,
     workers: int | None = None,
 ) -> CompressResult:
-    """Compresses the FULLY_CONNECTED and CONV_2D layers, as far as the budget asks.
+    """Compresses fully-connected layers and convolutions, as far as the budget asks.
 
         result = compress("ad01_int8.tflite", budget=Budget(min_output_sqnr_db=25),
                           representative_dataset=x)
 
     Fully-connected layers and 1x1 convolutions become sparse or products of two matrices, other
-    convolutions a vertical and a horizontal one; what becomes of each is decided for all together.
-    The same arguments give the same bytes, whatever `workers` and the cache. Layers of other kinds
-    stay as they are. Trials are kept on disk: a search that was interrupted goes on where it was,
-    and one that was done before takes no time.
+    convolutions a vertical and a horizontal one, or three by Tucker; what becomes of each is
+    decided for all together. The same arguments give the same bytes, whatever `workers` and the
+    cache. Layers of other kinds stay as they are. Trials are kept on disk: a search that was
+    interrupted goes on where it was, and one that was done before takes no time.
 
     Args:
         model: the bytes or the path of an int8 or float32 .tflite file, a Keras model, or the path

@@ -10,20 +10,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tflm_sparsesep import samples
+from tflm_sparsesep.compress_moments import layer_of
 from tflm_sparsesep.compress_refit import PROBE, WHOLE, Refit, refit_together
 from tflm_sparsesep.compress_units import Unit, find_units, vectors
 from tflm_sparsesep.converters import (
     conv_stages,
+    depthwise_pair,
     factor_chain,
     form_choice,
-    layer_forms,
     model_editor,
     real_layer,
 )
+from tflm_sparsesep.converters.depthwise_form import windows_of
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.factorize.gram import Gram, GramAccumulator, Matrix, Vector
+from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.converters.form_choice import Option
-from tflm_sparsesep.converters.layer_forms import DENSE, Fitted, Form, Layer
+from tflm_sparsesep.converters.layer_forms import DENSE, Fitted, Form
 from tflm_sparsesep.converters.model_editor import Model, Operator, Subgraph, Tensor
 from tflm_sparsesep.converters.quantized_layer import tensor_of
 from tflm_sparsesep.form_samples import cost, sampled_forms, strides_of
@@ -33,8 +35,6 @@ from tflm_sparsesep.output_importance import scores
 from tflm_sparsesep.palette_rounding import round_to_palette
 from tflm_sparsesep.segments import Values, run_segment
 
-# Of each Gram matrix, relative to the mean of its diagonal.
-_DAMPING = 1e-2
 
 Over = Callable[[Callable[[int], list[Option]], Sequence[int]], list[list[Option]]]
 
@@ -68,13 +68,13 @@ class LayerCompressor:
         self._data, self._fitting, self._target, self._name = data, fitting, target, name
         main = self._read().subgraphs[0]
         values = self._all_values(main, fitting)
-        self.units = find_units(main, values)
+        self.units = find_units(main, values, target)
         if not self.units:
             raise ModelError(
                 f"{name}: no int8 FULLY_CONNECTED or CONV_2D layer that could be compressed"
             )
         self._zeros = _zeros(main.operators, values)
-        self._layers = [_layer(unit, _gram(unit.inputs)) for unit in self.units]
+        self._layers = [layer_of(unit, unit.inputs)[0] for unit in self.units]
         self._fits: dict[tuple[int, Form], Fitted] = {}
 
     def options(self, measuring: list[Array], over: Over = _in_turn) -> list[list[Option]]:
@@ -175,7 +175,7 @@ class LayerCompressor:
         """On the original's inputs, once."""
         form = replace(form, palette=False)  # rounding comes after
         if (index, form) not in self._fits:
-            self._fits[index, form] = layer_forms.fit(self._layers[index], form, effort=1)
+            self._fits[index, form] = self._layers[index].fit(form, effort=1)
         return self._fits[index, form]
 
     def _compressed(
@@ -185,16 +185,14 @@ class LayerCompressor:
         unit, layer = self.units[index], self._layers[index]
         bias: Vector = unit.layer.bias
         if inputs is not None:
-            moments = _gram(inputs, unit.wanted)
-            target, bias = moments.target_weights(unit.layer.weights, damping=_DAMPING)
-            layer = replace(_layer(unit, moments), weights=target)
+            layer, bias = layer_of(unit, inputs, unit.wanted)
         if effort > 1:
-            fitted = layer_forms.fit(layer, form, effort=effort)
+            fitted = layer.fit(form, effort=effort)
         elif inputs is None:
             fitted = self._fit(index, form)
         else:
-            fitted = layer_forms.refit(layer, self._fit(index, form))
-        bias = bias + layer.gram.bias_shift(layer.weights, fitted.weights(unit.kernel))
+            fitted = layer.refit(self._fit(index, form))
+        bias = bias + layer.bias_shift(fitted)
         written = _written(op, unit, fitted, bias, unit.inputs if inputs is None else inputs)
         if form.palette:
             round_to_palette(written[0], layer.gram)
@@ -258,19 +256,13 @@ def _written(
         )
         real_layer.write(changed, fitted.matrices[0], bias)
         return [changed]
+    if unit.is_depthwise:
+        down, right = fitted.matrices
+        windows = windows_of(inputs, len(unit.layer.weights))
+        return depthwise_pair.split(op, down, right, bias, windows)
     strides = strides_of(op)
     stages = conv_stages.stages_of(fitted.form.kind, fitted.matrices, unit.kernel, strides)
     return factor_chain.split(op, stages, bias, inputs.reshape(-1, *unit.kernel))
-
-
-def _layer(unit: Unit, gram: Gram) -> Layer:
-    return Layer(unit.layer.weights, gram.damped(_DAMPING), unit.importance, unit.kernel)
-
-
-def _gram(inputs: Matrix, targets: Matrix | None = None) -> Gram:
-    accumulator = GramAccumulator()
-    accumulator.add(inputs, targets)
-    return accumulator.finish()
 
 
 def _zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:

@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep import samples
-from tflm_sparsesep.converters import real_layer
+from tflm_sparsesep.converters import depthwise_pair, real_layer
 from tflm_sparsesep.converters.conv_stages import KernelShape
+from tflm_sparsesep.converters.depthwise_form import windows_of
+from tflm_sparsesep.converters.depthwise_layer import DepthwiseConv, shape_of
+from tflm_sparsesep.converters.factorize import depthwise
 from tflm_sparsesep.converters.factorize.chain import DenseLayer, OutputLoss, importance
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector, patches
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph
@@ -22,6 +25,7 @@ from tflm_sparsesep.output_importance import output_importance
 from tflm_sparsesep.segments import Values
 
 _LAYERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
+_DEPTHWISE = BuiltinOperator.DEPTHWISE_CONV_2D
 # Of what enters a layer in many vectors an inference, so many are enough.
 _VECTORS_PER_INPUT = 20
 _LEAST_VECTORS = 4000
@@ -33,9 +37,10 @@ _SAME = 0  # schema.Padding
 class Unit:
     """One layer as it was.
 
-    position: of its operator. kernel: height, width, channels, 1 x 1 for fully-connected layers.
-    layer: its numbers, weights flat. picks: which of all vectors that enter it are looked at.
-    inputs: those vectors, float64[n, cols]. importance: of its outputs, float64[rows].
+    position: of its operator. kernel: height, width, channels, 1 x 1 for fully-connected layers;
+    of a depthwise convolution what one channel looks at. layer: its numbers, weights flat. picks:
+    which of all vectors that enter it are looked at. inputs: those vectors, float64[n, cols], of a
+    depthwise convolution of all channels. importance: of its outputs, float64[rows].
     """
 
     position: int
@@ -45,25 +50,34 @@ class Unit:
     picks: npt.NDArray[np.int64]
     inputs: Matrix
     importance: Vector
+    is_depthwise: bool = False
 
     @property
     def wanted(self) -> Matrix:
         """Pre-activations of `inputs`, float64[n, rows]."""
-        found: Matrix = self.inputs @ self.layer.weights.T + self.layer.bias
+        return self.outputs(self.layer.weights) + self.layer.bias
+
+    def outputs(self, weights: Matrix) -> Matrix:
+        """What weights [rows, cols] make of `inputs`, float64[n, rows]."""
+        if self.is_depthwise:
+            return depthwise.outputs(weights, windows_of(self.inputs, len(weights)))
+        found: Matrix = self.inputs @ weights.T
         return found
 
 
-def find_units(subgraph: Subgraph, values: Values) -> list[Unit]:
-    """All layers that can take another form, given all activations on the samples."""
+def find_units(subgraph: Subgraph, values: Values, target: str) -> list[Unit]:
+    """All layers that can take another form, given all activations on the samples.
+
+    Depthwise convolutions are among them where their one form pays on the target.
+    """
     found = []
     for position, op in enumerate(subgraph.operators):
-        if op.builtin_code not in _LAYERS:
-            continue
         try:
-            layer = real_layer.read(op)
+            layer = _read(op, target)
         except Unsupported:
             continue
-        found.append((position, op, layer))
+        if layer is not None:
+            found.append((position, op, layer))
     entering = []
     for _, op, _ in found:
         source = values[tensor_of(op.inputs[0])]
@@ -73,16 +87,37 @@ def find_units(subgraph: Subgraph, values: Values) -> list[Unit]:
     positions = [position for position, _, _ in found]
     matter = _importance(subgraph, positions, layers, [x for _, x in entering], values)
     return [
-        Unit(position, layer_name(op), kernel_of(op), layer, picks, inputs, values)
+        Unit(
+            position,
+            layer_name(op),
+            kernel_of(op),
+            layer,
+            picks,
+            inputs,
+            values,
+            op.builtin_code == _DEPTHWISE,
+        )
         for (position, op, layer), (picks, inputs), values in zip(
             found, entering, matter, strict=True
         )
     ]
 
 
+def _read(op: Operator, target: str) -> DenseLayer | None:
+    """None for what is no layer, or none that could become better. Raises Unsupported likewise."""
+    if op.builtin_code in _LAYERS:
+        return real_layer.read(op)
+    if op.builtin_code != _DEPTHWISE:
+        return None
+    layer = depthwise_pair.read(op)
+    return layer if DepthwiseConv(shape_of(op)).best(target) is not None else None
+
+
 def kernel_of(op: Operator) -> KernelShape:
     """Height, width and channels of what each output unit looks at."""
     shape = tensor_of(op.inputs[1]).shape
+    if op.builtin_code == _DEPTHWISE:
+        return (shape[1], shape[2], 1)
     if op.builtin_code == BuiltinOperator.CONV_2D:
         return (shape[1], shape[2], shape[3])
     return (1, 1, shape[1])
@@ -97,7 +132,9 @@ def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix
     """
     tensor = tensor_of(op.inputs[0])
     cols, each = math.prod(kernel_of(op)), _vectors_per_inference(op)
-    if op.builtin_code != BuiltinOperator.CONV_2D:
+    if op.builtin_code == _DEPTHWISE:
+        cols *= tensor.shape[3]
+    if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         return _real(samples.dequantize(source.reshape(-1, cols)[picks], tensor))
     parts = []
     for start in range(0, len(source), _INFERENCES_AT_ONCE):
@@ -120,7 +157,8 @@ def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:
 
 
 def _vectors_per_inference(op: Operator) -> int:
-    return math.prod(op.outputs[0].shape) // tensor_of(op.inputs[1]).shape[0]
+    is_depthwise = op.builtin_code == _DEPTHWISE
+    return math.prod(op.outputs[0].shape) // tensor_of(op.inputs[1]).shape[3 if is_depthwise else 0]
 
 
 def _importance(
@@ -139,7 +177,7 @@ def _importance(
     starts = [i for i, op in enumerate(ops) if not i or not _reads(op, ops[i - 1])]
     found: list[Vector] = []
     for start, end in itertools.pairwise([*starts, len(ops)]):
-        if ops[start].builtin_code == BuiltinOperator.CONV_2D:
+        if ops[start].builtin_code != BuiltinOperator.FULLY_CONNECTED:
             found.append(output_importance(subgraph, positions[start], values))
         else:
             found += importance(layers[start:end], entering[start], OutputLoss(None))

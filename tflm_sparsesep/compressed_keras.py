@@ -5,8 +5,9 @@ This module imports Keras (8 s with TensorFlow); `import tflm_sparsesep` does no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -17,7 +18,8 @@ from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.sparsifiable import walk
 
-_LAYERS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D)
+_DEPTHWISE = keras.layers.DepthwiseConv2D
+_LAYERS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, _DEPTHWISE)
 # As a share of the power of a layer's weights; rounding them to int8 takes less than a hundredth.
 _MOST_DIFFERENCE = 0.1
 # One factor for each output always fits a little better; a folded normalisation, far better.
@@ -44,7 +46,7 @@ class _Match:
         *first, last = self.compressed.parts
         weights = last.weights / self.factor[:, None]
         bias = (last.bias - self.shift) / self.factor
-        return [*first, Part(weights, bias, last.taps, last.strides, last.same)]
+        return [*first, replace(last, weights=weights, bias=bias)]
 
 
 def to_keras(model: Any, compressed: Sequence[CompressedLayer]) -> Any:
@@ -61,7 +63,8 @@ def to_keras(model: Any, compressed: Sequence[CompressedLayer]) -> Any:
     Raises:
         ConfigError: `model` is no Sequential or functional model, or has not been built.
         ModelError: it is not the one that was compressed, or one of the compressed layers is used
-            more than once, or inside of a layer such as TimeDistributed.
+            more than once, or inside of a layer such as TimeDistributed, or became what Keras has
+            no layer for.
     """
     if not isinstance(model, keras.Model) or not model.built:
         raise ConfigError(
@@ -143,13 +146,25 @@ def _match(model: Any, compressed: Sequence[CompressedLayer]) -> dict[int, _Matc
                 "compressed"
             )
         found[id(best.layer)] = best
+        _check_strides(best)
     return found
+
+
+def _check_strides(match: _Match) -> None:
+    if any(part.is_depthwise and len(set(part.strides)) > 1 for part in match.parts):
+        raise ModelError(
+            f"layer {match.layer.name!r} became two depthwise convolutions of strides that differ "
+            "down and right, which Keras has none of; accepted: those of stride 1"
+        )
 
 
 def _fit(layer: Any, compressed: CompressedLayer) -> tuple[float, _Match] | None:
     """How far the layer is from what was compressed, and the match; None if it is another one."""
     wanted, found = compressed.before.weights, _as_matrix(layer)
-    if wanted.shape != found.shape:
+    if (
+        wanted.shape != found.shape
+        or isinstance(layer, _DEPTHWISE) != compressed.before.is_depthwise
+    ):
         return None
     power = max(float(np.square(wanted).sum()), _LEAST)
     factor = (wanted * found).sum(axis=1) / np.maximum(np.square(found).sum(axis=1), _LEAST)
@@ -165,15 +180,19 @@ def _fit(layer: Any, compressed: CompressedLayer) -> tuple[float, _Match] | None
 
 
 def _as_matrix(layer: Any) -> Matrix:
-    """The kernel [..., inputs, outputs] as [outputs, all taps and inputs]."""
+    """The kernel [..., inputs, outputs] as [outputs, all taps and inputs].
+
+    That of a depthwise convolution, [..., channels, multiplier], as [outputs, taps].
+    """
     kernel = keras.ops.convert_to_numpy(layer.kernel)
-    found: Matrix = kernel.reshape(-1, kernel.shape[-1]).T.astype(np.float64)
+    rows = math.prod(kernel.shape[-2:]) if isinstance(layer, _DEPTHWISE) else kernel.shape[-1]
+    found: Matrix = kernel.reshape(-1, rows).T.astype(np.float64)
     return found
 
 
 def _bias(layer: Any) -> Vector:
     if layer.bias is None:
-        return np.zeros(layer.kernel.shape[-1])
+        return np.zeros(len(_as_matrix(layer)))
     return np.asarray(keras.ops.convert_to_numpy(layer.bias), np.float64)
 
 
@@ -201,8 +220,9 @@ def _like(layer: Any, part: Part, **changes: Any) -> Any:
         config["units"] = len(part.weights)
     else:
         rank = len(layer.kernel_size)  # of a Conv1D 1: its taps are the last
+        filters = {} if part.is_depthwise else {"filters": len(part.weights)}
         config |= {
-            "filters": len(part.weights),
+            **filters,
             "kernel_size": part.taps[-rank:],
             "strides": part.strides[-rank:],
             "padding": "same" if part.same else layer.padding,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflm_sparsesep.converters import model_editor, real_layer
+from tflm_sparsesep.converters import depthwise_pair, model_editor, real_layer
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Tensor
@@ -19,11 +19,11 @@ _LAYERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
 
 @dataclass(frozen=True)
 class Part:
-    """One operator, FULLY_CONNECTED or CONV_2D.
+    """One operator, FULLY_CONNECTED, CONV_2D or DEPTHWISE_CONV_2D.
 
-    weights: float64[rows, height * width * channels], row after row of an image patch. bias:
-    float64[rows]. taps: height and width, 1 x 1 for fully-connected layers. strides: down, right.
-    same: SAME padding, else VALID.
+    weights: float64[rows, height * width * channels], row after row of an image patch, of a
+    depthwise convolution [channels, height * width]. bias: float64[rows]. taps: height and width,
+    1 x 1 for fully-connected layers. strides: down, right. same: SAME padding, else VALID.
     """
 
     weights: Matrix
@@ -31,6 +31,7 @@ class Part:
     taps: tuple[int, int] = (1, 1)
     strides: tuple[int, int] = (1, 1)
     same: bool = False
+    is_depthwise: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,17 +94,18 @@ def _scales(tensor: Tensor) -> list[float]:
 
 
 def _part(op: Operator) -> Part:
-    if op.builtin_code not in _LAYERS:
+    is_depthwise = op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D
+    if op.builtin_code not in _LAYERS and not is_depthwise:
         raise ModelError(
             f"layer {layer_name(op)!r}: {op.op_name}, accepted: FULLY_CONNECTED or CONV_2D"
         )
     try:
-        layer = real_layer.read(op)
+        layer = depthwise_pair.read(op) if is_depthwise else real_layer.read(op)
     except Unsupported as reason:
         raise ModelError(f"layer {layer_name(op)!r}: {reason}") from None
-    if op.builtin_code != BuiltinOperator.CONV_2D:
+    if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         return Part(layer.weights, layer.bias)
     _, height, width, _ = tensor_of(op.inputs[1]).shape
     strides = (int(op.options.strideH), int(op.options.strideW))
     same = op.options.padding == _SAME
-    return Part(layer.weights, layer.bias, (height, width), strides, same)
+    return Part(layer.weights, layer.bias, (height, width), strides, same, is_depthwise)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from tflm_sparsesep.compress_units import Unit
-from tflm_sparsesep.converters import arena, model_cost, model_editor
+from tflm_sparsesep.converters import arena, depthwise_form, model_cost, model_editor
 from tflm_sparsesep.converters.conv_stages import KernelShape
 from tflm_sparsesep.converters.conv_windows import input_step
 from tflm_sparsesep.converters.layer_forms import Form
@@ -34,6 +34,8 @@ _TUCKER_SHARES = (1 / 4, 1 / 2, 3 / 4)
 
 def sampled_forms(op: Operator, unit: Unit) -> list[list[Form]]:
     """Families of forms of one kind and block, each from the smallest form up."""
+    if unit.is_depthwise:
+        return [[depthwise_form.FORM]]
     is_conv = op.builtin_code == BuiltinOperator.CONV_2D
     height, width, channels = unit.kernel
     rows, cols = unit.layer.weights.shape
@@ -87,6 +89,8 @@ def cost(
 
 def _may_change(op: Operator) -> bool:
     """Whether the converter may find something to gain; packing to see that takes time."""
+    if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
+        return False
     weights = tensor_of(op.inputs[1]).array
     assert weights is not None  # of a unit
     zeros = 1 - np.count_nonzero(weights) / weights.size

@@ -25,6 +25,7 @@ from tflm_sparsesep.converters.quantized_layer import Unsupported
 from tflm_sparsesep.converters.targets import TARGETS
 
 DEVICES = [name for name in TARGETS if name != "host"]
+ROOT = Path(__file__).parents[2]
 FILE = Path(depthwise_cost.__file__).with_name("cost_data") / "depthwise_cmsis_nn.json"
 
 
@@ -124,7 +125,7 @@ def test_what_two_layers_take(target: str) -> None:
     conv = DepthwiseConv(DepthwiseShape((12, 12), 32, (5, 5)), bias_bytes=128)
     form = conv.best(target)
     assert form is not None
-    assert (form.bytes, form.rank) == (32 * 10 + 128, 1)
+    assert (form.bytes, form.rank) == (32 * 10 + 2 * 128, 1)
     assert form.instructions < conv.dense(target).instructions
     assert DepthwiseConv(DepthwiseShape((12, 12), 32, (3, 3))).best(target) is None
     for one in (
@@ -133,3 +134,15 @@ def test_what_two_layers_take(target: str) -> None:
         DepthwiseShape((12, 12), 4, (3, 3), dilation=(2, 2)),
     ):
         assert DepthwiseConv(one).separated(target) is None
+
+
+def test_the_table_in_the_docs() -> None:
+    lines = (ROOT / "docs/compression.md").read_text().splitlines()
+    for taps in (3, 5, 7):
+        conv = DepthwiseConv(DepthwiseShape((25, 5), 64, (taps, taps)), bias_bytes=256)
+        ratios = []
+        for target in ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55"):
+            two = conv.separated(target)
+            assert two is not None
+            ratios.append(f"{two.instructions / conv.dense(target).instructions:.2f}")
+        assert f"| {taps}x{taps} | {' | '.join(ratios)} |" in lines

@@ -16,6 +16,7 @@ from tflm_sparsesep.compress_layers import LayerCompressor, real_outputs
 from tflm_sparsesep.compressed_keras import to_keras
 from tflm_sparsesep.compressed_parts import compressed_layers
 from tflm_sparsesep.converters import model_editor
+from tflm_sparsesep.converters.depthwise_form import FORM as SEPARATED_DEPTHWISE
 from tflm_sparsesep.converters.layer_forms import DENSE, Form
 from tflm_sparsesep.converters.model_editor import BuiltinOperator
 from tflm_sparsesep.quantize import quantize
@@ -72,12 +73,37 @@ def signal_model() -> Any:
 
 
 TUCKER = Form("tucker", rank=4, outer=6)
+
+
+def depthwise_model(stride: int = 1) -> Any:
+    """With a normalisation behind a depthwise convolution without bias."""
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((12, 12, 3)),
+            layers.DepthwiseConv2D(7, stride, padding="same", use_bias=False, name="each"),
+            layers.BatchNormalization(
+                gamma_initializer=keras.initializers.RandomUniform(0.3, 3, seed=0),
+                beta_initializer=keras.initializers.RandomUniform(-1, 1, seed=1),
+            ),
+            layers.ReLU(),
+            layers.Conv2D(16, 1, activation="relu", name="pointwise"),
+            layers.DepthwiseConv2D(5, activation="relu", name="second"),
+            layers.Flatten(),
+            layers.Dense(4, name="head"),
+        ]
+    )
+
+
 IMAGE_FORMS = [separated(4), separated(5), sparse(60), LOW_RANK, sparse(96, (1, 4)), DENSE]
 TUCKER_FORMS = [LOW_RANK, TUCKER, sparse(60), DENSE, sparse(96), DENSE]
+DEPTHWISE_FORMS = [SEPARATED_DEPTHWISE, DENSE, SEPARATED_DEPTHWISE, sparse(400)]
 SIGNAL_FORMS = [separated(5), DICTIONARY, sparse(40)]
 CASES = [
     (image_model, IMAGES, IMAGE_FORMS),
     (image_model, IMAGES, TUCKER_FORMS),
+    (depthwise_model, IMAGES, DEPTHWISE_FORMS),
     (signal_model, SIGNALS, SIGNAL_FORMS),
 ]
 
@@ -135,7 +161,11 @@ def test_it_converts_to_the_same_operators_and_supports(
 
 def _layers(tflite: bytes) -> list[tuple[int, Array]]:
     """Operator and int8 weights of each layer."""
-    codes = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
+    codes = (
+        BuiltinOperator.FULLY_CONNECTED,
+        BuiltinOperator.CONV_2D,
+        BuiltinOperator.DEPTHWISE_CONV_2D,
+    )
     ops = model_editor.read(tflite).subgraphs[0].operators
     return [(op.builtin_code, op.inputs[1].array) for op in ops if op.builtin_code in codes]
 
@@ -163,6 +193,13 @@ def test_it_trains_saves_and_loads(tmp_path: Any) -> None:
     np.testing.assert_array_equal(
         again.predict(SIGNALS, verbose=0), small.predict(SIGNALS, verbose=0)
     )
+
+
+def test_depthwise_strides_that_keras_has_not_are_refused() -> None:
+    model = depthwise_model(stride=2)
+    forms = [SEPARATED_DEPTHWISE, DENSE, DENSE]
+    with pytest.raises(ts.ModelError, match="'each' became two depthwise convolutions"):
+        to_keras(model, compressed_layers(*compressed(model, IMAGES, forms)))
 
 
 def test_another_model_is_refused() -> None:
