@@ -29,6 +29,7 @@ _DEPTHWISE = BuiltinOperator.DEPTHWISE_CONV_2D
 # Of what enters a layer in many vectors an inference, so many are enough.
 _VECTORS_PER_INPUT = 20
 _LEAST_VECTORS = 4000
+_LEAST_WINDOWS = 1000
 _INFERENCES_AT_ONCE = 64
 _SAME = 0  # schema.Padding
 
@@ -151,6 +152,9 @@ def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix
 def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:
     total = inferences * _vectors_per_inference(op)
     most = max(_VECTORS_PER_INPUT * math.prod(kernel_of(op)), _LEAST_VECTORS, inferences)
+    if op.builtin_code == _DEPTHWISE:
+        # Each has all channels, but a channel few weights.
+        most = max(_VECTORS_PER_INPUT * math.prod(kernel_of(op)), _LEAST_WINDOWS)
     if total <= most:
         return np.arange(total)
     return np.sort(np.random.default_rng(0).choice(total, most, replace=False))
