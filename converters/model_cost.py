@@ -14,7 +14,12 @@ from tflm_sparsesep.converters import (
 )
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Operator, TensorType
-from tflm_sparsesep.converters.quantized_layer import dense_bytes, layer_name, tensor_of
+from tflm_sparsesep.converters.quantized_layer import (
+    Unsupported,
+    dense_bytes,
+    layer_name,
+    tensor_of,
+)
 
 _COUNTED = (
     BuiltinOperator.FULLY_CONNECTED,
@@ -41,7 +46,7 @@ def dense_instructions(op: Operator, target: str) -> int:
     if op.builtin_code not in _COUNTED or op.inputs[1] is None:
         return 0
     if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
-        return depthwise_cost.depthwise_conv(target, depthwise_layer.shape_of(op))
+        return _depthwise_instructions(op, target)
     weights, entering = tensor_of(op.inputs[1]), tensor_of(op.inputs[0])
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         rows, cols = weights.shape
@@ -54,6 +59,14 @@ def dense_instructions(op: Operator, target: str) -> int:
         pixels = math.prod(output[:3])
         return cost_model.dense_pointwise_conv(target, weights.shape[0], weights.shape[3], pixels)
     return separable_cost.dense_conv(target, weights.shape, output)
+
+
+def _depthwise_instructions(op: Operator, target: str) -> int:
+    try:
+        shape = depthwise_layer.shape_of(op)
+    except Unsupported:  # no runtime runs it
+        return 0
+    return depthwise_cost.depthwise_conv(target, shape)
 
 
 def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:

@@ -112,6 +112,7 @@ def test_an_operator_as_a_shape() -> None:
     op.options = None
     with pytest.raises(Unsupported):
         depthwise_layer.shape_of(op)
+    assert model_cost.dense_instructions(op, "cortex-m3") == 0
 
 
 @pytest.mark.parametrize("same", [True, False])
