@@ -21,11 +21,11 @@ from tflm_sparsesep.converters import (
     model_editor,
     real_layer,
 )
-from tflm_sparsesep.converters.depthwise_form import windows_of
+from tflm_sparsesep.converters.depthwise_form import DepthwiseLayer, windows_of
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.converters.form_choice import Option
-from tflm_sparsesep.converters.layer_forms import DENSE, Fitted, Form
+from tflm_sparsesep.converters.layer_forms import DENSE, Fitted, Form, Layer
 from tflm_sparsesep.converters.model_editor import Model, Operator, Subgraph, Tensor
 from tflm_sparsesep.converters.quantized_layer import tensor_of
 from tflm_sparsesep.form_samples import cost, sampled_forms, strides_of
@@ -34,7 +34,6 @@ from tflm_sparsesep.noise_per_error import noise_per_error
 from tflm_sparsesep.output_importance import scores
 from tflm_sparsesep.palette_rounding import round_to_palette
 from tflm_sparsesep.segments import Values, run_segment
-
 
 Over = Callable[[Callable[[int], list[Option]], Sequence[int]], list[list[Option]]]
 
@@ -130,7 +129,7 @@ class LayerCompressor:
             refit_together(self._read().subgraphs[0], main, now, self._fitting, together)
             for index, unit in enumerate(self.units):
                 if forms[index].palette:
-                    round_to_palette(now[unit.position][0], self._layers[index].gram)
+                    _round_to_palette(now[unit.position][0], self._layers[index])
         model.prune_unused()
         return Built(model.build(), zeros)
 
@@ -195,7 +194,7 @@ class LayerCompressor:
         bias = bias + layer.bias_shift(fitted)
         written = _written(op, unit, fitted, bias, unit.inputs if inputs is None else inputs)
         if form.palette:
-            round_to_palette(written[0], layer.gram)
+            _round_to_palette(written[0], layer)
         return written
 
     def _read(self) -> Model:
@@ -263,6 +262,11 @@ def _written(
     strides = strides_of(op)
     stages = conv_stages.stages_of(fitted.form.kind, fitted.matrices, unit.kernel, strides)
     return factor_chain.split(op, stages, bias, inputs.reshape(-1, *unit.kernel))
+
+
+def _round_to_palette(op: Operator, layer: Layer | DepthwiseLayer) -> None:
+    assert isinstance(layer, Layer)  # palettes are of sparse matrices
+    round_to_palette(op, layer.gram)
 
 
 def _zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:

@@ -77,11 +77,11 @@ def test_convolutions_are_separated_and_fused(model: bytes, x: np.ndarray) -> No
 
 
 def test_a_convolution_of_few_channels_becomes_three() -> None:
-    """Separated, as exact a form would need three times as many weights."""
+    """Separated, as exact a form would need a third more weights; at 15 dB it has fewer products."""
     rng = np.random.default_rng(2)
     images = rng.integers(-100, 100, (60, 8, 8, 32)).astype(np.int8)
     model = conv_model([of_few_channels(rng, 48, 32)], (1, 8, 8, 32))
-    budget = ts.Budget(min_output_sqnr_db=15)
+    budget = ts.Budget(min_output_sqnr_db=19)
     result = ts.compress(model, budget=budget, representative_dataset=images)
     (form,) = result.point.forms
     assert "Tucker over" in form
@@ -95,7 +95,7 @@ def test_a_convolution_of_few_channels_becomes_three() -> None:
     ]
     # The runtimes round differently: one output in some hundred by one step.
     assert sqnr_db(outputs[:1], outputs[1:]) == pytest.approx(result.point.sqnr_db, abs=0.2)
-    assert result.point.sqnr_db >= 15
+    assert result.point.sqnr_db >= 19
 
 
 def test_parts_of_a_model_give_what_the_whole_does(model: bytes, x: np.ndarray) -> None:
