@@ -77,7 +77,7 @@ def test_convolutions_are_separated_and_fused(model: bytes, x: np.ndarray) -> No
 
 
 def test_a_convolution_of_few_channels_becomes_three() -> None:
-    """Separated, as exact a form would need a third more weights; at 15 dB it has fewer products."""
+    """Separated, as exact a form would need more weights; at 15 dB it has fewer products."""
     rng = np.random.default_rng(2)
     images = rng.integers(-100, 100, (60, 8, 8, 32)).astype(np.int8)
     model = conv_model([of_few_channels(rng, 48, 32)], (1, 8, 8, 32))
