@@ -20,7 +20,7 @@ from typing import Any
 import nets  # finds the modules of benchmarks/accuracy
 import numpy as np
 import tables
-from measure import NETS, SAMPLES, accuracy, percent
+from measure import BUDGETS, NETS, SAMPLES, accuracy, budget_of, percent
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import data
@@ -43,8 +43,6 @@ RATES = (2.5e-4, 1e-3, 4e-3)
 RATE_OF = {name: name for name in NETS} | {"lenet_5": "lenet_300_100"}
 # Orders of the samples; of LeNet-5, which takes ten times as long, one.
 SEEDS = {name: (0, 1, 2) for name in NETS} | {"lenet_5": (0,)}
-# Those of results.json; for LeNet-300-100 a 22nd gives the same network.
-PARTS = {"lenet_300_100": (24,), "lenet_5": (24,), "watch_dnn": (24, 16), "watch_cnn": (24, 12)}
 
 Row = dict[str, Any]
 
@@ -59,11 +57,11 @@ def main() -> None:
     prepare_tensorflow()
     names = [] if arguments.report_only else arguments.nets or list(NETS)
     for name in names:
-        for part in [arguments.part] if arguments.part else PARTS[name]:
-            if not arguments.choose_rate:
-                keep("rows", measure(name, part, chosen_rate(RATE_OF[name])))
-            elif RATE_OF[name] == name:
-                keep("rates", compare_rates(name, part))
+        part, fewer = (arguments.part, None) if arguments.part else BUDGETS[name]
+        if not arguments.choose_rate:
+            keep("rows", measure(name, part, fewer, chosen_rate(RATE_OF[name])))
+        elif RATE_OF[name] == name:
+            keep("rates", compare_rates(name, part))
     tables.write_finetuned(_document()["rows"])
 
 
@@ -89,12 +87,12 @@ def chosen_rate(name: str) -> float:
     return max(RATES, key=lambda rate: sum(sum(row[str(rate)]) for row in rows))
 
 
-def measure(name: str, part: int, rate: float) -> Row:
-    """One network at one size, before and after."""
+def measure(name: str, part: int, fewer: float | None, rate: float) -> Row:
+    """One network in one budget, before and after."""
     net = nets.load(name)
     model = nets.keras_model(name)
     labels = data.load(MODELS[name].dataset).y_train
-    before = compressed(net.int8, len(net.float32) // part, net.x_train, name)
+    before = compressed(net.int8, budget_of(net, part, fewer), net.x_train, name)
     after = []
     for seed in SEEDS[name]:
         small = finetuned(before.to_keras(model), net.x_train, labels, seed, rate)
@@ -103,6 +101,7 @@ def measure(name: str, part: int, rate: float) -> Row:
     return {
         "net": name,
         "part": part,
+        "fewer": fewer,
         "epochs": EPOCHS,
         "learning_rate": rate,
         "float_accuracy": percent(net.float_accuracy),
@@ -123,7 +122,7 @@ def compare_rates(name: str, part: int) -> Row:
     job.fit(model)
     int8 = quantize(model, x[: nets.CALIBRATION_SAMPLES])
     size = len(quantize(model, x[:1], dtype="float32"))
-    before = compressed(int8, size // part, x, name)
+    before = compressed(int8, ts.Budget(flash_bytes=size // part), x, name)
 
     def right(candidate: Any) -> float:
         scores = candidate.predict(job.data.x_test, batch_size=1000, verbose=0)
@@ -142,9 +141,8 @@ def compare_rates(name: str, part: int) -> Row:
     }
 
 
-def compressed(int8: bytes, flash_bytes: int, x: Any, name: str) -> ts.CompressResult:
+def compressed(int8: bytes, budget: ts.Budget, x: Any, name: str) -> ts.CompressResult:
     """Without labels; trials are kept on disk."""
-    budget = ts.Budget(flash_bytes=flash_bytes)
     return ts.compress(int8, budget=budget, representative_dataset=x[:SAMPLES], name=name)
 
 

@@ -67,16 +67,19 @@ def nets_table(nets: Row) -> str:
         for row in net["compressed"]:
             ratios = " | ".join(f"{ratio:.0f}x" for ratio in row["instruction_ratios"].values())
             after = row["weights"] + row["arena"]
-            budget = f"1/{row['part']}"
-            if row.get("fewer"):
-                budget += f", 1/{row['fewer']:g} of instructions"
             lines.append(
-                f"| {TITLES[name]} | {budget} | {row['sqnr_db']:.1f} dB "
+                f"| {TITLES[name]} | {_budget(row)} | {row['sqnr_db']:.1f} dB "
                 f"| {net['float_accuracy']:.2f} "
                 f"| {row['accuracy']:.2f}, {-row['points_lost']:+.2f} "
                 f"| {before:,} -> {after:,}, {row['memory_ratio']:.0f}x | {ratios} |"
             )
     return "\n".join(lines)
+
+
+def _budget(row: Row) -> str:
+    """Parts of the float32 file and of its instructions."""
+    fewer = f", 1/{row['fewer']:g} of instructions" if row.get("fewer") else ""
+    return f"1/{row['part']}{fewer}"
 
 
 def forms_table(nets: Row) -> str:
@@ -100,7 +103,7 @@ def finetuned_table(rows: list[Row]) -> str:
         changes = [accuracy - row["float_accuracy"] for accuracy in (before["accuracy"], after)]
         spread = f"{min(found):.2f} to {max(found):.2f}"
         lines.append(
-            f"| {TITLES[row['net']]} | 1/{row['part']} | {row['float_accuracy']:.2f} "
+            f"| {TITLES[row['net']]} | {_budget(row)} | {row['float_accuracy']:.2f} "
             f"| {before['accuracy']:.2f}, {changes[0]:+.2f} "
             f"| {after:.2f} ({spread}), {changes[1]:+.2f} "
             f"| {before['file']:,} -> {max(row['after']['file']):,} |"
