@@ -4,7 +4,7 @@
 // A table of 256 words says for each byte of codes what its two weights are; it
 // costs 504 instructions a call. A pair of nonzeros: 2 instructions fetch its
 // weights, 4 its inputs, 2 multiply; a load of steps comes to each 4, and 2 for
-// the loop to each 8. 4.5 instructions a nonzero, and 18 a row.
+// the loop to each 8. 4.5 instructions a nonzero, and 16 a row.
 //
 // Scratch: uint32 acc[rows of a portion], table[256].
 #include "isa.h"
@@ -62,16 +62,16 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
                                             __attribute__((unused))) {
   __asm__ volatile(
       "codes .req r0\n index .req r1\n x .req r2\n n .req r3\n"
-      "code .req r4\n input0 .req r5\n input1 .req r6\n zero .req r7\n"
-      "w .req r8\n steps .req r9\n sum .req r10\n table .req r11\n"
+      "w .req r4\n input0 .req r5\n input1 .req r6\n zero .req r7\n"
+      "rows .req r8\n steps .req r9\n sum .req r10\n table .req r11\n"
       "counts .req r12\n end .req lr\n"
       // `first` and `second`: how far to rotate their steps.
       ".macro pair first, second\n"
       "  uxtab x, x, steps, ror #\\first\n"
-      "  ldrb code, [codes], #1\n"
+      "  ldrb w, [codes], #1\n"
       "  ldrsb input0, [x, zero]\n"
       "  uxtab x, x, steps, ror #\\second\n"
-      "  ldr w, [table, code, lsl #2]\n"
+      "  ldr w, [table, w, lsl #2]\n"
       "  ldrsb input1, [x, zero]\n"
       "  smlabb sum, w, input0, sum\n"
       "  smlatb sum, w, input1, sum\n"
@@ -83,17 +83,18 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".endm\n"
       "  push {r0, r4-r11, lr}\n"
       "  ldmia r0, {r0, r1, r2, r3, r4, r5}\n"
-      "  push {r3, r5}\n"  // acc, x
+      "  push {r5}\n"  // x
+      "  mov rows, r3\n"
       "  mov counts, r2\n"
       "  mov table, r4\n"
       "  movs zero, #0\n"
       "1:\n"
       "  ldrh n, [counts], #2\n"
-      "  ldr x, [sp, #4]\n"
+      "  ldr x, [sp]\n"
       "  mov sum, zero\n"
       "  bic end, n, #3\n"
       "  add end, end, index\n"
-      "  lsls code, n, #29\n"  // bit 2 of the count to sign
+      "  lsls w, n, #29\n"  // bit 2 of the count to sign
       "  bpl 4f\n"
       "  b 3f\n"
       "2:\n"
@@ -110,22 +111,20 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       "5:\n"
       "  bpl 6f\n"
       "  ldrb input0, [index], #1\n"
-      "  ldrb code, [codes], #1\n"
+      "  ldrb w, [codes], #1\n"
       "  ldrsb input0, [x, input0]\n"
-      "  ldr w, [table, code, lsl #2]\n"
+      "  ldr w, [table, w, lsl #2]\n"
       "  smlabb sum, w, input0, sum\n"
       "6:\n"
-      "  ldr n, [sp]\n"
-      "  str sum, [n], #4\n"
-      "  str n, [sp]\n"
-      "  cmp n, table\n"
+      "  str sum, [rows], #4\n"
+      "  cmp rows, table\n"
       "  bne 1b\n"
-      "  pop {r3, r4, r5}\n"
-      "  stmia r5, {codes, index, counts}\n"
+      "  pop {r3, r4}\n"
+      "  stmia r4, {codes, index, counts}\n"
       "  pop {r4-r11, pc}\n"
       ".purgem pair\n .purgem four\n .unreq codes\n .unreq index\n"
-      ".unreq x\n .unreq n\n .unreq code\n .unreq input0\n"
-      ".unreq input1\n .unreq zero\n .unreq w\n .unreq steps\n"
+      ".unreq x\n .unreq n\n .unreq zero\n .unreq input0\n"
+      ".unreq input1\n .unreq rows\n .unreq w\n .unreq steps\n"
       ".unreq sum\n .unreq table\n .unreq counts\n .unreq end\n");
 }
 

@@ -47,9 +47,8 @@ _Static_assert(offsetof(SparsesepPackedHeader, palette_offset) == 56,
   "  adds  r6, #4\n"
 
 // r0 column, r1 vector, r2 palette, r3 input, r4 codes, r5 weight, r6 steps,
-// r7 where codes are; r8 sum, r9 counts, r10 where acc ends, r11 acc; r12 where
-// the last whole four of the row ends, lr where the row does. The streams are
-// on the stack.
+// r7 where codes are; r8 sum, r9 counts, r10 where acc ends, r11 acc; lr where
+// the row ends, r12 before which four of it begin. The streams are on the stack.
 SPARSESEP_V6M_MULTIPLY {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER
@@ -70,13 +69,11 @@ SPARSESEP_V6M_MULTIPLY {
       "  mov   r9, r5\n"
       "  adds  r4, r6, r3\n"
       "  mov   lr, r4\n"
-      "  lsrs  r3, r3, #2\n"
-      "  lsls  r4, r3, #2\n"
-      "  adds  r4, r4, r6\n"
+      "  subs  r4, #3\n"
       "  mov   r12, r4\n"
       "  movs  r0, #0\n"
       "  mov   r8, r0\n"
-      "  lsrs  r3, r3, #1\n"  // an odd number of fours: enter halfway
+      "  lsrs  r3, r3, #3\n"  // an odd number of fours: enter halfway
       "  bcs   3f\n"
       "  beq   4f\n"
       "2:\n"
@@ -84,7 +81,7 @@ SPARSESEP_V6M_MULTIPLY {
       "3:\n"
       FOUR_NONZEROS
       "  cmp   r6, r12\n"
-      "  bne   2b\n"
+      "  blo   2b\n"
       "4:\n"
       "  cmp   r6, lr\n"
       "  beq   6f\n"
