@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from tflm_sparsesep.compress_layers import real_outputs, sqnr_db
 from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.segments import run_segment
 
+ROOT = Path(__file__).parents[2]
 CHANNELS, UNITS, RANK = 8, 24, 3
 SHAPE = (1, 12, 12, CHANNELS)
 
@@ -96,6 +99,10 @@ def test_a_convolution_of_few_channels_becomes_three() -> None:
     # The runtimes round differently: one output in some hundred by one step.
     assert sqnr_db(outputs[:1], outputs[1:]) == pytest.approx(result.point.sqnr_db, abs=0.2)
     assert result.point.sqnr_db >= 19
+    docs = " ".join((ROOT / "docs/compression.md").read_text().split())
+    dense, small = ts.plan(model).dense_instructions, result.point
+    assert f"{small.sqnr_db:.0f} dB {len(model):,} -> {small.flash_bytes:,} bytes" in docs
+    assert f"{dense:,} -> {small.instructions:,} instructions" in docs
 
 
 def test_parts_of_a_model_give_what_the_whole_does(model: bytes, x: np.ndarray) -> None:
