@@ -22,7 +22,7 @@ import numpy.typing as npt
 from tflm_sparsesep.converters.layer_forms import Form
 
 # Options between two samples.
-_STEPS = 8
+_STEPS = 24
 # Costs this close count as one.
 _RESOLUTION = math.log(1.01)
 # A size without a limit counts a little: halving it is worth 1 dB of noise.
@@ -65,8 +65,8 @@ def between(first: Option, second: Option) -> list[Option]:
     Example:
         >>> a, b = Form("low_rank", rank=2), Form("low_rank", rank=8)
         >>> found = between(Option(a, 0.4, 10, 10), Option(b, 0.1, 40, 40))
-        >>> [(o.form.rank, round(o.noise, 2), o.flash_bytes) for o in found[:4]]
-        [(2, 0.4, 10.0), (3, 0.27, 15.0), (4, 0.2, 20.0), (5, 0.16, 25.0)]
+        >>> [(o.form.rank, round(o.noise, 2), round(o.flash_bytes)) for o in found[:4]]
+        [(2, 0.4, 10), (3, 0.27, 15), (4, 0.2, 20), (5, 0.16, 25)]
     """
     low, high = _amount(first.form), _amount(second.form)
     found: dict[Form, Option] = {}
@@ -122,7 +122,7 @@ class Front:
     """
 
     def __init__(self, layers: Sequence[Sequence[Option]], arena_bytes: float = math.inf) -> None:
-        self._options = [_fitting(options, arena_bytes) for options in layers]
+        self._options = [_worth_taking(_fitting(options, arena_bytes)) for options in layers]
         self._picks = np.zeros((1, 0), np.int32)
         self._sums = np.zeros((1, 3))
         for options in self._options:
@@ -177,6 +177,10 @@ def _undominated(sums: Numbers) -> npt.NDArray[np.intp]:
     )
     kept: npt.NDArray[np.intp] = np.sort(first[noise[first] < cheaper.ravel()[flat[first]]])
     return kept
+
+
+def _worth_taking(options: Sequence[Option]) -> list[Option]:
+    return [options[i] for i in _undominated(_numbers(options))]
 
 
 def _fitting(options: Sequence[Option], arena_bytes: float) -> list[Option]:
