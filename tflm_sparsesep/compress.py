@@ -5,7 +5,6 @@ No training: layers take forms of fewer weights, which are fitted on sample inpu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,54 +191,38 @@ def _search(
 
 
 def best_trial(trials: Trials, budget: Budget) -> Trial:
-    """The search with quick fits, then careful ones from there."""
+    """The search with quick fits, then careful ones about its end."""
+    end = budget_search.search(lambda level: trials.trial(level, budget).point, budget)
+    quick = trials.trial(end.level, budget)
+    if not budget.is_small(end):
+        return trials.finished(quick, budget)
+    return (_further if budget.asks_for_quality else _fitted_again)(trials, quick, budget)
 
-    def quick(level: int) -> Point:
-        return trials.trial(level, budget).point
+
+def _further(trials: Trials, quick: Trial, budget: Budget) -> Trial:
+    """Careful fits keep the quality at higher levels than quick ones."""
 
     def careful(level: int) -> Trial:
         return trials.trial(level, budget, effort=2)
 
-    end = budget_search.search(quick, budget)
-    found = trials.trial(end.level, budget)
-    if not budget.is_small(end):
-        return trials.finished(found, budget)
-    better = _further if budget.asks_for_quality else _fitted_again
-    return better(careful, lambda trial: trials.finished(trial, budget), found, budget)
-
-
-def _further(
-    careful: Callable[[int], Trial],
-    finished: Callable[[Trial], Trial],
-    quick: Trial,
-    budget: Budget,
-) -> Trial:
-    """Careful fits keep the quality at higher levels than quick ones."""
     start = quick.point.level
     last = min(start + _LEVELS_BEYOND, budget_search.LEVELS)
+    first = start + _LEVELS_BEYOND // 4
     level = budget_search.edge(
-        lambda i: budget.keeps_quality(careful(i).point),
-        start - 1,
-        last,
-        start + _LEVELS_BEYOND // 4,
+        lambda i: budget.keeps_quality(careful(i).point), start - 1, last, first
     )
     found = careful(level) if level >= start else quick
-    return finished(found if budget.is_small(found.point) else quick)
+    return trials.finished(found if budget.is_small(found.point) else quick, budget)
 
 
-def _fitted_again(
-    careful: Callable[[int], Trial],
-    finished: Callable[[Trial], Trial],
-    quick: Trial,
-    budget: Budget,
-) -> Trial:
+def _fitted_again(trials: Trials, quick: Trial, budget: Budget) -> Trial:
     """The first of the levels about that of quick fits which keeps the sizes, all passes done."""
     for more in _LEVELS_ABOUT:
         level = min(max(quick.point.level + more, 0), budget_search.LEVELS - 1)
-        found = finished(careful(level))
+        found = trials.finished(trials.trial(level, budget, effort=2), budget)
         if budget.is_small(found.point):
-            return max(finished(quick), found, key=lambda trial: trial.point.sqnr_db)
-    return finished(quick)
+            return max(trials.finished(quick, budget), found, key=lambda t: t.point.sqnr_db)
+    return trials.finished(quick, budget)
 
 
 def _too_tight(name: str, target: str, budget: Budget, trial: Trial) -> str:

@@ -153,7 +153,8 @@ class WeightGrid:
     def rounded(self, supports: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Tensor]]:
         """The variables to assign, kernels and what is rounded off them, and their next values.
 
-        `supports` are pairs of a kernel and a bool tensor, false where its weights have to be 0.
+        `supports` are pairs of a kernel and a bool tensor, false where its weights have to be 0;
+        kernels that are not to be rounded may be among them.
         """
         masks = {id(kernel): support for kernel, support in supports}
         values, rests = [], []
@@ -166,7 +167,13 @@ class WeightGrid:
             value = round_to_grid(latent, table, k.output_axes)
             values.append(tf.cast(value, k.kernel.dtype))
             rests.append(latent - value)
-        return [*(k.kernel.value for k in self._kernels), *self._rests], [*values, *rests]
+        variables = [*(k.kernel.value for k in self._kernels), *self._rests]
+        known = {id(k.kernel) for k in self._kernels}
+        for kernel, support in supports:
+            if id(kernel) not in known:
+                variables.append(kernel.value)
+                rests.append(tf.where(support, kernel, tf.zeros_like(kernel)))
+        return variables, [*values, *rests]
 
 
 def round_to_grid(weights: Tensor, table: Tensor, output_axes: int = 1) -> Tensor:
