@@ -84,12 +84,50 @@ class Layer:
         return self.gram.error((self.weights - fitted.weights(self.kernel)) * scale) / power
 
     def fit(self, form: Form, *, effort: int) -> Fitted:
-        """See `fit`."""
-        return fit(self, form, effort=effort)
+        """The best matrices of a form.
+
+        Args:
+            effort: 1 while forms are compared, 2 for those that are chosen: more iterations.
+        """
+        scale = np.sqrt(self.importance)[:, None]
+        if form.kind == "sparse":
+            weights = sparse_refit.admm(
+                self.weights,
+                self.gram,
+                form.size,
+                block=form.block,
+                importance=self.importance,
+                iterations=15 if effort == 1 else 60,
+            )
+            return Fitted(form, (weights,))
+        scaled = self.weights * scale
+        if form.kind == "low_rank":
+            factors = low_rank.svd(scaled, form.rank, self.gram)
+            return Fitted(form, (factors.right, factors.left / scale))
+        if form.kind == "dictionary":
+            found = dictionary.learn(scaled, self.gram, form.rank, form.size, turns=effort)
+            return Fitted(form, (found.code, found.basis / scale))
+        kernel = scaled.reshape(len(scaled), *self.kernel)
+        if form.kind == "tucker":
+            parts = separation.tucker(kernel, (form.rank, form.outer), self.gram, turns=4 * effort)
+            reduce, core, expand = (m.reshape(len(m), -1) for m in parts.matrices)
+            return Fitted(form, (reduce, core, expand / scale))
+        pair = separation.separate(kernel, form.rank, self.gram, turns=4 * effort)
+        first = pair.vertical.reshape(form.rank, -1)
+        return Fitted(form, (first, pair.horizontal.reshape(len(scaled), -1) / scale))
 
     def refit(self, fitted: Fitted) -> Fitted:
-        """See `refit`."""
-        return refit(self, fitted)
+        """The same form for other weights or inputs; what is sparse keeps its support."""
+        if fitted.form.kind == "sparse":
+            (like,) = fitted.matrices
+            weights = sparse_refit.refit(self.weights, self.gram, like, block=fitted.form.block)
+            return replace(fitted, matrices=(weights,))
+        if fitted.form.kind == "dictionary":
+            code = fitted.matrices[0]
+            moments = code @ self.gram.matrix
+            basis: Matrix = linalg.lstsq(moments @ code.T, moments @ self.weights.T)[0].T
+            return replace(fitted, matrices=(code, basis))
+        return self.fit(fitted.form, effort=1)
 
     def bias_shift(self, fitted: Fitted) -> Vector:
         """What to add to the bias, float64[rows], for the mean of what the form has lost."""
@@ -110,51 +148,3 @@ class Fitted:
         if self.form.kind in ("low_rank", "dictionary"):
             return self.matrices[1] @ self.matrices[0]
         return whole_matrix(stages_of(self.form.kind, self.matrices, kernel), kernel)
-
-
-def fit(layer: Layer, form: Form, *, effort: int) -> Fitted:
-    """The best matrices of a form.
-
-    Args:
-        effort: 1 while forms are compared, 2 for those that are chosen: more iterations.
-    """
-    scale = np.sqrt(layer.importance)[:, None]
-    if form.kind == "sparse":
-        weights = sparse_refit.admm(
-            layer.weights,
-            layer.gram,
-            form.size,
-            block=form.block,
-            importance=layer.importance,
-            iterations=15 if effort == 1 else 60,
-        )
-        return Fitted(form, (weights,))
-    scaled = layer.weights * scale
-    if form.kind == "low_rank":
-        factors = low_rank.svd(scaled, form.rank, layer.gram)
-        return Fitted(form, (factors.right, factors.left / scale))
-    if form.kind == "dictionary":
-        found = dictionary.learn(scaled, layer.gram, form.rank, form.size, turns=effort)
-        return Fitted(form, (found.code, found.basis / scale))
-    kernel = scaled.reshape(len(scaled), *layer.kernel)
-    if form.kind == "tucker":
-        parts = separation.tucker(kernel, (form.rank, form.outer), layer.gram, turns=4 * effort)
-        reduce, core, expand = (m.reshape(len(m), -1) for m in parts.matrices)
-        return Fitted(form, (reduce, core, expand / scale))
-    pair = separation.separate(kernel, form.rank, layer.gram, turns=4 * effort)
-    first = pair.vertical.reshape(form.rank, -1)
-    return Fitted(form, (first, pair.horizontal.reshape(len(scaled), -1) / scale))
-
-
-def refit(layer: Layer, fitted: Fitted) -> Fitted:
-    """The same form for other weights or inputs; what is sparse keeps its support."""
-    if fitted.form.kind == "sparse":
-        (like,) = fitted.matrices
-        weights = sparse_refit.refit(layer.weights, layer.gram, like, block=fitted.form.block)
-        return replace(fitted, matrices=(weights,))
-    if fitted.form.kind == "dictionary":
-        code = fitted.matrices[0]
-        moments = code @ layer.gram.matrix
-        basis: Matrix = linalg.lstsq(moments @ code.T, moments @ layer.weights.T)[0].T
-        return replace(fitted, matrices=(code, basis))
-    return fit(layer, fitted.form, effort=1)

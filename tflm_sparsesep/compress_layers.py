@@ -98,7 +98,7 @@ class LayerCompressor:
         """The model, still dense, with each layer in its form.
 
         Layer after layer: weights and bias are fitted to the original's pre-activations, on the
-        inputs that the layers before now give. `effort` is that of `layer_forms.fit`. `together`
+        inputs that the layers before now give. `effort` is that of `Layer.fit`. `together`
         says how runs of layers are refitted after that; by default all the way, with some effort.
         """
         model = self._read()

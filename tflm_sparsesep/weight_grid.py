@@ -167,13 +167,11 @@ class WeightGrid:
             value = round_to_grid(latent, table, k.output_axes)
             values.append(tf.cast(value, k.kernel.dtype))
             rests.append(latent - value)
-        variables = [*(k.kernel.value for k in self._kernels), *self._rests]
         known = {id(k.kernel) for k in self._kernels}
-        for kernel, support in supports:
-            if id(kernel) not in known:
-                variables.append(kernel.value)
-                rests.append(tf.where(support, kernel, tf.zeros_like(kernel)))
-        return variables, [*values, *rests]
+        others = [(kernel, support) for kernel, support in supports if id(kernel) not in known]
+        kept = [tf.where(support, kernel, tf.zeros_like(kernel)) for kernel, support in others]
+        variables = [k.kernel.value for k in self._kernels] + self._rests
+        return [*variables, *(kernel.value for kernel, _ in others)], [*values, *rests, *kept]
 
 
 def round_to_grid(weights: Tensor, table: Tensor, output_axes: int = 1) -> Tensor:

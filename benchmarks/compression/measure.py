@@ -22,6 +22,7 @@ import nets
 import numpy as np
 import numpy.typing as npt
 import tables
+from threadpoolctl import threadpool_limits
 
 import tflm_sparsesep as ts
 from tflm_sparsesep.compress import best_trial
@@ -91,10 +92,12 @@ def measure(
     start = time.process_time()
     samples = net.x_train[:SAMPLES]
     cache = TrialCache(cache_dir, net.int8, "cortex-m4", samples)
-    trials = Trials(net.int8, samples, None, "cortex-m4", name, lambda: None, cache=cache)
     rows = {_budget_of(row): row for row in document.get(name, {}).get("compressed", [])}
     row: Row = {"part": part, "fewer": fewer}
-    row |= compressed(net, best_trial(trials, budget_of(net, part, fewer)), dense)
+    with threadpool_limits(limits=1):  # as `compress` does: on threads depend the last bits
+        trials = Trials(net.int8, samples, None, "cortex-m4", name, lambda: None, cache=cache)
+        trial = best_trial(trials, budget_of(net, part, fewer))
+    row |= compressed(net, trial, dense)
     print(row, flush=True)
     rows[_budget_of(row)] = row
     visited = [trial.point for trial in trials.done.values()]

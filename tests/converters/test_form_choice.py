@@ -12,7 +12,7 @@ import pytest
 from tflm_sparsesep.converters import form_choice
 from tflm_sparsesep.converters.factorize.gram import accumulate
 from tflm_sparsesep.converters.form_choice import Front, Limits, Option
-from tflm_sparsesep.converters.layer_forms import DENSE, Form, Layer, fit, refit
+from tflm_sparsesep.converters.layer_forms import DENSE, Form, Layer
 
 COSTS = ("flash_bytes", "instructions")
 ROWS, COLS = 24, 36
@@ -144,7 +144,7 @@ def a_layer(seed: int = 0) -> Layer:
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_a_form_keeps_its_size_and_most_of_the_layer(form: Form) -> None:
     layer = a_layer()
-    fitted = fit(layer, form, effort=1)
+    fitted = layer.fit(form, effort=1)
     assert 0 < layer.error(fitted) < 0.4
     first = fitted.matrices[0]
     if form.kind in ("sparse", "dictionary"):
@@ -166,8 +166,8 @@ def test_refitted_to_other_inputs_it_does_better_there(form: Form) -> None:
     silent = np.arange(COLS) % 3 == 0
     gram = accumulate([np.where(silent, 0.1, 1.0) * correlated(800, 9)]).damped(1e-2)
     there = Layer(there.weights, gram, there.importance, KERNEL)
-    fitted = fit(here, form, effort=1)
-    again = refit(there, fitted)
+    fitted = here.fit(form, effort=1)
+    again = there.refit(fitted)
     assert there.error(again) <= there.error(fitted) + 1e-9
     assert [m.shape for m in again.matrices] == [m.shape for m in fitted.matrices]
     if form.kind in ("sparse", "dictionary"):
