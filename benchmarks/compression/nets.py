@@ -60,6 +60,7 @@ def keras_model(name: str) -> Any:
     from training import prepare_tensorflow
 
     prepare_tensorflow()
+    keras.utils.clear_session()  # names of layers, which take bytes of a file, count from 1
     keras.utils.set_random_seed(0)
     model = MODELS[name].build(keras)
     weights = next((path for path in _weights_files(name) if path.exists()), None)
