@@ -28,7 +28,8 @@ quick: setup ## The fast tests: no training, no emulated cores
 lint: setup ## ruff, mypy, clang-format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	sh tools/typecheck.sh
+	$(BIN)/mypy -p tflm_sparsesep
+	for folder in benchmarks/*/; do MYPYPATH=benchmarks/accuracy $(BIN)/mypy $$folder*.py || exit 1; done
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 
 format: setup ## Format Python and C

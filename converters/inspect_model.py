@@ -7,26 +7,22 @@ import math
 
 import numpy as np
 
-from tflm_sparsesep.converters import (
-    cost_model,
-    model_editor,
-    native,
-    op_names,
-    separable_cost,
-)
-from tflm_sparsesep.converters.conversion import Conversion
+from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
+from tflm_sparsesep.converters.blob.pack import UnpackedWeights, unpack
+from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, read_order
+from tflm_sparsesep.converters.blob.pack_separable import unpack as unpack_separable
+from tflm_sparsesep.converters.blob.paged_format import Table, is_table
+from tflm_sparsesep.converters.blob.separable_format import Order
+from tflm_sparsesep.converters.cost import fully_connected, separable_conv
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.model_editor import Operator
-from tflm_sparsesep.converters.pack import UnpackedWeights, unpack
-from tflm_sparsesep.converters.pack_separable import SeparableConv, read_order
-from tflm_sparsesep.converters.pack_separable import unpack as unpack_separable
-from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
-from tflm_sparsesep.converters.paged_format import Table, is_table
-from tflm_sparsesep.converters.quantized_layer import layer_name
+from tflm_sparsesep.converters.layers.quantized import layer_name
+from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.rewrite import PASSES
-from tflm_sparsesep.converters.separable_format import Order
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Operator
 
 
 def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[LayerDecision]:
@@ -37,7 +33,7 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
     packed layer being damaged included, and ConfigError for an unknown target.
     """
     conversion = Conversion(get_target(target).name)
-    model = model_editor.read(data, name=name)
+    model = editor.read(data, name=name)
     decisions: list[LayerDecision] = []
     for subgraph in model.subgraphs:
         operators = list(subgraph.operators)
@@ -118,10 +114,10 @@ def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> 
     if options_of(op).input_step and op.inputs[0] is not None and dtype == "int8":
         channels = op.inputs[0].shape[-1]
         kernel = (rows, 1, cols // channels, channels)
-        return separable_cost.dense_conv(target, kernel, (1, 1, batch, rows))
+        return separable_conv.dense_conv(target, kernel, (1, 1, batch, rows))
     if op.inputs[0] is not None and len(op.inputs[0].shape) == 4 and dtype == "int8":
-        return cost_model.dense_pointwise_conv(target, rows, cols, batch)
-    return cost_model.dense_fully_connected(target, rows, cols, batch, dtype=dtype)
+        return fully_connected.dense_pointwise_conv(target, rows, cols, batch)
+    return fully_connected.dense_fully_connected(target, rows, cols, batch, dtype=dtype)
 
 
 def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> LayerDecision | None:
@@ -147,9 +143,9 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
     blob = blob_of(op)
     variant = native.variant_name(blob, target=target)
     sparse = None
-    if cost_model.is_measured(target, unpacked.layout):
-        size = cost_model.PackedSize.of(blob)
-        sparse = cost_model.sparse_fully_connected(target, unpacked.layout, size, batch)
+    if fully_connected.is_measured(target, unpacked.layout):
+        size = fully_connected.PackedSize.of(blob)
+        sparse = fully_connected.sparse_fully_connected(target, unpacked.layout, size, batch)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
@@ -204,12 +200,12 @@ def _describe_separable(op: Operator, target: str) -> LayerDecision:
         reason="packed in the file",
         packed_bytes=len(blob_of(op)),
     )
-    if conv.vertical.is_float or not separable_cost.is_measured(target, order):
+    if conv.vertical.is_float or not separable_conv.is_measured(target, order):
         return decision
     return dataclasses.replace(
         decision,
-        dense_instructions=separable_cost.dense_pair(target, conv, input_shape),
-        sparse_instructions=separable_cost.separable_conv(target, conv, order, input_shape),
-        variant=separable_cost.variant_name(target, order),
-        scratch_bytes=separable_cost.scratch_bytes(target, conv, order, input_shape),
+        dense_instructions=separable_conv.dense_pair(target, conv, input_shape),
+        sparse_instructions=separable_conv.separable_conv(target, conv, order, input_shape),
+        variant=separable_conv.variant_name(target, order),
+        scratch_bytes=separable_conv.scratch_bytes(target, conv, order, input_shape),
     )

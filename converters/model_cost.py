@@ -5,21 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tflm_sparsesep.converters import (
-    arena,
-    cost_model,
-    depthwise_cost,
-    depthwise_layer,
-    separable_cost,
-)
+from tflm_sparsesep.converters.cost import depthwise_conv, fully_connected, separable_conv
 from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.model_editor import BuiltinOperator, Model, Operator, TensorType
-from tflm_sparsesep.converters.quantized_layer import (
+from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
+from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     dense_bytes,
     layer_name,
     tensor_of,
 )
+from tflm_sparsesep.converters.tflite import arena
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, Operator, TensorType
 
 _COUNTED = (
     BuiltinOperator.FULLY_CONNECTED,
@@ -53,12 +49,14 @@ def dense_instructions(op: Operator, target: str) -> int:
         batch = math.prod(entering.shape) // cols
         is_float = weights.type == TensorType.FLOAT32
         dtype = "float32" if is_float else "int8"
-        return cost_model.dense_fully_connected(target, rows, cols, batch, dtype=dtype)
+        return fully_connected.dense_fully_connected(target, rows, cols, batch, dtype=dtype)
     output = op.outputs[0].shape
     if weights.shape[1:3] == (1, 1):
         pixels = math.prod(output[:3])
-        return cost_model.dense_pointwise_conv(target, weights.shape[0], weights.shape[3], pixels)
-    return separable_cost.dense_conv(target, weights.shape, output)
+        return fully_connected.dense_pointwise_conv(
+            target, weights.shape[0], weights.shape[3], pixels
+        )
+    return separable_conv.dense_conv(target, weights.shape, output)
 
 
 def _depthwise_instructions(op: Operator, target: str) -> int:
@@ -66,7 +64,7 @@ def _depthwise_instructions(op: Operator, target: str) -> int:
         shape = depthwise_layer.shape_of(op)
     except Unsupported:  # no runtime runs it
         return 0
-    return depthwise_cost.depthwise_conv(target, shape)
+    return depthwise_conv.depthwise_conv(target, shape)
 
 
 def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:

@@ -13,13 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.blob.format import HEADER
 from tflm_sparsesep.converters.errors import (
     ConfigError,
     DeviceError,
     ModelError,
     ToolMissingError,
 )
-from tflm_sparsesep.converters.packed_format import HEADER
 from tflm_sparsesep.converters.targets import get_target
 
 _OK = 0

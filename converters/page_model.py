@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflm_sparsesep.converters import model_editor, native, op_names
+from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters.blob.page_weights import page_weights
+from tflm_sparsesep.converters.blob.paged_format import smallest_page
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.inspect_model import blob_of, options_of
-from tflm_sparsesep.converters.model_editor import Operator, Tensor
-from tflm_sparsesep.converters.page_weights import page_weights
-from tflm_sparsesep.converters.paged_format import smallest_page
-from tflm_sparsesep.converters.quantized_layer import layer_name, tensor_of
+from tflm_sparsesep.converters.layers.quantized import layer_name, tensor_of
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Operator, Tensor
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def page_model(data: bytes, *, page_bytes: int, name: str = "model") -> PagedMod
     """
     if page_bytes <= smallest_page():
         raise ConfigError(f"page_bytes is {page_bytes}, accepted: more than {smallest_page()}")
-    model = model_editor.read(data, name=name)
+    model = editor.read(data, name=name)
     external = bytearray()
     for subgraph in model.subgraphs:
         for op in list(subgraph.operators):

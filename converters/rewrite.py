@@ -11,12 +11,10 @@ from types import ModuleType
 
 import numpy as np
 
-from tflm_sparsesep.converters import model_editor, op_names
-from tflm_sparsesep.converters.choose_layout import Prefer, check_preference
-from tflm_sparsesep.converters.conversion import Conversion
+from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.cost.choose_layout import Prefer, check_preference
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.model_editor import Model, TensorType
 from tflm_sparsesep.converters.passes import (
     fuse_separable_pair,
     group_rows,
@@ -24,7 +22,10 @@ from tflm_sparsesep.converters.passes import (
     pointwise_conv,
     sparse_fully_connected,
 )
+from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Model, TensorType
 
 PASSES: tuple[ModuleType, ...] = (
     group_rows,
@@ -62,7 +63,7 @@ def rewrite(
     ConfigError for an unknown target or preference.
     """
     conversion = Conversion(get_target(target).name, input_zeros or {}, check_preference(prefer))
-    model = model_editor.read(data, name=name)
+    model = editor.read(data, name=name)
     try:
         check(model)
         layers = [

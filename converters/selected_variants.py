@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tflm_sparsesep.converters import model_editor, native, op_names, paged_format
+from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters.blob import paged_format
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.inspect_model import blob_of
-from tflm_sparsesep.converters.quantized_layer import layer_name
+from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.converters.tflite import editor
 
 HEADER_NAME = "sparsesep_variants.h"
 DEFINE = "SPARSESEP_SELECTED_VARIANTS"
@@ -31,7 +33,7 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
         ['1x1_gap4_int8_v7m', '4x4_delta8_int8_woven_dsp']
     """
     get_target(target)
-    model = model_editor.read(data, name=name)
+    model = editor.read(data, name=name)
     found: set[str] = set()
     for op in (op for subgraph in model.subgraphs for op in subgraph.operators):
         if op.op_name != op_names.SPARSE_FULLY_CONNECTED:

@@ -1,7 +1,7 @@
 """The processors that code and figures are made for, as data.
 
 A target says how gcc compiles for a core, what the core can do, and which emulated board runs
-that code. Nothing here knows QEMU beyond two names; `tflm_sparsesep.emulation` does the rest.
+that code. Nothing here knows QEMU beyond two names; the emulation does the rest.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tflm_sparsesep import converters
 from tflm_sparsesep.benchmark import LayerFigures, benchmark
 from tflm_sparsesep.compress import CompressResult, compress
+from tflm_sparsesep.compression.budget_search import Budget
 from tflm_sparsesep.convert import ConvertResult, convert
-from tflm_sparsesep.converters.budget_search import Budget
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import (
     ConfigError,
@@ -25,14 +25,14 @@ from tflm_sparsesep.converters.errors import (
     SparseSepError,
     ToolMissingError,
 )
-from tflm_sparsesep.delegate import delegate_path
 from tflm_sparsesep.plan import LayerPlan, Plan, plan
+from tflm_sparsesep.runtime.delegate import delegate_path
 from tflm_sparsesep.runtimes import run
 
 if TYPE_CHECKING:
-    from tflm_sparsesep.callbacks import ProximalL1, Sparsify
-    from tflm_sparsesep.keep_zeros import KeepZeros
-    from tflm_sparsesep.model_sparsity import plot_masks, sparsity_summary
+    from tflm_sparsesep.training.keep_zeros import KeepZeros
+    from tflm_sparsesep.training.proximal_l1 import ProximalL1, Sparsify
+    from tflm_sparsesep.training.sparsity_report import plot_masks, sparsity_summary
 
 __all__ = [
     "Budget",
@@ -66,7 +66,7 @@ __version__ = "0.1.0"
 
 def source_dir() -> Path:
     """Folder that holds the C sources (`kernels/`, `custom_ops/`) of this installation."""
-    return Path(converters.__file__).parent.parent
+    return Path(converters.__file__).resolve().parent.parent
 
 
 # What needs Keras, whose import costs TensorFlow's eight seconds, and the module that it is in.

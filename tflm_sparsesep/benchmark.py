@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep import emulation, runtimes
-from tflm_sparsesep.converters import cycle_model, model_editor
+from tflm_sparsesep import runtimes
+from tflm_sparsesep.converters.cost import cycles
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.model_editor import Model, Operator, Tensor, TensorType
-from tflm_sparsesep.converters.quantized_layer import layer_name
+from tflm_sparsesep.converters.layers.packed_layer import PackedLayer, read_packed_layer
+from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.targets import TARGETS, get_target
-from tflm_sparsesep.packed_layer import PackedLayer, read_packed_layer
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor, TensorType
+from tflm_sparsesep.device import emulation
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def benchmark(
     if get_target(target).qemu_machine is None:
         devices = ", ".join(t.name for t in TARGETS.values() if t.qemu_machine)
         raise ConfigError(f"target {target!r} is not emulated; accepted: {devices}")
-    model = model_editor.read(tflite, name=name)
+    model = editor.read(tflite, name=name)
     candidates = (read_packed_layer(op, target) for op in model.subgraphs[0].operators)
     layers = [layer for layer in candidates if layer is not None]
     if not layers:
@@ -139,7 +141,7 @@ def _measure(
         dense_instructions=layer.dense_instructions,
         sparse_instructions=sparse,
         speedup=round(layer.dense_instructions / sparse, 3),
-        estimated_cycles=cycle_model.estimate_cycles(
+        estimated_cycles=cycles.estimate_cycles(
             target, {name: count / samples for name, count in run.classes.items()}
         ),
         scratch_bytes=run.scratch_bytes,

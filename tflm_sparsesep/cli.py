@@ -14,11 +14,11 @@ import typer
 from rich.console import Console
 
 import tflm_sparsesep as ts
-from tflm_sparsesep import files
-from tflm_sparsesep.converters.choose_layout import check_preference
+from tflm_sparsesep.converters.cost.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError, SparseSepError
 from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.targets import TARGETS
+from tflm_sparsesep.runtime import files
 
 app = typer.Typer(
     help="Sparse and separable neural networks for TensorFlow Lite Micro.",
@@ -193,7 +193,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what compressing can gain on each layer, before any work."""
-    from tflm_sparsesep.plan_table import notes, plan_table
+    from tflm_sparsesep.planning.table import notes, plan_table
 
     result = ts.plan(model, target=target)
     if as_json:
@@ -282,7 +282,7 @@ def bench_kernels(
     as_json: AsJson = False,
 ) -> None:
     """Count the instructions of every kernel on a random layer."""
-    from tflm_sparsesep.kernel_bench import bench_kernels as measure
+    from tflm_sparsesep.device.kernel_bench import bench_kernels as measure
     from tflm_sparsesep.report import kernels_table
 
     cols, rows = _shape(shape)

@@ -15,15 +15,17 @@ from rich.console import Console
 from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
-from tflm_sparsesep.compress_input import CompressInput, RepresentativeDataset, compress_input
-from tflm_sparsesep.compress_trials import Trial, Trials
-from tflm_sparsesep.compressed_parts import compressed_layers
-from tflm_sparsesep.converters import budget_search, model_cost, model_editor
-from tflm_sparsesep.converters.budget_search import Budget, Point
+from tflm_sparsesep.compression import budget_search
+from tflm_sparsesep.compression.budget_search import Budget, Point
+from tflm_sparsesep.compression.compressed_parts import compressed_layers
+from tflm_sparsesep.compression.trial_cache import Entry, TrialCache, cache_directory
+from tflm_sparsesep.compression.trial_records import model_entry, model_of
+from tflm_sparsesep.compression.trials import Trial, Trials
+from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.trial_cache import Entry, TrialCache, cache_directory
-from tflm_sparsesep.trial_records import model_entry, model_of
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.model_input import CompressInput, RepresentativeDataset, compress_input
 
 Array = npt.NDArray[Any]
 
@@ -69,7 +71,7 @@ class CompressResult:
             ConfigError: it is no such model.
             ModelError: it has other weights than what was compressed.
         """
-        from tflm_sparsesep.compressed_keras import to_keras
+        from tflm_sparsesep.compression.to_keras import to_keras
 
         return to_keras(model, compressed_layers(self.source, self.dense_tflite))
 
@@ -227,7 +229,7 @@ def _fitted_again(trials: Trials, quick: Trial, budget: Budget) -> Trial:
 
 def _too_tight(name: str, target: str, budget: Budget, trial: Trial) -> str:
     excess = budget.excess(trial.point)
-    model = model_editor.read(trial.rewritten.tflite)
+    model = editor.read(trial.rewritten.tflite)
     by_time = excess[0].startswith("instructions")
     measure = model_cost.layer_instructions if by_time else model_cost.layer_bytes
     sizes = measure(model, trial.rewritten.layers, target)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.activations import input_zeros
-from tflm_sparsesep.converters.choose_layout import Prefer
+from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.page_model import page_model
 from tflm_sparsesep.converters.rewrite import rewrite
+from tflm_sparsesep.runtime.activations import input_zeros
 
 RepresentativeDataset = npt.NDArray[Any] | list[npt.NDArray[Any]] | Callable[[], Iterable[Any]]
 

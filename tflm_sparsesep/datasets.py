@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
-from tflm_sparsesep.quiet import quiet
+from tflm_sparsesep.runtime.quiet import quiet
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 

@@ -13,12 +13,13 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 
-from tflm_sparsesep import files, report, runtimes
+from tflm_sparsesep import report, runtimes
 from tflm_sparsesep.benchmark import benchmark
 from tflm_sparsesep.convert import ConvertResult, convert
 from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
 from tflm_sparsesep.datasets import Dataset, load_demo_dataset
-from tflm_sparsesep.quiet import quiet
+from tflm_sparsesep.runtime import files
+from tflm_sparsesep.runtime.quiet import quiet
 
 TARGET = "cortex-m4"
 EPOCHS = 20
@@ -104,7 +105,7 @@ def _train(data: Dataset, progress: Progress, *, sparse: bool) -> _Trained:
         model = _lenet_300_100(data)
     import keras
 
-    from tflm_sparsesep.callbacks import ProximalL1
+    from tflm_sparsesep.training.proximal_l1 import ProximalL1
 
     bar = progress.add_task("sparse" if sparse else "dense ", total=EPOCHS)
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: progress.advance(bar))]

@@ -10,10 +10,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from tflm_sparsesep import emulation
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.errors import ToolMissingError
 from tflm_sparsesep.datasets import DEBIAN_FASHION_MNIST
+from tflm_sparsesep.device import emulation
 
 # Distribution, extra that installs it, what it is for.
 _PACKAGES = (

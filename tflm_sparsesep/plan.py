@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tflm_sparsesep import files, plan_shapes
-from tflm_sparsesep.converters import break_even
-from tflm_sparsesep.converters.break_even import ConvShape, Form
-from tflm_sparsesep.converters.depthwise_layer import DepthwiseConv
+from tflm_sparsesep.converters.cost import break_even
+from tflm_sparsesep.converters.cost.break_even import ConvShape, Form
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.plan_shapes import LayerShape, Shape
+from tflm_sparsesep.planning import shapes as plan_shapes
+from tflm_sparsesep.planning.shapes import LayerShape, Shape
+from tflm_sparsesep.runtime import files
 
 BEST_CASE_ZEROS = 0.95
 """Of the best case of fully-connected layers and convolutions of one tap or along one axis."""
@@ -132,7 +133,7 @@ def _layers_of(model: Any, name: str | None) -> list[LayerShape]:
         path = Path(model)
         if path.suffix != ".keras":
             return plan_shapes.layers_of(files.read_model(path), name or str(path))
-        from tflm_sparsesep.compress_input import load_keras
+        from tflm_sparsesep.model_input import load_keras
 
         model = load_keras(path)
     if not hasattr(model, "layers"):
@@ -140,9 +141,9 @@ def _layers_of(model: Any, name: str | None) -> list[LayerShape]:
             f"model is a {type(model).__name__}, accepted: a Keras model, or the bytes or the "
             "path of a .tflite or .keras file"
         )
-    from tflm_sparsesep import plan_keras
+    from tflm_sparsesep.planning import keras_shapes
 
-    return plan_keras.layers_of(model)
+    return keras_shapes.layers_of(model)
 
 
 def _plan_layer(layer: LayerShape, target: str) -> LayerPlan:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
-from tflm_sparsesep.quiet import quiet
+from tflm_sparsesep.runtime.quiet import quiet
 
 Array = npt.NDArray[Any]
 RepresentativeDataset = Array | Sequence[Array] | Callable[[], Iterable[Any]]

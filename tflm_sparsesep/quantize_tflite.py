@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep import samples
-from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.converters.errors import ModelError, ToolMissingError
-from tflm_sparsesep.converters.model_editor import (
+from tflm_sparsesep.converters.layers.quantized import layer_name
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
     Signature,
     Subgraph,
     TensorType,
 )
-from tflm_sparsesep.converters.quantized_layer import layer_name
-from tflm_sparsesep.litert_tensors import litert_tensors
-from tflm_sparsesep.quiet import quiet
+from tflm_sparsesep.runtime import samples
+from tflm_sparsesep.runtime.litert_tensors import litert_tensors
+from tflm_sparsesep.runtime.quiet import quiet
 
 Array = npt.NDArray[Any]
 Ranges = dict[str, dict[str, npt.NDArray[np.float32]]]
@@ -66,7 +66,7 @@ def quantize_tflite(
         ToolMissingError: AI Edge Quantizer is not installed.
     """
     quantizer, recipe = _ai_edge_quantizer()
-    model = model_editor.read(data, name=name)
+    model = editor.read(data, name=name)
     if len(model.subgraphs) != 1:
         raise ModelError(f"{name}: {len(model.subgraphs)} subgraphs, accepted to quantise: one")
     main = model.subgraphs[0]
@@ -84,7 +84,7 @@ def quantize_tflite(
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(f"{name}: cannot be quantised to int8: {reason}") from None
     # Built anew, for its file leaves constants unaligned, on which TFLM computes nonsense.
-    result = model_editor.read(quantized, name=name)
+    result = editor.read(quantized, name=name)
     result.signatures = _moved(signatures, main, result.subgraphs[0])
     _check_int8(result.subgraphs[0], name)
     return result.build()
@@ -128,7 +128,7 @@ def _moved(signatures: Sequence[Signature], old: Subgraph, new: Subgraph) -> lis
 
 def _ranges(data: bytes, inputs: Sequence[Array]) -> Ranges:
     """By name of a float32 activation its smallest and largest value, in as many dimensions."""
-    main = model_editor.read(data).subgraphs[0]
+    main = editor.read(data).subgraphs[0]
     indices = [
         index
         for index, tensor in enumerate(main.tensors)

@@ -9,7 +9,7 @@ from rich.table import Table
 from tflm_sparsesep.benchmark import LayerFigures
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.kernel_bench import KernelFigures
+from tflm_sparsesep.device.kernel_bench import KernelFigures
 
 
 def short_name(name: str) -> str:

@@ -14,11 +14,12 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 
-from tflm_sparsesep import delegate, files, samples
-from tflm_sparsesep.converters import model_editor, op_names
+from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
-from tflm_sparsesep.converters.model_editor import Model
-from tflm_sparsesep.tflm_interpreter import TflmInterpreter
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Model
+from tflm_sparsesep.runtime import delegate, files, samples
+from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 Array = npt.NDArray[Any]
 Invoke = Callable[[list[Array]], list[Array]]
@@ -143,13 +144,13 @@ def _load(model: bytes | str | Path) -> tuple[bytes, Model]:
     """The bytes of a model, and the same checked and read."""
     if isinstance(model, str | Path):
         data = files.read_model(Path(model))
-        return data, model_editor.read(data, name=str(model))
+        return data, editor.read(data, name=str(model))
     if not isinstance(model, bytes | bytearray | memoryview):
         raise ConfigError(
             f"model is {type(model).__name__}, accepted: the bytes of a .tflite file or its path"
         )
     data = bytes(model)
-    return data, model_editor.read(data)
+    return data, editor.read(data)
 
 
 def _invoke_all(invoke: Invoke, arrays: list[Array], progress: bool | None) -> list[Array]:

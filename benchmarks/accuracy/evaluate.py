@@ -9,8 +9,9 @@ import numpy.typing as npt
 from data import Data
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.converters import model_editor, op_names
-from tflm_sparsesep.converters.model_editor import BuiltinOperator
+from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator
 
 TARGET = "cortex-m4"
 _CALIBRATION_SAMPLES = 200
@@ -44,7 +45,7 @@ def weight_bytes(tflite: bytes) -> int:
     """Bytes of all layers' constants: packed where that pays, else weights and bias."""
     return sum(
         tensor.buffer.data.nbytes
-        for op in model_editor.read(tflite).operators
+        for op in editor.read(tflite).operators
         if op.builtin_code in _LAYERS or op.custom_code in op_names.ALL
         for tensor in op.inputs[1:]
         if tensor is not None and tensor.buffer

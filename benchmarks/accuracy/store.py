@@ -9,7 +9,7 @@ from typing import Any
 from models import MODELS
 from settings import Setting, sweep
 
-from tflm_sparsesep.files import write_atomically
+from tflm_sparsesep.runtime.files import write_atomically
 
 Row = dict[str, Any]
 

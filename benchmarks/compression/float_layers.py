@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tflm_sparsesep import emulation, toolchain
-from tflm_sparsesep.converters import model_editor
-from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator
-from tflm_sparsesep.converters.quantized_layer import tensor_of
+from tflm_sparsesep.converters.layers.quantized import tensor_of
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
+from tflm_sparsesep.device import emulation, toolchain
 
 HERE = Path(__file__).parent
 RUNNER = ("startup.c", "semihosting.c", "measured_call.c")
@@ -27,7 +27,7 @@ Shape = tuple[int, int, int, int, int, int]
 
 def shapes_of(tflite: bytes) -> list[Shape]:
     """Of all fully-connected layers and convolutions (VALID, stride 1) of a model."""
-    operators = model_editor.read(tflite).subgraphs[0].operators
+    operators = editor.read(tflite).subgraphs[0].operators
     codes = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
     return [_shape(op) for op in operators if op.builtin_code in codes]
 

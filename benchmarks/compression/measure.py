@@ -26,12 +26,13 @@ from threadpoolctl import threadpool_limits
 
 import tflm_sparsesep as ts
 from tflm_sparsesep.compress import best_trial
-from tflm_sparsesep.compress_trials import Trial, Trials
-from tflm_sparsesep.converters import model_cost, model_editor, op_names
-from tflm_sparsesep.converters.budget_search import Budget, pareto
+from tflm_sparsesep.compression.budget_search import Budget, pareto
+from tflm_sparsesep.compression.trial_cache import TrialCache
+from tflm_sparsesep.compression.trials import Trial, Trials
+from tflm_sparsesep.converters import model_cost, op_names
 from tflm_sparsesep.converters.rewrite import rewrite
-from tflm_sparsesep.tflm_interpreter import TflmInterpreter
-from tflm_sparsesep.trial_cache import TrialCache
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 # The file is to be so much smaller than float32's, and instructions on M4 so many times fewer: for
 # 20 and 10 times on average over the networks, more where an earlier search had points to spare.
@@ -155,7 +156,7 @@ def instructions(net: nets.Net, trial: Trial, target: str) -> int:
     figures = ts.benchmark(result.tflite, target=target, inputs=net.x_test[:2])
     if not all(layer.bit_exact for layer in figures):
         raise RuntimeError(f"{net.name} on {target}: outputs differ from TFLM's")
-    operators = model_editor.read(result.tflite).subgraphs[0].operators
+    operators = editor.read(result.tflite).subgraphs[0].operators
     rest = sum(model_cost.dense_instructions(op, target) for op in operators)
     return rest + sum(layer.sparse_instructions for layer in figures)
 
@@ -177,12 +178,12 @@ def percent(share: float) -> float:
 def constant_bytes(tflite: bytes) -> int:
     """Weights and biases, packed or not."""
     codes = (
-        model_editor.BuiltinOperator.FULLY_CONNECTED,
-        model_editor.BuiltinOperator.CONV_2D,
+        editor.BuiltinOperator.FULLY_CONNECTED,
+        editor.BuiltinOperator.CONV_2D,
     )
     return sum(
         tensor.buffer.data.nbytes
-        for op in model_editor.read(tflite).operators
+        for op in editor.read(tflite).operators
         if op.builtin_code in codes or op.custom_code in op_names.ALL
         for tensor in op.inputs[1:]
         if tensor is not None and tensor.buffer
@@ -191,7 +192,7 @@ def constant_bytes(tflite: bytes) -> int:
 
 def arena_bytes(tflite: bytes) -> int:
     """What TFLM uses of its arena, in a 64-bit process."""
-    found = TflmInterpreter(tflite, model_editor.read(tflite)).arena_bytes
+    found = TflmInterpreter(tflite, editor.read(tflite)).arena_bytes
     assert found is not None  # no tensors are preserved
     return found
 

@@ -22,11 +22,12 @@ import tables
 from measure import constant_bytes
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.compress_layers import sqnr_db
-from tflm_sparsesep.converters import model_cost, model_editor
-from tflm_sparsesep.converters.budget_search import Budget
-from tflm_sparsesep.samples import dequantize
-from tflm_sparsesep.tflm_interpreter import TflmInterpreter
+from tflm_sparsesep.compression.budget_search import Budget
+from tflm_sparsesep.compression.layer_compressor import sqnr_db
+from tflm_sparsesep.converters import model_cost
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.runtime.samples import dequantize
+from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 RESULTS = Path(__file__).with_name("third_party.json")
 TARGET = "cortex-m4"
@@ -53,7 +54,7 @@ def main() -> None:
 def measure(path: Path, db: float) -> Row:
     """One model: sizes, instructions and quality, before and after."""
     data = path.read_bytes()
-    shape = model_editor.read(data).subgraphs[0].inputs[0].shape
+    shape = editor.read(data).subgraphs[0].inputs[0].shape
     rng = np.random.default_rng(0)
     count = CALIBRATION_SAMPLES + TEST_SAMPLES
     x = rng.integers(-128, 128, (count, *shape[1:])).astype(np.int8)
@@ -83,7 +84,7 @@ def measure(path: Path, db: float) -> Row:
 
 def outputs(tflite: bytes, x: Any) -> list[Any]:
     """Real numbers, as TFLM computes them."""
-    tensors = model_editor.read(tflite).subgraphs[0].outputs
+    tensors = editor.read(tflite).subgraphs[0].outputs
     found = ts.run(tflite, x, runtime="tflm", progress=False)
     pairs = zip(found, tensors, strict=True)
     return [dequantize(values, tensor).astype(np.float64) for values, tensor in pairs]
@@ -91,7 +92,7 @@ def outputs(tflite: bytes, x: Any) -> list[Any]:
 
 def figures(tflite: bytes, x: Any) -> Row:
     """Bytes; instructions on M4, ours counted in QEMU, dense layers as CMSIS-NN's (cost model)."""
-    model = model_editor.read(tflite)
+    model = editor.read(tflite)
     layers = ts.benchmark(tflite, target=TARGET, inputs=x[:2])
     if not all(layer.bit_exact for layer in layers):
         raise RuntimeError(f"on {TARGET} outputs differ from TFLM's")

@@ -2,7 +2,7 @@
 
     python benchmarks/cost_model/fit.py [TARGET ...]
 
-writes converters/cost_data/sparse_kernels.json, with each set of coefficients the largest error
+writes converters/cost/data/sparse_kernels.json, with each set of coefficients the largest error
 on layers that were not in the fit. Takes about a minute for each target; those that are not named
 keep what the file says.
 
@@ -26,17 +26,17 @@ import numpy.typing as npt
 from rich.progress import track
 from scipy.optimize import nnls
 
-from tflm_sparsesep import emulation
-from tflm_sparsesep.converters.cost_terms import PackedSize, sparse_terms
-from tflm_sparsesep.converters.layouts import layouts_for
+from tflm_sparsesep.converters.blob.format import Layout, Major
+from tflm_sparsesep.converters.blob.layouts import layouts_for
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.cost.terms import PackedSize, sparse_terms
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout, Major
 from tflm_sparsesep.converters.targets import TARGETS, get_target
-from tflm_sparsesep.kernel_bench import random_layer
-from tflm_sparsesep.synthetic_layers import FloatCase, LayerCase
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.kernel_bench import random_layer
+from tflm_sparsesep.device.synthetic_layers import FloatCase, LayerCase
 
-OUTPUT = Path(__file__).parents[2] / "converters/cost_data/sparse_kernels.json"
+OUTPUT = Path(__file__).parents[2] / "converters/cost/data/sparse_kernels.json"
 
 Array = npt.NDArray[np.float64]
 

@@ -2,7 +2,7 @@
 
     python benchmarks/cost_model/fit_separable.py [TARGET ...]
 
-writes converters/cost_data/separable_kernels.json, with each set of coefficients the largest error
+writes converters/cost/data/separable_kernels.json, with each set of coefficients the largest error
 on shapes that were not in the fit. Takes about twenty seconds for each target; those that are not
 named keep what the file says.
 """
@@ -18,15 +18,19 @@ import numpy as np
 from rich.progress import track
 from scipy.optimize import nnls
 
-from tflm_sparsesep import emulation
-from tflm_sparsesep.converters import separable_cost
+from tflm_sparsesep.converters.blob.pack_separable import order_for, pack
+from tflm_sparsesep.converters.blob.separable_format import Order, Padding
+from tflm_sparsesep.converters.cost import separable_conv
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
-from tflm_sparsesep.converters.pack_separable import order_for, pack
-from tflm_sparsesep.converters.separable_format import Order, Padding
 from tflm_sparsesep.converters.targets import TARGETS, get_target
-from tflm_sparsesep.synthetic_separable import SeparableShape, random_images, random_separable
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.synthetic_separable import (
+    SeparableShape,
+    random_images,
+    random_separable,
+)
 
-OUTPUT = Path(__file__).parents[2] / "converters/cost_data/separable_kernels.json"
+OUTPUT = Path(__file__).parents[2] / "converters/cost/data/separable_kernels.json"
 
 VALID = (Padding.VALID, Padding.VALID)
 FITTED = [
@@ -67,7 +71,7 @@ def measure(target: str, order: Order, shape: SeparableShape) -> tuple[list[floa
         images[None],
         conv.output_shape(images.shape),
     )
-    terms = separable_cost.separable_terms(target, conv, order, images.shape)
+    terms = separable_conv.separable_terms(target, conv, order, images.shape)
     return list(terms.values()), run.instructions[0]
 
 
@@ -84,7 +88,7 @@ def fit(target: str, order: Order) -> dict[str, float]:
     scale[scale == 0] = 1
     solution, _ = nnls(fitted / scale, np.ones(len(FITTED)))
     example = random_separable(np.random.default_rng(0), FITTED[0])
-    names = separable_cost.separable_terms(target, example, order, FITTED[0].input_shape)
+    names = separable_conv.separable_terms(target, example, order, FITTED[0].input_shape)
     values = np.round(solution / scale, 4)
     error = float(np.max(np.abs(relative[len(FITTED) :] @ values - 1)))
     print(f"{target} {order.name.lower()}: at most {error:.2%} off on shapes outside the fit")

@@ -2,7 +2,7 @@
 
     python benchmarks/mobile/fit_cost_model.py [SECONDS]
 
-writes converters/cost_data/host_litert.json. Dense and sparse models of the same layers run by
+writes converters/cost/data/host_litert.json. Dense and sparse models of the same layers run by
 turns in LiteRT for SECONDS (0.5) each, on one thread; times are the shortest ones. About 8
 minutes on an otherwise idle machine.
 
@@ -25,12 +25,12 @@ from rich.progress import track
 from scipy.optimize import nnls
 from timing import interpreter, machine, shortest_times
 
-from tflm_sparsesep.converters import host_cost
-from tflm_sparsesep.converters.cost_terms import PackedSize
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.packed_format import Layout, ValueType
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.cost import host as host_cost
+from tflm_sparsesep.converters.cost.terms import PackedSize
 
-OUTPUT = Path(__file__).parents[2] / "converters/cost_data/host_litert.json"
+OUTPUT = Path(__file__).parents[2] / "converters/cost/data/host_litert.json"
 SECONDS = 0.5
 THREADS = 1
 # The others are several times slower on a host, and larger than one of these.

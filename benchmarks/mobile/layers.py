@@ -7,8 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters import model_editor, op_names
-from tflm_sparsesep.converters.model_editor import (
+from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.passes import pointwise_conv, sparse_fully_connected
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
     Operator,
@@ -19,9 +23,6 @@ from tflm_sparsesep.converters.model_editor import (
     schema,
     schema_object,
 )
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout
-from tflm_sparsesep.converters.passes import pointwise_conv, sparse_fully_connected
 
 _INPUT_SCALE, _WEIGHT_SCALE, _ZERO_POINT = 0.05, 0.01, 3
 # Versions that TensorFlow's converter gives operators.
@@ -102,7 +103,7 @@ def dense_model(shape: Shape, weights: npt.NDArray[np.float32], dtype: str) -> b
 
 def sparse_model(dense: bytes, layout: Layout) -> tuple[bytes, bytes]:
     """The same layer as SPARSE_FULLY_CONNECTED in a layout, wanted or not; and its blob."""
-    model = model_editor.read(dense)
+    model = editor.read(dense)
     (main,) = model.subgraphs
     (operator,) = main.operators
     is_conv = operator.builtin_code == BuiltinOperator.CONV_2D

@@ -20,8 +20,8 @@ from rich.progress import track
 from tables import DENSE, write_tables
 from timing import interpreter, machine, output, shortest_times
 
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.packed_format import Layout
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 
 Key = tuple[int, str | float, str]
 """Threads, "dense" or the share of zeros, and what kind of model."""

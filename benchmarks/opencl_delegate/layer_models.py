@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflm_sparsesep.converters import op_names
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.model_editor import (
+from tflm_sparsesep.converters.blob.format import ValueType
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import can_pack, pack
+from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
     Operator,
@@ -19,9 +21,7 @@ from tflm_sparsesep.converters.model_editor import (
     schema,
     schema_object,
 )
-from tflm_sparsesep.converters.pack import can_pack, pack
-from tflm_sparsesep.converters.packed_format import ValueType
-from tflm_sparsesep.synthetic_layers import random_case, random_float_case
+from tflm_sparsesep.device.synthetic_layers import random_case, random_float_case
 
 ZEROS = 0.9
 

@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from tflm_sparsesep import emulation
-from tflm_sparsesep.converters.layouts import layouts_for
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Major
+from tflm_sparsesep.converters.blob.layouts import layouts_for
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.page_weights import page_weights
+from tflm_sparsesep.converters.blob.paged_format import Table
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import IndexEncoding, Major
-from tflm_sparsesep.converters.page_weights import page_weights
-from tflm_sparsesep.converters.paged_format import Table
-from tflm_sparsesep.emulation import ExternalFlash
-from tflm_sparsesep.synthetic_layers import random_case
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.emulation import ExternalFlash
+from tflm_sparsesep.device.synthetic_layers import random_case
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs/paging.md"

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.converters.choose_layout import PREFERENCES, Prefer
+from tflm_sparsesep.converters.cost.choose_layout import PREFERENCES, Prefer
 from tflm_sparsesep.datasets import Dataset, fashion_mnist
 
 COMMAND = "python benchmarks/palette/measure.py"

@@ -19,14 +19,16 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
-from tflm_sparsesep import emulation
-from tflm_sparsesep.converters import cost_model, model_editor, op_names
+from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.layouts import layouts_for
+from tflm_sparsesep.converters.blob.pack import can_pack, pack, read_header
+from tflm_sparsesep.converters.cost import fully_connected
 from tflm_sparsesep.converters.inspect_model import packed_weights
-from tflm_sparsesep.converters.layouts import layouts_for
-from tflm_sparsesep.converters.pack import can_pack, pack, read_header
-from tflm_sparsesep.converters.packed_format import Layout
-from tflm_sparsesep.converters.row_grouping import Order, group_rows
-from tflm_sparsesep.synthetic_layers import LayerCase, random_case
+from tflm_sparsesep.converters.passes.row_grouping import Order, group_rows
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results.json", HERE / "README.md"
@@ -57,7 +59,7 @@ def trained_weights(model: Path) -> Iterator[tuple[str, Weights]]:
     """Sparse layers of the demo. Hidden units are shuffled, so that it does not matter if the
     converter has ordered them already."""
     rng = np.random.default_rng(0)
-    operators = model_editor.read_file(model).subgraphs[0].operators
+    operators = editor.read_file(model).subgraphs[0].operators
     packed = [op for op in operators if op.op_name == op_names.SPARSE_FULLY_CONNECTED]
     for i, op in enumerate(packed):
         weights = rng.permutation(packed_weights(op).weights)
@@ -146,7 +148,7 @@ def main() -> None:
         "compiler": f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",
         "emulator": f"qemu-system-arm {tools['qemu-system-arm'].version}",
         "dense_instructions": {
-            f"{cols}->{units}": cost_model.dense_fully_connected(TARGET, units, cols)
+            f"{cols}->{units}": fully_connected.dense_fully_connected(TARGET, units, cols)
             for units, cols in dict.fromkeys((row["rows"], row["cols"]) for row in rows)
         },
         "rows": rows,

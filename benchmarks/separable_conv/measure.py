@@ -6,7 +6,7 @@ Writes the table of README.md, too; with --report-only nothing else.
 
 Two convolutions of real models, whole and separated: 5x5 20->50 on 12x12 without padding, with 10
 channels between the stages (LeNet-5), and 3x3 64->64 on 8x8 with 32. Dense figures are those
-measured for `converters/cost_data/dense_conv_cmsis_nn.json`: the whole convolution, and the pair of
+measured for `converters/cost/data/dense_conv_cmsis_nn.json`: the whole convolution, and the pair of
 CONV_2D that the separated one would be. Takes half a minute.
 """
 
@@ -21,13 +21,17 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from tflm_sparsesep import emulation
-from tflm_sparsesep.converters import separable_cost
+from tflm_sparsesep.converters.blob.pack_separable import order_for, pack
+from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.cost import separable_conv
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
-from tflm_sparsesep.converters.pack_separable import order_for, pack
-from tflm_sparsesep.converters.separable_format import Padding
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.synthetic_separable import SeparableShape, random_images, random_separable
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.synthetic_separable import (
+    SeparableShape,
+    random_images,
+    random_separable,
+)
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = RESULTS.with_name("README.md")
@@ -46,12 +50,12 @@ def measure(target: str, name: str, shape: SeparableShape) -> dict[str, Any]:
     blob = pack(conv, order_for(conv, target))
     run = emulation.run_layer(target, SEPARABLE_CONV_2D, b"", blob, images[None], output_shape)
     weights_shape = (shape.channels[2], *shape.kernel, shape.channels[0])
-    whole = separable_cost.measured_dense_conv(target, shape.input_shape, weights_shape, 1)
+    whole = separable_conv.measured_dense_conv(target, shape.input_shape, weights_shape, 1)
     between = (1, output_shape[1], shape.width, shape.channels[1])
     down = (shape.channels[1], shape.kernel[0], 1, shape.channels[0])
     right = (shape.channels[2], 1, shape.kernel[1], shape.channels[1])
-    pair = separable_cost.measured_dense_conv(target, shape.input_shape, down, 1)
-    pair += separable_cost.measured_dense_conv(target, between, right, 1)
+    pair = separable_conv.measured_dense_conv(target, shape.input_shape, down, 1)
+    pair += separable_conv.measured_dense_conv(target, between, right, 1)
     return {
         "layer": name,
         "target": target,

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tflm_sparsesep.callbacks import ProximalL1
+from tflm_sparsesep.training.proximal_l1 import ProximalL1
 
 BATCH_SIZE = 128
 # A multiple of the 32 steps between two projections.

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflm_sparsesep.converters import arena, op_names, separable_cost
-from tflm_sparsesep.converters.conversion import Conversion
+from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
+from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv, order_for, pack
+from tflm_sparsesep.converters.blob.separable_format import MAX_KERNEL, Padding
+from tflm_sparsesep.converters.cost import separable_conv
 from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph, Tensor
-from tflm_sparsesep.converters.pack import FullyConnectedWeights
-from tflm_sparsesep.converters.pack_separable import ConvStage, SeparableConv, order_for, pack
-from tflm_sparsesep.converters.passes.pointwise_conv import MAX_VERSION
-from tflm_sparsesep.converters.quantized_layer import (
+from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
     dense_bytes,
@@ -33,8 +32,11 @@ from tflm_sparsesep.converters.quantized_layer import (
     read_weights,
     tensor_of,
 )
-from tflm_sparsesep.converters.separable_format import MAX_KERNEL, Padding
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.pointwise_conv import MAX_VERSION
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.converters.tflite import arena
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,9 @@ def _fuse_if_it_pays(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecisi
     conv, name = pair.conv, layer_name(pair.horizontal)
     order = order_for(conv, target)
     operators = (pair.vertical, pair.horizontal)
-    dense = separable_cost.dense_pair(target, conv, pair.input_shape)
-    fused = separable_cost.separable_conv(target, conv, order, pair.input_shape)
-    scratch = separable_cost.scratch_bytes(target, conv, order, pair.input_shape)
+    dense = separable_conv.dense_pair(target, conv, pair.input_shape)
+    fused = separable_conv.separable_conv(target, conv, order, pair.input_shape)
+    scratch = separable_conv.scratch_bytes(target, conv, order, pair.input_shape)
     peak_before = arena.peak_bytes(subgraph)
     blob = pack(conv, order)
     operator = _operator(pair, blob)
@@ -160,7 +162,7 @@ def _fuse_if_it_pays(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecisi
         packed_bytes=len(blob),
         dense_instructions=dense,
         sparse_instructions=fused,
-        variant=separable_cost.variant_name(target, order),
+        variant=separable_conv.variant_name(target, order),
         scratch_bytes=scratch,
     )
 

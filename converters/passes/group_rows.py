@@ -20,21 +20,21 @@ import math
 
 import numpy as np
 
-from tflm_sparsesep.converters import cost_model
-from tflm_sparsesep.converters.choose_layout import DenseCost, choose_layout
-from tflm_sparsesep.converters.conversion import Conversion
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, can_pack
+from tflm_sparsesep.converters.cost import fully_connected
+from tflm_sparsesep.converters.cost.choose_layout import DenseCost, choose_layout
 from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph, Tensor
-from tflm_sparsesep.converters.pack import FullyConnectedWeights, can_pack
-from tflm_sparsesep.converters.passes.sparse_fully_connected import MAX_VERSION, read_layer
-from tflm_sparsesep.converters.quantized_layer import (
+from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
     dense_bytes,
     tensor_of,
 )
-from tflm_sparsesep.converters.row_grouping import Order, group_rows
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.row_grouping import Order, group_rows
+from tflm_sparsesep.converters.passes.sparse_fully_connected import MAX_VERSION, read_layer
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
 
 
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
@@ -110,7 +110,7 @@ def _best_order(
 
 def _blocks_of_rows(layer: FullyConnectedWeights, target: str) -> list[tuple[int, int]]:
     """Blocks (rows, cols) of more than one row that the target's kernels take."""
-    usable = [x for x in LAYOUTS if cost_model.is_measured(target, x) and can_pack(layer, x)]
+    usable = [x for x in LAYOUTS if fully_connected.is_measured(target, x) and can_pack(layer, x)]
     blocks = dict.fromkeys((x.block_rows, x.block_cols) for x in usable)
     return [block for block in blocks if block[0] > 1]
 
@@ -131,7 +131,9 @@ def _estimate(
     rows, cols = layer.weights.shape
     inputs, target = tensor_of(op.inputs[0]), conversion.target
     batch = math.prod(inputs.shape) // cols
-    dense = DenseCost(cost_model.dense_fully_connected(target, rows, cols, batch), dense_bytes(op))
+    dense = DenseCost(
+        fully_connected.dense_fully_connected(target, rows, cols, batch), dense_bytes(op)
+    )
     zeros = conversion.input_zeros.get(inputs.name, 0.0)
     prefer = conversion.prefer
     best = choose_layout(layer, target, batch, zeros, dense=dense, prefer=prefer)

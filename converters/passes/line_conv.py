@@ -16,14 +16,10 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from tflm_sparsesep.converters import separable_cost
-from tflm_sparsesep.converters.conv_windows import input_step
-from tflm_sparsesep.converters.conversion import Conversion
+from tflm_sparsesep.converters.blob.format import MAX_DIM, FullyConnectedOptions
+from tflm_sparsesep.converters.cost import separable_conv
 from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.model_editor import Operator, Subgraph
-from tflm_sparsesep.converters.packed_format import MAX_DIM, FullyConnectedOptions
-from tflm_sparsesep.converters.passes.pointwise_conv import MAX_VERSION
-from tflm_sparsesep.converters.quantized_layer import (
+from tflm_sparsesep.converters.layers.quantized import (
     Layer,
     Unsupported,
     check_operator,
@@ -31,7 +27,11 @@ from tflm_sparsesep.converters.quantized_layer import (
     read_weights,
     tensor_of,
 )
-from tflm_sparsesep.converters.sparse_rewrite import rewrite_if_it_pays, stays
+from tflm_sparsesep.converters.layers.windows import input_step
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.pointwise_conv import MAX_VERSION
+from tflm_sparsesep.converters.passes.sparse_rewrite import rewrite_if_it_pays, stays
+from tflm_sparsesep.converters.tflite.editor import Operator, Subgraph
 
 
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
@@ -68,5 +68,5 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     if layer.weights.dtype != "int8":
         return stays(op, "float32 convolution: no dense figure to compare a sparse one with")
     shapes = (tensor_of(op.inputs[1]).shape, op.outputs[0].shape)
-    dense = separable_cost.dense_conv(conversion.target, *shapes)
+    dense = separable_conv.dense_conv(conversion.target, *shapes)
     return rewrite_if_it_pays(subgraph, op, layer, options, conversion, dense_instructions=dense)

@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import math
 
-from tflm_sparsesep.converters import cost_model
-from tflm_sparsesep.converters.conv_windows import input_step
-from tflm_sparsesep.converters.conversion import Conversion
+from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
+from tflm_sparsesep.converters.cost import fully_connected
 from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph
-from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
-from tflm_sparsesep.converters.quantized_layer import (
+from tflm_sparsesep.converters.layers.quantized import (
     Layer,
     Unsupported,
     check_operator,
     read_weights,
     tensor_of,
 )
-from tflm_sparsesep.converters.quantized_layer import read_layer as read_quantized_layer
-from tflm_sparsesep.converters.sparse_rewrite import rewrite_if_it_pays, stays
+from tflm_sparsesep.converters.layers.quantized import read_layer as read_quantized_layer
+from tflm_sparsesep.converters.layers.windows import input_step
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.sparse_rewrite import rewrite_if_it_pays, stays
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
 
 MAX_VERSION = 9
 """The newest CONV_2D whose meaning is known here."""
@@ -66,5 +66,5 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     pixels = math.prod(tensor_of(op.inputs[0]).shape) // cols
     if layer.weights.dtype != "int8":
         return stays(op, "float32 convolution: no dense figure to compare a sparse one with")
-    dense = cost_model.dense_pointwise_conv(conversion.target, rows, cols, pixels)
+    dense = fully_connected.dense_pointwise_conv(conversion.target, rows, cols, pixels)
     return rewrite_if_it_pays(subgraph, op, layer, options, conversion, dense_instructions=dense)

@@ -15,20 +15,20 @@ import math
 
 from ai_edge_litert import schema_py_generated as schema
 
-from tflm_sparsesep.converters import cost_model
-from tflm_sparsesep.converters.conversion import Conversion
+from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
+from tflm_sparsesep.converters.cost import fully_connected
 from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.model_editor import BuiltinOperator, Operator, Subgraph
-from tflm_sparsesep.converters.packed_format import FullyConnectedOptions
-from tflm_sparsesep.converters.quantized_layer import (
+from tflm_sparsesep.converters.layers.quantized import (
     Layer,
     Unsupported,
     check_operator,
     read_weights,
     tensor_of,
 )
-from tflm_sparsesep.converters.quantized_layer import read_layer as read_quantized_layer
-from tflm_sparsesep.converters.sparse_rewrite import rewrite_if_it_pays, stays
+from tflm_sparsesep.converters.layers.quantized import read_layer as read_quantized_layer
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.sparse_rewrite import rewrite_if_it_pays, stays
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
 
 MAX_VERSION = 14
 """The newest FULLY_CONNECTED whose meaning is known here."""
@@ -62,7 +62,7 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
         return stays(op, str(reason))
     rows, cols = layer.weights.shape
     batch = math.prod(tensor_of(op.inputs[0]).shape) // cols
-    dense = cost_model.dense_fully_connected(
+    dense = fully_connected.dense_fully_connected(
         conversion.target, rows, cols, batch, dtype=layer.weights.dtype.name
     )
     return rewrite_if_it_pays(subgraph, op, layer, options, conversion, dense_instructions=dense)

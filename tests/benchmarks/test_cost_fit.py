@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tflm_sparsesep.converters.cost_terms import PackedSize
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout
-from tflm_sparsesep.kernel_bench import random_layer
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.cost.terms import PackedSize
+from tflm_sparsesep.device.kernel_bench import random_layer
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks/cost_model/fit.py"
 LAYOUT = Layout(IndexEncoding.DELTA8)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.opencl_device import build_opencl_shim, needs_opencl
-from tests.operator_models import lenet_300_100
+from tests.support.opencl_device import build_opencl_shim, needs_opencl
+from tests.support.operator_models import lenet_300_100
 from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
 
 HERE = Path(__file__).parent

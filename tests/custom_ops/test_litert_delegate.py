@@ -11,16 +11,16 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, load_delegate
 
 import tflm_sparsesep as ts
-from tests.delegate_jobs import Array, Job, run_jobs
-from tests.layers import check_outputs, layout_case
-from tests.opencl_device import claimed_all, needs_opencl
-from tests.operator_models import GraphBuilder, autoencoder, conv1d, lenet_300_100
-from tests.sparse_models import sparse_model
-from tflm_sparsesep import delegate as delegate_module
+from tests.support.delegate_jobs import Array, Job, run_jobs
+from tests.support.layers import check_outputs, layout_case
+from tests.support.opencl_device import claimed_all, needs_opencl
+from tests.support.operator_models import GraphBuilder, autoencoder, conv1d, lenet_300_100
+from tests.support.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
+from tflm_sparsesep.runtime import delegate as delegate_module
 
 ROOT = Path(__file__).parents[2]
 RUNTIMES = {

@@ -14,22 +14,22 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.delegate_jobs import Array, Done, Job, run_jobs, start_jobs
-from tests.layers import FloatLayerCase, check_outputs, layout_case
-from tests.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
-from tests.operator_models import GraphBuilder, conv1d, lenet_5
-from tests.separable_layers import check_floats, random_shape
-from tests.separable_layers import reference as separable_reference
-from tests.separable_models import separable_model
-from tests.shared_models import SHARED_MODELS, needs_shared_models
-from tests.sparse_models import sparse_model
+from tests.support.delegate_jobs import Array, Done, Job, run_jobs, start_jobs
+from tests.support.layers import FloatLayerCase, check_outputs, layout_case
+from tests.support.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
+from tests.support.operator_models import GraphBuilder, conv1d, lenet_5
+from tests.support.separable_layers import check_floats, random_shape
+from tests.support.separable_layers import reference as separable_reference
+from tests.support.separable_models import separable_model
+from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack_separable import SeparableConv
-from tflm_sparsesep.converters.pack_separable import pack as pack_separable
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack_separable import SeparableConv
+from tflm_sparsesep.converters.blob.pack_separable import pack as pack_separable
+from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
-from tflm_sparsesep.converters.separable_format import Order
-from tflm_sparsesep.synthetic_separable import (
+from tflm_sparsesep.device.synthetic_separable import (
     random_float_separable,
     random_images,
     random_separable,

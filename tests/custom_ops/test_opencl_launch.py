@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.delegate_jobs import Array, Done, Job, run_jobs
-from tests.layers import FloatLayerCase, LayerCase, check_outputs, layout_case
-from tests.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
-from tests.operator_models import GraphBuilder
-from tests.sparse_models import sparse_model
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.packed_format import Layout
+from tests.support.delegate_jobs import Array, Done, Job, run_jobs
+from tests.support.layers import FloatLayerCase, LayerCase, check_outputs, layout_case
+from tests.support.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
+from tests.support.operator_models import GraphBuilder
+from tests.support.sparse_models import sparse_model
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 
 pytestmark = [pytest.mark.slow, needs_opencl]
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.layers import FloatLayerCase, layout_case
+from tests.support.layers import FloatLayerCase, layout_case
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.page_weights import page_weights
+from tflm_sparsesep.converters.blob.paged_format import PAGED_HEADER, Table
 from tflm_sparsesep.converters.errors import DeviceError
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout
-from tflm_sparsesep.converters.page_weights import page_weights
-from tflm_sparsesep.converters.paged_format import PAGED_HEADER, Table
-from tflm_sparsesep.synthetic_layers import LayerCase
+from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 LAYOUT = LAYOUTS[0]
 _CHUNK = 128  # bytes that Prepare reads at a time

@@ -15,18 +15,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import separable_layers
-from tests.dense_models import fully_connected_model
-from tests.layers import check_outputs, layout_case, reference
-from tests.separable_models import separable_model
-from tests.sparse_models import sparse_model
+from tests.support import separable_layers
+from tests.support.dense_models import fully_connected_model
+from tests.support.layers import check_outputs, layout_case, reference
+from tests.support.separable_models import separable_model
+from tests.support.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
-from tflm_sparsesep.converters import model_editor, native, pack_separable
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.separable_format import Order
-from tflm_sparsesep.synthetic_layers import LayerCase, random_case
-from tflm_sparsesep.synthetic_separable import (
+from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob import pack_separable
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.separable_format import Order
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
+from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,
     random_images,
@@ -215,13 +217,13 @@ def corrupt_models(case: LayerCase) -> dict[str, bytes]:
         return data[:offset] + value + data[offset + len(value) :]
 
     def rewired(inputs: int, outputs: int) -> bytes:
-        model = model_editor.read(sparse_model(case))
+        model = editor.read(sparse_model(case))
         (op,) = model.subgraphs[0].operators
         op.inputs, op.outputs = op.inputs[:inputs], op.outputs[:outputs]
         return model.build()
 
     def absent_blob() -> bytes:
-        model = model_editor.read(sparse_model(case))
+        model = editor.read(sparse_model(case))
         model.subgraphs[0].operators[0].inputs[1] = None
         return model.build()
 

@@ -7,15 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.device_tools import needs_emulator
-from tflm_sparsesep import emulation
-from tflm_sparsesep.converters import cost_model
-from tflm_sparsesep.converters.layouts import layouts_for
+from tests.support.device_tools import needs_emulator
+from tflm_sparsesep.converters.blob.format import Layout, Major
+from tflm_sparsesep.converters.blob.layouts import layouts_for
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.cost import fully_connected
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout, Major
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.kernel_bench import bench_kernels, random_layer
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.kernel_bench import bench_kernels, random_layer
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,7 +28,7 @@ INPUT_ZEROS = 0.5
 # Which inputs are zero is a matter of chance. With 53 column groups the mean over 32 vectors is
 # within 1.2% of the expected one (a standard deviation of 0.43 / sqrt(53 * 32), twice).
 VECTORS = 32
-# What the data promises (tests/converters/test_cost_model.py).
+# What the data promises (tests/converters/cost/test_fully_connected.py).
 HELD_OUT_ERROR = 0.05
 
 
@@ -46,8 +46,8 @@ def error_on(target: str, layout: Layout) -> float:
         case.inputs[:, None, :],
         (1, ROWS),
     )
-    predicted = cost_model.sparse_fully_connected(
-        target, layout, cost_model.PackedSize.of(blob), input_zeros=input_zeros
+    predicted = fully_connected.sparse_fully_connected(
+        target, layout, fully_connected.PackedSize.of(blob), input_zeros=input_zeros
     )
     return predicted / float(np.mean(run.instructions)) - 1.0
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.layers import reference
-from tflm_sparsesep import emulation, toolchain
+from tests.support.layers import reference
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout
+from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.synthetic_layers import LayerCase, random_case
+from tflm_sparsesep.device import emulation, toolchain
+from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 
 CORES = [name for name, target in TARGETS.items() if target.qemu_machine]
 MISSING = [tool.install for tool in toolchain.find_tools().values() if tool.path is None]

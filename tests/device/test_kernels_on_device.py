@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.device_tools import needs_emulator
-from tests.layers import Windows, check_outputs, reference, windows_case
-from tflm_sparsesep import emulation
-from tflm_sparsesep.converters.layouts import layouts_for
+from tests.support.device_tools import needs_emulator
+from tests.support.layers import Windows, check_outputs, reference, windows_case
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.layouts import layouts_for
+from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout, ValueType
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.synthetic_layers import random_case
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.synthetic_layers import random_case
 
 pytestmark = [
     pytest.mark.slow,

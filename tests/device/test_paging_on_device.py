@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.device_tools import needs_arm_compiler, needs_emulator
-from tests.layers import check_outputs, layout_case
-from tflm_sparsesep import emulation, toolchain
+from tests.support.device_tools import needs_arm_compiler, needs_emulator
+from tests.support.layers import check_outputs, layout_case
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS, layouts_for
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.page_weights import page_weights
+from tflm_sparsesep.converters.blob.paged_format import Table
 from tflm_sparsesep.converters.errors import DeviceError
-from tflm_sparsesep.converters.layouts import LAYOUTS, layouts_for
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout
-from tflm_sparsesep.converters.page_weights import page_weights
-from tflm_sparsesep.converters.paged_format import Table
-from tflm_sparsesep.emulation import ExternalFlash, LayerRun
+from tflm_sparsesep.device import emulation, toolchain
+from tflm_sparsesep.device.emulation import ExternalFlash, LayerRun
 
 pytestmark = pytest.mark.slow
 

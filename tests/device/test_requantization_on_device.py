@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.device_tools import needs_emulator
-from tests.layers import reference
-from tflm_sparsesep import emulation
+from tests.support.device_tools import needs_emulator
+from tests.support.layers import reference
+from tflm_sparsesep.converters.blob.format import FullyConnectedOptions, IndexEncoding, Layout
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, pack
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack
-from tflm_sparsesep.converters.packed_format import FullyConnectedOptions, IndexEncoding, Layout
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.synthetic_layers import LayerCase
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 pytestmark = [
     pytest.mark.slow,

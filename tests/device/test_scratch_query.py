@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.device_tools import needs_emulator
-from tests.layers import layout_case
-from tflm_sparsesep import emulation
+from tests.support.device_tools import needs_emulator
+from tests.support.layers import layout_case
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS, layouts_for
+from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.layouts import LAYOUTS, layouts_for
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout
 from tflm_sparsesep.converters.targets import TARGETS
+from tflm_sparsesep.device import emulation
 
 DEVICES = [name for name in TARGETS if name != "host"]
 CASES = [

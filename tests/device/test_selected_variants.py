@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.device_tools import needs_emulator
-from tests.layers import layout_case, reference
-from tests.sparse_models import sparse_model
-from tflm_sparsesep import emulation
+from tests.support.device_tools import needs_emulator
+from tests.support.layers import layout_case, reference
+from tests.support.sparse_models import sparse_model
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueOrder
+from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.errors import DeviceError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, ValueOrder
 from tflm_sparsesep.converters.selected_variants import variants_of
-from tflm_sparsesep.synthetic_layers import LayerCase
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 pytestmark = [
     pytest.mark.slow,

@@ -6,15 +6,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.device_tools import needs_emulator
-from tests.separable_layers import check_floats, random_shape, reference
-from tflm_sparsesep import emulation
-from tflm_sparsesep.converters import separable_cost
+from tests.support.device_tools import needs_emulator
+from tests.support.separable_layers import check_floats, random_shape, reference
+from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, order_for, pack
+from tflm_sparsesep.converters.blob.separable_format import Order, Padding
+from tflm_sparsesep.converters.cost import separable_conv
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
-from tflm_sparsesep.converters.pack_separable import SeparableConv, order_for, pack
-from tflm_sparsesep.converters.separable_format import Order, Padding
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.synthetic_separable import (
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,
     random_images,
@@ -46,9 +46,9 @@ def check(target: str, conv: SeparableConv, images: npt.NDArray[np.int8], order:
     layer = run(target, conv, images, order)
     for given, outputs in zip(images, layer.outputs, strict=True):
         np.testing.assert_array_equal(outputs, reference(conv, given))
-    expected = separable_cost.scratch_bytes(target, conv, order, images.shape[1:])
+    expected = separable_conv.scratch_bytes(target, conv, order, images.shape[1:])
     assert layer.scratch_bytes == expected
-    assert layer.kernel == separable_cost.variant_name(target, order)
+    assert layer.kernel == separable_conv.variant_name(target, order)
 
 
 @pytest.mark.parametrize("target", DEVICES)
@@ -128,6 +128,6 @@ def test_the_cost_model_predicts(target: str) -> None:
     conv = random_separable(rng, shape)
     order = order_for(conv, target)
     measured = run(target, conv, random_images(rng, shape)[None], order).instructions[0]
-    predicted = separable_cost.separable_conv(target, conv, order, shape.input_shape)
+    predicted = separable_conv.separable_conv(target, conv, order, shape.input_shape)
     # The fit's largest error on the four shapes outside it is 2.7% (separable_kernels.json).
     assert abs(predicted / measured - 1) < 0.05

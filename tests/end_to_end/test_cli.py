@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.dense_models import FullyConnectedLayer, fully_connected_chain
-from tests.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.shared_models import SHARED_MODELS, needs_shared_models
 
 
 def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

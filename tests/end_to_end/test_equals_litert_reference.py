@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from tests.dense_models import fully_connected_model
-from tflm_sparsesep.converters import model_editor, native
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import FullyConnectedWeights, can_pack, pack
-from tflm_sparsesep.converters.packed_format import Layout, ValueType
+from tests.support.dense_models import fully_connected_model
+from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, can_pack, pack
 from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtimes import run
 
 SHAPES = 600
@@ -68,7 +69,7 @@ def packed_result(
     rounding: Literal["single", "double"],
 ) -> np.ndarray:
     """The layer in the next layout that can hold it."""
-    (op,) = model_editor.read(model).subgraphs[0].operators
+    (op,) = editor.read(model).subgraphs[0].operators
     layer, options = read_layer(op)
     assert isinstance(layer, FullyConnectedWeights)
     blob = pack(layer, next(layout for layout in layouts if can_pack(layer, layout)))

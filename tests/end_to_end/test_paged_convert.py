@@ -11,13 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 import tflm_sparsesep as ts
-from tests.dense_models import fully_connected_model
+from tests.support.dense_models import fully_connected_model
 from tflm_sparsesep import cli
-from tflm_sparsesep.converters import model_editor
+from tflm_sparsesep.converters.blob.format import HEADER
+from tflm_sparsesep.converters.blob.paged_format import PAGED_HEADER, Table
 from tflm_sparsesep.converters.inspect_model import blob_of
-from tflm_sparsesep.converters.packed_format import HEADER
-from tflm_sparsesep.converters.paged_format import PAGED_HEADER, Table
-from tflm_sparsesep.tflm_interpreter import TflmInterpreter
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 PAGE = Path(__file__).parents[2] / "docs/paging.md"
 ROWS, COLS = 120, 200
@@ -56,11 +56,11 @@ def test_several_interpreters_keep_their_own_images() -> None:
     inputs = np.random.default_rng(1).integers(-128, 128, (1, COLS)).astype(np.int8)
     (expected,) = ts.run(model, inputs)
     interpreters = [
-        TflmInterpreter(paged.tflite, model_editor.read(paged.tflite), external=paged.external)
+        TflmInterpreter(paged.tflite, editor.read(paged.tflite), external=paged.external)
         for paged in (small, large)
     ]
     unpaged = ts.convert(model).tflite
-    interpreters.append(TflmInterpreter(unpaged, model_editor.read(unpaged)))
+    interpreters.append(TflmInterpreter(unpaged, editor.read(unpaged)))
     for _ in range(2):
         for interpreter in interpreters:
             np.testing.assert_array_equal(interpreter.invoke([inputs])[0], expected)
@@ -91,7 +91,7 @@ def test_command_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli.app, [*command, "--external", str(external), "--json"])
     assert done.exit_code == 0
     said = json.loads(done.stdout)
-    (op,) = model_editor.read(output.read_bytes()).operators
+    (op,) = editor.read(output.read_bytes()).operators
     table = Table.from_bytes(blob_of(op))
     assert table.largest_page <= 1024
     assert said["external"] == str(external)
@@ -116,7 +116,7 @@ def test_the_python_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     Path("model_int8.tflite").write_bytes(dense_model())
     exec(compile(example, str(PAGE), "exec"), {})
-    (op,) = model_editor.read(Path("model.tflite").read_bytes()).operators
+    (op,) = editor.read(Path("model.tflite").read_bytes()).operators
     assert (
         Table.from_bytes(blob_of(op)).external_bytes == Path("external.bin").stat().st_size > 4096
     )

@@ -8,14 +8,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.separable_layers import random_shape
-from tests.separable_models import conv_model, random_pair
-from tflm_sparsesep.converters import model_editor, native
-from tflm_sparsesep.converters.pack_separable import pack
+from tests.support.separable_layers import random_shape
+from tests.support.separable_models import conv_model, random_pair
+from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.pack_separable import pack
+from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.passes.fuse_separable_pair import find_pair
-from tflm_sparsesep.converters.separable_format import Order
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.device.synthetic_separable import random_images
 from tflm_sparsesep.runtimes import run
-from tflm_sparsesep.synthetic_separable import random_images
 
 PAIRS = 150
 ACTIVATIONS = ("NONE", "RELU", "RELU6")
@@ -29,7 +30,7 @@ def test_outputs_are_those_of_two_convolutions(order: Order) -> None:
         shape = random_shape(rng, channels=20)
         activations = [str(rng.choice(ACTIVATIONS)) for _ in range(2)]
         dense = conv_model(random_pair(rng, shape, activations), shape.input_shape)
-        subgraph = model_editor.read(dense).subgraphs[0]
+        subgraph = editor.read(dense).subgraphs[0]
         pair = find_pair(subgraph, subgraph.operators[0])
         if pair is None:  # a kernel of one tap
             continue

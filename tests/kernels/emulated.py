@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 import tflm_sparsesep
-from tests.layers import FloatLayerCase, layout_case
-from tflm_sparsesep.converters.pack import can_pack, pack
-from tflm_sparsesep.converters.packed_format import Layout, ValueType
-from tflm_sparsesep.synthetic_layers import LayerCase
+from tests.support.layers import FloatLayerCase, layout_case
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.pack import can_pack, pack
+from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 Case = LayerCase | FloatLayerCase
 

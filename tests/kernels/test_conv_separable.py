@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.separable_layers import check_floats, random_shape, reference
+from tests.support.separable_layers import check_floats, random_shape, reference
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, pack
+from tflm_sparsesep.converters.blob.separable_format import Order, Padding
 from tflm_sparsesep.converters.errors import DeviceError
-from tflm_sparsesep.converters.pack_separable import SeparableConv, pack
-from tflm_sparsesep.converters.separable_format import Order, Padding
-from tflm_sparsesep.synthetic_separable import (
+from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,
     random_images,

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.layers import FloatLayerCase, Windows, check_outputs, layout_case, windows_case
+from tests.support.layers import FloatLayerCase, Windows, check_outputs, layout_case, windows_case
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.errors import DeviceError
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout, ValueType
-from tflm_sparsesep.synthetic_layers import LayerCase
+from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 INTEGER_LAYOUTS = [layout for layout in LAYOUTS if layout.value_type is not ValueType.FLOAT32]
 

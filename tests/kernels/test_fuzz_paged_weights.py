@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.kernels import fuzzer
-from tests.layers import layout_case
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import Layout
-from tflm_sparsesep.converters.page_weights import page_weights
+from tests.support.layers import layout_case
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.page_weights import page_weights
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.kernels import fuzzer
-from tflm_sparsesep.converters.pack_separable import pack
-from tflm_sparsesep.converters.separable_format import Order
-from tflm_sparsesep.synthetic_separable import (
+from tflm_sparsesep.converters.blob.pack_separable import pack
+from tflm_sparsesep.converters.blob.separable_format import Order
+from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,
     random_separable,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.kernels import emulated
-from tests.layers import check_outputs
+from tests.support.layers import check_outputs
 from tflm_sparsesep.converters import native
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import pack
-from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, ValueOrder, ValueType
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueOrder, ValueType
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import pack
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 MISSING = [tool for tool in (COMPILER, EMULATOR) if shutil.which(tool) is None]

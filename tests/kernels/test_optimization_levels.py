@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.device_tools import needs_arm_compiler
+from tests.support.device_tools import needs_arm_compiler
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.toolchain import source_root
+from tflm_sparsesep.device.toolchain import source_root
 
 pytestmark = [
     pytest.mark.slow,

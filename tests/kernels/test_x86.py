@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from tests.kernels import emulated
-from tests.layers import check_outputs
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.packed_format import Layout, ValueType
+from tests.support.layers import check_outputs
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 
 COMPILER, EMULATOR = "gcc", "qemu-x86_64"
 MISSING = [tool for tool in (COMPILER, EMULATOR) if shutil.which(tool) is None]

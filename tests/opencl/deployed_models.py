@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters import op_names
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.model_editor import (
+from tflm_sparsesep.converters.blob.format import FullyConnectedOptions, Layout, ValueType
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.requantization import activation_range, float_activation_range
+from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
     Operator,
@@ -21,8 +23,6 @@ from tflm_sparsesep.converters.model_editor import (
     schema,
     schema_object,
 )
-from tflm_sparsesep.converters.packed_format import FullyConnectedOptions, Layout, ValueType
-from tflm_sparsesep.converters.requantization import activation_range, float_activation_range
 from tflm_sparsesep.opencl import Deployment, SparseLayer, write_blob
 
 Images = npt.NDArray[np.float32]

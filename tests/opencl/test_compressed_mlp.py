@@ -13,9 +13,9 @@ from sklearn.datasets import load_digits
 import tflm_sparsesep as ts
 from tests.opencl.deployed_models import deployed
 from tests.opencl.oracle import random_layer
-from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
-from tflm_sparsesep.converters.model_editor import Model, Subgraph, Tensor, TensorType
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Model, Subgraph, Tensor, TensorType
 from tflm_sparsesep.opencl import CompressedMLP, Device, SparseLayer
 
 TEST = 360
@@ -97,9 +97,7 @@ def test_a_deployed_model_learns_its_user(
 
 
 def assert_same_but_for_weights(before: bytes, after: bytes) -> None:
-    for old, new in zip(
-        model_editor.read(before).operators, model_editor.read(after).operators, strict=True
-    ):
+    for old, new in zip(editor.read(before).operators, editor.read(after).operators, strict=True):
         assert (old.op_name, old.custom_options) == (new.op_name, new.custom_options)
         assert [t.shape for t in old.outputs] == [t.shape for t in new.outputs]
         for a, b in zip(old.outputs, new.outputs, strict=True):

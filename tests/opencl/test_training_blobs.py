@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.layers import layout_case
+from tests.support.layers import layout_case
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, pack, read_header, unpack
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack, read_header, unpack
-from tflm_sparsesep.converters.packed_format import Layout, ValueType
 from tflm_sparsesep.opencl import read_blob, write_blob
 
 SCALES = {"input_scale": 0.02, "output_scale": 0.1}

@@ -1,6 +1,6 @@
 """Adam and the proximal step on kept values equal the formulas in numpy.
 
-The formulas are those of `tflm_sparsesep/proximal.py` with p = 1 (whose tests hold them to the
+The formulas are those of `training/proximal.py` with p = 1 (whose tests hold them to the
 proximal operator's definition) and of Keras' Adam, written out again in float64. Error bounds
 follow each float32 operation, u = 2^-24 each; square roots and divisions are allowed up to 3 ulp
 = 6 u by OpenCL.

@@ -14,18 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters import index_streams, native, value_streams
-from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.layouts import LAYOUTS
-from tflm_sparsesep.converters.pack import (
-    FloatWeights,
-    FullyConnectedWeights,
-    group_counts,
-    layout_of,
-    pack,
-    read_header,
-)
-from tflm_sparsesep.converters.packed_format import (
+from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob import index_streams, value_streams
+from tflm_sparsesep.converters.blob.format import (
     FLAG_BIAS_FOLDED,
     FullyConnectedOptions,
     Layout,
@@ -33,7 +24,17 @@ from tflm_sparsesep.converters.packed_format import (
     ValueOrder,
     ValueType,
 )
-from tflm_sparsesep.converters.requantization import requantization
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import (
+    FloatWeights,
+    FullyConnectedWeights,
+    group_counts,
+    layout_of,
+    pack,
+    read_header,
+)
+from tflm_sparsesep.converters.blob.requantization import requantization
+from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.opencl.sparse_layer import SparseLayer
 
 _MAX = 127

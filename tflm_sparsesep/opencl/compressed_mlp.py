@@ -139,7 +139,7 @@ class CompressedMLP:
         """Trains by Adam on cross-entropy; Adam's moments stay from one call to the next.
 
         With `strength`, each step is followed by the proximal step of the penalty strength * |w|
-        (`tflm_sparsesep/proximal.py`; blocks vanish as a whole), and blocks that are 0 at an
+        (`training/proximal.py`; blocks vanish as a whole), and blocks that are 0 at an
         epoch's end are dropped for good: a later `fit` without it debiases what is left.
 
         Args:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.blob.format import MAX_DIM
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.packed_format import MAX_DIM
 
 PATTERNS = ("1x1", "1x4", "4x1", "2x4", "4x4", "1x16")
 _ACTIVATIONS = {"relu": (0.0, math.inf), None: (-math.inf, math.inf)}

@@ -11,18 +11,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters import model_editor, op_names, real_layer
+from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.inspect_model import blob_of, options_of
-from tflm_sparsesep.converters.model_editor import (
+from tflm_sparsesep.converters.layers import real as real_layer
+from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name, tensor_of
+from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Operator,
     Subgraph,
     Tensor,
     TensorType,
 )
-from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
-from tflm_sparsesep.converters.quantized_layer import Unsupported, layer_name, tensor_of
 from tflm_sparsesep.opencl.blob import Deployment, read_blob, write_blob
 from tflm_sparsesep.opencl.sparse_layer import SparseLayer
 
@@ -58,9 +60,7 @@ class TfliteHead:
 
     def __init__(self, model: bytes | str | Path) -> None:
         self._model = (
-            model_editor.read(model)
-            if isinstance(model, bytes)
-            else model_editor.read_file(Path(model))
+            editor.read(model) if isinstance(model, bytes) else editor.read_file(Path(model))
         )
         operators = _head_operators(self._model.subgraphs[0], self._model.name)
         found = [_read(op) for op in operators]

@@ -2,7 +2,7 @@
 // weight matrix with everything that a device needs to multiply by it.
 //
 // The blob is little-endian, 16-byte aligned in the model file, and read in
-// place: nothing is unpacked. `converters/packed_format.py` mirrors this file
+// place: nothing is unpacked. `converters/blob/format.py` mirrors this file
 // and a test holds the two against each other.
 //
 //   header        SparsesepPackedHeader, 64 bytes

@@ -11,7 +11,7 @@
 //   header        SparsesepPagedHeader, 32 bytes
 //   pages         SparsesepPage[pages], 12 bytes each
 //
-// `converters/paged_format.py` mirrors this file and a test holds the two
+// `converters/blob/paged_format.py` mirrors this file and a test holds the two
 // against each other.
 #ifndef SPARSESEP_PAGED_WEIGHTS_H_
 #define SPARSESEP_PAGED_WEIGHTS_H_

@@ -7,23 +7,23 @@ import re
 import numpy as np
 import pytest
 
-from tests.separable_layers import random_shape
-from tests.separable_models import changed, conv_model, random_pair
+from tests.support.separable_layers import random_shape
+from tests.support.separable_models import changed, conv_model, random_pair
 from tflm_sparsesep import runtimes
-from tflm_sparsesep.converters import model_editor
+from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.rewrite import rewrite
-from tflm_sparsesep.converters.separable_format import Padding
-from tflm_sparsesep.synthetic_separable import SeparableShape, random_images
-from tflm_sparsesep.tflm_interpreter import TflmInterpreter
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.device.synthetic_separable import SeparableShape, random_images
+from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 LENET = SeparableShape(12, 12, (20, 10, 50), (5, 5), padding=(Padding.VALID, Padding.VALID))
 RESNET = SeparableShape(8, 8, (64, 32, 64), (3, 3))
 
 
 def operators(tflite: bytes) -> list[str]:
-    return [op.op_name for op in model_editor.read(tflite).operators]
+    return [op.op_name for op in editor.read(tflite).operators]
 
 
 def pair_decisions(layers: list[LayerDecision]) -> list[LayerDecision]:
@@ -89,7 +89,7 @@ def test_nothing_of_the_pair_is_left_in_the_file() -> None:
     rng = np.random.default_rng(4)
     dense = conv_model(random_pair(rng, LENET), LENET.input_shape)
     fused = rewrite(dense, target="cortex-m4").tflite
-    tensors = model_editor.read(fused).subgraphs[0].tensors
+    tensors = editor.read(fused).subgraphs[0].tensors
     assert [t.name for t in tensors] == ["input", "conv1", "conv1/weights/packed"]
 
 
@@ -184,8 +184,6 @@ def test_a_fat_middle_leaves_the_arena_of_tflm() -> None:
     shape = SeparableShape(16, 16, (8, 32, 8), (3, 3))
     dense = conv_model(random_pair(np.random.default_rng(13), shape), shape.input_shape)
     fused = rewrite(dense, target="cortex-m4").tflite
-    arenas = [
-        TflmInterpreter(data, model_editor.read(data)).arena_bytes or 0 for data in (dense, fused)
-    ]
+    arenas = [TflmInterpreter(data, editor.read(data)).arena_bytes or 0 for data in (dense, fused)]
     # Between the stages lie 8 KiB, of which a row is kept; scratch takes some of that back.
     assert arenas[1] < arenas[0] - 4096

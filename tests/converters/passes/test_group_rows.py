@@ -12,15 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.dense_models import (
+from tests.support.dense_models import (
     FullyConnectedLayer,
     float_fully_connected_model,
     fully_connected_chain,
 )
-from tflm_sparsesep.converters import model_editor
-from tflm_sparsesep.converters.conversion import Conversion
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.model_editor import (
+from tflm_sparsesep.converters.passes import group_rows, sparse_fully_connected
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.row_grouping import count_blocks
+from tflm_sparsesep.converters.rewrite import rewrite
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
     Operator,
@@ -28,9 +31,6 @@ from tflm_sparsesep.converters.model_editor import (
     Tensor,
     schema,
 )
-from tflm_sparsesep.converters.passes import group_rows, sparse_fully_connected
-from tflm_sparsesep.converters.rewrite import rewrite
-from tflm_sparsesep.converters.row_grouping import count_blocks
 from tflm_sparsesep.runtimes import run
 
 TARGET = "cortex-m3"
@@ -74,7 +74,7 @@ def two_layers() -> bytes:
 
 def grouped(data: bytes, *, target: str = TARGET) -> bytes:
     """`data` after the pass alone."""
-    model = model_editor.read(data)
+    model = editor.read(data)
     for subgraph in model.subgraphs:
         assert group_rows.run(subgraph, Conversion(target)) == []
     model.prune_unused()
@@ -82,12 +82,12 @@ def grouped(data: bytes, *, target: str = TARGET) -> bytes:
 
 
 def constants(data: bytes) -> list[Tensor]:
-    operators = model_editor.read(data).subgraphs[0].operators
+    operators = editor.read(data).subgraphs[0].operators
     return [t for op in operators for t in op.inputs[1:] if t is not None]
 
 
 def assert_same_outputs(ours: bytes, theirs: bytes, count: int = 30) -> None:
-    shape = model_editor.read(theirs).subgraphs[0].inputs[0].shape
+    shape = editor.read(theirs).subgraphs[0].inputs[0].shape
     rng = np.random.default_rng(7)
     inputs = rng.integers(-128, 128, (count * shape[0], *shape[1:])).astype(np.int8)
     expected = run(theirs, inputs)
@@ -100,7 +100,7 @@ def test_outputs_are_the_same_bit_for_bit_in_tflm() -> None:
     dense = two_layers()
     ordered = grouped(dense)
     assert_same_outputs(ordered, dense)
-    plain, _ = sparse_fully_connected.run(model_editor.read(dense).subgraphs[0], Conversion(TARGET))
+    plain, _ = sparse_fully_connected.run(editor.read(dense).subgraphs[0], Conversion(TARGET))
     result = rewrite(dense, target=TARGET)
     packed, _ = result.layers
     assert packed.pattern in ("2x4", "4x1", "4x4")
@@ -149,7 +149,7 @@ def test_any_pair_of_layers_computes_the_same(
 
 
 def test_all_that_belongs_to_a_row_moves_with_it() -> None:
-    parsed = model_editor.read(two_layers())
+    parsed = editor.read(two_layers())
     weights, bias = parsed.subgraphs[0].operators[0].inputs[1:]
     weights.quantization.raw.min = np.arange(40, dtype=np.float32)
     weights.quantization.raw.max = np.array([9.0], np.float32)
@@ -183,7 +183,7 @@ def test_both_hidden_activations_of_three_layers() -> None:
 
 
 def test_others_that_share_the_weights_keep_theirs() -> None:
-    parsed = model_editor.read(two_layers())
+    parsed = editor.read(two_layers())
     subgraph = parsed.subgraphs[0]
     first = subgraph.operators[0]
     output = Tensor("twin", first.outputs[0].shape, first.outputs[0].type)
@@ -262,7 +262,7 @@ def the_reader_is_no_layer_we_know(parsed: Model) -> None:
     ],
 )
 def test_layers_that_cannot_be_ordered_stay(change: Callable[[Model], None]) -> None:
-    parsed = model_editor.read(two_layers())
+    parsed = editor.read(two_layers())
     change(parsed)
     dense = parsed.build()
     assert grouped(dense) == grouped(dense, target="cortex-m4") == dense
@@ -298,7 +298,7 @@ def test_float_layers_stay() -> None:
 
 
 def test_unknown_version_is_refused() -> None:
-    parsed = model_editor.read(two_layers())
+    parsed = editor.read(two_layers())
     parsed.subgraphs[0].operators[1].version = 99
     with pytest.raises(ModelError, match=r"FULLY_CONNECTED version 99, accepted: 1\.\.14"):
         grouped(parsed.build())

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.device_tools import needs_emulator
-from tests.separable_models import Conv, conv_model
+from tests.support.device_tools import needs_emulator
+from tests.support.separable_models import Conv, conv_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.benchmark import benchmark
-from tflm_sparsesep.converters import model_editor
 from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.rewrite import rewrite
+from tflm_sparsesep.converters.tflite import editor
 
 TARGETS = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 CONV1D = (1, 1, 100, 6)
@@ -42,7 +42,7 @@ def images(rng: np.random.Generator, shape: tuple[int, ...], count: int = 20) ->
 
 
 def names(tflite: bytes) -> list[str]:
-    return [op.op_name for op in model_editor.read(tflite).operators]
+    return [op.op_name for op in editor.read(tflite).operators]
 
 
 @pytest.mark.parametrize("target", TARGETS)

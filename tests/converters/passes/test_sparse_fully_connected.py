@@ -7,19 +7,20 @@ import re
 import numpy as np
 import pytest
 
-from tests.dense_models import (
+from tests.support.dense_models import (
     FullyConnectedLayer,
     float_fully_connected_model,
     fully_connected_chain,
     fully_connected_model,
 )
-from tflm_sparsesep.converters import cost_model, model_editor
-from tflm_sparsesep.converters.break_even import MatrixShape, break_even_zeros
-from tflm_sparsesep.converters.choose_layout import DenseCost, choose_layout
+from tflm_sparsesep.converters.cost import fully_connected
+from tflm_sparsesep.converters.cost.break_even import MatrixShape, break_even_zeros
+from tflm_sparsesep.converters.cost.choose_layout import DenseCost, choose_layout
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.model_editor import Model, Operator, Tensor
 from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
 from tflm_sparsesep.converters.rewrite import rewrite
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor
 from tflm_sparsesep.runtimes import run
 
 
@@ -46,7 +47,7 @@ def model(weights: np.ndarray, **changes: object) -> bytes:
 
 def edited(data: bytes, change) -> bytes:
     """`data` after `change(model, its only operator)`."""
-    parsed = model_editor.read(data)
+    parsed = editor.read(data)
     change(parsed, parsed.subgraphs[0].operators[0])
     return parsed.build()
 
@@ -71,12 +72,12 @@ def test_a_dense_layer_stays_with_the_reason() -> None:
     (decision,) = result.layers
     assert not decision.rewritten
     assert re.search("zeros: (sparse|packed) would take", decision.reason)
-    assert model_editor.read(result.tflite).subgraphs[0].operators[0].op_name == "FULLY_CONNECTED"
+    assert editor.read(result.tflite).subgraphs[0].operators[0].op_name == "FULLY_CONNECTED"
 
 
 def test_packed_weights_are_aligned_and_dense_ones_are_gone() -> None:
     result = rewrite(model(sparse_weights(100, 300, 0.95)), target="cortex-m4")
-    tensors = model_editor.read(result.tflite).subgraphs[0].tensors
+    tensors = editor.read(result.tflite).subgraphs[0].tensors
     assert [t.name for t in tensors if t.is_constant] == ["fc0/weights/packed"]
     blob = next(t for t in tensors if t.is_constant).array
     assert result.tflite.index(blob.tobytes()) % 16 == 0
@@ -202,8 +203,8 @@ def test_layers_of_other_kinds_stay_with_the_reason(change, reason: str) -> None
 def test_a_layout_that_is_smaller_and_faster_comes_before_the_best_product(zeros: float) -> None:
     """On M4 the best product is that of a layout that is larger, or slower, than dense here."""
     weights = sparse_weights(128, 640, zeros)
-    layer = read_layer(model_editor.read(model(weights)).subgraphs[0].operators[0])[0]
-    dense = DenseCost(cost_model.dense_fully_connected("cortex-m4", 128, 640, 1), weights.size)
+    layer = read_layer(editor.read(model(weights)).subgraphs[0].operators[0])[0]
+    dense = DenseCost(fully_connected.dense_fully_connected("cortex-m4", 128, 640, 1), weights.size)
     by_product = choose_layout(layer, "cortex-m4", 1)
     assert by_product is not None
     best = choose_layout(layer, "cortex-m4", 1, dense=dense)
@@ -217,8 +218,8 @@ def test_a_layout_that_is_smaller_and_faster_comes_before_the_best_product(zeros
 def test_some_best_products_do_not_beat_dense() -> None:
     """Or the test before would show nothing."""
     weights = sparse_weights(128, 640, 0.56)
-    layer = read_layer(model_editor.read(model(weights)).subgraphs[0].operators[0])[0]
-    dense = DenseCost(cost_model.dense_fully_connected("cortex-m4", 128, 640, 1), weights.size)
+    layer = read_layer(editor.read(model(weights)).subgraphs[0].operators[0])[0]
+    dense = DenseCost(fully_connected.dense_fully_connected("cortex-m4", 128, 640, 1), weights.size)
     by_product = choose_layout(layer, "cortex-m4", 1)
     assert by_product is not None
     assert not by_product.beats(dense)

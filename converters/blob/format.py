@@ -1,0 +1,170 @@
+"""The packed weight blob in Python: mirror of `kernels/include/sparsesep/packed_weights.h`.
+
+That header is the specification: sections, order, alignment, meaning of every field. This file
+only names the same things; `tests/converters/blob/test_format.py` holds one against the other.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+MAGIC = 0x31575053
+VERSION = 1
+MAX_DIM = 65535
+ALIGNMENT = 16
+FLAG_BIAS_FOLDED = 1 << 0
+FLAG_BOUNDED = 1 << 1
+
+
+class ValueType(enum.IntEnum):
+    """How a weight is stored."""
+
+    INT8 = 0
+    PALETTE4 = 1
+    FLOAT32 = 2
+    FLOAT16 = 3
+
+
+class IndexEncoding(enum.IntEnum):
+    """How the position of a block is stored."""
+
+    U16 = 0
+    DELTA8 = 1
+    GAP4 = 2
+    BITMAP = 3
+    OFFSET16 = 4
+    WINDOW8 = 5
+
+
+class Major(enum.IntEnum):
+    """Whether a group of blocks is a row or a column of tiles."""
+
+    ROW = 0
+    COLUMN = 1
+
+
+class ValueOrder(enum.IntEnum):
+    """Order of the weights inside a block."""
+
+    NATURAL = 0
+    PAIRS = 1
+    ROWS16 = 2
+    WOVEN = 3
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a kernel must know of a blob to run it: the choice that the packer makes."""
+
+    index_encoding: IndexEncoding
+    block_rows: int = 1
+    block_cols: int = 1
+    count_multiple: int = 4
+    value_type: ValueType = ValueType.INT8
+    major: Major = Major.ROW
+    value_order: ValueOrder = ValueOrder.NATURAL
+
+    @property
+    def pattern(self) -> str:
+        """Block shape as users write it, e.g. `1x4`."""
+        return f"{self.block_rows}x{self.block_cols}"
+
+    @property
+    def run_blocks(self) -> int:
+        """Blocks of a run of WINDOW8 and ROWS16: together 16 columns wide."""
+        return 16 // self.block_cols
+
+    @property
+    def index(self) -> str:
+        """Index encoding as users write it, e.g. `delta8`."""
+        return self.index_encoding.name.lower()
+
+    def __str__(self) -> str:
+        name = f"{self.pattern}_{self.index}_{self.value_type.name.lower()}"
+        if self.value_order is ValueOrder.WOVEN:
+            name += "_woven"
+        return f"{name}_column" if self.major is Major.COLUMN else name
+
+
+HEADER = np.dtype(
+    [
+        ("magic", "<u4"),
+        ("version", "u1"),
+        ("value_type", "u1"),
+        ("index_encoding", "u1"),
+        ("major", "u1"),
+        ("block_rows", "u1"),
+        ("block_cols", "u1"),
+        ("count_multiple", "u1"),
+        ("value_order", "u1"),
+        ("flags", "<u4"),
+        ("rows", "<u4"),
+        ("cols", "<u4"),
+        ("blocks", "<u4"),
+        ("bytes", "<u4"),
+        ("bias_offset", "<u4"),
+        ("multiplier_offset", "<u4"),
+        ("shift_offset", "<u4"),
+        ("counts_offset", "<u4"),
+        ("index_offset", "<u4"),
+        ("value_offset", "<u4"),
+        ("palette_offset", "<u4"),
+        ("reserved", "<u4"),
+    ]
+)
+
+OPTIONS_VERSION, OPTIONS_VERSION_WINDOWS = 1, 2
+_OPTIONS = {
+    OPTIONS_VERSION: struct.Struct("<HHiiii"),
+    OPTIONS_VERSION_WINDOWS: struct.Struct("<HHiiiii"),
+}
+
+
+@dataclass(frozen=True)
+class FullyConnectedOptions:
+    """custom_options of SPARSE_FULLY_CONNECTED (`custom_ops/op_options.h`).
+
+    input_step: elements from one input vector to the next where vectors are windows of the input;
+    0 where they lie side by side.
+    """
+
+    input_zero_point: int
+    output_zero_point: int
+    activation_min: int
+    activation_max: int
+    input_step: int = 0
+
+    def windows(self, elements: int, cols: int) -> int:
+        """Vectors of `cols` elements in an input of so many, whole ones only."""
+        return (elements - cols) // (self.input_step or cols) + 1
+
+    def to_bytes(self) -> bytes:
+        """The 20 or 24 bytes of `SparsesepFullyConnectedOptions`, by version."""
+        version = OPTIONS_VERSION_WINDOWS if self.input_step else OPTIONS_VERSION
+        step = [self.input_step] if self.input_step else []
+        return _OPTIONS[version].pack(
+            version,
+            _OPTIONS[version].size,
+            self.input_zero_point,
+            self.output_zero_point,
+            self.activation_min,
+            self.activation_max,
+            *step,
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> FullyConnectedOptions:
+        """Inverse of `to_bytes`. Raises ValueError for another size or version."""
+        for version, layout in _OPTIONS.items():
+            if len(data) == layout.size:
+                found, size, *params = layout.unpack(data)
+                if (found, size) == (version, layout.size):
+                    return cls(*params)
+        accepted = " or ".join(f"{layout.size} of version {v}" for v, layout in _OPTIONS.items())
+        raise ValueError(
+            f"custom options have {len(data)} bytes: {data[:4].hex()}.., expected {accepted}"
+        )

@@ -1,0 +1,188 @@
+"""Index streams of the packed format: which tiles of a group are stored.
+
+A group is one row (or column) of tiles; `tiles` are int64 indices, ascending, repeated only as
+padding. The encodings are specified in `kernels/include/sparsesep/packed_weights.h`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, Major, ValueType
+
+Tiles = npt.NDArray[np.int64]
+
+_MAX_DELTA8 = 255
+_GAP4_ESCAPE = 15
+_UINT16_MAX = 65535
+_WINDOW = 256
+
+
+def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
+    """Tiles of one group that must be stored: occupied ones, and what the encoding adds to them.
+
+    That is steps over too wide gaps, or a tile repeated to fill up a run of its window.
+    """
+    tiles = np.flatnonzero(occupied).astype(np.int64)
+    if layout.index_encoding is IndexEncoding.WINDOW8:
+        return _fill_windows(tiles, _window_unit(len(occupied)), layout.run_blocks)
+    if layout.index_encoding is not IndexEncoding.DELTA8 or len(tiles) == 0:
+        return tiles
+    stones = [
+        np.arange(previous + _MAX_DELTA8, tile, _MAX_DELTA8)
+        for previous, tile in zip([0, *tiles[:-1]], tiles, strict=True)
+        if tile - previous > _MAX_DELTA8
+    ]
+    # A palette may lack a 0: two opposite weights take its place.
+    blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1
+    return np.sort(np.concatenate([tiles, *stones * blocks]))
+
+
+def has_wide_gaps(occupied: npt.NDArray[np.bool_]) -> bool:
+    """Whether steps of DELTA8 need more tiles of a group than the occupied ones."""
+    gaps = np.diff(np.flatnonzero(occupied), prepend=0)
+    return bool(np.any(gaps > _MAX_DELTA8))
+
+
+def pad(tiles: Tiles, multiple: int) -> Tiles:
+    """`tiles` with the last one repeated up to a multiple of `multiple`."""
+    return np.pad(tiles, (0, -len(tiles) % multiple), mode="edge") if len(tiles) else tiles
+
+
+def repeats(tiles: Tiles) -> npt.NDArray[np.bool_]:
+    """Which of `tiles` only repeat the one before, and stand for all-zero blocks."""
+    repeated: npt.NDArray[np.bool_] = np.diff(tiles, prepend=-1) == 0
+    return repeated
+
+
+def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
+    """The index stream of one group.
+
+    Raises ValueError where OFFSET16 cannot hold an offset.
+    """
+    encoding = layout.index_encoding
+    if encoding is IndexEncoding.U16:
+        return tiles.astype("<u2").tobytes()
+    if encoding is IndexEncoding.OFFSET16:
+        offsets = tiles * _offset_unit(layout)
+        if len(offsets) and offsets.max() > _UINT16_MAX:
+            raise ValueError(f"an offset of {offsets.max()} bytes, offset16 holds {_UINT16_MAX}")
+        return offsets.astype("<u2").tobytes()
+    if encoding is IndexEncoding.DELTA8:
+        return np.diff(tiles, prepend=0).astype(np.uint8).tobytes()
+    if encoding is IndexEncoding.BITMAP:
+        bits = np.zeros(tiles_per_group, np.uint8)
+        bits[tiles] = 1
+        return np.packbits(bits, bitorder="little").tobytes()
+    if encoding is IndexEncoding.WINDOW8:
+        return _encode_window8(tiles, _window_unit(tiles_per_group), layout.run_blocks)
+    return _encode_gap4(tiles)
+
+
+def decode(stream: bytes, counts: Tiles, tiles_per_group: int, layout: Layout) -> Iterator[Tiles]:
+    """The tiles of each group, from a stream that the validator has accepted."""
+    encoding = layout.index_encoding
+    position = 0
+    for count in counts.tolist():
+        if encoding in (IndexEncoding.U16, IndexEncoding.OFFSET16):
+            unit = _offset_unit(layout) if encoding is IndexEncoding.OFFSET16 else 1
+            yield np.frombuffer(stream, "<u2", count, position).astype(np.int64) // unit
+            position += 2 * count
+        elif encoding is IndexEncoding.DELTA8:
+            yield np.cumsum(np.frombuffer(stream, np.uint8, count, position), dtype=np.int64)
+            position += count
+        elif encoding is IndexEncoding.BITMAP:
+            size = -(-tiles_per_group // 8)
+            packed = np.frombuffer(stream, np.uint8, size, position)
+            yield np.flatnonzero(np.unpackbits(packed, bitorder="little")).astype(np.int64)
+            position += size
+        elif encoding is IndexEncoding.WINDOW8:
+            unit = _window_unit(tiles_per_group)
+            tiles, size = _decode_window8(stream, position, count, unit, layout.run_blocks)
+            yield tiles
+            position += size
+        else:
+            tiles, size = _decode_gap4(stream, position, count)
+            yield tiles
+            position += size
+
+
+def _offset_unit(layout: Layout) -> int:
+    """Bytes between neighbouring tiles in a vector of int32."""
+    return 4 * (layout.block_cols if layout.major is Major.ROW else layout.block_rows)
+
+
+def _window_unit(tiles_per_group: int) -> int:
+    """Tiles between neighbouring windows; 1 where there is no need for windows."""
+    return -(-tiles_per_group // _WINDOW)
+
+
+def _fill_windows(tiles: Tiles, unit: int, run_blocks: int) -> Tiles:
+    """`tiles` such that each run of `run_blocks` lies in the window of its first tile."""
+    if unit == 1:
+        return tiles
+    runs = [tiles[:0]]
+    start = 0
+    while start < len(tiles):
+        window_end = tiles[start] // unit * unit + _WINDOW
+        end = min(start + run_blocks, int(np.searchsorted(tiles, window_end)))
+        run = tiles[start:end]
+        runs.append(run if end == len(tiles) else pad(run, run_blocks))
+        start = end
+    return np.concatenate(runs)
+
+
+def _encode_window8(tiles: Tiles, unit: int, run_blocks: int) -> bytes:
+    if unit == 1:
+        return tiles.astype(np.uint8).tobytes()
+    stream = bytearray()
+    for start in range(0, len(tiles), run_blocks):
+        run = tiles[start : start + run_blocks]
+        window = int(run[0]) // unit
+        stream.append(window)
+        stream += (run - window * unit).astype(np.uint8).tobytes()
+    return bytes(stream)
+
+
+def _decode_window8(
+    stream: bytes, position: int, count: int, unit: int, run_blocks: int
+) -> tuple[Tiles, int]:
+    """`count` tiles and the bytes that they take."""
+    if unit == 1:
+        return np.frombuffer(stream, np.uint8, count, position).astype(np.int64), count
+    size = count + -(-count // run_blocks)
+    packed = np.frombuffer(stream, np.uint8, size, position).astype(np.int64)
+    windows = packed[:: run_blocks + 1] * unit
+    offsets = np.delete(packed, np.s_[:: run_blocks + 1])
+    return np.repeat(windows, run_blocks)[:count] + offsets, size
+
+
+def _encode_gap4(tiles: Tiles) -> bytes:
+    nibbles: list[int] = []
+    for gap in (np.diff(tiles, prepend=-1) - 1).tolist():
+        escapes, rest = divmod(gap, _GAP4_ESCAPE)
+        nibbles += [_GAP4_ESCAPE] * escapes + [rest]
+    return pack_nibbles(np.array(nibbles, np.uint8))
+
+
+def _decode_gap4(stream: bytes, position: int, count: int) -> tuple[Tiles, int]:
+    """`count` tiles and the bytes that they take."""
+    tiles: list[int] = []
+    tile, nibbles = 0, 0
+    while len(tiles) < count:
+        gap = stream[position + nibbles // 2] >> 4 * (nibbles % 2) & 15
+        nibbles += 1
+        tile += gap
+        if gap < _GAP4_ESCAPE:
+            tiles.append(tile)
+            tile += 1
+    return np.array(tiles, np.int64), (nibbles + 1) // 2
+
+
+def pack_nibbles(nibbles: npt.NDArray[np.uint8]) -> bytes:
+    """Two numbers of 0..15 a byte, the first one low."""
+    even = np.pad(nibbles, (0, len(nibbles) % 2)).reshape(-1, 2)
+    return (even[:, 0] | even[:, 1] << 4).astype(np.uint8).tobytes()

@@ -1,0 +1,273 @@
+"""Dense weights to packed blob, and back.
+
+The layout of the blob is specified in `kernels/include/sparsesep/packed_weights.h`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.blob import index_streams, value_streams
+from tflm_sparsesep.converters.blob.format import (
+    FLAG_BIAS_FOLDED,
+    FLAG_BOUNDED,
+    HEADER,
+    MAGIC,
+    MAX_DIM,
+    VERSION,
+    IndexEncoding,
+    Layout,
+    Major,
+    ValueOrder,
+    ValueType,
+)
+
+_ACCUMULATOR_BOUND = 1 << 30
+
+
+@dataclass(frozen=True)
+class FullyConnectedWeights:
+    """A quantised fully-connected layer, dense.
+
+    weights int8[rows, cols], bias int32[rows] (not folded), multiplier int32[rows] in Q0.31,
+    shift int8[rows], and the zero point that the kernel's inputs carry.
+    """
+
+    weights: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int32]
+    multiplier: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.int8]
+    input_zero_point: int
+
+    def folded_bias(self) -> npt.NDArray[np.int32]:
+        """bias - input_zero_point * sum(row), modulo 2^32 as the device's accumulator."""
+        return self._wide_folded_bias().astype(np.int32)
+
+    def is_bounded(self) -> bool:
+        """Whether the promise of FLAG_BOUNDED holds for every input."""
+        sums = np.abs(self.weights.astype(np.int64)).sum(axis=1)
+        largest = np.abs(self._wide_folded_bias()) + 128 * sums
+        return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(self.shift < 0))
+
+    def _wide_folded_bias(self) -> npt.NDArray[np.int64]:
+        sums = self.weights.sum(axis=1, dtype=np.int64)
+        folded: npt.NDArray[np.int64] = self.bias.astype(np.int64) - self.input_zero_point * sums
+        return folded
+
+
+@dataclass(frozen=True)
+class FloatWeights:
+    """A float fully-connected layer, dense: weights float32[rows, cols], bias float32[rows]."""
+
+    weights: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+
+
+def can_pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bool:
+    """Whether the layer's weights are of the kind that `layout` stores."""
+    if isinstance(layer, FloatWeights):
+        return layout.value_type is ValueType.FLOAT32
+    if layout.value_type is ValueType.PALETTE4:
+        return value_streams.fits_palette(layer.weights) and _fills_gaps(layer.weights, layout)
+    if layout.value_order is ValueOrder.WOVEN:
+        return value_streams.fits_weave(layer.weights, layout)
+    return layout.value_type is ValueType.INT8
+
+
+def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
+    """The blob of `layer` in `layout`.
+
+    Raises ValueError for a layer that the format cannot hold, or not in this layout: too large a
+    matrix, more than 16 different weights for a palette (or 16 without two opposite ones, where
+    DELTA8 must fill gaps), a float layer in an int8 layout, too large weights for a woven one.
+    """
+    rows, cols = layer.weights.shape
+    if not (1 <= rows <= MAX_DIM and 1 <= cols <= MAX_DIM):
+        raise ValueError(f"weights are {rows}x{cols}, accepted: 1..{MAX_DIM} each way")
+    is_float = isinstance(layer, FloatWeights)
+    if is_float != (layout.value_type is ValueType.FLOAT32):
+        raise ValueError(f"weights are {layer.weights.dtype}, layout {layout} stores others")
+    if layout.value_order is ValueOrder.WOVEN and not can_pack(layer, layout):
+        raise ValueError(f"weights are too large for layout {layout}: see value_streams.fits_weave")
+    palette = None
+    if layout.value_type is ValueType.PALETTE4:
+        palette = value_streams.make_palette(layer.weights.astype(np.int8))
+
+    tiles = _tiles(layer.weights, layout)
+    occupied = np.count_nonzero(tiles, axis=(2, 3)) > 0
+    counts, index, values = [], [], []
+    for group, mask in zip(tiles, occupied, strict=True):
+        stored = index_streams.stored_tiles(mask, layout)
+        padded = index_streams.pad(stored, layout.count_multiple)
+        blocks = group[padded]
+        blocks[index_streams.repeats(padded)] = 0
+        counts.append(len(padded))
+        index.append(index_streams.encode(padded, len(mask), layout))
+        values.append(value_streams.encode(blocks, layout, palette))
+
+    header = _header(layer, layout, sum(counts))
+    return _assemble(
+        header,
+        [
+            *_row_sections(layer, layout),
+            ("counts_offset", 2, np.array(counts, "<u2").tobytes()),
+            ("index_offset", 4, b"".join(index)),
+            ("value_offset", 4, b"".join(values)),
+            ("palette_offset", 4, b"" if palette is None else palette.tobytes()),
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class UnpackedWeights:
+    """What a blob says: weights [rows, cols], bias [rows] as stored, number of stored blocks.
+
+    The bias of int8 layers is folded in row-major blobs. multiplier and shift are empty for float
+    layers.
+    """
+
+    layout: Layout
+    weights: npt.NDArray[Any]
+    bias: npt.NDArray[Any]
+    multiplier: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.int8]
+    blocks: int
+
+
+def read_header(blob: bytes) -> np.void:
+    """The header of a blob as a record of `packed_format.HEADER`.
+
+    Raises ValueError where `blob` is too short or of another format.
+    """
+    if len(blob) < HEADER.itemsize:
+        raise ValueError(f"blob has {len(blob)} bytes, its header alone has {HEADER.itemsize}")
+    header: np.void = np.frombuffer(blob, HEADER, count=1)[0]
+    if header["magic"] != MAGIC or header["version"] != VERSION:
+        raise ValueError(f"not a packed weight blob of version {VERSION}")
+    return header
+
+
+def layout_of(header: np.void) -> Layout:
+    """The layout that a header names."""
+    return Layout(
+        index_encoding=IndexEncoding(int(header["index_encoding"])),
+        block_rows=int(header["block_rows"]),
+        block_cols=int(header["block_cols"]),
+        count_multiple=int(header["count_multiple"]),
+        value_type=ValueType(int(header["value_type"])),
+        major=Major(int(header["major"])),
+        value_order=ValueOrder(int(header["value_order"])),
+    )
+
+
+def group_counts(blob: bytes) -> npt.NDArray[np.int64]:
+    """Stored blocks of each group of a valid blob."""
+    header = read_header(blob)
+    layout = layout_of(header)
+    if layout.major is Major.ROW:
+        groups = -(-int(header["rows"]) // layout.block_rows)
+    else:
+        groups = -(-int(header["cols"]) // layout.block_cols)
+    counts = np.frombuffer(blob, "<u2", groups, int(header["counts_offset"]))
+    return counts.astype(np.int64)
+
+
+def unpack(blob: bytes) -> UnpackedWeights:
+    """Inverse of `pack`, for a blob that `native.validate` has accepted."""
+    header = read_header(blob)
+    layout = layout_of(header)
+    rows, cols = int(header["rows"]), int(header["cols"])
+    offset = {name: int(header[name]) for name in HEADER.names or () if name.endswith("_offset")}
+    grid = (-(-rows // layout.block_rows), -(-cols // layout.block_cols))
+    groups, per_group = grid if layout.major is Major.ROW else grid[::-1]
+
+    counts = group_counts(blob)
+    stream = blob[offset["value_offset"] :]
+    blocks = value_streams.decode(stream, counts, layout, blob[offset["palette_offset"] :])
+    tiles = np.zeros((groups, per_group, layout.block_rows, layout.block_cols), blocks.dtype)
+    stored = index_streams.decode(blob[offset["index_offset"] :], counts, per_group, layout)
+    for group, indices, start in zip(tiles, stored, np.cumsum(counts) - counts, strict=True):
+        # Padding repeats an index with zeros: adding leaves what stands there.
+        np.add.at(group, indices, blocks[start : start + len(indices)])
+    if layout.major is Major.COLUMN:
+        tiles = tiles.transpose(1, 0, 2, 3)
+    padded = tiles.transpose(0, 2, 1, 3).reshape(grid[0] * layout.block_rows, -1)
+    is_float = layout.value_type is ValueType.FLOAT32
+    scaled_rows = 0 if is_float else rows
+    return UnpackedWeights(
+        layout=layout,
+        weights=padded[:rows, :cols],
+        bias=np.frombuffer(blob, "<f4" if is_float else "<i4", rows, offset["bias_offset"]),
+        multiplier=np.frombuffer(blob, "<i4", scaled_rows, offset["multiplier_offset"]),
+        shift=np.frombuffer(blob, np.int8, scaled_rows, offset["shift_offset"]),
+        blocks=int(header["blocks"]),
+    )
+
+
+def _tiles(weights: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
+    """weights[rows, cols] as [group, tile, block_rows, block_cols], edges filled with zeros."""
+    rows, cols = weights.shape
+    padded = np.pad(weights, ((0, -rows % layout.block_rows), (0, -cols % layout.block_cols)))
+    height, width = padded.shape[0] // layout.block_rows, padded.shape[1] // layout.block_cols
+    grid = padded.reshape(height, layout.block_rows, width, layout.block_cols)
+    by_row = grid.transpose(0, 2, 1, 3)
+    return by_row if layout.major is Major.ROW else by_row.transpose(1, 0, 2, 3)
+
+
+def _row_sections(
+    layer: FullyConnectedWeights | FloatWeights, layout: Layout
+) -> list[tuple[str, int, bytes]]:
+    if isinstance(layer, FloatWeights):
+        bias, multiplier, shift = layer.bias.astype("<f4").tobytes(), b"", b""
+    else:
+        folded = layout.major is Major.ROW
+        bias = (layer.folded_bias() if folded else layer.bias).astype("<i4").tobytes()
+        multiplier = layer.multiplier.astype("<i4").tobytes()
+        shift = layer.shift.astype(np.int8).tobytes()
+    return [
+        ("bias_offset", 4, bias),
+        ("multiplier_offset", 4, multiplier),
+        ("shift_offset", 1, shift),
+    ]
+
+
+def _fills_gaps(weights: npt.NDArray[np.int8], layout: Layout) -> bool:
+    """Whether the palette of `weights` can pass over gaps that are too wide for the index."""
+    if layout.index_encoding is not IndexEncoding.DELTA8:
+        return True
+    if value_streams.opposites(value_streams.make_palette(weights)) is not None:
+        return True
+    return not any(index_streams.has_wide_gaps(row != 0) for row in weights)
+
+
+def _header(
+    layer: FullyConnectedWeights | FloatWeights, layout: Layout, blocks: int
+) -> npt.NDArray[np.void]:
+    header = np.zeros((), HEADER)
+    header["magic"], header["version"] = MAGIC, VERSION
+    header["value_type"], header["index_encoding"] = layout.value_type, layout.index_encoding
+    header["major"], header["value_order"] = layout.major, layout.value_order
+    header["block_rows"], header["block_cols"] = layout.block_rows, layout.block_cols
+    header["count_multiple"] = layout.count_multiple
+    header["flags"] = FLAG_BIAS_FOLDED if layout.major is Major.ROW else 0
+    if isinstance(layer, FullyConnectedWeights) and layer.is_bounded():
+        header["flags"] |= FLAG_BOUNDED
+    header["rows"], header["cols"] = layer.weights.shape
+    header["blocks"] = blocks
+    return header
+
+
+def _assemble(header: npt.NDArray[np.void], sections: list[tuple[str, int, bytes]]) -> bytes:
+    """Header and aligned sections in one piece; fills the offsets in."""
+    body = bytearray(HEADER.itemsize)
+    for key, alignment, data in sections:
+        body.extend(bytes(-len(body) % alignment))
+        header[key] = len(body)
+        body.extend(data)
+    header["bytes"] = len(body)
+    body[: HEADER.itemsize] = header.tobytes()
+    return bytes(body)

@@ -1,0 +1,98 @@
+"""Packed weights -> pages of at most a given size, each a blob of consecutive rows.
+
+Given:   blob of rows x cols
+Result:  pages p1, p2, ... with rows r1, r2, ...: kernel(blob)(x) = kernel(p1)(x) + kernel(p2)(x)
+         + ..., outputs joined
+
+Every page is packed in the layer's layout, so that the same kernel runs it, and filled with as
+many whole rows of blocks as fit.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+
+from tflm_sparsesep.converters.blob.format import Major
+from tflm_sparsesep.converters.blob.pack import (
+    FloatWeights,
+    FullyConnectedWeights,
+    UnpackedWeights,
+    pack,
+    unpack,
+)
+from tflm_sparsesep.converters.blob.paged_format import PAGE_ALIGNMENT, Page, Table, checksum
+from tflm_sparsesep.converters.errors import ConfigError
+
+Layer = FullyConnectedWeights | FloatWeights
+
+
+def page_weights(
+    blob: bytes, *, page_bytes: int, input_zero_point: int, offset: int = 0, name: str = "layer"
+) -> tuple[bytes, bytes]:
+    """The table of contents of a valid blob, and its pages in one piece for `offset`.
+
+    `page_bytes` is the most that a page may take; `input_zero_point` is that of the operator's
+    options; `name` is what errors call the layer. Raises ConfigError where not even one row of
+    blocks fits into a page.
+    """
+    unpacked = unpack(blob)
+    layer, layout = _layer_of(unpacked, input_zero_point), unpacked.layout
+    rows, cols = layer.weights.shape
+    # Neither searches nor packs far beyond what fits.
+    most = max(1, 2 * page_bytes * rows // (len(blob) * layout.block_rows))
+    pages, contents = [], []
+    first = 0
+    while first < rows:
+        counts = range(layout.block_rows, rows - first + layout.block_rows, layout.block_rows)
+
+        def size(count: int, first: int = first) -> int:
+            return len(_page(layer, unpacked, first, count))
+
+        fitting = bisect_right(counts[:most], page_bytes, key=size)
+        if fitting == 0:
+            raise ConfigError(
+                f"page_bytes is {page_bytes:,}, layer {name!r} needs at least "
+                f"{size(layout.block_rows):,} for {layout.block_rows} x {cols} weights from row "
+                f"{first} on"
+            )
+        count = min(counts[fitting - 1], rows - first)
+        page = _page(layer, unpacked, first, count)
+        pages.append(Page(len(page), count, checksum(page)))
+        contents.append(page)
+        first += count
+    return Table(layout, cols, offset, tuple(pages)).to_bytes(), b"".join(contents)
+
+
+def _page(layer: Layer, unpacked: UnpackedWeights, first: int, count: int) -> bytes:
+    """`count` rows from `first` on, as they lie in external memory."""
+    blob = pack(_rows_of(layer, slice(first, first + count)), unpacked.layout)
+    return blob + bytes(-len(blob) % PAGE_ALIGNMENT)
+
+
+def _rows_of(layer: Layer, rows: slice) -> Layer:
+    if isinstance(layer, FloatWeights):
+        return FloatWeights(layer.weights[rows], layer.bias[rows])
+    return FullyConnectedWeights(
+        weights=layer.weights[rows],
+        bias=layer.bias[rows],
+        multiplier=layer.multiplier[rows],
+        shift=layer.shift[rows],
+        input_zero_point=layer.input_zero_point,
+    )
+
+
+def _layer_of(unpacked: UnpackedWeights, input_zero_point: int) -> Layer:
+    """What `pack` makes the blob's numbers of."""
+    if unpacked.weights.dtype != np.int8:
+        return FloatWeights(unpacked.weights, unpacked.bias)
+    # A bias that is folded already would be folded again.
+    is_folded = unpacked.layout.major is Major.ROW
+    return FullyConnectedWeights(
+        weights=unpacked.weights,
+        bias=unpacked.bias,
+        multiplier=unpacked.multiplier,
+        shift=unpacked.shift,
+        input_zero_point=0 if is_folded else input_zero_point,
+    )

@@ -1,0 +1,150 @@
+"""How large a packed layer would be, and what drives its cost, without packing it.
+
+Both follow from which blocks are stored. Equal, for every layout, to what `pack` and
+`PackedSize.of` say of the blob, in a fraction of the time: `tests/converters/blob/test_size.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.blob.format import HEADER, IndexEncoding, Layout, Major, ValueType
+from tflm_sparsesep.converters.cost.terms import PackedSize
+
+Mask = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
+
+_PALETTE_BYTES = 16
+# Of the nibbles of GAP4.
+_ESCAPE = 15
+# Steps of DELTA8.
+_MAX_DELTA8 = 255
+# Columns of a round where the index is uint16 (`cost_terms`).
+_U16_ROUND = 8
+# Above these a group of WINDOW8 names the window of each run.
+_WINDOW_TILES = 256
+
+
+def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> tuple[PackedSize, int]:
+    """What `PackedSize.of` would say of the blob of a layer, and the blob's bytes.
+
+    Args:
+        mask: which blocks hold a nonzero, [ceil(rows / block_rows), ceil(cols / block_cols)].
+        rows, cols: of the weights.
+        layout: any that `pack` accepts for them.
+
+    Example:
+        >>> size, flash = packed_size(np.ones((8, 8), bool), 8, 8, Layout(IndexEncoding.DELTA8))
+        >>> size.blocks, flash  # 72 of header, 72 of rows, 16 of counts, 64 + 64
+        (64, 288)
+    """
+    groups = mask if layout.major is Major.ROW else mask.T
+    counts, gaps, owners = _stored(groups, layout)
+    nibbles = np.zeros(len(groups), np.int64)
+    escapes = 0
+    if layout.index_encoding is IndexEncoding.GAP4:
+        steps = (gaps - 1) // _ESCAPE
+        nibbles = np.bincount(owners, steps + 1, minlength=len(groups)).astype(np.int64)
+        escapes = int(steps.sum())
+    words, rest_bytes = (0, 0)
+    if layout.index_encoding is IndexEncoding.BITMAP:
+        words, rest_bytes = _nonzero_words(groups)
+    is_u16 = layout.index_encoding is IndexEncoding.U16
+    round_blocks = _U16_ROUND if is_u16 else layout.run_blocks
+    size = PackedSize(
+        rows=rows,
+        cols=cols,
+        groups=len(counts),
+        stored_groups=int(np.count_nonzero(counts)),
+        odd_groups=int(np.count_nonzero(counts % 2)),
+        blocks=int(counts.sum()),
+        rest_blocks=int(np.sum(counts % layout.run_blocks)),
+        runs=int(np.sum(-(-counts // round_blocks))),
+        escapes=escapes,
+        nonzero_words=words,
+        nonzero_rest_bytes=rest_bytes,
+    )
+    index = _index_bytes(counts, nibbles, groups.shape[1], layout)
+    return size, _blob_bytes(rows, counts, index, layout)
+
+
+def _stored(groups: Mask, layout: Layout) -> tuple[Counts, Counts, Counts]:
+    """Blocks stored of each group; of each occupied block the step from the one before (the first
+    counts from -1), and its group.
+    """
+    owners, tiles = np.nonzero(groups)
+    first = np.diff(owners, prepend=-1) != 0
+    gaps = np.where(first, tiles + 1, np.diff(tiles, prepend=-1))
+    counts = np.bincount(owners, minlength=len(groups)).astype(np.int64)
+    if layout.index_encoding is IndexEncoding.DELTA8:
+        deltas = gaps - first  # the first counts from tile 0
+        stones = np.maximum(deltas - 1, 0) // _MAX_DELTA8
+        blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1  # as index_streams has it
+        counts += np.bincount(owners, blocks * stones, minlength=len(groups)).astype(np.int64)
+    if layout.index_encoding is IndexEncoding.WINDOW8 and groups.shape[1] > _WINDOW_TILES:
+        counts = _filled_windows(groups, tiles, counts, layout.run_blocks)
+    padded = -(-counts // layout.count_multiple) * layout.count_multiple
+    return padded, gaps, owners
+
+
+def _filled_windows(groups: Mask, tiles: Counts, counts: Counts, run_blocks: int) -> Counts:
+    """`counts` with what `index_streams` fills runs up with, so that each lies in one window.
+
+    The runs of all groups are cut side by side. `tiles` are the occupied ones of group after group.
+    """
+    unit = -(-groups.shape[1] // _WINDOW_TILES)
+    before = np.pad(np.cumsum(groups, axis=1), ((0, 0), (1, 0)))  # occupied ones left of a tile
+    offsets = np.cumsum(counts) - counts
+    start, stored = np.zeros_like(counts), np.zeros_like(counts)
+    while len(active := np.flatnonzero(start < counts)):
+        first = tiles[offsets[active] + start[active]]
+        window_end = np.minimum(first // unit * unit + _WINDOW_TILES, groups.shape[1])
+        end = np.minimum(start[active] + run_blocks, before[active, window_end])
+        is_last = end == counts[active]
+        stored[active] += np.where(is_last, end - start[active], run_blocks)
+        start[active] = end
+    return stored
+
+
+def _index_bytes(counts: Counts, nibbles: Counts, tiles_per_group: int, layout: Layout) -> int:
+    encoding, blocks = layout.index_encoding, int(counts.sum())
+    if encoding in (IndexEncoding.U16, IndexEncoding.OFFSET16):
+        return 2 * blocks
+    if encoding is IndexEncoding.BITMAP:
+        return len(counts) * -(-tiles_per_group // 8)
+    if encoding is IndexEncoding.GAP4:
+        return int(np.sum(-(-nibbles // 2)))
+    if encoding is IndexEncoding.WINDOW8 and tiles_per_group > _WINDOW_TILES:
+        return blocks + int(np.sum(-(-counts // layout.run_blocks)))
+    return blocks
+
+
+def _blob_bytes(rows: int, counts: Counts, index: int, layout: Layout) -> int:
+    """Sections of `pack._assemble`, each aligned."""
+    values = int(counts.sum()) * layout.block_rows * layout.block_cols
+    is_palette = layout.value_type is ValueType.PALETTE4
+    if is_palette:
+        values = int(np.sum(-(-counts // 2)))
+    if layout.value_type is ValueType.FLOAT32:
+        values *= 4
+    per_row = 4 if layout.value_type is ValueType.FLOAT32 else 9
+    sections = (
+        (2, 2 * len(counts)),
+        (4, index),
+        (4, values),
+        (4, _PALETTE_BYTES if is_palette else 0),
+    )
+    end = HEADER.itemsize + per_row * rows
+    for alignment, size in sections:
+        end += -end % alignment + size
+    return end
+
+
+def _nonzero_words(groups: Mask) -> tuple[int, int]:
+    """Words of the groups' bitmaps that are not 0, and bytes that fill no word."""
+    padded = np.pad(groups, ((0, 0), (0, -groups.shape[1] % 8)))
+    octets = np.count_nonzero(padded.reshape(len(padded), -1, 8), axis=2) > 0
+    whole = octets.shape[1] // 4 * 4
+    words = np.count_nonzero(octets[:, :whole].reshape(len(octets), -1, 4), axis=2)
+    return int(np.count_nonzero(words)), int(np.count_nonzero(octets[:, whole:]))

@@ -1,0 +1,151 @@
+"""Value streams of the packed format: the weights of stored blocks.
+
+Blocks are arrays [blocks, block_rows, block_cols]; the encodings are specified in
+`kernels/include/sparsesep/packed_weights.h`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.blob.format import Layout, Major, ValueOrder, ValueType
+from tflm_sparsesep.converters.blob.index_streams import pack_nibbles
+
+PALETTE_SIZE = 16
+
+Blocks = npt.NDArray[Any]
+
+
+def fits_palette(weights: npt.NDArray[np.int8]) -> bool:
+    """Whether `weights` has at most 16 different nonzero values."""
+    return len(np.unique(weights[weights != 0])) <= PALETTE_SIZE
+
+
+def fits_weave(weights: npt.NDArray[np.int8], layout: Layout) -> bool:
+    """Whether rows of `weights` [rows, cols] can share int16s: see ORDER_WOVEN.
+
+    Two rows must fit into 16 bits (-128 with a negative weight above it does not), and the
+    products of a row with any input must add up to less than 2^23.
+    """
+    wide = weights.astype(np.int32)
+    low, high = wide[0::2], wide[1::2]
+    bottom = np.where(low[: len(high)] < 0, -127, -128)
+    largest_input = 256 if layout.major is Major.COLUMN else 128
+    sums = np.abs(wide).sum(axis=1)
+    return bool(np.all(high >= bottom) and np.all(sums * largest_input < 1 << 23))
+
+
+def make_palette(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """The int8[16] values that `weights` is made of, ascending, filled up with 0.
+
+    Raises ValueError where there are more than 16 different nonzero ones.
+    """
+    values = np.unique(weights[weights != 0])
+    if len(values) > PALETTE_SIZE:
+        raise ValueError(f"{len(values)} different weights, a palette holds {PALETTE_SIZE}")
+    return np.pad(values, (0, PALETTE_SIZE - len(values))).astype(np.int8)
+
+
+def opposites(palette: npt.NDArray[np.int8]) -> tuple[int, int] | None:
+    """Two values of a palette that add up to 0, or None: 0 and 0 where it has one."""
+    values = np.unique(palette).astype(int).tolist()
+    negative = sorted(v for v in values if v <= 0 and -v in values)
+    return (negative[-1], -negative[-1]) if negative else None
+
+
+def encode(blocks: Blocks, layout: Layout, palette: npt.NDArray[np.int8] | None) -> bytes:
+    """The value stream of one group."""
+    if layout.value_type is ValueType.FLOAT32:
+        return blocks.astype("<f4").tobytes()
+    if layout.value_type is ValueType.PALETTE4:
+        assert palette is not None
+        flat = _without_zeros(blocks.reshape(-1), palette)
+        return pack_nibbles(np.argmax(flat[:, None] == palette, axis=1).astype(np.uint8))
+    if layout.value_order is ValueOrder.PAIRS:
+        return _to_pairs(blocks).tobytes()
+    if layout.value_order is ValueOrder.ROWS16:
+        return _runs(blocks, layout).transpose(0, 2, 1, 3).astype(np.int8).tobytes()
+    if layout.value_order is ValueOrder.WOVEN:
+        return _weave(blocks, layout).tobytes()
+    return blocks.astype(np.int8).tobytes()
+
+
+def decode(stream: bytes, counts: npt.NDArray[np.int64], layout: Layout, palette: bytes) -> Blocks:
+    """All blocks, from a stream that the validator has accepted."""
+    shape = (int(counts.sum()), layout.block_rows, layout.block_cols)
+    area = layout.block_rows * layout.block_cols
+    if layout.value_type is ValueType.FLOAT32:
+        return np.frombuffer(stream, "<f4", shape[0] * area).reshape(shape)
+    if layout.value_type is ValueType.PALETTE4:
+        return _from_palette(stream, counts, palette).reshape(shape)
+    values = np.frombuffer(stream, np.int8, shape[0] * area).reshape(shape)
+    if layout.value_order is ValueOrder.ROWS16:
+        by_row = values.reshape(-1, layout.block_rows, layout.run_blocks, layout.block_cols)
+        return by_row.transpose(0, 2, 1, 3).reshape(shape)
+    if layout.value_order is ValueOrder.WOVEN:
+        return _unweave(values, layout)
+    return _from_pairs(values) if layout.value_order is ValueOrder.PAIRS else values
+
+
+def _without_zeros(values: Blocks, palette: npt.NDArray[np.int8]) -> Blocks:
+    """`values` with opposite ones for each two zeros, which DELTA8 puts into one place.
+
+    Raises ValueError where the palette has none.
+    """
+    zeros = np.flatnonzero(values == 0)
+    if len(zeros) == 0:
+        return values
+    pair = opposites(palette)
+    if pair is None:
+        raise ValueError("16 different weights without 0 or two opposite ones, to fill up gaps")
+    filled = values.copy()
+    filled[zeros[0::2]], filled[zeros[1::2]] = pair
+    return filled
+
+
+def _from_palette(
+    stream: bytes, counts: npt.NDArray[np.int64], palette: bytes
+) -> npt.NDArray[np.int8]:
+    table = np.frombuffer(palette, np.int8, PALETTE_SIZE)
+    groups = [np.zeros(0, np.int8)]
+    position = 0
+    for count in counts.tolist():
+        packed = np.frombuffer(stream, np.uint8, (count + 1) // 2, position)
+        nibbles = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1)[:count]
+        groups.append(table[nibbles])
+        position += len(packed)
+    return np.concatenate(groups)
+
+
+def _runs(blocks: Blocks, layout: Layout) -> Blocks:
+    """Blocks as [run, block, block_rows, block_cols]."""
+    return blocks.reshape(-1, layout.run_blocks, layout.block_rows, layout.block_cols)
+
+
+def _weave(blocks: Blocks, layout: Layout) -> npt.NDArray[np.int16]:
+    """Blocks as [block, parity of column, pair of rows, columns of that parity]."""
+    wide = blocks.astype(np.int32)
+    pairs = wide[:, 0::2] + 256 * wide[:, 1::2]
+    by_row = pairs.reshape(len(blocks), layout.block_rows // 2, layout.block_cols // 2, 2)
+    return by_row.transpose(0, 3, 1, 2).astype("<i2")
+
+
+def _unweave(values: Blocks, layout: Layout) -> Blocks:
+    pairs = values.reshape(-1).view("<i2").astype(np.int32)
+    shape = (len(values), 2, layout.block_rows // 2, layout.block_cols // 2)
+    by_row = pairs.reshape(shape).transpose(0, 2, 3, 1)
+    low = by_row.astype(np.int8)
+    high = ((by_row - low) >> 8).astype(np.int8)
+    return np.stack([low, high], axis=2).reshape(values.shape)
+
+
+def _to_pairs(blocks: Blocks) -> Blocks:
+    """4x1 blocks a, b -> a0 a1 b0 b1 a2 a3 b2 b3."""
+    return blocks.reshape(-1, 2, 2, 2).transpose(0, 2, 1, 3).astype(np.int8)
+
+
+def _from_pairs(values: Blocks) -> Blocks:
+    return values.reshape(-1, 2, 2, 2).transpose(0, 2, 1, 3).reshape(values.shape)

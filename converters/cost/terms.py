@@ -1,0 +1,206 @@
+"""What the instructions of a sparse kernel are made of: the facts of a blob that drive its cost.
+
+Each term counts something that a kernel does, as its source reads: a row finished, a block
+multiplied, a vector copied. A target's coefficients (`data/sparse_kernels.json`) say how
+many instructions each takes; terms that a kernel does not execute have none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, Major
+from tflm_sparsesep.converters.blob.pack import group_counts, layout_of, read_header
+
+# Accumulators that most kernels hand over at once (SPARSESEP_ROW_PORTION in rows.h).
+_PORTION_ROWS = 16
+# Rows that the DSP extension and Helium finish at once.
+_QUAD_ROWS = 4
+# Inputs that vector code takes at once.
+_VECTOR_COLS = 16
+# Columns of a round where the index is uint16 (fully_connected_1x1_u16_int8_mve.c).
+_U16_ROUND = 8
+# Tiles that a window spans; a group of more has several.
+_WINDOW_TILES = 256
+_ESCAPE = 15
+# What vectors that take a pass together share, or do in code of its own.
+_PASS_TERMS = (
+    "per_vector",
+    "per_row",
+    "per_rest_row",
+    "per_col",
+    "per_block",
+    "per_rest_block",
+)
+
+
+@dataclass(frozen=True)
+class PackedSize:
+    """What of a blob drives its cost.
+
+    Attributes:
+        rows, cols: units.
+        groups: rows of tiles, or columns of them in column-major blobs.
+        stored_groups: those that store a block at all.
+        odd_groups: those with an odd number of blocks, which kernels take by twos.
+        blocks: stored ones.
+        rest_blocks: those behind the last whole run of their group.
+        runs: steps of 16 columns (8 where the index is uint16), a last one that is not full
+            included.
+        escapes: steps over 15 columns in a GAP4 stream.
+        nonzero_words: words of a bitmap that are not 0.
+        nonzero_rest_bytes: likewise, bytes at the end of a row's bitmap that fill no word.
+    """
+
+    rows: int
+    cols: int
+    groups: int
+    stored_groups: int
+    odd_groups: int
+    blocks: int
+    rest_blocks: int
+    runs: int
+    escapes: int = 0
+    nonzero_words: int = 0
+    nonzero_rest_bytes: int = 0
+
+    @classmethod
+    def of(cls, blob: bytes) -> PackedSize:
+        """The size of a valid blob."""
+        header = read_header(blob)
+        layout = layout_of(header)
+        counts = group_counts(blob)
+        is_u16 = layout.index_encoding is IndexEncoding.U16
+        round_blocks = _U16_ROUND if is_u16 else layout.run_blocks
+        start, end = int(header["index_offset"]), int(header["value_offset"])
+        index = np.frombuffer(blob, np.uint8, end - start, start)
+        is_gap4 = layout.index_encoding is IndexEncoding.GAP4
+        words, rest_bytes = (0, 0)
+        if layout.index_encoding is IndexEncoding.BITMAP:
+            words, rest_bytes = _nonzero_words(index, int(header["cols"]))
+        return cls(
+            rows=int(header["rows"]),
+            cols=int(header["cols"]),
+            groups=len(counts),
+            stored_groups=int(np.count_nonzero(counts)),
+            odd_groups=int(np.count_nonzero(counts % 2)),
+            blocks=int(header["blocks"]),
+            rest_blocks=int(np.sum(counts % layout.run_blocks)),
+            runs=int(np.sum(-(-counts // round_blocks))),
+            escapes=_escapes(index) if is_gap4 else 0,
+            nonzero_words=words,
+            nonzero_rest_bytes=rest_bytes,
+        )
+
+
+def _escapes(index: npt.NDArray[np.uint8]) -> int:
+    return int(np.count_nonzero(index & 15 == _ESCAPE) + np.count_nonzero(index >> 4 == _ESCAPE))
+
+
+def _nonzero_words(index: npt.NDArray[np.uint8], cols: int) -> tuple[int, int]:
+    """Words of bitmaps of `cols` columns that are not 0, and bytes that fill no word."""
+    row_bytes = -(-cols // 8)
+    # Alignment may follow the last row.
+    rows = index[: len(index) // row_bytes * row_bytes].reshape(-1, row_bytes)
+    whole = row_bytes // 4 * 4
+    words = rows[:, :whole].reshape(len(rows), -1, 4).any(axis=2)
+    return int(np.count_nonzero(words)), int(np.count_nonzero(rows[:, whole:]))
+
+
+def sparse_terms(
+    layout: Layout,
+    size: PackedSize,
+    *,
+    batch: int = 1,
+    input_zeros: float = 0.0,
+    vectors_per_pass: int = 1,
+) -> dict[str, float]:
+    """How often a kernel does what it is made of, by the name of the coefficient.
+
+    Args:
+        layout: the layout of the blob.
+        size: its size.
+        batch: input vectors.
+        input_zeros: share of inputs that equal the zero point, each on its own. Column-major
+            kernels pass over them; the others do not look.
+        vectors_per_pass: vectors for which a kernel decodes the blob once. So many at a time take
+            a pass together (terms `.._and_pass`); those left over go alone.
+    """
+    passes, alone = divmod(batch, vectors_per_pass) if vectors_per_pass > 1 else (0, batch)
+    once = _vector_terms(layout, size) | _block_terms(layout, size, input_zeros)
+    return {
+        "per_call": 1.0,
+        "per_block_and_call": size.blocks,
+        "per_unaligned_copied_col": _unaligned_vectors(size.cols, batch) * size.cols
+        if size.cols % layout.block_cols
+        else 0,
+        **{name: term * alone for name, term in once.items()},
+        **{f"{name}_and_pass": once[name] * passes for name in _PASS_TERMS},
+    }
+
+
+def _unaligned_vectors(cols: int, batch: int) -> int:
+    """Vectors of int8 that begin between words: Armv6-M copies them byte by byte."""
+    return sum(vector * cols % 4 > 0 for vector in range(batch))
+
+
+def _vector_terms(layout: Layout, size: PackedSize) -> dict[str, float]:
+    """What happens for each vector: it is prepared, and its rows are finished."""
+    rest_rows = size.rows % _QUAD_ROWS
+    # Kernels bring a vector to whole blocks where the last one reaches past its end.
+    is_copied = size.cols % layout.block_cols > 0
+    is_helium = layout.index_encoding is IndexEncoding.WINDOW8
+    copy_cols = _VECTOR_COLS if is_helium else layout.block_cols
+    padded_cols = -(-size.cols // layout.block_cols) * layout.block_cols
+    # The DSP extension widens vectors for such blocks: by 16 columns, the rest one by one.
+    is_wide = layout.block_cols > 1 and layout.major is Major.ROW
+    rest_cols = padded_cols - size.cols // _VECTOR_COLS * _VECTOR_COLS
+    return {
+        "per_vector": 1,
+        "per_row": size.rows,
+        "per_portion": -(-size.rows // _PORTION_ROWS),
+        "per_rest_row": rest_rows,
+        "per_rest_of_rows": rest_rows > 0,
+        "per_col": size.cols,
+        "per_rest_col": rest_cols if is_wide else 0,
+        "per_copy": is_copied,
+        "per_copied_col": size.cols * is_copied,
+        "per_padding_col": -size.cols % copy_cols * is_copied,
+    }
+
+
+def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[str, float]:
+    """What happens on the way through the blob."""
+    # 4 columns are two pairs, each passed over on its own.
+    is_column = layout.major is Major.COLUMN
+    active = 1.0 - input_zeros ** min(2, layout.block_cols) if is_column else 1.0
+    touched = 1.0 - input_zeros**layout.block_cols if is_column else 1.0
+    tiles = -(-size.cols // layout.block_cols)
+    # Kernels of blocks go through them by twos, kernels of single rows by runs.
+    is_block = layout.block_rows > 1
+    is_unrolled = not is_block and layout.index_encoding in (
+        IndexEncoding.U16,
+        IndexEncoding.DELTA8,
+    )
+    is_window8 = layout.index_encoding is IndexEncoding.WINDOW8
+    bitmap_bytes = -(-size.cols // 8) if layout.index_encoding is IndexEncoding.BITMAP else 0
+    return {
+        "per_group": size.groups,
+        "per_stored_group": size.stored_groups,
+        "per_active_group": size.groups * touched if is_column else 0,
+        "per_odd_group": size.odd_groups * touched if is_block else 0,
+        "per_block": size.blocks * active,
+        # At least one pair of its inputs is not zero.
+        "per_active_block": size.blocks * touched if is_column else 0,
+        "per_rest_block": size.rest_blocks if is_unrolled else 0,
+        "per_run": size.runs if is_window8 or layout.index_encoding is IndexEncoding.U16 else 0,
+        "per_window_run": size.runs if is_window8 and tiles > _WINDOW_TILES else 0,
+        "per_escape": size.escapes,
+        "per_bitmap_word": size.groups * (bitmap_bytes // 4),
+        "per_bitmap_rest_byte": size.groups * (bitmap_bytes % 4),
+        "per_nonzero_bitmap_word": size.nonzero_words,
+        "per_nonzero_bitmap_rest_byte": size.nonzero_rest_bytes,
+    }

@@ -1,0 +1,94 @@
+"""A DEPTHWISE_CONV_2D as a shape with costs, and as real numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tflm_sparsesep.converters.cost import break_even
+from tflm_sparsesep.converters.cost.break_even import Form
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape, depthwise_conv
+from tflm_sparsesep.converters.layers.quantized import Unsupported, tensor_of
+from tflm_sparsesep.converters.tflite.editor import Operator
+
+_BIAS_BYTES = 4
+
+
+@dataclass(frozen=True)
+class DepthwiseConv:
+    """A depthwise convolution, and what comes of it with d x 1 and 1 x e taps.
+
+    bias_bytes: of the layer as it is.
+    """
+
+    shape: DepthwiseShape
+    bias_bytes: int = 0
+
+    def __str__(self) -> str:
+        height, width = self.shape.kernel
+        image = "x".join(map(str, self.shape.image))
+        return f"{height}x{width} of {self.shape.units} on {image}"
+
+    def dense(self, target: str) -> Form:
+        """As it is, in int8."""
+        weights = math.prod(self.shape.kernel) * self.shape.units
+        return Form(weights + self.bias_bytes, depthwise_conv(target, self.shape))
+
+    def separated(self, target: str) -> Form | None:
+        """As two layers with a bias each; None where there is nothing to separate."""
+        if not is_separable(self.shape):
+            return None
+        down, right = stages(self.shape)
+        weights = sum(self.shape.kernel) * self.shape.units
+        instructions = depthwise_conv(target, down) + depthwise_conv(target, right)
+        biases = self.bias_bytes + _BIAS_BYTES * self.shape.units
+        return Form(weights + biases, instructions, rank=1)
+
+    def best(self, target: str) -> Form | None:
+        """The separated form where it is both smaller and faster."""
+        form = self.separated(target)
+        return form if break_even.wins(form, self.dense(target)) else None
+
+
+def is_separable(shape: DepthwiseShape) -> bool:
+    """Whether there are taps both ways, side by side, and an output for each channel."""
+    return min(shape.kernel) > 1 and shape.multiplier == 1 and shape.dilation == (1, 1)
+
+
+def stages(shape: DepthwiseShape) -> tuple[DepthwiseShape, DepthwiseShape]:
+    """The d x 1 convolution with the stride down, and the 1 x e one on what it gives."""
+    (height, width), (down, right) = shape.kernel, shape.strides
+    first = DepthwiseShape(
+        shape.image, shape.channels, (height, 1), (down, 1), shape.same, batch=shape.batch
+    )
+    second = DepthwiseShape(
+        first.output, shape.channels, (1, width), (1, right), shape.same, batch=shape.batch
+    )
+    return first, second
+
+
+def shape_of(op: Operator) -> DepthwiseShape:
+    """Of a DEPTHWISE_CONV_2D, int8 or not.
+
+    Raises:
+        Unsupported: it is none that TensorFlow Lite's converter makes.
+    """
+    options, inputs, weights = op.options, tensor_of(op.inputs[0]), tensor_of(op.inputs[1])
+    if options is None or len(inputs.shape) != 4 or len(weights.shape) != 4:
+        raise Unsupported("no image, or no depthwise weights")
+    batch, height, width, channels = inputs.shape
+    _, *kernel, units = weights.shape
+    if not channels or units % channels:
+        raise Unsupported(f"{units} outputs of {channels} channels")
+    return DepthwiseShape(
+        (height, width),
+        channels,
+        (kernel[0], kernel[1]),
+        (int(options.strideH), int(options.strideW)),
+        options.padding == schema.Padding.SAME,
+        units // channels,
+        batch,
+        (int(options.dilationHFactor), int(options.dilationWFactor)),
+    )

@@ -1,0 +1,202 @@
+"""Reads the numbers of a fully-connected layer out of the operator that computes it.
+
+FULLY_CONNECTED and 1x1 CONV_2D differ in where their weights and options are; what is common to
+both is here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from tflm_sparsesep.converters.blob.format import MAX_DIM, FullyConnectedOptions
+from tflm_sparsesep.converters.blob.pack import FloatWeights, FullyConnectedWeights
+from tflm_sparsesep.converters.blob.requantization import (
+    activation_range,
+    float_activation_range,
+    requantization,
+)
+from tflm_sparsesep.converters.errors import ModelError
+from tflm_sparsesep.converters.tflite.editor import Operator, Quantization, Tensor, TensorType
+
+Layer = FullyConnectedWeights | FloatWeights
+
+_ACTIVATIONS: dict[int, str] = {
+    value: name
+    for name, value in vars(schema.ActivationFunctionType).items()
+    if not name.startswith("_")
+}
+
+
+class Unsupported(Exception):
+    """The layer stays as it is; the message is the reason."""
+
+
+def layer_name(op: Operator) -> str:
+    """How users know a layer: its output's name without the fused parts."""
+    return op.outputs[0].name.split(";")[0] if op.outputs else op.op_name
+
+
+def check_operator(op: Operator, *, weight_rank: int, max_version: int) -> None:
+    """Raises ModelError for what makes the whole model unfit, rather than this layer unfit for us.
+
+    `weight_rank` is the number of dimensions of the operator's weights, `max_version` the newest
+    version of the operator whose meaning is known.
+    """
+    name = layer_name(op)
+    if not 1 <= op.version <= max_version:
+        raise ModelError(
+            f"layer {name!r}: {op.op_name} version {op.version}, accepted: 1..{max_version}"
+        )
+    if len(op.inputs) < 2 or op.inputs[0] is None or op.inputs[1] is None or not op.outputs:
+        raise ModelError(f"layer {name!r}: {op.op_name} lacks its input, weights or output")
+    weights = op.inputs[1]
+    if len(weights.shape) != weight_rank or 0 in weights.shape or 0 in op.inputs[0].shape:
+        raise ModelError(
+            f"layer {name!r}: weights of shape {list(weights.shape)} and input of shape "
+            f"{list(op.inputs[0].shape)}, accepted: {weight_rank} dimensions of weights and no "
+            "dimension of 0"
+        )
+    for tensor in (op.inputs[0], op.outputs[0]):
+        if -1 in tensor.shape_signature[1:]:
+            raise ModelError(
+                f"layer {name!r}: tensor {tensor.name!r} has the dynamic shape "
+                f"{list(tensor.shape_signature)}, accepted: fixed shapes (only the batch, the "
+                "first dimension, may be -1)"
+            )
+
+
+def read_weights(op: Operator) -> npt.NDArray[Any]:
+    """The constant weights as they are shaped. Raises Unsupported where there are none."""
+    weights = tensor_of(op.inputs[1])
+    if weights.array is None or weights.raw.sparsity is not None:
+        raise Unsupported("weights are no dense constant")
+    return weights.array
+
+
+def read_layer(op: Operator, weights: npt.NDArray[Any]) -> tuple[Layer, FullyConnectedOptions]:
+    """The layer that `op` computes with `weights` [rows, cols] on its last dimension.
+
+    Raises Unsupported with the reason where no kernel computes the same.
+    """
+    inputs, output = tensor_of(op.inputs[0]), op.outputs[0]
+    rows, cols = weights.shape
+    if rows > MAX_DIM or cols > MAX_DIM:
+        raise Unsupported(f"{rows}x{cols} weights, the packed format holds {MAX_DIM} each way")
+    elements = int(np.prod(inputs.shape))
+    if elements % cols != 0 or int(np.prod(output.shape)) != elements // cols * rows:
+        raise Unsupported(
+            f"input {list(inputs.shape)} and output {list(output.shape)} do not fit "
+            f"{rows}x{cols} weights"
+        )
+    return read_numbers(op, weights)
+
+
+def read_numbers(op: Operator, weights: npt.NDArray[Any]) -> tuple[Layer, FullyConnectedOptions]:
+    """As `read_layer`, whatever the shapes of input and output: each row of `weights` is a unit.
+
+    A convolution is such a layer on windows of its input.
+    """
+    inputs, output = tensor_of(op.inputs[0]), op.outputs[0]
+    rows = len(weights)
+    tensors = {"input": inputs, "weights": tensor_of(op.inputs[1]), "output": output}
+    if all(tensor.type == TensorType.FLOAT32 for tensor in tensors.values()):
+        return _float_layer(op, weights)
+    for role, tensor in tensors.items():
+        if tensor.type != TensorType.INT8:
+            raise Unsupported(
+                f"{role} is {tensor.type_name}, sparse kernels take INT8 or FLOAT32 throughout"
+            )
+    scales = _check_quantization(tensors, rows)
+    try:
+        multiplier, shift = requantization(*scales, rows=rows)
+    except ValueError as error:
+        raise Unsupported(str(error)) from None
+    layer = FullyConnectedWeights(
+        weights=weights,
+        bias=_bias(op, rows, TensorType.INT32).astype(np.int32),
+        multiplier=multiplier,
+        shift=shift,
+        input_zero_point=_zero_point(inputs),
+    )
+    return layer, _options(op, inputs, output)
+
+
+def dense_bytes(op: Operator) -> int:
+    """Bytes of weights and bias as the dense operator stores them."""
+    return sum(t.buffer.data.nbytes for t in op.inputs[1:3] if t is not None and t.buffer)
+
+
+def tensor_of(tensor: Tensor | None) -> Tensor:
+    """`tensor`, which `check_operator` has found to be there."""
+    assert tensor is not None
+    return tensor
+
+
+def _float_layer(
+    op: Operator, weights: npt.NDArray[Any]
+) -> tuple[FloatWeights, FullyConnectedOptions]:
+    bias = _bias(op, len(weights), TensorType.FLOAT32).astype(np.float32)
+    try:
+        low, high = float_activation_range(_activation(op))
+    except ValueError as error:
+        raise Unsupported(str(error)) from None
+    return FloatWeights(weights, bias), FullyConnectedOptions(0, 0, low, high)
+
+
+def _check_quantization(
+    tensors: dict[str, Tensor], rows: int
+) -> tuple[float, npt.NDArray[np.float32], float]:
+    """Scales of input, weights and output, fit for int8 kernels."""
+    found: dict[str, Quantization] = {}
+    for role, tensor in tensors.items():
+        if tensor.quantization is None or len(tensor.quantization.scales) == 0:
+            raise Unsupported(f"{role} has no quantisation")
+        found[role] = tensor.quantization
+    weights = found["weights"]
+    if np.any(weights.zero_points != 0):
+        raise Unsupported("weights have a zero point other than 0")
+    if len(weights.scales) > 1 and (weights.axis != 0 or len(weights.scales) != rows):
+        raise Unsupported("weights are not quantised per output unit")
+    input_scale, output_scale = float(found["input"].scales[0]), float(found["output"].scales[0])
+    finite = np.all(np.isfinite([input_scale, output_scale, *weights.scales]))
+    if not finite or min(input_scale, output_scale) <= 0 or np.any(weights.scales < 0):
+        raise Unsupported("a quantisation scale is not a positive number")
+    return input_scale, weights.scales, output_scale
+
+
+def _options(op: Operator, inputs: Tensor, output: Tensor) -> FullyConnectedOptions:
+    zero_points = (_zero_point(inputs), _zero_point(output))
+    assert output.quantization is not None
+    try:
+        low, high = activation_range(
+            _activation(op), float(output.quantization.scales[0]), zero_points[1]
+        )
+    except ValueError as error:
+        raise Unsupported(str(error)) from None
+    if not all(-128 <= value <= 127 for value in (*zero_points, low, high)) or low > high:
+        raise Unsupported("a zero point or activation limit lies outside int8")
+    return FullyConnectedOptions(*zero_points, low, high)
+
+
+def _activation(op: Operator) -> str:
+    code = int(op.options.fusedActivationFunction) if op.options is not None else 0
+    return _ACTIVATIONS.get(code, f"number {code}")
+
+
+def _bias(op: Operator, rows: int, tensor_type: int) -> npt.NDArray[Any]:
+    tensor = op.inputs[2] if len(op.inputs) > 2 else None
+    if tensor is None:
+        return np.zeros(rows)
+    if tensor.type != tensor_type or tensor.array is None or tensor.array.size != rows:
+        raise Unsupported(f"bias is {tensor.type_name}{list(tensor.shape)}, no constant that fits")
+    return tensor.array.reshape(rows)
+
+
+def _zero_point(tensor: Tensor) -> int:
+    assert tensor.quantization is not None
+    points = tensor.quantization.zero_points
+    return int(points[0]) if len(points) else 0

@@ -1,0 +1,48 @@
+"""Convolutions whose windows lie in one piece of the input each: those along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
+
+
+def input_step(op: Operator) -> int | None:
+    """Elements from one window to the next of a CONV_2D along one axis.
+
+    None for other operators: windows of several rows have gaps, padding is nowhere in the input,
+    and those of a 1x1 convolution of stride 1 are its pixels, side by side.
+    """
+    if op.builtin_code != BuiltinOperator.CONV_2D or op.options is None or len(op.inputs) < 2:
+        return None
+    entering, weights = op.inputs[0], op.inputs[1]
+    if entering is None or weights is None or len(entering.shape) != 4 or len(weights.shape) != 4:
+        return None
+    options = op.options
+    if (
+        weights.shape[3] != entering.shape[3]
+        or options.padding != schema.Padding.VALID
+        or (options.dilationHFactor, options.dilationWFactor) != (1, 1)
+    ):
+        return None
+    strides = (int(options.strideH), int(options.strideW))
+    return step_between_windows(entering.shape, weights.shape[1:3], strides)
+
+
+def step_between_windows(
+    inputs: Sequence[int], kernel: Sequence[int], strides: Sequence[int]
+) -> int | None:
+    """As `input_step`, of a VALID convolution without dilation and groups.
+
+    Args:
+        inputs: [batch, height, width, channels].
+        kernel, strides: height and width.
+    """
+    batch, height, width, channels = inputs
+    if batch != 1 or (*kernel, *strides) == (1, 1, 1, 1):
+        return None
+    if height == kernel[0] == 1:
+        return strides[1] * channels
+    return strides[0] * width * channels if width == kernel[1] else None

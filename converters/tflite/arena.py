@@ -1,0 +1,45 @@
+"""How much memory a model's activations need at once."""
+
+from __future__ import annotations
+
+import math
+
+from tflm_sparsesep.converters.tflite import types as tensor_types
+from tflm_sparsesep.converters.tflite.editor import Operator, Subgraph, Tensor
+
+
+def tensor_bytes(tensor: Tensor) -> int:
+    """Bytes of an activation; 0 where its type has no fixed size."""
+    return tensor_types.byte_size(tensor.type, tensor.shape) or 0
+
+
+def peak_bytes(subgraph: Subgraph, scratch: dict[int, int] | None = None) -> int:
+    """The most that is alive while any one operator runs, in bytes.
+
+    An activation lives from the operator that writes it (the start for inputs) to the last that
+    reads it (the end for outputs and variables). A planner needs at least this much. `scratch`
+    holds the bytes that operators ask for besides, by position.
+    """
+    first: dict[Tensor, float] = {}
+    last: dict[Tensor, float] = {}
+    for position, op in enumerate(subgraph.operators):
+        for tensor in _activations(op):
+            first.setdefault(tensor, position)
+            last[tensor] = position
+    for tensor in subgraph.inputs:
+        first[tensor] = -math.inf
+        last.setdefault(tensor, -math.inf)
+    for tensor in (*subgraph.outputs, *(t for t in first if t.is_variable)):
+        first.setdefault(tensor, -math.inf)
+        last[tensor] = math.inf
+    extra = scratch or {}
+    alive = (
+        extra.get(position, 0)
+        + sum(tensor_bytes(t) for t in first if first[t] <= position <= last[t])
+        for position in range(len(subgraph.operators))
+    )
+    return max(alive, default=0)
+
+
+def _activations(op: Operator) -> list[Tensor]:
+    return [t for t in op.tensors if t is not None and not t.is_constant]

@@ -1,0 +1,212 @@
+"""The parts of a .tflite model as Python objects: operators, subgraphs, signatures, tensors.
+
+As the tensors and buffers of `tensor_objects.py` (importable from here, too), each wraps the
+schema's object in `raw` and refers to others by identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.tflite.tensor import (
+    Buffer,
+    Quantization,
+    Tensor,
+    TensorType,
+    to_bytes,
+    to_text,
+)
+
+__all__ = [
+    "Buffer",
+    "BuiltinOperator",
+    "Metadata",
+    "Operator",
+    "Quantization",
+    "Signature",
+    "Subgraph",
+    "Tensor",
+    "TensorType",
+]
+
+BuiltinOperator = schema.BuiltinOperator
+
+_OP_NAMES: dict[int, str] = {
+    value: name for name, value in vars(BuiltinOperator).items() if not name.startswith("_")
+}
+
+
+class Operator:
+    """One operation of a subgraph.
+
+    Attributes:
+        builtin_code: a `BuiltinOperator` number, CUSTOM for a custom op.
+        custom_code: name of a custom op, else None.
+        version: of the op.
+        inputs: tensors, None for an absent optional input.
+        outputs, intermediates: tensors (intermediates may be absent, too).
+        options: the builtin options object, e.g. `schema.FullyConnectedOptionsT()`, or None.
+        options_2: the same for ops numbered in the schema's second union (StableHLO), or None.
+        custom_options: bytes handed to a custom op, or None.
+        raw: the schema's `OperatorT` (also mutating variable inputs, debug metadata index).
+    """
+
+    def __init__(
+        self,
+        builtin_code: int,
+        inputs: Sequence[Tensor | None],
+        outputs: Sequence[Tensor],
+        *,
+        custom_code: str | None = None,
+        version: int = 1,
+        options: Any = None,
+        options_2: Any = None,
+        custom_options: bytes | None = None,
+        intermediates: Sequence[Tensor | None] = (),
+        raw: Any = None,
+    ) -> None:
+        self.builtin_code = builtin_code
+        self.custom_code = custom_code
+        self.version = version
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.intermediates = list(intermediates)
+        self.options = options
+        self.options_2 = options_2
+        self.custom_options = custom_options
+        self.raw = schema.OperatorT() if raw is None else raw
+
+    @classmethod
+    def custom(
+        cls,
+        custom_code: str,
+        inputs: Sequence[Tensor | None],
+        outputs: Sequence[Tensor],
+        *,
+        custom_options: bytes | None = None,
+        version: int = 1,
+    ) -> Operator:
+        """A custom op by its name."""
+        return cls(
+            BuiltinOperator.CUSTOM,
+            inputs,
+            outputs,
+            custom_code=custom_code,
+            custom_options=custom_options,
+            version=version,
+        )
+
+    @property
+    def op_name(self) -> str:
+        """E.g. "FULLY_CONNECTED", or the custom op's own name."""
+        if self.builtin_code == BuiltinOperator.CUSTOM:
+            return self.custom_code or ""
+        return _OP_NAMES.get(self.builtin_code, f"operator {self.builtin_code}")
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Every tensor that the operator refers to, in order, absent ones left out."""
+        return [t for t in (*self.inputs, *self.outputs, *self.intermediates) if t is not None]
+
+    def __repr__(self) -> str:
+        return f"Operator({self.op_name}, {self.inputs} -> {self.outputs})"
+
+
+class Subgraph:
+    """A graph of operators in execution order.
+
+    Attributes:
+        tensors: those of the file, in order. A tensor that operators refer to need not be put
+            here: `Model.build` appends it.
+        operators: in execution order.
+        inputs, outputs: the tensors that the caller sets and reads.
+        raw: the schema's `SubGraphT`.
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        inputs: Sequence[Tensor] = (),
+        outputs: Sequence[Tensor] = (),
+        operators: Sequence[Operator] = (),
+        tensors: Sequence[Tensor] = (),
+        raw: Any = None,
+    ) -> None:
+        """A new subgraph, or a wrapper of `raw` (name being ignored then)."""
+        self.tensors = list(tensors)
+        self.operators = list(operators)
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.raw = schema.SubGraphT() if raw is None else raw
+        if raw is None:
+            self.name = name
+
+    @property
+    def name(self) -> str:
+        return to_text(self.raw.name)
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self.raw.name = to_bytes(value)
+
+    def consumers(self, tensor: Tensor) -> list[Operator]:
+        """Operators that read `tensor`, in execution order."""
+        return [op for op in self.operators if any(t is tensor for t in op.inputs)]
+
+    def producer(self, tensor: Tensor) -> Operator | None:
+        """The operator that writes `tensor`; None for constants and subgraph inputs."""
+        return next((op for op in self.operators if any(t is tensor for t in op.outputs)), None)
+
+    def replace(self, old: Operator, *new: Operator) -> None:
+        """Put the operators `new` (none to remove it) in the place of `old`.
+
+        Raises:
+            ConfigError: if `old` is not an operator of this subgraph.
+        """
+        if old not in self.operators:
+            raise ConfigError(f"subgraph {self.name!r} has no operator {old!r} to replace")
+        at = self.operators.index(old)
+        self.operators[at : at + 1] = new
+
+    def __repr__(self) -> str:
+        return f"Subgraph({self.name!r}, {len(self.operators)} operators)"
+
+
+class Metadata:
+    """A named blob at model level.
+
+    Attributes:
+        name: its key.
+        buffer: its bytes; None stands for the file's buffer 0, which is empty.
+    """
+
+    def __init__(self, name: str, buffer: Buffer | None = None) -> None:
+        self.name = name
+        self.buffer = buffer
+
+
+class Signature:
+    """A named entry point of the model (SignatureDef).
+
+    Attributes:
+        key: its name.
+        subgraph: the subgraph that it runs.
+        inputs, outputs: (alias, tensor of that subgraph) pairs.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        subgraph: Subgraph,
+        inputs: Sequence[tuple[str, Tensor]] = (),
+        outputs: Sequence[tuple[str, Tensor]] = (),
+    ) -> None:
+        self.key = key
+        self.subgraph = subgraph
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)

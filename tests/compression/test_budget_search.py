@@ -1,0 +1,172 @@
+"""The search for a level against trying them all."""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+import math
+
+import pytest
+
+from tflm_sparsesep.compression import budget_search
+from tflm_sparsesep.compression.budget_search import (
+    LEVELS,
+    Budget,
+    Point,
+    edge,
+    limits,
+    pareto,
+    search,
+    start_level,
+)
+from tflm_sparsesep.converters.errors import ConfigError
+
+# Steps of 1, 2, 4 ... 64, then as many halvings; what is returned is asked for once more.
+MOST_TRIALS = 15
+
+
+def falling(level: int) -> Point:
+    """Quality, bytes and instructions all fall with the level."""
+    sqnr = math.inf if level == 0 else 60.0 - level / 2
+    return Point(level, sqnr, 10_000 - 50 * level, 5_000 - 25 * level, 900 - level, level / 10)
+
+
+@pytest.mark.parametrize("least", [4.0, 4.5, 25.0, 59.4, 59.5, 59.6, 100.0])
+def test_the_highest_level_that_keeps_the_quality(least: float) -> None:
+    wanted = max(level for level in range(LEVELS) if falling(level).sqnr_db >= least)
+    assert search(falling, Budget(min_output_sqnr_db=least)).level == wanted
+
+
+@pytest.mark.parametrize("limit", [4_400, 4_401, 7_777, 9_900, 9_999, 10_000, 20_000])
+def test_the_lowest_level_that_is_small_enough(limit: int) -> None:
+    wanted = min(level for level in range(LEVELS) if falling(level).flash_bytes <= limit)
+    assert search(falling, Budget(flash_bytes=limit)).level == wanted
+
+
+@pytest.mark.parametrize("drop", [0.05, 0.1, 3.33, 11.2, 50.0])
+def test_the_highest_level_that_keeps_the_accuracy(drop: float) -> None:
+    wanted = max(level for level in range(LEVELS) if falling(level).accuracy_drop <= drop)
+    assert search(falling, Budget(max_accuracy_drop=drop)).level == wanted
+    # Both kinds of quality: the stricter one counts.
+    both = Budget(max_accuracy_drop=drop, min_output_sqnr_db=50)
+    assert search(falling, both).level == min(wanted, 20)
+
+
+def test_without_labels_no_accuracy_is_kept() -> None:
+    assert not Budget(max_accuracy_drop=1).keeps_quality(Point(3, 40.0, 1, 1))
+
+
+def test_all_limits_of_size_count() -> None:
+    assert search(falling, Budget(flash_bytes=9_000, instructions=4_000)).level == 40
+    assert search(falling, Budget(flash_bytes=7_000, instructions=4_500)).level == 60
+    assert search(falling, Budget(flash_bytes=9_000, arena_bytes=850)).level == 50
+
+
+def test_what_cannot_be_small_enough_ends_at_the_last_level() -> None:
+    assert search(falling, Budget(flash_bytes=1)).level == LEVELS - 1
+
+
+@pytest.mark.parametrize(
+    "budget", [Budget(min_output_sqnr_db=30), Budget(flash_bytes=5_000), Budget(instructions=1)]
+)
+def test_no_more_trials_than_announced(budget: Budget) -> None:
+    tried: list[int] = []
+
+    def evaluate(level: int) -> Point:
+        tried.append(level)
+        return falling(level)
+
+    search(evaluate, budget)
+    assert len(tried) <= MOST_TRIALS
+
+
+def test_a_result_is_within_the_budget_where_quality_does_not_fall_evenly() -> None:
+    """Level by level up and down by 3 dB: what is returned has been tried."""
+
+    def uneven(level: int) -> Point:
+        return Point(level, 60.0 - level / 2 + 3 * (level % 2), 1, 1)
+
+    for least in range(5, 60):
+        budget = Budget(min_output_sqnr_db=least)
+        assert budget.keeps_quality(search(uneven, budget))
+
+
+def test_levels_ask_for_less_and_less() -> None:
+    rest = Point(0, 0.0, 500, 100)
+    quality, sizes = Budget(min_output_sqnr_db=20), Budget(flash_bytes=9_000, instructions=5_000)
+    noise = [limits(level, quality, rest).noise for level in range(1, LEVELS)]
+    assert noise == sorted(noise)
+    assert noise[start_level(quality) - 1] == pytest.approx(0.01)  # 20 dB
+    found = [limits(level, sizes, rest) for level in range(1, LEVELS)]
+    for limit, most, own in (("flash_bytes", 9_000, 500), ("instructions", 5_000, 100)):
+        values = [getattr(each, limit) for each in found]
+        assert values == sorted(values, reverse=True)
+        # Around the budget itself it starts: a step is 1.5%.
+        assert values[start_level(sizes) - 1] == pytest.approx(most - own, rel=0.016)
+    assert all(math.isinf(each.noise) for each in found)
+
+
+def test_with_quality_and_a_size_both_are_asked_for() -> None:
+    found = limits(50, Budget(min_output_sqnr_db=20, flash_bytes=1_000), Point(0, 0.0, 100, 0))
+    assert 100 < found.flash_bytes < 900
+    assert found.noise < 1
+    assert math.isinf(found.instructions)
+
+
+@pytest.mark.parametrize("start", [0, 17, 50, 99])
+@pytest.mark.parametrize("first", [1, 18, 49, 100])
+def test_an_edge_is_found_from_anywhere(start: int, first: int) -> None:
+    tried: list[int] = []
+
+    def below(at: int) -> bool:
+        tried.append(at)
+        return at < first
+
+    assert edge(below, 0, 100, start) == first - 1
+    assert len(set(tried)) == len(tried) <= 14
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    points = [
+        Point(i, float(q), b, n)
+        for i, (q, b, n) in enumerate(itertools.product((10, 20), (5, 6), (7, 8)))
+    ]
+    best, cheap = Point(9, 20.0, 5, 7), Point(10, 9.0, 4, 7)
+    front = pareto([*points, best, cheap, cheap])
+    # The grid's own (20, 5, 7) is as good as `best`, so both stay.
+    assert [(p.sqnr_db, p.flash_bytes, p.instructions) for p in front] == [
+        (9.0, 4, 7),
+        (20.0, 5, 7),
+        (20.0, 5, 7),
+    ]
+
+
+def test_what_is_exceeded_is_said() -> None:
+    excess = Budget(flash_bytes=9_000, instructions=6_000).excess(falling(0))
+    assert excess == ["flash_bytes is 10,000, limit 9,000"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({}, "the budget is empty"),
+        ({"min_output_sqnr_db": math.nan}, "min_output_sqnr_db is nan"),
+        ({"flash_bytes": 0}, "flash_bytes is 0"),
+        ({"max_accuracy_drop": 0}, "max_accuracy_drop is 0"),
+        ({"instructions": -5}, "instructions is -5"),
+    ],
+)
+def test_budgets_that_say_nothing_are_refused(limits: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Budget(**limits)
+
+
+def test_an_unchanged_model_is_plain_json() -> None:
+    assert falling(0).to_json()["sqnr_db"] is None
+    assert falling(3).to_json()["sqnr_db"] == 58.5
+
+
+def test_examples() -> None:
+    result = doctest.testmod(budget_search)
+    assert result.attempted > 0
+    assert result.failed == 0

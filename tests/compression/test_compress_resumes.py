@@ -1,0 +1,133 @@
+"""`compress` over processes and with its cache: the same bytes, resumed or not; other inputs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tflm_sparsesep as ts
+from tests.compression.test_compress import latent_samples, mlp
+from tests.support.dense_models import float_fully_connected_model
+from tflm_sparsesep.model_input import compress_input
+
+BUDGET = ts.Budget(min_output_sqnr_db=20)
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    return latent_samples(400, seed=0)
+
+
+@pytest.fixture(scope="module")
+def alone(x: np.ndarray) -> ts.CompressResult:
+    """In one process, nothing kept."""
+    return ts.compress(mlp(), budget=BUDGET, representative_dataset=x, cache_dir=None, workers=1)
+
+
+def inodes(folder: Path) -> dict[str, int]:
+    """A file that is written again gets another."""
+    return {path.name: path.stat().st_ino for path in folder.glob("*.trial")}
+
+
+def test_a_second_search_is_the_first_ones_result(
+    x: np.ndarray, alone: ts.CompressResult, tmp_path: Path
+) -> None:
+    start = time.monotonic()
+    first = ts.compress(
+        mlp(), budget=BUDGET, representative_dataset=x, cache_dir=tmp_path, workers=3
+    )
+    middle = time.monotonic()
+    kept = inodes(tmp_path)
+    second = ts.compress(
+        mlp(), budget=BUDGET, representative_dataset=x, cache_dir=str(tmp_path), workers=1
+    )
+    assert first == second == alone
+    # Two layers, the trials, of which the last is a rewritten one again, and the result.
+    assert len(kept) == 2 + len(alone.visited) - 1 + 1
+    assert inodes(tmp_path) == kept
+    # Reading it back takes milliseconds, the search seconds: ten times covers any machine.
+    assert time.monotonic() - middle < (middle - start) / 10
+
+
+def test_another_budget_uses_what_is_known_of_the_layers(x: np.ndarray, tmp_path: Path) -> None:
+    ts.compress(mlp(), budget=BUDGET, representative_dataset=x, cache_dir=tmp_path)
+    kept = inodes(tmp_path)
+    other = ts.Budget(min_output_sqnr_db=22)
+    found = ts.compress(mlp(), budget=other, representative_dataset=x, cache_dir=tmp_path)
+    plain = ts.compress(mlp(), budget=other, representative_dataset=x, cache_dir=None)
+    assert found == plain
+    now = inodes(tmp_path)
+    assert {name: now[name] for name in kept} == kept
+    assert len(now) < 2 * len(kept)
+
+
+def test_a_killed_search_goes_on_where_it_was(
+    x: np.ndarray, alone: ts.CompressResult, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", x)
+    (tmp_path / "in.tflite").write_bytes(mlp())
+    trials = tmp_path / "trials"
+    command = [sys.executable, "-m", "tflm_sparsesep.cli", "compress", "in.tflite"]
+    command += ["-o", "out.tflite", "--data", "x.npy", "--min-sqnr", "20", "--workers", "1"]
+    environment = os.environ | {"TFLM_SPARSESEP_CACHE": str(tmp_path)}
+    running = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while len(list(trials.glob("*.trial"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        assert running.poll() is None
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    kept = inodes(trials)
+    assert len(kept) >= 4
+    assert not (tmp_path / "out.tflite").exists()
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.tflite").read_bytes() == alone.tflite
+    now = inodes(trials)
+    assert {name: now[name] for name in kept} == kept
+    assert len(now) > len(kept)
+
+
+def test_the_command_keeps_nothing_if_told_so(tmp_path: Path) -> None:
+    model = float_fully_connected_model(
+        np.random.default_rng(0).normal(size=(40, 96)).astype(np.float32),
+        np.zeros(40, np.float32),
+        input_shape=(1, 96),
+    )
+    x = latent_samples(120, seed=1)
+    (tmp_path / "float.tflite").write_bytes(model)
+    np.save(tmp_path / "x.npy", x)
+    command = [sys.executable, "-m", "tflm_sparsesep.cli", "compress", "float.tflite"]
+    command += ["-o", "out.tflite", "--data", "x.npy", "--min-sqnr", "15", "--no-cache"]
+    environment = os.environ | {"TFLM_SPARSESEP_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "cache").exists()
+    found = ts.compress(
+        model, budget=ts.Budget(min_output_sqnr_db=15), representative_dataset=x, cache_dir=None
+    )
+    assert (tmp_path / "out.tflite").read_bytes() == found.tflite
+    assert len(found.tflite) < len(compress_input(model, x).tflite)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("tensorflow")
+def test_a_keras_model_is_quantised_and_compressed(x: np.ndarray) -> None:
+    """Workers are forked from a process that has TensorFlow in it."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((96,)), keras.layers.Dense(40, bias_initializer="ones")])
+    found = ts.compress(model, budget=BUDGET, representative_dataset=x, cache_dir=None, workers=2)
+    assert found.point.sqnr_db >= 20
+    assert len(found.tflite) < len(compress_input(model, x).tflite)
+    (outputs,) = ts.run(found.tflite, x[3::4], runtime="tflm", dequantize=True)
+    wanted = model.predict(x[3::4], verbose=0)
+    assert np.corrcoef(outputs.ravel(), wanted.ravel())[0, 1] > 0.98

@@ -1,0 +1,84 @@
+"""The C header and its Python mirror must name the same bytes."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import tflm_sparsesep
+from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.blob import format as packed_format
+from tflm_sparsesep.converters.blob.format import (
+    HEADER,
+    FullyConnectedOptions,
+    IndexEncoding,
+    Major,
+    ValueOrder,
+    ValueType,
+)
+
+ENUMS = {"VALUE": ValueType, "INDEX": IndexEncoding, "MAJOR": Major, "ORDER": ValueOrder}
+CONSTANTS = {
+    "SPARSESEP_PACKED_MAGIC": packed_format.MAGIC,
+    "SPARSESEP_PACKED_VERSION": packed_format.VERSION,
+    "SPARSESEP_PACKED_MAX_DIM": packed_format.MAX_DIM,
+    "SPARSESEP_PACKED_ALIGNMENT": packed_format.ALIGNMENT,
+    "SPARSESEP_FLAG_BIAS_FOLDED": packed_format.FLAG_BIAS_FOLDED,
+    "SPARSESEP_FLAG_BOUNDED": packed_format.FLAG_BOUNDED,
+    "SPARSESEP_OPTIONS_VERSION": packed_format.OPTIONS_VERSION,
+    "sizeof(SparsesepPackedHeader)": HEADER.itemsize,
+    "SPARSESEP_OPTIONS_VERSION_WINDOWS": packed_format.OPTIONS_VERSION_WINDOWS,
+    "SPARSESEP_OPTIONS_BYTES": len(FullyConnectedOptions(0, 0, 0, 0).to_bytes()),
+    "SPARSESEP_OPTIONS_BYTES_WINDOWS": len(FullyConnectedOptions(0, 0, 0, 0, 1).to_bytes()),
+} | {
+    f"SPARSESEP_{prefix}_{member.name}": int(member)
+    for prefix, kind in ENUMS.items()
+    for member in kind
+}
+
+
+def evaluate(expressions: list[str], folder: Path) -> list[int]:
+    """Values of C expressions over our headers."""
+    lines = "\n".join(f'printf("%llu\\n", (unsigned long long)({e}));' for e in expressions)
+    source = folder / "mirror.c"
+    source.write_text(
+        '#include <stdio.h>\n#include "op_options.h"\n#include "op_names.h"\n'
+        '#include "sparsesep/paged_weights.h"\n'
+        f"int main(void) {{ {lines} return 0; }}\n"
+    )
+    root = tflm_sparsesep.source_dir()
+    includes = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}"]
+    program = folder / "mirror"
+    subprocess.run(["cc", *includes, str(source), "-o", str(program)], check=True)
+    printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
+    return [int(line) for line in printed.split()]
+
+
+def test_constants_agree(tmp_path: Path) -> None:
+    assert evaluate(list(CONSTANTS), tmp_path) == list(CONSTANTS.values())
+
+
+def test_header_fields_agree(tmp_path: Path) -> None:
+    names = list(HEADER.names or ())
+    offsets = evaluate([f"offsetof(SparsesepPackedHeader, {name})" for name in names], tmp_path)
+    assert offsets == [HEADER.fields[name][1] for name in names]
+
+
+def test_op_names_agree() -> None:
+    text = (tflm_sparsesep.source_dir() / "custom_ops/op_names.h").read_text()
+    for name in op_names.ALL:
+        assert f'#define SPARSESEP_OP_{name} "{name}"' in text
+
+
+@pytest.mark.parametrize("step", [0, 7])
+def test_options_round_trip(step: int) -> None:
+    options = FullyConnectedOptions(-128, 127, -3, 99, step)
+    assert FullyConnectedOptions.from_bytes(options.to_bytes()) == options
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01\x00\x14\x00", bytes(20), bytes(21), bytes(24)])
+def test_bad_options_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="custom options have"):
+        FullyConnectedOptions.from_bytes(data)

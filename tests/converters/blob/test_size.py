@@ -1,0 +1,40 @@
+"""Sizes told from masks against those of packed blobs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.size import packed_size
+from tflm_sparsesep.converters.cost.terms import PackedSize
+from tflm_sparsesep.device.synthetic_layers import random_case, random_float_case
+
+# Remainders around every block, a single weight, steps beyond DELTA8 and windows of every pattern.
+SHAPES = [(1, 1), (7, 13), (16, 64), (33, 300), (6, 1100), (3, 4500), (5, 5000), (300, 3)]
+
+
+def mask_of(weights: np.ndarray, layout: Layout) -> np.ndarray:
+    """bool [row of tiles, tile], by the definition of a block."""
+    rows, cols = weights.shape
+    by_row = np.logical_or.reduceat(weights != 0, range(0, rows, layout.block_rows), axis=0)
+    return np.logical_or.reduceat(by_row, range(0, cols, layout.block_cols), axis=1)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("zeros", [0.0, 0.5, 0.9, 0.998, 1.0])
+def test_sizes_are_those_of_the_blob(layout: Layout, zeros: float) -> None:
+    rng = np.random.default_rng(0)
+    for rows, cols in SHAPES:
+        block = (layout.block_rows, layout.block_cols)
+        if layout.value_type is ValueType.FLOAT32:
+            layer = random_float_case(rng, rows, cols, zeros=zeros, block=block).layer
+        else:
+            palette = 16 if layout.value_type is ValueType.PALETTE4 else None
+            layer = random_case(rng, rows, cols, zeros=zeros, block=block, palette=palette).layer
+            np.clip(layer.weights, -3, 3, out=layer.weights)  # what every order can hold
+        blob = pack(layer, layout)
+        found = packed_size(mask_of(layer.weights, layout), rows, cols, layout)
+        assert found == (PackedSize.of(blob), len(blob)), (rows, cols)

@@ -1,0 +1,169 @@
+"""Thousands of damaged models: each is read and rebuilt, or refused with a ModelError."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tests.converters.tflite.test_editor import shared_model
+from tests.support import dense_models
+from tflm_sparsesep.converters.errors import ModelError
+from tflm_sparsesep.converters.tflite import editor
+
+# CPU seconds that one file may take. Typical are some milliseconds; what the verifier lets pass
+# at most (four times the file plus 64 kB, in objects of 8 bytes) takes about one second.
+LIMIT_SECONDS = 10.0
+# A rebuilt file may unfold bytes that were shared in the damaged one: same bound, plus vtables.
+MAX_GROWTH, GROWTH_SLACK = 16, 1 << 20
+
+DWORDS = (0, 1, 2, 4, 8, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
+
+Mutation = Callable[[bytearray, np.random.Generator], bytearray]
+
+
+def flip_bits(data: bytearray, rng: np.random.Generator) -> bytearray:
+    for position in rng.integers(0, len(data), rng.integers(1, 5)):
+        data[position] ^= 1 << int(rng.integers(8))
+    return data
+
+
+def set_bytes(data: bytearray, rng: np.random.Generator) -> bytearray:
+    for position in rng.integers(0, len(data), rng.integers(1, 5)):
+        data[position] = int(rng.integers(256))
+    return data
+
+
+def truncate(data: bytearray, rng: np.random.Generator) -> bytearray:
+    return data[: int(rng.integers(len(data)))]
+
+
+def overwrite_dwords(data: bytearray, rng: np.random.Generator) -> bytearray:
+    for word in rng.integers(0, len(data) // 4, rng.integers(1, 4)):
+        data[4 * word : 4 * word + 4] = int(rng.choice(DWORDS)).to_bytes(4, "little")
+    return data
+
+
+def move_dwords(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """Copy words within the file: offsets then point at parts that are something else."""
+    for target, source in rng.integers(0, len(data) // 4, (int(rng.integers(1, 4)), 2)):
+        data[4 * target : 4 * target + 4] = data[4 * source : 4 * source + 4]
+    return data
+
+
+def splice(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """Insert, remove or repeat a stretch, so that everything behind it moves."""
+    start, length = int(rng.integers(len(data))), int(rng.integers(1, 64))
+    piece = data[start : start + length] if rng.integers(2) else bytes(rng.bytes(length))
+    removed = int(rng.integers(0, 64))
+    return data[:start] + piece + data[start + removed :]
+
+
+def garbage(data: bytearray, rng: np.random.Generator) -> bytearray:
+    """Noise behind a valid file identifier."""
+    return data[:8] + bytearray(rng.bytes(int(rng.integers(0, 256))))
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    flip_bits,
+    set_bytes,
+    truncate,
+    overwrite_dwords,
+    move_dwords,
+    splice,
+    garbage,
+)
+
+
+def small_models() -> list[bytes]:
+    rng = np.random.default_rng(0)
+    weights = rng.integers(-127, 128, (6, 10)).astype(np.int8)
+    layer = dense_models.FullyConnectedLayer(
+        weights, np.arange(6, dtype=np.int32), rng.uniform(0.01, 0.02, 6), 0.5, 2, "RELU"
+    )
+    head = dense_models.FullyConnectedLayer(weights[:3, :6], None, 0.02, 0.5, -7)
+    per_tensor = dense_models.fully_connected_chain(
+        [layer, head], input_shape=[1, 10], input_scale=0.1, input_zero_point=0
+    )
+    conv = dense_models.conv_1x1_model(
+        weights,
+        np.arange(6, dtype=np.int32),
+        input_shape=[1, 2, 2, 10],
+        input_scale=0.1,
+        input_zero_point=0,
+        weight_scales=rng.uniform(0.01, 0.02, 6),
+        output_scale=0.5,
+        output_zero_point=0,
+    )
+    floats = dense_models.float_fully_connected_model(
+        weights.astype(np.float32), None, input_shape=[2, 10], activation="RELU6"
+    )
+    return [per_tensor, conv, floats, with_extras(per_tensor)]
+
+
+def with_extras(data: bytes) -> bytes:
+    """The same model with a second subgraph, metadata and a signature to damage."""
+    model = editor.read(data)
+    main = model.subgraphs[0]
+    model.subgraphs.append(editor.Subgraph("again", inputs=main.inputs, outputs=main.outputs))
+    model.set_metadata("OfflineMemoryAllocation", bytes(12) + bytes(range(40)))
+    alias = [("x", main.inputs[0])]
+    model.signatures = [editor.Signature("serve", main, alias, alias)]
+    return model.build()
+
+
+def outcome(data: bytes) -> str:
+    """Read and rebuild damaged bytes; what happened. Anything but a ModelError escapes."""
+    try:
+        model = editor.read(data, name="damaged.tflite")
+    except ModelError as error:
+        message = str(error)
+        one_line = message.startswith("damaged.tflite: ") and "\n" not in message
+        return "refused" if one_line else f"bad message {message!r}"
+    built = model.build()
+    assert len(built) < MAX_GROWTH * len(data) + GROWTH_SLACK
+    assert editor.read(built).build() == built
+    model.prune_unused()
+    editor.read(model.build())
+    return "rebuilt"
+
+
+def fuzz(models: list[bytes], rounds: int, seed: int) -> Counter[str]:
+    """Damage each model in each way `rounds` times, with seeds that name the failing case."""
+    outcomes: Counter[str] = Counter()
+    for index, model in enumerate(models):
+        for kind, mutation in enumerate(MUTATIONS):
+            for i in range(rounds):
+                case = (seed, index, kind, i)
+                damaged = bytes(mutation(bytearray(model), np.random.default_rng(case)))
+                started = time.process_time()
+                try:
+                    outcomes[outcome(damaged)] += 1
+                except Exception as error:
+                    raise AssertionError(f"case {case}, {mutation.__name__}: {error!r}") from error
+                assert time.process_time() - started < LIMIT_SECONDS, case
+    return outcomes
+
+
+def test_damaged_small_models() -> None:
+    outcomes = fuzz(small_models(), rounds=90, seed=1)
+    assert outcomes["refused"] + outcomes["rebuilt"] == 4 * len(MUTATIONS) * 90  # 2,520
+    # Both ways must occur: most damage is found, damage to weights and names cannot be.
+    assert outcomes["refused"] > 1000
+    assert outcomes["rebuilt"] > 250
+
+
+def test_damaged_keyword_spotter() -> None:
+    outcomes = fuzz([shared_model("kws_ref_model.tflite")], rounds=40, seed=2)
+    assert outcomes["refused"] + outcomes["rebuilt"] == 40 * len(MUTATIONS)
+    assert min(outcomes["refused"], outcomes["rebuilt"]) > 20
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 7, 8, 11, 12, 16, 20, 100, 1000])
+def test_noise_of_any_length(length: int) -> None:
+    for seed in range(5):
+        noise = np.random.default_rng((3, length, seed)).bytes(length)
+        assert outcome(noise) == "refused"

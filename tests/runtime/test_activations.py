@@ -1,0 +1,55 @@
+"""Shares of zero activations, measured in TFLM, and what the converter makes of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
+from tflm_sparsesep.convert import convert
+from tflm_sparsesep.runtime.activations import input_zeros
+from tflm_sparsesep.runtimes import run
+
+
+def chain() -> bytes:
+    """300 -> 200 (RELU, about half its outputs 0) -> 100."""
+    rng = np.random.default_rng(0)
+    layers = []
+    for rows, cols in ((200, 300), (100, 200)):
+        weights = rng.integers(-127, 128, (rows, cols)).astype(np.int8)
+        weights[rng.random(weights.shape) < 0.9] = 0
+        layers.append(FullyConnectedLayer(weights, None, 0.01, 0.1, -128, "RELU"))
+    return fully_connected_chain(layers, input_shape=(1, 300), input_scale=0.02, input_zero_point=4)
+
+
+@pytest.fixture(scope="module")
+def samples() -> np.ndarray:
+    inputs = np.random.default_rng(1).integers(-128, 128, (80, 300)).astype(np.int8)
+    inputs[:, :210] = 4
+    return inputs
+
+
+def test_shares_are_those_of_the_first_samples(samples: np.ndarray) -> None:
+    shares = input_zeros(chain(), samples)
+    assert list(shares) == ["input", "fc0"]
+    expected = np.mean(samples[:50] == 4)
+    assert shares["input"] == pytest.approx(expected)
+    assert 0.3 < shares["fc0"] < 0.7
+
+
+def test_a_generator_function_serves_as_well(samples: np.ndarray) -> None:
+    lists = [[sample[None]] for sample in samples]
+    assert input_zeros(chain(), lambda: iter(lists)) == input_zeros(chain(), samples)
+
+
+def test_without_samples_nothing_is_assumed() -> None:
+    assert input_zeros(chain(), None) == {}
+
+
+def test_converting_with_samples_keeps_the_outputs(samples: np.ndarray) -> None:
+    result = convert(chain(), representative_dataset=samples, target="cortex-m4")
+    blind = convert(chain(), target="cortex-m4")
+    assert all(layer.rewritten for layer in result.layers)
+    estimates = [layer.sparse_instructions for layer in result.layers]
+    assert sum(estimates) <= sum(layer.sparse_instructions for layer in blind.layers)
+    np.testing.assert_array_equal(run(result.tflite, samples)[0], run(chain(), samples)[0])

@@ -1,0 +1,53 @@
+"""OpenCL in tests of the delegate."""
+
+from __future__ import annotations
+
+import ctypes.util
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.delegate_jobs import Done
+
+OPENCL = {"backend": "opencl", "verbose": "1"}
+
+
+def has_opencl() -> bool:
+    """Whether some OpenCL device is here; asked in another process."""
+    try:
+        done = subprocess.run(["clinfo", "-l"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return False
+    return "Device #0" in done.stdout
+
+
+needs_opencl = pytest.mark.skipif(
+    not has_opencl(), reason="no OpenCL device; apt install pocl-opencl-icd"
+)
+
+
+def claimed_all(done: Done) -> bool:
+    """Whether OpenCL runs the whole model: then it is one partition."""
+    (line,) = [line for line in done.messages if "OpenCL runs" in line]
+    words = line.split()
+    return words[words.index("runs") + 1] == words[words.index("of") + 1]
+
+
+def build_opencl_shim(folder: Path) -> dict[str, str]:
+    """failing_opencl.c as `folder`/libOpenCL.so.1; the environment that puts it first."""
+    real = ctypes.util.find_library("OpenCL")
+    assert real is not None
+    root = Path(__file__).parents[1]
+    subprocess.run(
+        [
+            *("gcc", "-shared", "-fPIC", "-Wall", "-Wextra", "-ldl"),
+            f"-I{root}/custom_ops/litert_delegate",
+            root / "tests/custom_ops/failing_opencl.c",
+            *("-o", folder / "libOpenCL.so.1"),
+        ],
+        check=True,
+    )
+    libraries = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True)
+    (path, *_) = [line.split()[-1] for line in libraries.stdout.splitlines() if real in line]
+    return {"LD_LIBRARY_PATH": str(folder), "FAILING_OPENCL_REAL": path}

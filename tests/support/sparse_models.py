@@ -1,0 +1,59 @@
+"""Small .tflite models of SPARSE_FULLY_CONNECTED, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tests.support.layers import FloatLayerCase
+from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.tflite.editor import (
+    Model,
+    Operator,
+    Quantization,
+    Subgraph,
+    Tensor,
+    TensorType,
+)
+from tflm_sparsesep.device.synthetic_layers import LayerCase
+
+
+def sparse_model(
+    case: LayerCase | FloatLayerCase,
+    *,
+    layout: Layout = LAYOUTS[0],
+    input_shape: Sequence[int] | None = None,
+    blob: bytes | None = None,
+    options: bytes | None = None,
+) -> bytes:
+    """A model of one layer; `blob` and `options` replace the ones that fit `case`.
+
+    The input is [batch, cols] unless `input_shape` spreads the batch differently.
+    """
+    batch, cols = case.inputs.shape
+    shape = (batch, cols) if input_shape is None else tuple(input_shape)
+    entering = _activation("input", shape, case, case.options.input_zero_point)
+    leaving = _activation(
+        "output", (*shape[:-1], len(case.layer.bias)), case, case.options.output_zero_point
+    )
+    packed = pack(case.layer, layout) if blob is None else blob
+    operator = Operator.custom(
+        op_names.SPARSE_FULLY_CONNECTED,
+        [entering, Tensor.constant("packed", np.frombuffer(packed, np.uint8))],
+        [leaving],
+        custom_options=case.options.to_bytes() if options is None else options,
+    )
+    main = Subgraph("main", inputs=[entering], outputs=[leaving], operators=[operator])
+    return Model([main]).build()
+
+
+def _activation(
+    name: str, shape: Sequence[int], case: LayerCase | FloatLayerCase, zero_point: int
+) -> Tensor:
+    if isinstance(case, FloatLayerCase):
+        return Tensor(name, shape, TensorType.FLOAT32)
+    return Tensor(name, shape, TensorType.INT8, quantization=Quantization(0.5, zero_point))

@@ -1,0 +1,106 @@
+"""Flash that SPARSE_FULLY_CONNECTED takes: op core, validator, selection, messages and kernels.
+
+Linked as in an application that calls the operator's three functions: the linker drops what they
+do not reach. C library and compiler runtime are not counted, tests of ours and names of kernels
+are not reached.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
+from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.device import toolchain
+
+_ENTRY_POINTS = tuple(f"sparsesep_fully_connected_{name}" for name in ("init", "prepare", "eval"))
+_KERNEL = re.compile(r"fully_connected_(\d+x\d+_\w+)")
+# A section in a GNU linker map, its name possibly on a line of its own: size and object.
+_SECTION = re.compile(
+    r"^ \.(?:text|rodata)[^\s]*\s+0x[0-9a-f]+\s+(0x[0-9a-f]+) (\S+)\.o$", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class CodeSize:
+    """Bytes of code and constants (.text and .rodata).
+
+    Attributes:
+        target: name of the target.
+        flags: gcc's flags.
+        core: operator, validator, selection and messages.
+        frames: what several kernels share.
+        kernels: each linked kernel alone, by name.
+    """
+
+    target: str
+    flags: str
+    core: int
+    frames: int
+    kernels: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.core + self.frames + sum(self.kernels.values())
+
+
+def code_size(target: str, *, variants: Sequence[str] = (), optimization: str = "-O2") -> CodeSize:
+    """Compiles and links the operator for a target and measures it.
+
+    `variants` are names of the kernels to link; none links all. Raises ConfigError for an unknown
+    target, ToolMissingError without the Arm compiler, DeviceError where it fails.
+    """
+    core = get_target(target)
+    toolchain.board_of(core)  # refuses a target that this compiler does not know
+    root = toolchain.source_root()
+    folder = root / "kernels/fully_connected_sparse"
+    sources = [
+        root / "custom_ops/core/sparse_fully_connected_op.c",
+        root / "kernels/validate_packed_weights.c",
+        root / "kernels/status.c",
+        *sorted(folder.glob("*.c")),
+    ]
+    flags = toolchain.compile_flags(core, optimization)
+    with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
+        work = Path(directory)
+        include = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}", f"-I{work}"]
+        if variants:
+            (work / HEADER_NAME).write_text(variants_header(variants, target=target))
+            include.append(f"-D{DEFINE}")
+        compiler = str(toolchain.require_tool("arm-none-eabi-gcc").path)
+        compile_command = [compiler, *flags, *include, "-c", *map(str, sources)]
+        toolchain.run_tool(compile_command, what=f"compiling for {target}", cwd=work)
+        link_flags = [
+            *("-nostdlib", "-Wl,--gc-sections", "-Wl,--unresolved-symbols=ignore-all"),
+            *("-Wl,-Map=map", f"-Wl,-e,{_ENTRY_POINTS[0]}", "-Wl,--no-warn-rwx-segments"),
+            *(f"-Wl,-u,{name}" for name in _ENTRY_POINTS),
+        ]
+        objects = [f"{source.stem}.o" for source in sources]
+        link_command = [compiler, *flags, *link_flags, *objects, "-o", "op.elf"]
+        toolchain.run_tool(link_command, what=f"linking for {target}", cwd=work)
+        return _read_map((work / "map").read_text(), target, " ".join(flags))
+
+
+def _read_map(text: str, target: str, flags: str) -> CodeSize:
+    # Discarded sections come first; the memory map follows.
+    _, _, linked = text.partition("Linker script and memory map")
+    by_object: dict[str, int] = {}
+    for size, name in _SECTION.findall(linked):
+        by_object[name] = by_object.get(name, 0) + int(size, 16)
+    core_objects = (
+        "sparse_fully_connected_op",
+        "validate_packed_weights",
+        "status",
+        "select_fully_connected",
+    )
+    kernels = {
+        match[1]: by_object[name] for name in by_object if (match := _KERNEL.fullmatch(name))
+    }
+    core = sum(by_object.get(name, 0) for name in core_objects)
+    frames = sum(by_object.values()) - core - sum(kernels.values())
+    return CodeSize(target, flags, core, frames, {k: v for k, v in kernels.items() if v})

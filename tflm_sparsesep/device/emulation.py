@@ -1,0 +1,355 @@
+"""Runs a layer on an emulated Cortex-M and counts the instructions it executes, exactly.
+
+A bare-metal firmware (`firmware/`) reads a job from a file, runs the op core on it and writes
+outputs to a file; a QEMU plugin counts every instruction between two markers around each
+evaluation. No clock is involved: the same layer gives the same count on every machine.
+
+What is counted: everything the operator's `eval` executes, its call and return included. What is
+not modelled: cycles, wait states, caches. On Cortex-M55 a gather load and the LE that closes each
+round of a low-overhead loop count as one instruction each.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
+from tflm_sparsesep.converters.targets import Target, get_target
+from tflm_sparsesep.device import toolchain
+from tflm_sparsesep.device.toolchain import Tool, find_tools
+
+__all__ = [
+    "CLASSES",
+    "DEFAULT_OPTIMIZATION",
+    "ExternalFlash",
+    "LayerRun",
+    "Tool",
+    "build_firmware",
+    "check_counter",
+    "find_tools",
+    "run_layer",
+]
+
+Array = npt.NDArray[np.int8] | npt.NDArray[np.float32]
+
+DEFAULT_OPTIMIZATION = "-O2"
+
+# Columns of the plugin's output (firmware/plugin/thumb_class.h).
+CLASSES = ("load", "store", "multiply", "branch", "vector", "other")
+
+# Mirror of firmware/job.h.
+_JOB = struct.Struct("<4I32s5I7i7i4I")
+_JOB_MAGIC = 0x314A5353
+_JOB_RUN_OP = 0
+_RESULT = struct.Struct("<9I64s128s")
+_RESULT_MAGIC = 0x31525353
+_MAX_RANK = 6
+_FLASH_OVERLAPS, _FLASH_IS_TRUSTED = 1, 2
+_FLASH_DEFINE = "FIRMWARE_PAGING"
+_STAGES = ("done", "job", "memory", "init", "prepare", "eval", "overrun")
+
+# SparsesepTensorType of custom_ops/port.h.
+_TENSOR_TYPES = {np.dtype(np.int8): 1, np.dtype(np.float32): 3}
+
+# The emulator executes well over 20 million instructions a second with the plugin on one core of
+# a slow machine; soft floats need about 150 instructions per multiply-add.
+_START_SECONDS = 30.0
+_SECONDS_PER_MAC = 150 / 20e6
+
+
+@dataclass(frozen=True)
+class ExternalFlash:
+    """A simulated external memory for a layer whose weights are pages (docs/paging.md).
+
+    Attributes:
+        image: what it holds.
+        loops_per_byte: how often an empty loop runs for each byte that is fetched.
+        failing_fetch: the number of the fetch that fails, from 1 on, Prepare's included; 0: none.
+        overlaps: bytes arrive only when the operator waits for them.
+        is_trusted: pages are checked completely in the first evaluation only.
+    """
+
+    image: bytes
+    loops_per_byte: int = 0
+    failing_fetch: int = 0
+    overlaps: bool = False
+    is_trusted: bool = False
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """One operator, run on an emulated core.
+
+    Attributes:
+        outputs: [K, *output_shape], dtype of the inputs.
+        instructions: executed instructions per input, K numbers.
+        classes: the sum over all inputs by class of instruction (keys: `CLASSES`).
+        scratch_bytes: what prepare asked for, for the time of an evaluation.
+        persistent_bytes: what init allocated.
+        code_bytes: code and constants of all kernels and the op core as linked, without the C
+            library.
+        fetches: calls that the external memory got, by Prepare and all evaluations.
+        fetched_bytes: what they asked for.
+        kernel: name of the kernel variant that ran; empty for operators without variants.
+        kernel_code_bytes: code of that variant alone, 0 without one.
+        target: name of the target.
+        board: emulated board.
+        flags: gcc's flags.
+        compiler: name and version.
+        qemu: name and version.
+    """
+
+    outputs: Array
+    instructions: list[int]
+    classes: dict[str, int]
+    scratch_bytes: int
+    persistent_bytes: int
+    code_bytes: int
+    fetches: int
+    fetched_bytes: int
+    kernel: str
+    kernel_code_bytes: int
+    target: str
+    board: str
+    flags: str
+    compiler: str
+    qemu: str
+
+
+def build_firmware(
+    target: str | Target,
+    *,
+    optimization: str = DEFAULT_OPTIMIZATION,
+    defines: tuple[str, ...] = (),
+    variants: tuple[str, ...] = (),
+    board: str | None = None,
+) -> Path:
+    """The image of `target` from the cache, compiled if need be (`toolchain.build_firmware`)."""
+    return toolchain.build_firmware(
+        _target(target),
+        board=board,
+        optimization=optimization,
+        defines=defines,
+        variants=variants,
+    )
+
+
+def run_layer(
+    target: str | Target,
+    op_name: str,
+    options: bytes,
+    blob: bytes,
+    inputs: Array,
+    output_shape: tuple[int, ...],
+    *,
+    optimization: str = DEFAULT_OPTIMIZATION,
+    variants: tuple[str, ...] = (),
+    flash: ExternalFlash | None = None,
+    board: str | None = None,
+    timeout: float | None = None,
+) -> LayerRun:
+    """Runs one custom operator on K inputs and counts the instructions of each evaluation.
+
+    Args:
+        target: what to compile for and where to run, such as "cortex-m4".
+        op_name: name of the operator in the .tflite file, such as "SPARSE_FULLY_CONNECTED".
+        options: its custom_options.
+        blob: its packed weights.
+        inputs: [K, ...], int8 or float32; each `inputs[k]` is one input tensor, for instance
+            [batch, cols]. Init and prepare run once, eval K times.
+        output_shape: shape of one output, for instance (batch, rows).
+        optimization: gcc's flag.
+        variants: names of the fully-connected kernels to link; none links all.
+        flash: the external memory that `blob`, a table of contents, is about.
+        board: another of the target's boards than its usual one.
+        timeout: seconds; None derives a generous limit from the size of the work.
+
+    Raises:
+        ConfigError: an argument that no layer has.
+        ToolMissingError: QEMU (with TCG plugins) or a compiler is missing.
+        DeviceError: the operator refused (with its reason), crashed, or ran out of time.
+
+    Example:
+        >>> run = run_layer(
+        ...     "cortex-m4", "SPARSE_FULLY_CONNECTED", options, blob, x[:, None, :], (1, 300)
+        ... )  # doctest: +SKIP
+        >>> run.instructions[0]  # doctest: +SKIP
+    """
+    target = _target(target)
+    job = _pack_job(op_name, options, blob, inputs, output_shape, flash)
+    defines = () if flash is None else (_FLASH_DEFINE,)
+    image = build_firmware(
+        target, optimization=optimization, defines=defines, variants=variants, board=board
+    )
+    machine = toolchain.board_of(target, board)
+    if timeout is None:
+        size = len(blob) if flash is None else len(flash.image) * (1 + flash.loops_per_byte)
+        macs = size * math.prod(inputs.shape[:-1])
+        timeout = _START_SECONDS + macs * _SECONDS_PER_MAC
+    where = f"{op_name} on {target.name} ({machine})"
+
+    with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
+        work = Path(directory)
+        (work / "job.bin").write_bytes(job)
+        _run_qemu(image, machine, work, timeout, where)
+        numbers, kernel = _read_result(work, where)
+        counts = _read_counts(work / "counts.txt", len(inputs), where)
+        outputs: npt.NDArray[Any] = np.fromfile(work / "outputs.bin", inputs.dtype)
+
+    tools = find_tools()
+    persistent, scratch, code, fetches, fetched_bytes = numbers
+    return LayerRun(
+        outputs=outputs.reshape((len(inputs), *output_shape)),
+        instructions=[sum(region) for region in counts],
+        classes=dict(zip(CLASSES, map(sum, zip(*counts, strict=True)), strict=True)),
+        scratch_bytes=scratch,
+        persistent_bytes=persistent,
+        code_bytes=code,
+        fetches=fetches,
+        fetched_bytes=fetched_bytes,
+        kernel=kernel,
+        kernel_code_bytes=toolchain.kernel_text_bytes(target, kernel, optimization)
+        if kernel
+        else 0,
+        target=target.name,
+        board=machine,
+        flags=" ".join(toolchain.compile_flags(target, optimization)),
+        compiler=f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",
+        qemu=f"qemu-system-arm {tools['qemu-system-arm'].version}",
+    )
+
+
+def check_counter(target: str | Target, *, loops: int = 1000, board: str | None = None) -> None:
+    """Proves on this machine that instructions are counted exactly, with code of known length.
+
+    Raises:
+        DeviceError: the count differs from what firmware/counter_check.h executes.
+    """
+    target = _target(target)
+    expected = 1 + 4 + 4 * loops + 600
+    if target.name != "cortex-m0":
+        expected += 1205
+    if target.has_mve:
+        expected += 4 + 2 * loops
+    inputs = np.zeros((2, 1), np.int8)
+    run = run_layer(
+        target, "COUNTER_CHECK", struct.pack("<I", loops), b"", inputs, (1,), board=board
+    )
+    if run.instructions != [expected, expected]:
+        raise DeviceError(
+            f"{run.qemu} counted {run.instructions} instructions on {target.name} where exactly "
+            f"{expected} are executed: its figures cannot be trusted"
+        )
+
+
+def _target(target: str | Target) -> Target:
+    return target if isinstance(target, Target) else get_target(target)
+
+
+def _pack_job(
+    op_name: str,
+    options: bytes,
+    blob: bytes,
+    inputs: Array,
+    output_shape: tuple[int, ...],
+    flash: ExternalFlash | None,
+) -> bytes:
+    """job.bin as firmware/job.h describes it."""
+    name = op_name.encode()
+    if not 0 < len(name) < 32:
+        raise ConfigError(f"op_name {op_name!r} has {len(name)} bytes; accepted: 1 to 31")
+    if inputs.dtype not in _TENSOR_TYPES:
+        raise ConfigError(f"inputs have dtype {inputs.dtype}; accepted: int8, float32")
+    if inputs.ndim < 2 or 0 in inputs.shape:
+        raise ConfigError(f"inputs have shape {inputs.shape}; accepted: [K, ...], nothing empty")
+    itemsize = inputs.dtype.itemsize
+    header = _JOB.pack(
+        _JOB_MAGIC,
+        _JOB.size,
+        _JOB_RUN_OP,
+        len(inputs),
+        name,
+        len(options),
+        len(blob),
+        _TENSOR_TYPES[inputs.dtype],
+        math.prod(inputs.shape[1:]) * itemsize,
+        math.prod(output_shape) * itemsize,
+        *_pack_shape("inputs[k]", inputs.shape[1:]),
+        *_pack_shape("output_shape", output_shape),
+        *_pack_flash(flash),
+    )
+    external = b"" if flash is None else flash.image
+    return header + options + blob + external + inputs.tobytes()
+
+
+def _pack_flash(flash: ExternalFlash | None) -> tuple[int, int, int, int]:
+    if flash is None:
+        return (0, 0, 0, 0)
+    flags = _FLASH_OVERLAPS * flash.overlaps | _FLASH_IS_TRUSTED * flash.is_trusted
+    return (len(flash.image), flash.loops_per_byte, flash.failing_fetch, flags)
+
+
+def _pack_shape(what: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if not 1 <= len(shape) <= _MAX_RANK or min(shape) < 1:
+        raise ConfigError(f"{what} is {shape}; accepted: 1 to {_MAX_RANK} positive dimensions")
+    return (len(shape), *shape, *(0 for _ in range(_MAX_RANK - len(shape))))
+
+
+def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str) -> None:
+    """Runs `image` with the plugin in directory `work` until it exits."""
+    qemu = toolchain.require_tool("qemu-system-arm")
+    plugin = str(toolchain.build_plugin()).replace(",", ",,")
+    command = [
+        str(qemu.path),
+        *("-machine", machine, "-nodefaults", "-display", "none", "-serial", "none"),
+        *("-monitor", "none", "-no-reboot", "-kernel", str(image)),
+        *("-semihosting-config", "enable=on,target=native"),
+        *("-plugin", f"{plugin},out=counts.txt"),
+    ]
+    try:
+        done = subprocess.run(
+            command, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired:
+        raise DeviceError(f"{where} did not finish within {timeout:g} s") from None
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").splitlines()
+        reason = next((line for line in said if line and "warning" not in line), "no message")
+        if reason.startswith(qemu.name) and "plugin" in reason:
+            raise ToolMissingError(f"{reason}: QEMU with TCG plugins is needed; {qemu.install}")
+        raise DeviceError(f"{where} ended with exit code {done.returncode}: {reason}")
+
+
+def _read_result(work: Path, where: str) -> tuple[list[int], str]:
+    """result.bin: persistent, scratch and code bytes, fetches and their bytes; the kernel."""
+    data = (work / "result.bin").read_bytes()
+    if len(data) != _RESULT.size:
+        raise DeviceError(f"{where}: result.bin has {len(data)} bytes, expected {_RESULT.size}")
+    magic, size, stage, _, *numbers, kernel, message = _RESULT.unpack(data)
+    if magic != _RESULT_MAGIC or size != _RESULT.size:
+        raise DeviceError(f"{where}: result.bin was not written by this version's firmware")
+    if stage != 0:
+        raise DeviceError(f"{where} failed in {_STAGES[stage]}: {_text(message)}")
+    return numbers, _text(kernel)
+
+
+def _text(field: bytes) -> str:
+    """A C string in a field of fixed size."""
+    return field.split(b"\0")[0].decode(errors="replace")
+
+
+def _read_counts(path: Path, regions: int, where: str) -> list[list[int]]:
+    """Per region the counts by class."""
+    counts = [[int(number) for number in line.split()] for line in path.read_text().splitlines()]
+    if len(counts) != regions or any(len(region) != len(CLASSES) for region in counts):
+        raise DeviceError(f"{where}: the plugin saw {len(counts)} regions, expected {regions}")
+    return counts

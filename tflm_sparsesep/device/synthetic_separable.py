@@ -1,0 +1,94 @@
+"""Random separable convolutions of a given shape, for benchmarks and tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv
+from tflm_sparsesep.converters.blob.requantization import float_activation_range
+from tflm_sparsesep.converters.blob.separable_format import Padding
+
+
+@dataclass(frozen=True)
+class SeparableShape:
+    """Sizes of a separable convolution and of the image it runs on.
+
+    channels: of the input, between the stages, of the output. kernel, stride and padding: of the
+    vertical stage and of the horizontal one.
+    """
+
+    height: int
+    width: int
+    channels: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[Padding, Padding] = (Padding.SAME, Padding.SAME)
+    batch: int = 1
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        return (self.batch, self.height, self.width, self.channels[0])
+
+
+def random_separable(
+    rng: np.random.Generator, shape: SeparableShape, *, extreme: bool = False
+) -> SeparableConv:
+    """An int8 convolution whose activations spread over int8.
+
+    `extreme` drives accumulators and left shifts to where they wrap, and weights to their limits.
+    """
+    zero_points = [int(rng.integers(-128, 128)) for _ in range(3)]
+    stages = [_random_stage(rng, shape, n, zero_points, extreme) for n in (0, 1)]
+    return SeparableConv(*stages)
+
+
+def random_float_separable(rng: np.random.Generator, shape: SeparableShape) -> SeparableConv:
+    """A float32 convolution with weights and biases around 0; every other one clamps at 0."""
+    limits = float_activation_range("RELU" if rng.random() < 0.5 else "NONE")
+    stages = []
+    for n in (0, 1):
+        channels, units = shape.channels[n], shape.channels[n + 1]
+        stages.append(
+            ConvStage(
+                weights=rng.normal(0, 0.1, (units, shape.kernel[n], channels)).astype(np.float32),
+                bias=rng.normal(0, 1, units).astype(np.float32),
+                multiplier=np.zeros(0, np.int32),
+                shift=np.zeros(0, np.int8),
+                stride=shape.stride[n],
+                padding=shape.padding[n],
+                activation_min=limits[0],
+                activation_max=limits[1],
+            )
+        )
+    return SeparableConv(*stages)
+
+
+def random_images(rng: np.random.Generator, shape: SeparableShape) -> npt.NDArray[np.int8]:
+    """int8[batch, height, width, channels]."""
+    return rng.integers(-128, 128, shape.input_shape).astype(np.int8)
+
+
+def _random_stage(
+    rng: np.random.Generator, shape: SeparableShape, n: int, zero_points: list[int], extreme: bool
+) -> ConvStage:
+    channels, units, kernel = shape.channels[n], shape.channels[n + 1], shape.kernel[n]
+    size = (units, kernel, channels)
+    weights = rng.choice([-127, 127], size) if extreme else rng.integers(-127, 128, size)
+    bound = 2**31 - 1 if extreme else 1 << 14
+    spread = 74.0 * 74.0 * np.sqrt(kernel * channels)
+    fraction, shift = np.frexp(40.0 / spread * rng.uniform(0.5, 2.0, units))
+    return ConvStage(
+        weights=weights.astype(np.int8),
+        bias=rng.integers(-bound, bound, units).astype(np.int32),
+        multiplier=np.minimum(fraction * 2.0**31, 2**31 - 1).astype(np.int32),
+        shift=(np.full(units, 3) if extreme else shift).astype(np.int8),
+        stride=shape.stride[n],
+        padding=shape.padding[n],
+        activation_min=int(rng.integers(-128, 0)) if rng.random() < 0.5 else -128,
+        activation_max=int(rng.integers(1, 128)) if rng.random() < 0.25 else 127,
+        input_zero_point=zero_points[n],
+        output_zero_point=zero_points[n + 1],
+    )

@@ -1,0 +1,360 @@
+"""Finds gcc and QEMU, and builds the firmware and the counting plugin into a cache.
+
+Nothing is compiled at install time: the first figure for a target builds its image (about two
+seconds), later ones reuse it. A cache entry is named by a hash of every source, every flag and
+the compiler, so it never goes stale.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
+from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
+from tflm_sparsesep.converters.targets import TARGETS, Target
+
+PACKAGE_DIR = Path(__file__).resolve().parents[1]
+FIRMWARE_DIR = Path(__file__).resolve().parent / "firmware"
+
+CACHE_VARIABLE = "TFLM_SPARSESEP_CACHE"
+COMPILE_TIMEOUT_SECONDS = 120
+
+# Linker script of each emulated board.
+BOARD_SCRIPTS = {
+    "mps2-an385": "mps2.ld",
+    "mps2-an386": "mps2.ld",
+    "mps2-an500": "mps2.ld",
+    "mps2-an505": "mps2-an505.ld",
+    "mps3-an547": "mps3-an547.ld",
+    "microbit": "microbit.ld",
+}
+
+_LANGUAGE_FLAGS = ("-std=c11", "-masm-syntax-unified", "-ffunction-sections", "-fdata-sections")
+# newlib for what the compiler itself calls: memcpy and the like.
+_LINK_FLAGS = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
+
+OPTIMIZATIONS = ("-O0", "-O1", "-O2", "-O3", "-Os")
+
+_INSTALL_LINES = {
+    "qemu-system-arm": "sudo apt install qemu-system-arm",
+    "arm-none-eabi-gcc": "sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "cc": "sudo apt install gcc libc6-dev",
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program that emulation needs.
+
+    Attributes:
+        name: as it is called on the command line.
+        path: where it was found; None if it is missing.
+        version: such as "7.2.22"; None if it is missing or does not say.
+        install: the line that installs it.
+    """
+
+    name: str
+    path: Path | None
+    version: str | None
+    install: str
+
+
+def find_tools() -> dict[str, Tool]:
+    """Looks for QEMU, the Arm compiler and the host compiler (for the plugin) on PATH.
+
+    Returns:
+        A `Tool` per name, missing ones included: "qemu-system-arm", "arm-none-eabi-gcc", "cc".
+    """
+    return {name: _find_tool(name) for name in _INSTALL_LINES}
+
+
+def require_tool(name: str) -> Tool:
+    """The tool `name`, found.
+
+    Raises:
+        ToolMissingError: it is not on PATH; says how to install it.
+    """
+    tool = _find_tool(name)
+    if tool.path is None:
+        raise ToolMissingError(f"{name} was not found on PATH; {tool.install}")
+    return tool
+
+
+def _find_tool(name: str) -> Tool:
+    found = shutil.which(name)
+    path = Path(found) if found else None
+    return Tool(name, path, _version(path) if path else None, _INSTALL_LINES[name])
+
+
+@functools.cache
+def _version(path: Path) -> str | None:
+    try:
+        text = run_tool([str(path), "--version"], what=f"{path} --version")
+    except DeviceError:
+        return None
+    # "QEMU emulator version 7.2.22 (Debian ...)", "arm-none-eabi-gcc (15:12.2.rel1-1) 12.2.1 2022"
+    match = re.search(r"(?:version|\)) (\d+(?:\.\d+)+)", text)
+    return match.group(1) if match else None
+
+
+def run_tool(command: Sequence[str], *, what: str, cwd: Path | None = None) -> str:
+    """Runs a compiler-like tool and returns its standard output.
+
+    Raises:
+        DeviceError: it failed or took too long; carries the first line that says "error".
+    """
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise DeviceError(f"{what} took more than {COMPILE_TIMEOUT_SECONDS} s") from None
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        reason = next((line for line in lines if "error" in line.lower()), "no message")
+        raise DeviceError(f"{what} failed with exit code {done.returncode}: {reason.strip()}")
+    return done.stdout
+
+
+def cache_dir() -> Path:
+    """Where built images are kept: $TFLM_SPARSESEP_CACHE, or the user's cache directory."""
+    override = os.environ.get(CACHE_VARIABLE)
+    if override:
+        return Path(override)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "tflm-sparsesep"
+
+
+def source_root() -> Path:
+    """The directory that holds kernels/ and custom_ops/: the package, or its checkout."""
+    for root in (PACKAGE_DIR, PACKAGE_DIR.parent):
+        if (root / "kernels" / "include").is_dir() and (root / "custom_ops" / "core").is_dir():
+            return root
+    raise DeviceError(
+        f"kernels/ and custom_ops/ are neither in {PACKAGE_DIR} nor beside it: broken install"
+    )
+
+
+def build_firmware(
+    target: Target,
+    *,
+    board: str | None = None,
+    optimization: str = "-O2",
+    defines: Sequence[str] = (),
+    variants: Sequence[str] = (),
+) -> Path:
+    """The firmware of `target`: kernels, op core and the bare-metal runner, as an ELF file.
+
+    Args:
+        target: what to compile for.
+        board: another of the target's boards than its usual one.
+        optimization: gcc's flag, one of `OPTIMIZATIONS`.
+        defines: preprocessor macros, "NAME" or "NAME=VALUE".
+        variants: names of the fully-connected kernels to link; none links all.
+
+    Returns:
+        Path of the image in the cache.
+
+    Raises:
+        ConfigError: the board does not run the target's code, or no such optimization.
+        ToolMissingError: no arm-none-eabi-gcc.
+        DeviceError: the compiler failed.
+    """
+    board = board_of(target, board)
+    if optimization not in OPTIMIZATIONS:
+        raise ConfigError(
+            f"optimization {optimization!r} is unknown; accepted: {', '.join(OPTIMIZATIONS)}"
+        )
+    root = source_root()
+    kernels = sorted((root / "kernels").rglob("*.c"))
+    core = sorted((root / "custom_ops/core").glob("*.c"))
+    defines = (*defines, *((DEFINE,) if variants else ()))
+    flags = (*compile_flags(target, optimization), *(f"-D{define}" for define in defines))
+    return build_image(
+        core_sources=[*kernels, *core],
+        runner_sources=sorted(FIRMWARE_DIR.glob("*.c")),
+        include_dirs=(root / "kernels/include", root / "kernels", root / "custom_ops"),
+        flags=flags,
+        board=board,
+        generated={HEADER_NAME: variants_header(variants, target=target.name)} if variants else {},
+    )
+
+
+def board_of(target: Target, board: str | None = None) -> str:
+    """The emulated board that runs code of `target`: `board`, or the target's usual one.
+
+    Raises:
+        ConfigError: that board does not run the code, or nothing emulates the target.
+    """
+    if target.qemu_machine is None:
+        emulated = ", ".join(name for name, other in TARGETS.items() if other.qemu_machine)
+        raise ConfigError(f"target {target.name!r} is not emulated; accepted: {emulated}")
+    boards = (target.qemu_machine, *target.other_machines)
+    if board is not None and board not in boards:
+        raise ConfigError(
+            f"board {board!r} does not run {target.name} code; accepted: {', '.join(boards)}"
+        )
+    return board or target.qemu_machine
+
+
+def compile_flags(target: Target, optimization: str) -> tuple[str, ...]:
+    """gcc's flags for code whose instructions are published."""
+    return (*target.gcc_flags, optimization, *_LANGUAGE_FLAGS)
+
+
+def build_image(
+    *,
+    core_sources: Sequence[Path],
+    runner_sources: Sequence[Path],
+    include_dirs: Sequence[Path],
+    flags: Sequence[str],
+    board: str,
+    generated: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
+    """Compiles and links a bare-metal image, or finds it in the cache.
+
+    `core_sources` go into an archive of their own, so that the linker script can tell their
+    bytes from the runner's. `generated` are headers by name. See `build_firmware` for errors.
+    """
+    compiler = _require_arm_compiler()
+    script = FIRMWARE_DIR / "boards" / BOARD_SCRIPTS[board]
+    include_flags = [f"-I{directory}" for directory in (*include_dirs, FIRMWARE_DIR)]
+    headers = [header for folder in (*include_dirs, FIRMWARE_DIR) for header in _headers(folder)]
+    inputs = [*core_sources, *runner_sources, *headers, *script.parent.glob("*.ld")]
+
+    def build(directory: Path) -> None:
+        include_flags.append(f"-I{directory}")
+        for name, text in generated.items():
+            (directory / name).write_text(text)
+        objects = [
+            _compile(compiler, source, [*flags, *include_flags], directory / f"core{i}.o")
+            for i, source in enumerate(core_sources)
+        ]
+        archive = directory / "libsparsesep.a"
+        ar = str(compiler.path).removesuffix("gcc") + "ar"
+        run_tool([ar, "rcs", str(archive), *objects], what="arm-none-eabi-ar")
+        runner = [
+            _compile(compiler, source, [*flags, *include_flags], directory / f"runner{i}.o")
+            for i, source in enumerate(runner_sources)
+        ]
+        link = [str(compiler.path), *flags, *_LINK_FLAGS, f"-T{script}", f"-L{script.parent}"]
+        image = str(directory / "firmware.elf")
+        run_tool([*link, *runner, str(archive), "-o", image], what=f"linking for {board}")
+
+    version = str(compiler.version)
+    key = _hash(inputs, (version, board, *flags, *_LINK_FLAGS, *generated, *generated.values()))
+    return _cached(f"firmware-{key}", build) / "firmware.elf"
+
+
+@functools.cache
+def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
+    """Code and constants of one kernel variant's file, without what it shares with others.
+
+    Raises as `build_firmware`.
+    """
+    compiler = _require_arm_compiler()
+    root = source_root()
+    source = root / "kernels/fully_connected_sparse" / f"fully_connected_{variant}.c"
+    if not source.is_file():
+        source = root / "kernels/conv_separable" / f"conv_separable_{variant}.c"
+    flags = [*compile_flags(target, optimization), f"-I{root / 'kernels/include'}"]
+    with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
+        compiled = _compile(compiler, source, flags, Path(directory) / "kernel.o")
+        size = str(compiler.path).removesuffix("gcc") + "size"
+        table = run_tool([size, compiled], what="arm-none-eabi-size")
+    return int(table.splitlines()[1].split()[0])
+
+
+def build_plugin() -> Path:
+    """The instruction counter as a shared library for the QEMU on PATH.
+
+    Raises:
+        ToolMissingError: no QEMU or no host C compiler.
+        DeviceError: the compiler failed.
+    """
+    compiler = require_tool("cc")
+    api = plugin_api(require_tool("qemu-system-arm").version)
+    sources = sorted((FIRMWARE_DIR / "plugin").glob("*.c"))
+    flags = ("-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", f"-DPLUGIN_API={api}")
+
+    def build(directory: Path) -> None:
+        library = str(directory / "count_instructions.so")
+        command = [str(compiler.path), *flags, *map(str, sources), "-o", library]
+        run_tool(command, what="compiling the QEMU plugin")
+
+    inputs = [*sources, *_headers(FIRMWARE_DIR / "plugin")]
+    key = _hash(inputs, (str(compiler.version), *flags))
+    return _cached(f"plugin-{key}", build) / "count_instructions.so"
+
+
+def plugin_api(qemu_version: str | None) -> int:
+    """The plugin interface to ask of a QEMU: it changed in 9.0 and 9.1 (see qemu_plugin_api.h)."""
+    if qemu_version is None:
+        return 1
+    release = tuple(int(part) for part in qemu_version.split(".")[:2])
+    if release >= (9, 1):
+        return 3
+    return 2 if release >= (9, 0) else 1
+
+
+def _require_arm_compiler() -> Tool:
+    compiler = require_tool("arm-none-eabi-gcc")
+    command = [str(compiler.path), "-print-file-name=libc.a"]
+    library = run_tool(command, what="arm-none-eabi-gcc").strip()
+    if not Path(library).is_absolute():
+        raise ToolMissingError(f"{compiler.path} has no C library (newlib); {compiler.install}")
+    return compiler
+
+
+def _headers(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".h", ".inc"))
+
+
+def _compile(compiler: Tool, source: Path, flags: Sequence[str], output: Path) -> str:
+    command = [str(compiler.path), *flags, "-c", str(source), "-o", str(output)]
+    run_tool(command, what=f"compiling {source.name}")
+    return str(output)
+
+
+def _hash(files: Iterable[Path], words: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for word in words:
+        digest.update(word.encode() + b"\0")
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:32]
+
+
+def _cached(name: str, build: Callable[[Path], None]) -> Path:
+    """The cache entry `name`, made by `build` in a private directory and renamed when complete."""
+    entry = cache_dir() / name
+    if entry.is_dir():
+        return entry
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=entry.parent, ignore_cleanup_errors=True) as work:
+            built = Path(work) / name
+            built.mkdir()
+            build(built)
+            try:
+                built.rename(entry)
+            except OSError:
+                # Another process was quicker: its entry has the same contents.
+                if not entry.is_dir():
+                    raise
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the cache {entry.parent}: {error.strerror}; set {CACHE_VARIABLE} to a "
+            "directory that can be written"
+        ) from error
+    return entry

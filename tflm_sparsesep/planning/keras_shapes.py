@@ -1,0 +1,120 @@
+"""The layers of a Keras model as shapes that can be planned: those of the int8 model it becomes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
+from tflm_sparsesep.converters.errors import ModelError
+from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
+from tflm_sparsesep.converters.layers.quantized import Unsupported
+from tflm_sparsesep.planning.shapes import LayerShape, Shape, conv_shape
+from tflm_sparsesep.training.device_layer import DeviceLayer
+
+_OPERATORS = {
+    "Dense": "FULLY_CONNECTED",
+    "Conv1D": "CONV_2D",
+    "Conv2D": "CONV_2D",
+    "DepthwiseConv2D": "DEPTHWISE_CONV_2D",
+}
+_BIAS_BYTES = 4
+
+
+def layers_of(model: Any) -> list[LayerShape]:
+    """Every layer with a kernel, in the order of the model; layers of nested models too.
+
+    Raises ModelError where there is none: the model has not been built, or has no weights.
+    """
+    layers = [_shape_of(layer) for layer in _flat(model) if _weights(layer)]
+    if not layers:
+        raise ModelError(
+            f"model {getattr(model, 'name', '?')!r} has no layer with weights; accepted: a Keras "
+            "model that has been built"
+        )
+    return layers
+
+
+def _flat(model: Any) -> list[Any]:
+    nested = [_flat(one) if hasattr(one, "layers") else [one] for one in model.layers]
+    return [layer for part in nested for layer in part]
+
+
+def _weights(layer: Any) -> list[Any]:
+    """Its matrices; normalisation, which has none, is folded into the layer before."""
+    return [weight for weight in layer.weights if len(weight.shape) > 1]
+
+
+def _shape_of(layer: Any) -> LayerShape:
+    kind = type(layer).__name__
+    op = _OPERATORS.get(kind, kind)
+    size = "x".join(str(n) for n in _weights(layer)[0].shape)
+    shape, reason = None, ""
+    try:
+        shape = _depthwise(layer) if kind == "DepthwiseConv2D" else _other(layer, kind)
+    except Unsupported as unsupported:
+        reason = str(unsupported)
+    matrices = sum(math.prod(weight.shape) for weight in _weights(layer))
+    total = matrices + _bias_bytes(layer)
+    return LayerShape(layer.name, op, shape, str(shape or size), total, reason)
+
+
+def _bias_bytes(layer: Any) -> int:
+    bias = getattr(layer, "bias", None)
+    return 0 if bias is None else _BIAS_BYTES * math.prod(bias.shape)
+
+
+def _depthwise(layer: Any) -> DepthwiseConv:
+    """Raises Unsupported with the reason where its cost is not known."""
+    if layer.data_format != "channels_last":
+        raise Unsupported(f"{layer.data_format}: no kernel")
+    _, *image, channels = _fixed(layer.input.shape)
+    shape = DepthwiseShape(
+        (image[0], image[1]),
+        channels,
+        _two(layer.kernel_size),
+        _two(layer.strides),
+        layer.padding == "same",
+        layer.depth_multiplier,
+        dilation=_two(layer.dilation_rate),
+    )
+    return DepthwiseConv(shape, _bias_bytes(layer))
+
+
+def _other(layer: Any, kind: str) -> Shape:
+    """Raises Unsupported with the reason for layers that nothing can be done about."""
+    if kind not in ("Dense", "Conv1D", "Conv2D"):
+        raise Unsupported(f"no kernel of ours for {_OPERATORS.get(kind, kind)}")
+    device = DeviceLayer.of(layer)
+    if device.has_kernel:
+        return device.shape
+    if kind == "Conv1D" or math.prod(layer.kernel.shape[:-2]) == 1:
+        raise Unsupported("one row or column of taps: nothing to separate")
+    *taps, channels, units = layer.kernel.shape
+    shapes = [_fixed(tensor.shape) for tensor in (layer.input, layer.output)]
+    if layer.data_format != "channels_last" or layer.padding not in ("same", "valid"):
+        raise Unsupported(f"{layer.data_format} and padding {layer.padding!r}: no separable kernel")
+    return conv_shape(
+        (units, *taps, channels),
+        shapes[0],
+        shapes[1],
+        _two(layer.strides),
+        Padding[layer.padding.upper()],
+        dilation=_two(layer.dilation_rate),
+        bias_bytes=device.bias_bytes,
+    )
+
+
+def _two(value: Any) -> tuple[int, int]:
+    down, right = np.broadcast_to(value, 2).tolist()
+    return down, right
+
+
+def _fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    """With a batch of one."""
+    if None in shape[1:]:
+        raise Unsupported(f"image of open size {list(shape[1:])}")
+    return (1, *(int(size or 1) for size in shape[1:]))

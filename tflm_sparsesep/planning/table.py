@@ -1,0 +1,98 @@
+"""The table of a plan for people."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from tflm_sparsesep.converters.cost.break_even import Form
+from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.plan import BEST_CASE_ZEROS, LayerPlan, Plan
+from tflm_sparsesep.report import short_name
+
+_NOTHING = "-"
+
+
+def plan_table(plan: Plan) -> Table:
+    """One row for each layer with weights, and the totals."""
+    unit = get_target(plan.target).cost_unit
+    dense = "XNNPACK" if plan.target == "host" else "CMSIS-NN"
+    table = Table(
+        title=f"What can be gained on {plan.target}: zeros from which, and factors up to which, a "
+        f"layer gets smaller and faster;\nbest case at {BEST_CASE_ZEROS:.0%} zeros, or separated "
+        f"to few channels K (estimates; int8, dense by {dense})",
+        box=SIMPLE_HEAD,
+        show_footer=True,
+    )
+    smaller = _ratio(plan.dense_bytes, plan.best_case_bytes)
+    faster = _ratio(plan.dense_instructions, plan.best_case_instructions)
+    columns = [
+        ("layer", "total"),
+        ("shape", ""),
+        ("bytes", f"{plan.dense_bytes:,}"),
+        ("instr." if unit == "instructions" else unit, f"{plan.dense_instructions:,}"),
+        ("zeros", ""),
+        ("in blocks", ""),
+        ("factors", ""),
+        ("best case", ""),
+        ("smaller", smaller),
+        ("faster", faster),
+    ]
+    for heading, footer in columns:
+        table.add_column(
+            heading,
+            footer,
+            justify="left" if heading in ("layer", "shape") else "right",
+            overflow="fold",
+            no_wrap=heading not in ("layer", "shape"),
+            style="green" if heading in ("smaller", "faster") else None,
+        )
+    for layer in plan.layers:
+        table.add_row(*_cells(layer))
+    return table
+
+
+def notes(plan: Plan) -> list[str]:
+    """The totals of the best case, and a line for each reason why layers stay as they are."""
+    by_reason: dict[str, list[str]] = {}
+    for layer in plan.layers:
+        if layer.note:
+            by_reason.setdefault(layer.note, []).append(short_name(layer.name))
+    totals = (
+        f"best case: {plan.dense_bytes:,} -> {plan.best_case_bytes:,} bytes, "
+        f"{plan.dense_instructions:,} -> {plan.best_case_instructions:,} "
+        f"{get_target(plan.target).cost_unit}; "
+        "`compress` finds what accuracy allows"
+    )
+    reasons = [
+        f"[yellow]{escape(', '.join(names))}[/yellow]: {escape(reason)}"
+        for reason, names in by_reason.items()
+    ]
+    return [totals, *reasons]
+
+
+def _cells(layer: LayerPlan) -> list[str]:
+    form, dense = layer.best_case, layer.dense_instructions
+    return [
+        escape(short_name(layer.name)),
+        layer.size,
+        f"{layer.dense_bytes:,}",
+        _NOTHING if dense is None else f"{dense:,}",
+        _NOTHING if layer.unstructured is None else f"{layer.unstructured.zeros:.1%}",
+        _NOTHING if layer.block is None else f"{layer.block.pattern} {layer.block.zeros:.1%}",
+        _factors(layer.factors),
+        _NOTHING if form is None else form.pattern or f"K {form.channels}",
+        _NOTHING if form is None else _ratio(layer.dense_bytes, form.bytes),
+        _NOTHING if form is None else _ratio(dense, form.instructions),
+    ]
+
+
+def _factors(form: Form | None) -> str:
+    if form is None:
+        return _NOTHING
+    return f"K {form.channels}" if form.rank is None else f"rank {form.rank}"
+
+
+def _ratio(before: int | None, after: int) -> str:
+    return f"{before / after:.1f}x" if before and after else _NOTHING
