@@ -58,7 +58,7 @@ def variant_name(target: str, order: Order) -> str:
 
 @functools.cache
 def _data(name: str) -> dict[str, Any]:
-    text = importlib.resources.files(__package__).joinpath(name).read_text()
+    text = importlib.resources.files(__package__).joinpath("data", name).read_text()
     data: dict[str, Any] = json.loads(text)
     return data
 

@@ -38,7 +38,7 @@ def build_opencl_shim(folder: Path) -> dict[str, str]:
     """failing_opencl.c as `folder`/libOpenCL.so.1; the environment that puts it first."""
     real = ctypes.util.find_library("OpenCL")
     assert real is not None
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     subprocess.run(
         [
             *("gcc", "-shared", "-fPIC", "-Wall", "-Wextra", "-ldl"),

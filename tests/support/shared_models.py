@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SHARED_MODELS = Path(__file__).parents[2] / "shared" / "models"
+SHARED_MODELS = Path(__file__).parents[3] / "shared" / "models"
 
 needs_shared_models = pytest.mark.skipif(
     not SHARED_MODELS.is_dir(), reason="no folder shared/models beside the checkout"

@@ -23,7 +23,7 @@ from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.converters.tflite import editor
 
 DEVICES = [name for name in TARGETS if name != "host"]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FILE = Path(depthwise_cost.__file__).with_name("data") / "depthwise_cmsis_nn.json"
 
 

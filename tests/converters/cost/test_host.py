@@ -17,7 +17,7 @@ from tflm_sparsesep.converters.cost import host as host_cost
 from tflm_sparsesep.converters.cost.break_even import MatrixShape, best_sparse, break_even_zeros
 from tflm_sparsesep.converters.rewrite import rewrite
 
-RESULTS = Path(__file__).parents[2] / "benchmarks/mobile/results.json"
+RESULTS = Path(__file__).parents[3] / "benchmarks/mobile/results.json"
 # Of benchmarks/mobile: rows, cols, vectors.
 BENCHMARKED = ((4096, 4096, 1), (1000, 1024, 1), (512, 512, 196))
 # Two runs on a machine that others use, too, differ by so much.
