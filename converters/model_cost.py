@@ -12,7 +12,6 @@ from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     dense_bytes,
     layer_name,
-    tensor_of,
 )
 from tflm_sparsesep.converters.tflite import arena
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, Operator, TensorType
@@ -43,7 +42,7 @@ def dense_instructions(op: Operator, target: str) -> int:
         return 0
     if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
         return _depthwise_instructions(op, target)
-    weights, entering = tensor_of(op.inputs[1]), tensor_of(op.inputs[0])
+    weights, entering = op.weights, op.input(0)
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         rows, cols = weights.shape
         batch = math.prod(entering.shape) // cols

@@ -17,8 +17,8 @@ from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.page_weights import page_weights
 from tflm_sparsesep.converters.blob.paged_format import smallest_page
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.inspect_model import blob_of, options_of
-from tflm_sparsesep.converters.layers.quantized import layer_name, tensor_of
+from tflm_sparsesep.converters.layers.packed import blob_of, options_of
+from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator, Tensor
 
@@ -62,8 +62,8 @@ def page_model(data: bytes, *, page_bytes: int, name: str = "model") -> PagedMod
             )
             external += pages
             subgraph.replace(op, _with_weights(op, table))
-    model.prune_unused()
-    return PagedModel(model.build(), bytes(external))
+    editor.prune_unused(model)
+    return PagedModel(editor.write(model), bytes(external))
 
 
 def _valid_blob(op: Operator, name: str) -> bytes:
@@ -75,7 +75,7 @@ def _valid_blob(op: Operator, name: str) -> bytes:
 
 
 def _with_weights(op: Operator, table: bytes) -> Operator:
-    weights = tensor_of(op.inputs[1])
+    weights = op.weights
     return Operator.custom(
         op_names.SPARSE_FULLY_CONNECTED,
         [op.inputs[0], Tensor.constant(f"{weights.name}/pages", np.frombuffer(table, np.uint8))],

@@ -5,7 +5,7 @@ read -> check -> passes -> drop what is no longer used -> shorten names -> build
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -15,27 +15,15 @@ from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.cost.choose_layout import Prefer, check_preference
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.passes import (
-    fuse_separable_pair,
-    group_rows,
-    line_conv,
-    pointwise_conv,
-    sparse_fully_connected,
-)
+from tflm_sparsesep.converters.layers.quantized import layer_name
+from tflm_sparsesep.converters.passes import fuse_separable_pair, sparse_fully_connected
 from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.converters.tflite.editor import Model, TensorType
+from tflm_sparsesep.converters.tflite.editor import Model, Subgraph, TensorType
 
-PASSES: tuple[ModuleType, ...] = (
-    group_rows,
-    sparse_fully_connected,
-    fuse_separable_pair,
-    line_conv,
-    pointwise_conv,
-)
-# Without the one that takes seconds for large layers; what it saves is on top.
-QUICK_PASSES = PASSES[1:]
+# Pairs come first: a convolution along one axis could be sparse, too.
+PASSES: tuple[ModuleType, ...] = (fuse_separable_pair, sparse_fully_connected)
 
 
 @dataclass(frozen=True)
@@ -53,34 +41,40 @@ def rewrite(
     input_zeros: Mapping[str, float] | None = None,
     name: str = "model",
     prefer: Prefer | None = None,
-    passes: Sequence[ModuleType] = PASSES,
 ) -> RewriteResult:
-    """Replaces the layers of a .tflite file that get smaller and faster on `target`.
+    """Replace the layers of a .tflite file that get smaller and faster on `target`.
 
-    `input_zeros` is what calibration has seen (`Conversion`); `name` is what errors call the
-    model; `prefer` is what layouts are chosen by (`choose_layout`); `passes` are all, or
-    `QUICK_PASSES` for estimates. Raises ModelError for bytes that are no usable model and
-    ConfigError for an unknown target or preference.
+    Args:
+        data: the bytes of the file.
+        target: a name of `targets.TARGETS`.
+        input_zeros: what calibration has seen (`Conversion`).
+        name: what errors call the model.
+        prefer: what layouts are chosen by (`choose_layout`).
+
+    Raises:
+        ModelError: the bytes are no usable model.
+        ConfigError: the target or the preference is unknown.
     """
     conversion = Conversion(get_target(target).name, input_zeros or {}, check_preference(prefer))
     model = editor.read(data, name=name)
     try:
         check(model)
-        layers = [
-            decision
-            for subgraph in model.subgraphs
-            for one_pass in passes
-            for decision in one_pass.run(subgraph, conversion)
-        ]
+        layers = [d for subgraph in model.subgraphs for d in run_passes(subgraph, conversion)]
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
-    model.prune_unused()
-    _shorten_names(model)
-    return RewriteResult(model.build(), layers)
+    tidy(model)
+    return RewriteResult(editor.write(model), layers)
+
+
+def run_passes(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
+    """Rewrite `subgraph`; return one decision for each layer, in execution order."""
+    order = {layer_name(op): at for at, op in enumerate(subgraph.operators)}
+    decisions = [d for one_pass in PASSES for d in one_pass.run(subgraph, conversion)]
+    return sorted(decisions, key=lambda decision: order[decision.name])
 
 
 def check(model: Model) -> None:
-    """Raises ModelError for models that no pass may touch."""
+    """Raise ModelError for models that no pass may touch."""
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
             if op.custom_code in op_names.ALL:
@@ -102,13 +96,19 @@ def check(model: Model) -> None:
                 )
 
 
-def _shorten_names(model: Model) -> None:
-    """Of "dense/MatMul;dense/Relu;dense/BiasAdd" the first part stays, as in layers' names.
+def tidy(model: Model) -> None:
+    """Drop what no runtime reads: unused tensors and buffers, and long names."""
+    editor.prune_unused(model)
+    _shorten_names(model)
 
-    No runtime looks at them, and they are up to a tenth of a small file.
+
+def _shorten_names(model: Model) -> None:
+    """Keep the first part of "dense/MatMul;dense/Relu;dense/BiasAdd", as in layers' names.
+
+    No runtime reads them, and they are up to a tenth of a small file.
     """
     for subgraph in model.subgraphs:
-        known = {*subgraph.inputs, *subgraph.outputs}  # callers may look for these
+        known = {*subgraph.inputs, *subgraph.outputs}  # callers may look these up
         for tensor in subgraph.tensors:
             if tensor not in known:
                 tensor.name = tensor.name.split(";")[0]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.cost import cycles
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.layers.packed_layer import PackedLayer, read_packed_layer
+from tflm_sparsesep.converters.layers.packed import PackedLayer, read_packed_layer
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 from tflm_sparsesep.converters.tflite import editor

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tflm_sparsesep.converters.cost import break_even
-from tflm_sparsesep.converters.cost.break_even import ConvShape, Form
+from tflm_sparsesep.converters.cost.break_even import PlannedForm
+from tflm_sparsesep.converters.cost.shapes import ConvShape
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.converters.targets import get_target
@@ -51,10 +52,10 @@ class LayerPlan:
     size: str
     dense_bytes: int
     dense_instructions: int | None
-    unstructured: Form | None
-    block: Form | None
-    factors: Form | None
-    best_case: Form | None
+    unstructured: PlannedForm | None
+    block: PlannedForm | None
+    factors: PlannedForm | None
+    best_case: PlannedForm | None
     note: str
 
 
@@ -119,7 +120,7 @@ def plan(model: Any, *, target: str = "cortex-m4", name: str | None = None) -> P
     Example:
         >>> result = plan("model_int8.tflite", target="cortex-m4")  # doctest: +SKIP
         >>> result.layers[0].block  # doctest: +SKIP
-        Form(bytes=81961, instructions=83846, pattern='4x4', zeros=0.07, rank=None, channels=None)
+        PlannedForm(bytes=81961, instructions=83846, pattern='4x4', zeros=0.07, ...)
     """
     core = get_target(target).name
     layers = [_plan_layer(layer, core) for layer in _layers_of(model, name)]
@@ -170,10 +171,10 @@ def _plan_layer(layer: LayerShape, target: str) -> LayerPlan:
 class _Forms:
     """Those that win; as in `LayerPlan`."""
 
-    unstructured: Form | None = None
-    block: Form | None = None
-    factors: Form | None = None
-    best_case: Form | None = None
+    unstructured: PlannedForm | None = None
+    block: PlannedForm | None = None
+    factors: PlannedForm | None = None
+    best_case: PlannedForm | None = None
 
     @property
     def any_wins(self) -> bool:
@@ -198,7 +199,8 @@ def _forms(shape: Shape, target: str) -> _Forms:
     )
 
 
-def _best_separated(shape: ConvShape, target: str) -> Form | None:
+def _best_separated(shape: ConvShape, target: str) -> PlannedForm | None:
     units, *_, channels = shape.weights
-    form = shape.separated(target, max(1, min(units, channels) // BEST_CASE_CHANNELS))
-    return form if break_even.wins(form, shape.dense(target)) else None
+    most = max(1, min(units, channels) // BEST_CASE_CHANNELS)
+    form = break_even.separated_form(shape, target, most)
+    return form if form.beats(shape.dense(target)) else None

@@ -74,7 +74,7 @@ def quantize_tflite(
     signatures = model.signatures
     # The quantizer takes tensors for a graph's inputs only where a signature names them.
     model.signatures = [_signature(main)]
-    signed = model.build()
+    signed = editor.write(model)
     try:
         with quiet():
             job = quantizer.Quantizer(bytearray(signed))
@@ -87,7 +87,7 @@ def quantize_tflite(
     result = editor.read(quantized, name=name)
     result.signatures = _moved(signatures, main, result.subgraphs[0])
     _check_int8(result.subgraphs[0], name)
-    return result.build()
+    return editor.write(result)
 
 
 def _ai_edge_quantizer() -> tuple[Any, Any]:

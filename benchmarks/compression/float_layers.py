@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tflm_sparsesep.converters.layers.quantized import tensor_of
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
@@ -33,10 +32,10 @@ def shapes_of(tflite: bytes) -> list[Shape]:
 
 
 def _shape(op: Operator) -> Shape:
-    weights = tensor_of(op.inputs[1]).shape
+    weights = op.weights.shape
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         return (1, 1, weights[1], 1, 1, weights[0])
-    _, height, width, channels = tensor_of(op.inputs[0]).shape
+    _, height, width, channels = op.input(0).shape
     return (height, width, channels, weights[1], weights[2], weights[0])
 
 

@@ -29,7 +29,8 @@ from scipy.optimize import nnls
 from tflm_sparsesep.converters.blob.format import Layout, Major
 from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.blob.pack import pack
-from tflm_sparsesep.converters.cost.terms import PackedSize, sparse_terms
+from tflm_sparsesep.converters.blob.size import PackedSize, size_of
+from tflm_sparsesep.converters.cost.terms import sparse_terms
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 from tflm_sparsesep.device import emulation
@@ -161,7 +162,7 @@ def measure(target: str, layout: Layout, point: Point) -> Measured:
     )
     return Measured(
         layout,
-        PackedSize.of(blob),
+        size_of(case.layer.weights, layout),
         point.batch,
         share_of_zeros(case),
         float(np.mean(run.instructions)),

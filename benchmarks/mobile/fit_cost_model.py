@@ -27,8 +27,8 @@ from timing import interpreter, machine, shortest_times
 
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.cost import host as host_cost
-from tflm_sparsesep.converters.cost.terms import PackedSize
 
 OUTPUT = Path(__file__).parents[2] / "converters/cost/data/host_litert.json"
 SECONDS = 0.5
@@ -108,10 +108,12 @@ def measure(layer: Shape, zeros: Sequence[float], seconds: float) -> list[Measur
         for layout in (one for one in LAYOUTS if str(one) in NAMES and type_of(one) == dtype):
             for share in zeros:
                 weights = random_weights(layer, dtype, layout.pattern, share)
-                sparse, blob = sparse_model(dense_model(layer, weights, dtype), layout)
+                sparse, _ = sparse_model(dense_model(layer, weights, dtype), layout)
                 key = (str(layout), share)
                 made[key] = interpreter(sparse, "cpu", THREADS)
-                terms[key] = host_cost.sparse_terms_of(layout, PackedSize.of(blob), layer.vectors)
+                terms[key] = host_cost.sparse_terms_of(
+                    layout, size_of(weights, layout), layer.vectors
+                )
     times = shortest_times(made, seconds=seconds)
     return [Measured(key[0], terms[key], 1e9 * times[key]) for key in made]
 

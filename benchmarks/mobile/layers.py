@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack import pack
-from tflm_sparsesep.converters.passes import pointwise_conv, sparse_fully_connected
+from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
@@ -98,7 +98,7 @@ def dense_model(shape: Shape, weights: npt.NDArray[np.float32], dtype: str) -> b
         )
     operator = Operator(code, tensors, [output], version=_VERSIONS[dtype][kind], options=options)
     main = Subgraph("main", inputs=tensors[:1], outputs=[output], operators=[operator])
-    return Model([main]).build()
+    return editor.write(Model([main]))
 
 
 def sparse_model(dense: bytes, layout: Layout) -> tuple[bytes, bytes]:
@@ -106,19 +106,18 @@ def sparse_model(dense: bytes, layout: Layout) -> tuple[bytes, bytes]:
     model = editor.read(dense)
     (main,) = model.subgraphs
     (operator,) = main.operators
-    is_conv = operator.builtin_code == BuiltinOperator.CONV_2D
-    layer, options = (pointwise_conv if is_conv else sparse_fully_connected).read_layer(operator)
-    blob = pack(layer, layout)
+    layer = read_matrix_layer(operator)
+    blob = pack(layer.weights, layout)
     packed = Tensor.constant("packed", np.frombuffer(blob, np.uint8))
     sparse = Operator.custom(
         op_names.SPARSE_FULLY_CONNECTED,
         [operator.inputs[0], packed],
         operator.outputs,
-        custom_options=options.to_bytes(),
+        custom_options=layer.options.to_bytes(),
     )
     main.replace(operator, sparse)
-    model.prune_unused()
-    return model.build(), blob
+    editor.prune_unused(model)
+    return editor.write(model), blob
 
 
 def _activation(name: str, shape: tuple[int, ...], dtype: str, scale: float) -> Tensor:

@@ -10,6 +10,7 @@ from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import can_pack, pack
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
@@ -51,7 +52,7 @@ def layer_model(shape: LayerShape) -> bytes:
     make = _dense if shape.block is None else _sparse
     operator = make(rng, shape, entering, leaving)
     main = Subgraph("main", inputs=[entering], outputs=[leaving], operators=[operator])
-    return Model([main]).build()
+    return editor.write(Model([main]))
 
 
 def _sparse(

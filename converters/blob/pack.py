@@ -67,7 +67,10 @@ class FloatWeights:
     bias: npt.NDArray[np.float32]
 
 
-def can_pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bool:
+PackableWeights = FullyConnectedWeights | FloatWeights
+
+
+def can_pack(layer: PackableWeights, layout: Layout) -> bool:
     """Whether the layer's weights are of the kind that `layout` stores."""
     if isinstance(layer, FloatWeights):
         return layout.value_type is ValueType.FLOAT32
@@ -78,7 +81,7 @@ def can_pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> boo
     return layout.value_type is ValueType.INT8
 
 
-def pack(layer: FullyConnectedWeights | FloatWeights, layout: Layout) -> bytes:
+def pack(layer: PackableWeights, layout: Layout) -> bytes:
     """The blob of `layer` in `layout`.
 
     Raises ValueError for a layer that the format cannot hold, or not in this layout: too large a
@@ -218,9 +221,7 @@ def _tiles(weights: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
     return by_row if layout.major is Major.ROW else by_row.transpose(1, 0, 2, 3)
 
 
-def _row_sections(
-    layer: FullyConnectedWeights | FloatWeights, layout: Layout
-) -> list[tuple[str, int, bytes]]:
+def _row_sections(layer: PackableWeights, layout: Layout) -> list[tuple[str, int, bytes]]:
     if isinstance(layer, FloatWeights):
         bias, multiplier, shift = layer.bias.astype("<f4").tobytes(), b"", b""
     else:
@@ -244,9 +245,7 @@ def _fills_gaps(weights: npt.NDArray[np.int8], layout: Layout) -> bool:
     return not any(index_streams.has_wide_gaps(row != 0) for row in weights)
 
 
-def _header(
-    layer: FullyConnectedWeights | FloatWeights, layout: Layout, blocks: int
-) -> npt.NDArray[np.void]:
+def _header(layer: PackableWeights, layout: Layout, blocks: int) -> npt.NDArray[np.void]:
     header = np.zeros((), HEADER)
     header["magic"], header["version"] = MAGIC, VERSION
     header["value_type"], header["index_encoding"] = layout.value_type, layout.index_encoding

@@ -18,14 +18,14 @@ from tflm_sparsesep.converters.blob.format import Major
 from tflm_sparsesep.converters.blob.pack import (
     FloatWeights,
     FullyConnectedWeights,
+    PackableWeights,
     UnpackedWeights,
     pack,
     unpack,
 )
 from tflm_sparsesep.converters.blob.paged_format import PAGE_ALIGNMENT, Page, Table, checksum
+from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.errors import ConfigError
-
-Layer = FullyConnectedWeights | FloatWeights
 
 
 def page_weights(
@@ -40,7 +40,7 @@ def page_weights(
     unpacked = unpack(blob)
     layer, layout = _layer_of(unpacked, input_zero_point), unpacked.layout
     rows, cols = layer.weights.shape
-    # Neither searches nor packs far beyond what fits.
+    # Search not far beyond what fits.
     most = max(1, 2 * page_bytes * rows // (len(blob) * layout.block_rows))
     pages, contents = [], []
     first = 0
@@ -48,7 +48,8 @@ def page_weights(
         counts = range(layout.block_rows, rows - first + layout.block_rows, layout.block_rows)
 
         def size(count: int, first: int = first) -> int:
-            return len(_page(layer, unpacked, first, count))
+            blob_bytes = size_of(layer.weights[first : first + count], layout).bytes
+            return blob_bytes + -blob_bytes % PAGE_ALIGNMENT
 
         fitting = bisect_right(counts[:most], page_bytes, key=size)
         if fitting == 0:
@@ -65,13 +66,13 @@ def page_weights(
     return Table(layout, cols, offset, tuple(pages)).to_bytes(), b"".join(contents)
 
 
-def _page(layer: Layer, unpacked: UnpackedWeights, first: int, count: int) -> bytes:
+def _page(layer: PackableWeights, unpacked: UnpackedWeights, first: int, count: int) -> bytes:
     """`count` rows from `first` on, as they lie in external memory."""
     blob = pack(_rows_of(layer, slice(first, first + count)), unpacked.layout)
     return blob + bytes(-len(blob) % PAGE_ALIGNMENT)
 
 
-def _rows_of(layer: Layer, rows: slice) -> Layer:
+def _rows_of(layer: PackableWeights, rows: slice) -> PackableWeights:
     if isinstance(layer, FloatWeights):
         return FloatWeights(layer.weights[rows], layer.bias[rows])
     return FullyConnectedWeights(
@@ -83,7 +84,7 @@ def _rows_of(layer: Layer, rows: slice) -> Layer:
     )
 
 
-def _layer_of(unpacked: UnpackedWeights, input_zero_point: int) -> Layer:
+def _layer_of(unpacked: UnpackedWeights, input_zero_point: int) -> PackableWeights:
     """What `pack` makes the blob's numbers of."""
     if unpacked.weights.dtype != np.int8:
         return FloatWeights(unpacked.weights, unpacked.bias)

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.cost import host as host_cost
 from tflm_sparsesep.converters.cost import pointwise_conv
-from tflm_sparsesep.converters.cost.terms import PackedSize, sparse_terms
+from tflm_sparsesep.converters.cost.terms import sparse_terms
 
 __all__ = [
-    "PackedSize",
     "dense_fully_connected",
     "dense_pointwise_conv",
     "held_out_errors",

@@ -19,7 +19,8 @@ import json
 from typing import Any
 
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
-from tflm_sparsesep.converters.cost.terms import PackedSize, sparse_terms
+from tflm_sparsesep.converters.blob.size import PackedSize
+from tflm_sparsesep.converters.cost.terms import sparse_terms
 
 # Caches of the machine that the data is from.
 _L2_BYTES = 1 << 20

@@ -7,13 +7,8 @@ many instructions each takes; terms that a kernel does not execute have none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, Major
-from tflm_sparsesep.converters.blob.pack import group_counts, layout_of, read_header
+from tflm_sparsesep.converters.blob.size import PackedSize
 
 # Accumulators that most kernels hand over at once (SPARSESEP_ROW_PORTION in rows.h).
 _PORTION_ROWS = 16
@@ -21,11 +16,8 @@ _PORTION_ROWS = 16
 _QUAD_ROWS = 4
 # Inputs that vector code takes at once.
 _VECTOR_COLS = 16
-# Columns of a round where the index is uint16 (fully_connected_1x1_u16_int8_mve.c).
-_U16_ROUND = 8
 # Tiles that a window spans; a group of more has several.
 _WINDOW_TILES = 256
-_ESCAPE = 15
 # What vectors that take a pass together share, or do in code of its own.
 _PASS_TERMS = (
     "per_vector",
@@ -35,79 +27,6 @@ _PASS_TERMS = (
     "per_block",
     "per_rest_block",
 )
-
-
-@dataclass(frozen=True)
-class PackedSize:
-    """What of a blob drives its cost.
-
-    Attributes:
-        rows, cols: units.
-        groups: rows of tiles, or columns of them in column-major blobs.
-        stored_groups: those that store a block at all.
-        odd_groups: those with an odd number of blocks, which kernels take by twos.
-        blocks: stored ones.
-        rest_blocks: those behind the last whole run of their group.
-        runs: steps of 16 columns (8 where the index is uint16), a last one that is not full
-            included.
-        escapes: steps over 15 columns in a GAP4 stream.
-        nonzero_words: words of a bitmap that are not 0.
-        nonzero_rest_bytes: likewise, bytes at the end of a row's bitmap that fill no word.
-    """
-
-    rows: int
-    cols: int
-    groups: int
-    stored_groups: int
-    odd_groups: int
-    blocks: int
-    rest_blocks: int
-    runs: int
-    escapes: int = 0
-    nonzero_words: int = 0
-    nonzero_rest_bytes: int = 0
-
-    @classmethod
-    def of(cls, blob: bytes) -> PackedSize:
-        """The size of a valid blob."""
-        header = read_header(blob)
-        layout = layout_of(header)
-        counts = group_counts(blob)
-        is_u16 = layout.index_encoding is IndexEncoding.U16
-        round_blocks = _U16_ROUND if is_u16 else layout.run_blocks
-        start, end = int(header["index_offset"]), int(header["value_offset"])
-        index = np.frombuffer(blob, np.uint8, end - start, start)
-        is_gap4 = layout.index_encoding is IndexEncoding.GAP4
-        words, rest_bytes = (0, 0)
-        if layout.index_encoding is IndexEncoding.BITMAP:
-            words, rest_bytes = _nonzero_words(index, int(header["cols"]))
-        return cls(
-            rows=int(header["rows"]),
-            cols=int(header["cols"]),
-            groups=len(counts),
-            stored_groups=int(np.count_nonzero(counts)),
-            odd_groups=int(np.count_nonzero(counts % 2)),
-            blocks=int(header["blocks"]),
-            rest_blocks=int(np.sum(counts % layout.run_blocks)),
-            runs=int(np.sum(-(-counts // round_blocks))),
-            escapes=_escapes(index) if is_gap4 else 0,
-            nonzero_words=words,
-            nonzero_rest_bytes=rest_bytes,
-        )
-
-
-def _escapes(index: npt.NDArray[np.uint8]) -> int:
-    return int(np.count_nonzero(index & 15 == _ESCAPE) + np.count_nonzero(index >> 4 == _ESCAPE))
-
-
-def _nonzero_words(index: npt.NDArray[np.uint8], cols: int) -> tuple[int, int]:
-    """Words of bitmaps of `cols` columns that are not 0, and bytes that fill no word."""
-    row_bytes = -(-cols // 8)
-    # Alignment may follow the last row.
-    rows = index[: len(index) // row_bytes * row_bytes].reshape(-1, row_bytes)
-    whole = row_bytes // 4 * 4
-    words = rows[:, :whole].reshape(len(rows), -1, 4).any(axis=2)
-    return int(np.count_nonzero(words)), int(np.count_nonzero(rows[:, whole:]))
 
 
 def sparse_terms(

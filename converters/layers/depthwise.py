@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ai_edge_litert import schema_py_generated as schema
-
-from tflm_sparsesep.converters.cost import break_even
-from tflm_sparsesep.converters.cost.break_even import Form
+from tflm_sparsesep.converters.cost.break_even import PlannedForm
+from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape, depthwise_conv
-from tflm_sparsesep.converters.layers.quantized import Unsupported, tensor_of
+from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
+from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.converters.tflite.editor import Operator
-
-_BIAS_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -31,25 +28,25 @@ class DepthwiseConv:
         image = "x".join(map(str, self.shape.image))
         return f"{height}x{width} of {self.shape.units} on {image}"
 
-    def dense(self, target: str) -> Form:
-        """As it is, in int8."""
+    def dense(self, target: str) -> Cost:
+        """Return the cost of the int8 layer as it is."""
         weights = math.prod(self.shape.kernel) * self.shape.units
-        return Form(weights + self.bias_bytes, depthwise_conv(target, self.shape))
+        return Cost(weights + self.bias_bytes, depthwise_conv(target, self.shape))
 
-    def separated(self, target: str) -> Form | None:
-        """As two layers with a bias each; None where there is nothing to separate."""
+    def separated(self, target: str) -> PlannedForm | None:
+        """Return two layers with a bias each; None where there is nothing to separate."""
         if not is_separable(self.shape):
             return None
         down, right = stages(self.shape)
         weights = sum(self.shape.kernel) * self.shape.units
         instructions = depthwise_conv(target, down) + depthwise_conv(target, right)
-        biases = self.bias_bytes + _BIAS_BYTES * self.shape.units
-        return Form(weights + biases, instructions, rank=1)
+        biases = self.bias_bytes + BIAS_BYTES * self.shape.units
+        return PlannedForm(weights + biases, instructions, rank=1)
 
-    def best(self, target: str) -> Form | None:
-        """The separated form where it is both smaller and faster."""
+    def best(self, target: str) -> PlannedForm | None:
+        """Return the separated form where it is both smaller and faster."""
         form = self.separated(target)
-        return form if break_even.wins(form, self.dense(target)) else None
+        return form if form is not None and form.beats(self.dense(target)) else None
 
 
 def is_separable(shape: DepthwiseShape) -> bool:
@@ -75,8 +72,8 @@ def shape_of(op: Operator) -> DepthwiseShape:
     Raises:
         Unsupported: it is none that TensorFlow Lite's converter makes.
     """
-    options, inputs, weights = op.options, tensor_of(op.inputs[0]), tensor_of(op.inputs[1])
-    if options is None or len(inputs.shape) != 4 or len(weights.shape) != 4:
+    inputs, weights = op.input(0), op.weights
+    if op.options is None or len(inputs.shape) != 4 or len(weights.shape) != 4:
         raise Unsupported("no image, or no depthwise weights")
     batch, height, width, channels = inputs.shape
     _, *kernel, units = weights.shape
@@ -86,9 +83,9 @@ def shape_of(op: Operator) -> DepthwiseShape:
         (height, width),
         channels,
         (kernel[0], kernel[1]),
-        (int(options.strideH), int(options.strideW)),
-        options.padding == schema.Padding.SAME,
+        op.strides,
+        op.is_same,
         units // channels,
         batch,
-        (int(options.dilationHFactor), int(options.dilationWFactor)),
+        op.dilation,
     )

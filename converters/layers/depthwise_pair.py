@@ -25,7 +25,6 @@ from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     read_numbers,
     read_weights,
-    tensor_of,
 )
 from tflm_sparsesep.converters.tflite.editor import Operator, Quantization, Tensor
 
@@ -38,7 +37,7 @@ def read(op: Operator) -> DenseLayer:
     Raises:
         Unsupported: the layer is not int8, or gives several outputs for a channel, or is dilated.
     """
-    shape, weights, old = shape_of(op), read_weights(op), tensor_of(op.inputs[1])
+    shape, weights, old = shape_of(op), read_weights(op), op.weights
     if shape.multiplier != 1 or shape.dilation != (1, 1):
         raise Unsupported("several outputs for a channel, or dilated")
     quantization = old.quantization
@@ -73,7 +72,7 @@ def split(
     first, second = stages(shape_of(op))
     places = (first.batch, *first.output)
     between = factor_chain.between(op, (*places, channels))
-    ends = [tensor_of(op.inputs[0]), between]
+    ends = [op.input(0), between]
     vertical = _half(op, "first", (taps[0], 1), down / reach, ends, np.zeros(channels))
     vertical.options = _with_strides(factor_chain.without_activation(op.options), first.strides)
     ends = [between, op.outputs[0]]
@@ -93,7 +92,7 @@ def _half(
     """With weights [channels, taps] and bias [channels]; without options."""
     scales, quantized = factor_chain.quantize(weights, per_row=True)
     tensor = Tensor.constant(
-        f"{tensor_of(op.inputs[1]).name}/{part}",
+        f"{op.weights.name}/{part}",
         np.ascontiguousarray(quantized.T).reshape(1, *taps, -1),
         quantization=Quantization(scales, axis=_CHANNEL_AXIS),
     )

@@ -1,7 +1,7 @@
-"""Reads the numbers of a fully-connected layer out of the operator that computes it.
+"""The numbers of a quantized or float layer, read out of the operator that computes it.
 
-FULLY_CONNECTED and 1x1 CONV_2D differ in where their weights and options are; what is common to
-both is here.
+Operators differ in how their weights are shaped (`matrix.py`, `depthwise.py`); what is common to
+all is here.
 """
 
 from __future__ import annotations
@@ -12,17 +12,31 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from tflm_sparsesep.converters.blob.format import MAX_DIM, FullyConnectedOptions
-from tflm_sparsesep.converters.blob.pack import FloatWeights, FullyConnectedWeights
+from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
+from tflm_sparsesep.converters.blob.pack import (
+    FloatWeights,
+    FullyConnectedWeights,
+    PackableWeights,
+)
 from tflm_sparsesep.converters.blob.requantization import (
     activation_range,
     float_activation_range,
     requantization,
 )
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.tflite.editor import Operator, Quantization, Tensor, TensorType
+from tflm_sparsesep.converters.tflite.editor import (
+    BuiltinOperator,
+    Operator,
+    Quantization,
+    Tensor,
+    TensorType,
+)
 
-Layer = FullyConnectedWeights | FloatWeights
+# Dimensions of the weights, and the newest version of the operator whose meaning is known here.
+_KNOWN: dict[int, tuple[int, int]] = {
+    BuiltinOperator.FULLY_CONNECTED: (2, 14),
+    BuiltinOperator.CONV_2D: (4, 9),
+}
 
 _ACTIVATIONS: dict[int, str] = {
     value: name
@@ -40,13 +54,13 @@ def layer_name(op: Operator) -> str:
     return op.outputs[0].name.split(";")[0] if op.outputs else op.op_name
 
 
-def check_operator(op: Operator, *, weight_rank: int, max_version: int) -> None:
-    """Raises ModelError for what makes the whole model unfit, rather than this layer unfit for us.
+def check_operator(op: Operator) -> None:
+    """Raise ModelError for an operator that makes the whole model unfit.
 
-    `weight_rank` is the number of dimensions of the operator's weights, `max_version` the newest
-    version of the operator whose meaning is known.
+    Layers that are merely unfit for our kernels raise Unsupported where their numbers are read.
     """
     name = layer_name(op)
+    weight_rank, max_version = _KNOWN[op.builtin_code]
     if not 1 <= op.version <= max_version:
         raise ModelError(
             f"layer {name!r}: {op.op_name} version {op.version}, accepted: 1..{max_version}"
@@ -71,38 +85,23 @@ def check_operator(op: Operator, *, weight_rank: int, max_version: int) -> None:
 
 def read_weights(op: Operator) -> npt.NDArray[Any]:
     """The constant weights as they are shaped. Raises Unsupported where there are none."""
-    weights = tensor_of(op.inputs[1])
+    weights = op.weights
     if weights.array is None or weights.raw.sparsity is not None:
         raise Unsupported("weights are no dense constant")
     return weights.array
 
 
-def read_layer(op: Operator, weights: npt.NDArray[Any]) -> tuple[Layer, FullyConnectedOptions]:
-    """The layer that `op` computes with `weights` [rows, cols] on its last dimension.
+def read_numbers(
+    op: Operator, weights: npt.NDArray[Any]
+) -> tuple[PackableWeights, FullyConnectedOptions]:
+    """Return the numbers of `op`: each row of `weights` [rows, cols] is an output unit.
 
-    Raises Unsupported with the reason where no kernel computes the same.
+    A convolution is such a layer on windows of its input. Raises Unsupported with the reason where
+    no kernel computes the same.
     """
-    inputs, output = tensor_of(op.inputs[0]), op.outputs[0]
-    rows, cols = weights.shape
-    if rows > MAX_DIM or cols > MAX_DIM:
-        raise Unsupported(f"{rows}x{cols} weights, the packed format holds {MAX_DIM} each way")
-    elements = int(np.prod(inputs.shape))
-    if elements % cols != 0 or int(np.prod(output.shape)) != elements // cols * rows:
-        raise Unsupported(
-            f"input {list(inputs.shape)} and output {list(output.shape)} do not fit "
-            f"{rows}x{cols} weights"
-        )
-    return read_numbers(op, weights)
-
-
-def read_numbers(op: Operator, weights: npt.NDArray[Any]) -> tuple[Layer, FullyConnectedOptions]:
-    """As `read_layer`, whatever the shapes of input and output: each row of `weights` is a unit.
-
-    A convolution is such a layer on windows of its input.
-    """
-    inputs, output = tensor_of(op.inputs[0]), op.outputs[0]
+    inputs, output = op.input(0), op.outputs[0]
     rows = len(weights)
-    tensors = {"input": inputs, "weights": tensor_of(op.inputs[1]), "output": output}
+    tensors = {"input": inputs, "weights": op.weights, "output": output}
     if all(tensor.type == TensorType.FLOAT32 for tensor in tensors.values()):
         return _float_layer(op, weights)
     for role, tensor in tensors.items():
@@ -120,7 +119,7 @@ def read_numbers(op: Operator, weights: npt.NDArray[Any]) -> tuple[Layer, FullyC
         bias=_bias(op, rows, TensorType.INT32).astype(np.int32),
         multiplier=multiplier,
         shift=shift,
-        input_zero_point=_zero_point(inputs),
+        input_zero_point=inputs.zero_point,
     )
     return layer, _options(op, inputs, output)
 
@@ -128,12 +127,6 @@ def read_numbers(op: Operator, weights: npt.NDArray[Any]) -> tuple[Layer, FullyC
 def dense_bytes(op: Operator) -> int:
     """Bytes of weights and bias as the dense operator stores them."""
     return sum(t.buffer.data.nbytes for t in op.inputs[1:3] if t is not None and t.buffer)
-
-
-def tensor_of(tensor: Tensor | None) -> Tensor:
-    """`tensor`, which `check_operator` has found to be there."""
-    assert tensor is not None
-    return tensor
 
 
 def _float_layer(
@@ -169,7 +162,7 @@ def _check_quantization(
 
 
 def _options(op: Operator, inputs: Tensor, output: Tensor) -> FullyConnectedOptions:
-    zero_points = (_zero_point(inputs), _zero_point(output))
+    zero_points = (inputs.zero_point, output.zero_point)
     assert output.quantization is not None
     try:
         low, high = activation_range(
@@ -188,15 +181,9 @@ def _activation(op: Operator) -> str:
 
 
 def _bias(op: Operator, rows: int, tensor_type: int) -> npt.NDArray[Any]:
-    tensor = op.inputs[2] if len(op.inputs) > 2 else None
+    tensor = op.bias
     if tensor is None:
         return np.zeros(rows)
     if tensor.type != tensor_type or tensor.array is None or tensor.array.size != rows:
         raise Unsupported(f"bias is {tensor.type_name}{list(tensor.shape)}, no constant that fits")
     return tensor.array.reshape(rows)
-
-
-def _zero_point(tensor: Tensor) -> int:
-    assert tensor.quantization is not None
-    points = tensor.quantization.zero_points
-    return int(points[0]) if len(points) else 0

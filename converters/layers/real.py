@@ -16,17 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
-from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, PackableWeights
 from tflm_sparsesep.converters.factorize.chain import DenseLayer
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
+from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import (
-    Layer,
     Unsupported,
     read_numbers,
     read_weights,
-    tensor_of,
 )
-from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Quantization, Tensor
 
 _MAX = 127
@@ -42,30 +40,34 @@ def read(op: Operator) -> DenseLayer:
         Unsupported: the layer is not int8, or one that no kernel covers.
     """
     is_conv = op.builtin_code == BuiltinOperator.CONV_2D
-    layer, options = _read_conv(op) if is_conv else read_layer(op)
-    return real_numbers(op, layer, options)
+    if is_conv:
+        return real_numbers(op, *_read_conv(op))
+    layer = read_matrix_layer(op)
+    return real_numbers(op, layer.weights, layer.options)
 
 
-def real_numbers(op: Operator, layer: Layer, options: FullyConnectedOptions) -> DenseLayer:
+def real_numbers(
+    op: Operator, layer: PackableWeights, options: FullyConnectedOptions
+) -> DenseLayer:
     """What was read of `op` as real numbers. Raises Unsupported where it is not int8."""
     if not isinstance(layer, FullyConnectedWeights):
         raise Unsupported("weights are no int8")
-    scales = _scales(tensor_of(op.inputs[1]))[:, None]
+    scales = _scales(op.weights)[:, None]
     output_scale = float(_scales(op.outputs[0])[0])
     return DenseLayer(
         layer.weights * scales,
-        layer.bias * _scales(tensor_of(op.inputs[0]))[0] * scales[:, 0],
+        layer.bias * _scales(op.input(0))[0] * scales[:, 0],
         (options.activation_min - options.output_zero_point) * output_scale,
         (options.activation_max - options.output_zero_point) * output_scale,
     )
 
 
-def _read_conv(op: Operator) -> tuple[Layer, FullyConnectedOptions]:
+def _read_conv(op: Operator) -> tuple[PackableWeights, FullyConnectedOptions]:
     """Raises Unsupported for dilated and grouped convolutions."""
-    weights, options = read_weights(op), op.options
-    if options is None or (options.dilationHFactor, options.dilationWFactor) != (1, 1):
+    weights = read_weights(op)
+    if op.options is None or op.dilation != (1, 1):
         raise Unsupported("dilated")
-    shape = tensor_of(op.inputs[0]).shape
+    shape = op.input(0).shape
     if weights.ndim != 4 or len(shape) != 4 or shape[3] != weights.shape[3]:
         raise Unsupported("grouped")
     return read_numbers(op, weights.reshape(len(weights), -1))
@@ -77,7 +79,7 @@ def write(op: Operator, weights: Matrix, bias: Vector) -> None:
     Scales follow the largest weight, of each row or of all, as there were scales before. A row of
     zeros keeps its scale.
     """
-    old = tensor_of(op.inputs[1])
+    old = op.weights
     before = _scales(old)
     largest = np.abs(weights).max(axis=1) if len(before) > 1 else np.abs(weights).max(keepdims=True)
     largest = largest.reshape(len(before))
@@ -85,17 +87,17 @@ def write(op: Operator, weights: Matrix, bias: Vector) -> None:
     scales = np.where(largest > 0, largest / _MAX, before).astype(np.float32).astype(np.float64)
     quantized = np.clip(np.rint(weights / scales[:, None]), -_MAX, _MAX).astype(np.int8)
     op.inputs[1] = _replaced(old, quantized.reshape(old.shape), scales)
-    bias_scales = float(_scales(tensor_of(op.inputs[0]))[0]) * scales
+    bias_scales = float(_scales(op.input(0))[0]) * scales
     integers = np.clip(np.rint(bias / bias_scales), _INT32.min, _INT32.max).astype(np.int32)
     _set_bias(op, integers, bias_scales)
 
 
 def _set_bias(op: Operator, values: npt.NDArray[np.int32], scales: Vector) -> None:
-    tensor = op.inputs[2] if len(op.inputs) > 2 else None
+    tensor = op.bias
     if tensor is not None:
         op.inputs[2] = _replaced(tensor, values.reshape(tensor.shape), scales)
         return
-    name = f"{tensor_of(op.inputs[1]).name}/bias"
+    name = f"{op.weights.name}/bias"
     created = Tensor.constant(name, values, quantization=Quantization(scales))
     op.inputs[2:] = [created]
 

@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ai_edge_litert import schema_py_generated as schema
-
 from tflm_sparsesep.converters.factorize.chain import DenseLayer
 from tflm_sparsesep.converters.factorize.steps import Image, MaxPool, Step, Windows
 from tflm_sparsesep.converters.layers import real as real_layer
-from tflm_sparsesep.converters.layers.quantized import Unsupported, tensor_of
+from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
 
 LAYERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
@@ -60,7 +58,7 @@ def floats_per_sample(operators: Sequence[Operator]) -> int:
     total = 0
     for op in operators:
         if op.builtin_code in LAYERS:
-            rows, *rest = tensor_of(op.inputs[1]).shape
+            rows, *rest = op.weights.shape
             total += math.prod(op.outputs[0].shape) // rows * (rows + math.prod(rest))
     return total
 
@@ -81,25 +79,24 @@ def _continues(subgraph: Subgraph, start: int, end: int) -> bool:
 
 def _windows(op: Operator) -> list[Windows]:
     """None for a 1x1 convolution of stride 1, whose windows are its pixels."""
-    kernel = tensor_of(op.inputs[1]).shape[1:3]
-    strides = (int(op.options.strideH), int(op.options.strideW))
+    kernel = op.weights.shape[1:3]
+    strides = op.strides
     if (*kernel, *strides) == (1, 1, 1, 1):
         return []
-    same = op.options.padding == schema.Padding.SAME
-    return [Windows(_image(op), (kernel[0], kernel[1]), strides, same)]
+    return [Windows(_image(op), (kernel[0], kernel[1]), strides, op.is_same)]
 
 
 def _pool(op: Operator) -> MaxPool:
     options, image = op.options, _image(op)
     size = (int(options.filterHeight), int(options.filterWidth))
     is_whole = all(n % k == 0 for n, k in zip(image, size, strict=False))
-    if size != (options.strideH, options.strideW) or options.fusedActivationFunction:
+    if size != op.strides or options.fusedActivationFunction:
         raise Unsupported("pool of windows that overlap")
-    if options.padding == schema.Padding.SAME and not is_whole:
+    if op.is_same and not is_whole:
         raise Unsupported("pool with padding")
     return MaxPool(image, size)
 
 
 def _image(op: Operator) -> Image:
-    _, height, width, channels = tensor_of(op.inputs[0]).shape
+    _, height, width, channels = op.input(0).shape
     return (height, width, channels)

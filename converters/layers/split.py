@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
-from tflm_sparsesep.converters.layers.quantized import tensor_of
 from tflm_sparsesep.converters.layers.stages import Stage
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
@@ -60,7 +59,7 @@ def split(
         windows: float64[n, height, width, channels], real samples of what an output looks at.
     """
     numbers = _scaled(stages, bias, windows)
-    source, operators = tensor_of(op.inputs[0]), []
+    source, operators = op.input(0), []
     for at, (stage, part) in enumerate(zip(stages, numbers, strict=True)):
         is_last = at == len(stages) - 1
         shape = (*_places(op, stage, source), len(stage.matrix))
@@ -132,7 +131,7 @@ def _operator(
     options: object,
 ) -> Operator:
     source, target = ends
-    old = tensor_of(op.inputs[1])
+    old = op.weights
     assert old.quantization is not None  # real_layer has read it
     is_conv = op.builtin_code == BuiltinOperator.CONV_2D
     per_row = len(old.quantization.scales) > 1 or is_conv

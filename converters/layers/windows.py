@@ -20,15 +20,10 @@ def input_step(op: Operator) -> int | None:
     entering, weights = op.inputs[0], op.inputs[1]
     if entering is None or weights is None or len(entering.shape) != 4 or len(weights.shape) != 4:
         return None
-    options = op.options
-    if (
-        weights.shape[3] != entering.shape[3]
-        or options.padding != schema.Padding.VALID
-        or (options.dilationHFactor, options.dilationWFactor) != (1, 1)
-    ):
+    is_grouped = weights.shape[3] != entering.shape[3]
+    if is_grouped or op.options.padding != schema.Padding.VALID or op.dilation != (1, 1):
         return None
-    strides = (int(options.strideH), int(options.strideW))
-    return step_between_windows(entering.shape, weights.shape[1:3], strides)
+    return step_between_windows(entering.shape, weights.shape[1:3], op.strides)
 
 
 def step_between_windows(

@@ -30,10 +30,8 @@ from tflm_sparsesep.converters.layers.quantized import (
     layer_name,
     read_numbers,
     read_weights,
-    tensor_of,
 )
 from tflm_sparsesep.converters.passes.conversion import Conversion
-from tflm_sparsesep.converters.passes.pointwise_conv import MAX_VERSION
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import arena
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
@@ -68,10 +66,10 @@ def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
     if follower is None:
         return None
     for one in (op, follower):
-        check_operator(one, weight_rank=4, max_version=MAX_VERSION)
+        check_operator(one)
     try:
         conv = SeparableConv(_read_stage(op, axis=0), _read_stage(follower, axis=1))
-        shape = tensor_of(op.inputs[0]).shape
+        shape = op.input(0).shape
         if conv.output_shape(shape) != follower.outputs[0].shape:
             return None
     except Unsupported:
@@ -98,17 +96,17 @@ def _read_stage(op: Operator, *, axis: int) -> ConvStage:
 
     Raises Unsupported for convolutions that are no such stage.
     """
-    weights, options = read_weights(op), op.options
+    weights = read_weights(op)
     units, *kernel, channels = weights.shape
-    if options is None or (options.dilationHFactor, options.dilationWFactor) != (1, 1):
+    if op.options is None or op.dilation != (1, 1):
         raise Unsupported("dilated")
-    strides = (options.strideH, options.strideW)
+    strides = op.strides
     if kernel[1 - axis] != 1 or strides[1 - axis] != 1:
         raise Unsupported("kernel or stride across")
     if not (1 < kernel[axis] <= MAX_KERNEL and 1 <= strides[axis] <= MAX_KERNEL):
         raise Unsupported("kernel or stride along")
-    inputs, output = tensor_of(op.inputs[0]), op.outputs[0]
-    if len(inputs.shape) != 4 or inputs.shape[3] != channels or options.padding not in (0, 1):
+    inputs, output = op.input(0), op.outputs[0]
+    if len(inputs.shape) != 4 or inputs.shape[3] != channels or op.options.padding not in (0, 1):
         raise Unsupported("grouped, or a padding of the future")
     layer, params = read_numbers(op, weights.reshape(units, -1))
     if not isinstance(layer, FullyConnectedWeights):
@@ -119,7 +117,7 @@ def _read_stage(op: Operator, *, axis: int) -> ConvStage:
         multiplier=layer.multiplier,
         shift=layer.shift,
         stride=strides[axis],
-        padding=Padding(options.padding),
+        padding=Padding(op.options.padding),
         activation_min=params.activation_min,
         activation_max=params.activation_max,
         input_zero_point=params.input_zero_point,
@@ -168,7 +166,7 @@ def _fuse_if_it_pays(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecisi
 
 
 def _operator(pair: Pair, blob: bytes) -> Operator:
-    name = f"{tensor_of(pair.horizontal.inputs[1]).name}/packed"
+    name = f"{pair.horizontal.weights.name}/packed"
     packed = Tensor.constant(name, np.frombuffer(blob, np.uint8))
     inputs, outputs = [pair.vertical.inputs[0], packed], pair.horizontal.outputs
     return Operator.custom(op_names.SEPARABLE_CONV_2D, inputs, outputs)

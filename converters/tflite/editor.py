@@ -1,44 +1,46 @@
 """Read, edit and write .tflite models as objects wired by identity.
 
-    model = model_editor.read(data, name="kws.tflite")
+    model = editor.read(data, name="kws.tflite")
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
             if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
                 weights = op.inputs[1].array          # numpy view, [rows, cols]
                 subgraph.replace(op, Operator.custom("MY_OP", [op.inputs[0], blob], op.outputs))
-    model.prune_unused()
-    data = model.build()
+    editor.prune_unused(model)
+    data = editor.write(model)
 
 Integer indices (of tensors, buffers, operator codes, signatures' subgraphs) exist only at read
 and write. Options of control flow operators keep subgraph indices, so subgraphs may be appended
-but not moved. What this module does not know survives: see `tensor_objects.py`.
+but not moved. What this module does not know survives: see `tensor.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.tflite import metadata as indexed_metadata
-from tflm_sparsesep.converters.tflite import writer as model_writer
 from tflm_sparsesep.converters.tflite.check import check
 from tflm_sparsesep.converters.tflite.graph import (
     Buffer,
     BuiltinOperator,
     Metadata,
+    Model,
+    ModelIndices,
     Operator,
+    OperatorCode,
     Quantization,
     Signature,
     Subgraph,
     Tensor,
     TensorType,
 )
+from tflm_sparsesep.converters.tflite.prune import prune_unused
 from tflm_sparsesep.converters.tflite.tensor import schema_object, to_text
 from tflm_sparsesep.converters.tflite.verifier import verify
+from tflm_sparsesep.converters.tflite.writer import write
 
 __all__ = [
     "Buffer",
@@ -52,106 +54,13 @@ __all__ = [
     "Subgraph",
     "Tensor",
     "TensorType",
+    "prune_unused",
     "read",
     "read_file",
     "schema",
     "schema_object",
+    "write",
 ]
-
-
-class OperatorCode(NamedTuple):
-    """An entry of the file's operator code table, kept so that its order survives."""
-
-    builtin_code: int
-    custom_code: str | None
-    version: int
-
-
-class Model:
-    """A whole .tflite model.
-
-    Attributes:
-        subgraphs: the first is the main one. Append only (see the module's text).
-        buffers: those of the file in order, the empty buffer 0 left out. A buffer that tensors
-            or metadata refer to need not be put here: `build` appends it.
-        metadata: named blobs.
-        metadata_buffers: buffers of the deprecated `metadata_buffer` field, or None.
-        signatures: named entry points.
-        operator_codes: those of the file, in order; `build` appends what operators need.
-        name: what error messages call the model.
-        raw: the schema's `ModelT` (also version, external buffers).
-    """
-
-    def __init__(
-        self,
-        subgraphs: list[Subgraph] | None = None,
-        *,
-        description: str = "",
-        name: str = "model",
-        raw: Any = None,
-    ) -> None:
-        """A new model, or a wrapper of `raw` (description being ignored then)."""
-        self.subgraphs = subgraphs or []
-        self.buffers: list[Buffer] = []
-        self.metadata: list[Metadata] = []
-        self.metadata_buffers: list[Buffer | None] | None = None
-        self.signatures: list[Signature] = []
-        self.operator_codes: list[OperatorCode] = []
-        self.name = name
-        self.raw = raw
-        if raw is None:
-            self.raw = schema_object(schema.ModelT, version=3, description=description)
-        self.indexed: indexed_metadata.IndexedMetadata | None = None
-
-    @property
-    def description(self) -> str:
-        return to_text(self.raw.description)
-
-    @property
-    def operators(self) -> Iterator[Operator]:
-        """Every operator of every subgraph, in order."""
-        return (op for subgraph in self.subgraphs for op in subgraph.operators)
-
-    def metadata_bytes(self, name: str) -> bytes | None:
-        """Contents of the metadata entry `name`, None where there is no such entry."""
-        for entry in self.metadata:
-            if entry.name == name:
-                return b"" if entry.buffer is None else entry.buffer.data.tobytes()
-        return None
-
-    def set_metadata(self, name: str, value: bytes) -> None:
-        """Add the metadata entry `name`, or give the present one a new value."""
-        self.metadata = [entry for entry in self.metadata if entry.name != name]
-        self.metadata.append(Metadata(name, Buffer(value)))
-
-    def prune_unused(self) -> None:
-        """Drop tensors, buffers and operator codes that nothing refers to any more.
-
-        Kept are the tensors of operators, subgraph inputs and outputs, signatures and
-        quantisation parameters, and the buffers of kept tensors and of metadata. Subgraphs and
-        operators always stay. A model whose metadata names tensors by index in a format that
-        cannot be rewritten (see `indexed_metadata.py`) keeps its tensors and buffers.
-        """
-        in_use = {(op.builtin_code, op.custom_code, op.version) for op in self.operators}
-        self.operator_codes = [code for code in self.operator_codes if tuple(code) in in_use]
-        if self.indexed is not None and self.indexed.pins_tensors(self):
-            return
-        for subgraph in self.subgraphs:
-            used = model_writer.referenced_tensors(self, subgraph)
-            subgraph.tensors = [t for t in subgraph.tensors if t in used]
-        buffers = set(model_writer.referenced_buffers(self))
-        self.buffers = [buffer for buffer in self.buffers if buffer in buffers]
-
-    def build(self) -> bytes:
-        """The model as .tflite bytes, the same for the same model.
-
-        The data of every buffer is 16-byte aligned in the file.
-
-        Raises:
-            ModelError: if it would exceed 2 GiB, or the edit broke what indices in the file
-                stand for (a moved subgraph, a signature of a removed subgraph, ...).
-        """
-        return model_writer.write(self)
 
 
 def read_file(path: str | Path) -> Model:
@@ -167,9 +76,9 @@ def read(data: bytes, *, name: str = "model") -> Model:
     """Check and read the bytes of a .tflite file.
 
     Nothing in `data` is trusted: everything that the schema describes is checked to lie in the
-    file, and every index, size and length to be consistent (`flatbuffer_verifier.py`,
-    `model_check.py`). Constant data stays a view of `data`, it is not copied. Data stored
-    behind the flatbuffer (models above 2 GiB) is taken in; `build` writes it inside.
+    file, and every index, size and length to be consistent (`verifier.py`,
+    `check.py`). Constant data stays a view of `data`, it is not copied. Data stored
+    after the flatbuffer (models above 2 GiB) is taken in; `write` puts it inside.
 
     Args:
         data: the bytes.
@@ -199,7 +108,7 @@ class _Reader:
         model, raw = self.model, self.raw
         model.operator_codes = list(self.codes)
         # Index 0 stands for "no data". Should it hold data after all, only metadata uses it
-        # (model_check.py refuses the rest) and it becomes a buffer like any other.
+        # (check.py refuses the rest) and it becomes a buffer like any other.
         model.buffers = [b for i, b in enumerate(self.buffers) if i > 0 or b.data.size > 0]
         model.subgraphs = [self.subgraph(subgraph) for subgraph in raw.subgraphs]
         model.metadata = [
@@ -209,7 +118,7 @@ class _Reader:
         if raw.metadataBuffer is not None:
             model.metadata_buffers = [self.buffer_at(int(i)) for i in raw.metadataBuffer]
         model.signatures = [self.signature(signature) for signature in raw.signatureDefs or ()]
-        model.indexed = indexed_metadata.IndexedMetadata(model)
+        model.as_read = ModelIndices(model)
         return model
 
     def external(self, inline: Any, offset: int, size: int) -> bytes | Any:

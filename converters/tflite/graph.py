@@ -6,17 +6,18 @@ schema's object in `raw` and refers to others by identity.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
 
-from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.tflite.tensor import (
     Buffer,
     Quantization,
     Tensor,
     TensorType,
+    schema_object,
     to_bytes,
     to_text,
 )
@@ -25,7 +26,10 @@ __all__ = [
     "Buffer",
     "BuiltinOperator",
     "Metadata",
+    "Model",
+    "ModelIndices",
     "Operator",
+    "OperatorCode",
     "Quantization",
     "Signature",
     "Subgraph",
@@ -112,6 +116,38 @@ class Operator:
         """Every tensor that the operator refers to, in order, absent ones left out."""
         return [t for t in (*self.inputs, *self.outputs, *self.intermediates) if t is not None]
 
+    def input(self, index: int) -> Tensor:
+        """Return the input `index`. Raises ModelError where it is absent."""
+        tensor = self.inputs[index] if index < len(self.inputs) else None
+        if tensor is None:
+            raise ModelError(f"{self.op_name} has no input {index}")
+        return tensor
+
+    @property
+    def weights(self) -> Tensor:
+        """Input 1. Raises ModelError where it is absent."""
+        return self.input(1)
+
+    @property
+    def bias(self) -> Tensor | None:
+        """Input 2; None where it is absent."""
+        return self.inputs[2] if len(self.inputs) > 2 else None
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Down and right, of a convolution or pool."""
+        return int(self.options.strideH), int(self.options.strideW)
+
+    @property
+    def dilation(self) -> tuple[int, int]:
+        """Down and right, of a convolution."""
+        return int(self.options.dilationHFactor), int(self.options.dilationWFactor)
+
+    @property
+    def is_same(self) -> bool:
+        """True for SAME padding, False for VALID."""
+        return bool(self.options.padding == schema.Padding.SAME)
+
     def __repr__(self) -> str:
         return f"Operator({self.op_name}, {self.inputs} -> {self.outputs})"
 
@@ -121,7 +157,7 @@ class Subgraph:
 
     Attributes:
         tensors: those of the file, in order. A tensor that operators refer to need not be put
-            here: `Model.build` appends it.
+            here: `editor.write` appends it.
         operators: in execution order.
         inputs, outputs: the tensors that the caller sets and reads.
         raw: the schema's `SubGraphT`.
@@ -210,3 +246,85 @@ class Signature:
         self.subgraph = subgraph
         self.inputs = list(inputs)
         self.outputs = list(outputs)
+
+
+class OperatorCode(NamedTuple):
+    """An entry of the file's operator code table, kept so that its order survives."""
+
+    builtin_code: int
+    custom_code: str | None
+    version: int
+
+
+class Model:
+    """A whole .tflite model.
+
+    Attributes:
+        subgraphs: the first is the main one. Append only (see `editor.py`).
+        buffers: those of the file in order, the empty buffer 0 left out. A buffer that tensors
+            or metadata refer to need not be put here: `editor.write` appends it.
+        metadata: named blobs.
+        metadata_buffers: buffers of the deprecated `metadata_buffer` field, or None.
+        signatures: named entry points.
+        operator_codes: those of the file, in order; `editor.write` appends what operators need.
+        name: what error messages call the model.
+        raw: the schema's `ModelT` (also version, external buffers).
+        as_read: what the file's indices meant when it was read; None for new models.
+    """
+
+    def __init__(
+        self,
+        subgraphs: list[Subgraph] | None = None,
+        *,
+        description: str = "",
+        name: str = "model",
+        raw: Any = None,
+    ) -> None:
+        """A new model, or a wrapper of `raw` (description being ignored then)."""
+        self.subgraphs = subgraphs or []
+        self.buffers: list[Buffer] = []
+        self.metadata: list[Metadata] = []
+        self.metadata_buffers: list[Buffer | None] | None = None
+        self.signatures: list[Signature] = []
+        self.operator_codes: list[OperatorCode] = []
+        self.name = name
+        self.raw = raw
+        if raw is None:
+            self.raw = schema_object(schema.ModelT, version=3, description=description)
+        self.as_read: ModelIndices | None = None
+
+    @property
+    def description(self) -> str:
+        return to_text(self.raw.description)
+
+    @property
+    def operators(self) -> Iterator[Operator]:
+        """Every operator of every subgraph, in order."""
+        return (op for subgraph in self.subgraphs for op in subgraph.operators)
+
+    def metadata_bytes(self, name: str) -> bytes | None:
+        """Contents of the metadata entry `name`, None where there is no such entry."""
+        for entry in self.metadata:
+            if entry.name == name:
+                return b"" if entry.buffer is None else entry.buffer.data.tobytes()
+        return None
+
+    def set_metadata(self, name: str, value: bytes) -> None:
+        """Add the metadata entry `name`, or give the present one a new value."""
+        self.metadata = [entry for entry in self.metadata if entry.name != name]
+        self.metadata.append(Metadata(name, Buffer(value)))
+
+
+class ModelIndices:
+    """What the indices in a file stood for when it was read.
+
+    Attributes:
+        subgraphs, buffers: of the model, in order, the empty buffer 0 left out.
+        tensors, operator_counts: of each subgraph.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.subgraphs = list(model.subgraphs)
+        self.tensors = [list(subgraph.tensors) for subgraph in model.subgraphs]
+        self.operator_counts = [len(subgraph.operators) for subgraph in model.subgraphs]
+        self.buffers = list(model.buffers)

@@ -12,16 +12,11 @@ The last two are kept while what they point at stays in place, and refused else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.tflite.graph import Subgraph
+from tflm_sparsesep.converters.tflite.graph import Model, Subgraph
 from tflm_sparsesep.converters.tflite.tensor import Buffer, Tensor
-
-if TYPE_CHECKING:
-    from tflm_sparsesep.converters.tflite.editor import Model
 
 OFFLINE_PLAN = "OfflineMemoryAllocation"
 COMPRESSION = "COMPRESSION_METADATA"
@@ -31,62 +26,61 @@ _PLAN_ONLINE = -1
 _PLAN_HEADER = 3
 
 
-class IndexedMetadata:
-    """What the indices in a model's metadata meant when it was read."""
+def pins_tensors(model: Model) -> bool:
+    """Return True if metadata that cannot be rewritten refers to tensors or buffers."""
+    return model.as_read is not None and any(x.name == COMPRESSION for x in model.metadata)
 
-    def __init__(self, model: Model) -> None:
-        self._subgraphs = list(model.subgraphs)
-        self._tensors = [list(subgraph.tensors) for subgraph in model.subgraphs]
-        self._operator_counts = [len(subgraph.operators) for subgraph in model.subgraphs]
-        self._buffers = list(model.buffers)
-        self._plan_header, self._plan = self._read_plan(model)
 
-    def _read_plan(self, model: Model) -> tuple[list[int], dict[Tensor, int]]:
-        """The offline plan as header and offsets; empty where there is none that fits."""
-        data = model.metadata_bytes(OFFLINE_PLAN) or b""
-        words = np.frombuffer(data[: len(data) // 4 * 4], "<i4").tolist()
-        tensors = [tensor for of_subgraph in self._tensors for tensor in of_subgraph]
-        if words[2:_PLAN_HEADER] != [len(tensors)] or len(words) < _PLAN_HEADER + len(tensors):
-            return [], {}
-        return words[:2], dict(zip(tensors, words[_PLAN_HEADER:], strict=False))
+def offline_plan(model: Model, tensors: list[list[Tensor]]) -> Buffer | None:
+    """Return the offline plan for `tensors` of each subgraph, in file order; None: keep it."""
+    header, plan = _read_plan(model)
+    if not header:
+        return None
+    flat = [tensor for of_subgraph in tensors for tensor in of_subgraph]
+    offsets = [plan.get(tensor, _PLAN_ONLINE) for tensor in flat]
+    return Buffer(np.array([*header, len(flat), *offsets], "<i4"))
 
-    def pins_tensors(self, model: Model) -> bool:
-        """True if metadata that cannot be rewritten refers to tensors or buffers."""
-        return any(entry.name == COMPRESSION for entry in model.metadata)
 
-    def offline_plan(self, tensors: list[list[Tensor]]) -> Buffer | None:
-        """The offline plan for `tensors` (per subgraph, in file order); None: leave as is."""
-        if not self._plan_header:
-            return None
-        flat = [tensor for of_subgraph in tensors for tensor in of_subgraph]
-        offsets = [self._plan.get(tensor, _PLAN_ONLINE) for tensor in flat]
-        return Buffer(np.array([*self._plan_header, len(flat), *offsets], "<i4"))
+def _read_plan(model: Model) -> tuple[list[int], dict[Tensor, int]]:
+    """Return the offline plan as header and offsets; empty where there is none that fits."""
+    if model.as_read is None:
+        return [], {}
+    data = model.metadata_bytes(OFFLINE_PLAN) or b""
+    words = np.frombuffer(data[: len(data) // 4 * 4], "<i4").tolist()
+    tensors = [tensor for of_subgraph in model.as_read.tensors for tensor in of_subgraph]
+    if words[2:_PLAN_HEADER] != [len(tensors)] or len(words) < _PLAN_HEADER + len(tensors):
+        return [], {}
+    return words[:2], dict(zip(tensors, words[_PLAN_HEADER:], strict=False))
 
-    def check(self, model: Model, tensors: list[list[Tensor]], buffers: list[Buffer]) -> None:
-        """Refuse an edit that changed what indices kept in the file stand for.
 
-        Args:
-            model: the edited model.
-            tensors: of each subgraph, in the order they will be written.
-            buffers: in the order they will be written, buffer 0 left out.
+def check(model: Model, tensors: list[list[Tensor]], buffers: list[Buffer]) -> None:
+    """Refuse an edit that changed what indices kept in the file stand for.
 
-        Raises:
-            ModelError: naming what was moved.
-        """
-        if not _starts_with(model.subgraphs, self._subgraphs):
-            raise ModelError(
-                f"{model.name}: subgraphs were moved or removed; operators refer to them by "
-                "index, so new ones can only be appended"
-            )
-        names = {entry.name for entry in model.metadata}
-        in_place = _starts_with(buffers, self._buffers) and all(
-            _starts_with(now, before) for now, before in zip(tensors, self._tensors, strict=False)
+    Args:
+        model: the edited model.
+        tensors: of each subgraph, in the order they will be written.
+        buffers: in the order they will be written, buffer 0 left out.
+
+    Raises:
+        ModelError: naming what was moved.
+    """
+    before = model.as_read
+    if before is None:
+        return
+    if not _starts_with(model.subgraphs, before.subgraphs):
+        raise ModelError(
+            f"{model.name}: subgraphs were moved or removed; operators refer to them by "
+            "index, so new ones can only be appended"
         )
-        if COMPRESSION in names and not in_place:
-            raise ModelError(f"{model.name}: {_MOVED.format('tensors or buffers', COMPRESSION)}")
-        counts = [len(subgraph.operators) for subgraph in model.subgraphs]
-        if CONTROL_DEPENDENCIES in names and not _starts_with(counts, self._operator_counts):
-            raise ModelError(f"{model.name}: {_MOVED.format('operators', CONTROL_DEPENDENCIES)}")
+    names = {entry.name for entry in model.metadata}
+    in_place = _starts_with(buffers, before.buffers) and all(
+        _starts_with(now, old) for now, old in zip(tensors, before.tensors, strict=False)
+    )
+    if COMPRESSION in names and not in_place:
+        raise ModelError(f"{model.name}: {_MOVED.format('tensors or buffers', COMPRESSION)}")
+    counts = [len(subgraph.operators) for subgraph in model.subgraphs]
+    if CONTROL_DEPENDENCIES in names and not _starts_with(counts, before.operator_counts):
+        raise ModelError(f"{model.name}: {_MOVED.format('operators', CONTROL_DEPENDENCIES)}")
 
 
 _MOVED = "{} were moved or removed, but metadata {!r} refers to them by index"

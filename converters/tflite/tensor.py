@@ -253,6 +253,13 @@ class Tensor:
         return bool(self.raw.isVariable)
 
     @property
+    def zero_point(self) -> int:
+        """The first zero point; 0 where there is none."""
+        if self.quantization is None or len(self.quantization.zero_points) == 0:
+            return 0
+        return int(self.quantization.zero_points[0])
+
+    @property
     def is_constant(self) -> bool:
         """True if the file holds this tensor's data."""
         return self.buffer is not None and self.buffer.data.size > 0

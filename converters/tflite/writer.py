@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -16,8 +16,17 @@ from flatbuffers.builder import BuilderSizeError
 from numpy.typing import NDArray
 
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.tflite import metadata as indexed_metadata
-from tflm_sparsesep.converters.tflite.graph import Operator, Signature, Subgraph
+from tflm_sparsesep.converters.tflite import metadata
+from tflm_sparsesep.converters.tflite.graph import (
+    Model,
+    Operator,
+    OperatorCode,
+    Signature,
+)
+from tflm_sparsesep.converters.tflite.prune import (
+    all_tensors,
+    referenced_buffers,
+)
 from tflm_sparsesep.converters.tflite.tensor import (
     Buffer,
     Quantization,
@@ -25,9 +34,6 @@ from tflm_sparsesep.converters.tflite.tensor import (
     schema_object,
     to_bytes,
 )
-
-if TYPE_CHECKING:
-    from tflm_sparsesep.converters.tflite.editor import Model, OperatorCode
 
 BUFFER_ALIGNMENT = 16
 """Bytes; the schema's `force_align` of buffers, which its generated Python code ignores."""
@@ -38,38 +44,15 @@ _LARGEST_DEPRECATED_CODE = 127
 _BYTES_PER_OBJECT = 256
 
 
-def referenced_tensors(model: Model, subgraph: Subgraph) -> dict[Tensor, None]:
-    """Tensors of `subgraph` that something refers to, in order of first reference."""
-    used: dict[Tensor, None] = dict.fromkeys(subgraph.inputs)
-    for op in subgraph.operators:
-        used.update(dict.fromkeys(op.tensors))
-    used.update(dict.fromkeys(subgraph.outputs))
-    for signature in model.signatures:
-        if signature.subgraph is subgraph:
-            pairs = (*signature.inputs, *signature.outputs)
-            used.update(dict.fromkeys(tensor for _, tensor in pairs))
-    pending = list(used)
-    while pending:  # parameters may be quantised in turn
-        quantization = pending.pop().quantization
-        if quantization is not None:
-            found = (quantization.scale_tensor, quantization.zero_point_tensor)
-            new = [tensor for tensor in found if tensor is not None and tensor not in used]
-            used.update(dict.fromkeys(new))
-            pending += new
-    return used
-
-
-def referenced_buffers(model: Model) -> dict[Buffer, None]:
-    """Buffers that listed or referenced tensors and metadata hold, in order of reference."""
-    tensors = (t for subgraph in model.subgraphs for t in _all_tensors(model, subgraph))
-    found = [tensor.buffer for tensor in tensors]
-    found += [entry.buffer for entry in model.metadata]
-    found += model.metadata_buffers or []
-    return dict.fromkeys(buffer for buffer in found if buffer is not None)
-
-
 def write(model: Model) -> bytes:
-    """See `Model.build`."""
+    """Return the model as .tflite bytes, the same for the same model.
+
+    The data of every buffer is 16-byte aligned in the file.
+
+    Raises:
+        ModelError: it would exceed 2 GiB, or the edit broke what indices in the file stand for (a
+            moved subgraph, a signature of a removed subgraph, ...).
+    """
     raw = _Writer(model).model()
     payload = sum(0 if buffer.data is None else buffer.data.size for buffer in raw.buffers)
     objects = len(raw.buffers) + sum(len(s.tensors) + len(s.operators) for s in raw.subgraphs)
@@ -83,11 +66,6 @@ def write(model: Model) -> bytes:
     data = bytes(builder.Output())
     _assert_buffers_aligned(data)
     return data
-
-
-def _all_tensors(model: Model, subgraph: Subgraph) -> list[Tensor]:
-    """Tensors of `subgraph` in file order: the listed ones, then those only referred to."""
-    return list(dict.fromkeys((*subgraph.tensors, *referenced_tensors(model, subgraph))))
 
 
 class _AligningBuilder(flatbuffers.Builder):  # type: ignore[misc]
@@ -115,23 +93,22 @@ class _Writer:
 
     def __init__(self, model: Model) -> None:
         self.source = model
-        self.tensors = [_all_tensors(model, subgraph) for subgraph in model.subgraphs]
+        self.tensors = [all_tensors(model, subgraph) for subgraph in model.subgraphs]
         self.buffers = list(dict.fromkeys((*model.buffers, *referenced_buffers(model))))
         self.metadata = list(model.metadata)
         self.replaced_buffers: dict[Buffer, Buffer] = {}
-        if model.indexed is not None:
-            model.indexed.check(model, self.tensors, self.buffers)
-            self.rewrite_offline_plan(model.indexed)
+        metadata.check(model, self.tensors, self.buffers)
+        self.rewrite_offline_plan()
         self.buffer_index = {buffer: i + 1 for i, buffer in enumerate(self.buffers)}
         self.codes: dict[OperatorCode | tuple[int, str | None, int], int] = {}
         for code in model.operator_codes:
             self.codes.setdefault(code, len(self.codes))
 
-    def rewrite_offline_plan(self, indexed: indexed_metadata.IndexedMetadata) -> None:
+    def rewrite_offline_plan(self) -> None:
         """Let the offline memory plan, if any, follow its tensors to their new indices."""
-        plan = indexed.offline_plan(self.tensors)
+        plan = metadata.offline_plan(self.source, self.tensors)
         for entry in self.metadata:
-            if plan is not None and entry.name == indexed_metadata.OFFLINE_PLAN and entry.buffer:
+            if plan is not None and entry.name == metadata.OFFLINE_PLAN and entry.buffer:
                 self.replaced_buffers[entry.buffer] = plan
 
     def model(self) -> Any:

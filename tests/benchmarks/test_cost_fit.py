@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout
-from tflm_sparsesep.converters.blob.pack import pack
-from tflm_sparsesep.converters.cost.terms import PackedSize
+from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.device.kernel_bench import random_layer
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks/cost_model/fit.py"
@@ -42,7 +41,7 @@ def counted(fit: ModuleType, instructions: dict[str, float], vectors_per_pass: i
         case = random_layer(
             LAYOUT, point.rows, point.cols, zeros=point.zeros, batch=point.batch, input_zeros=0.0
         )
-        size = PackedSize.of(pack(case.layer, LAYOUT))
+        size = size_of(case.layer.weights, LAYOUT)
         layer = fit.Measured(LAYOUT, size, point.batch, 0.0, 0.0)
         terms = layer.terms(vectors_per_pass)
         count = sum(value * terms[name] for name, value in instructions.items())

@@ -151,7 +151,7 @@ def test_dropping_the_smallest_weights_does_worse(
         )
         weights[ranks >= count] = 0
         op.inputs[1].array = weights
-    assert tflm_sqnr(dense, model.build(), x[3::4]) < at_20_db.point.sqnr_db - 3
+    assert tflm_sqnr(dense, editor.write(model), x[3::4]) < at_20_db.point.sqnr_db - 3
 
 
 def operators_by_layer(tflite: bytes) -> list[list[Operator]]:
@@ -197,7 +197,9 @@ def test_what_cannot_be_compressed_is_refused(dense: bytes, x: np.ndarray) -> No
     scale = Quantization(0.1)
     ends = [Tensor(name, (1, 4), TensorType.INT8, quantization=scale) for name in ("in", "out")]
     relu = Operator(BuiltinOperator.RELU, ends[:1], ends[1:], version=2)
-    weightless = Model([Subgraph(inputs=ends[:1], outputs=ends[1:], operators=[relu])]).build()
+    weightless = editor.write(
+        Model([Subgraph(inputs=ends[:1], outputs=ends[1:], operators=[relu])])
+    )
     with pytest.raises(ts.ModelError, match="no int8 FULLY_CONNECTED or CONV_2D layer"):
         ts.compress(weightless, budget=budget, representative_dataset=np.zeros((8, 4), np.float32))
     with pytest.raises(ts.ConfigError, match="max_accuracy_drop is given without labels"):

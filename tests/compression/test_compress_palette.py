@@ -12,7 +12,6 @@ from tflm_sparsesep.compression.layer_forms import Form
 from tflm_sparsesep.compression.palette_rounding import round_to_palette
 from tflm_sparsesep.converters.factorize.gram import accumulate
 from tflm_sparsesep.converters.layers import real as real_layer
-from tflm_sparsesep.converters.layers.quantized import tensor_of
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator
 from tflm_sparsesep.training.palette import to_palette
@@ -62,7 +61,7 @@ def test_later_weights_make_up_for_rounding(dense: bytes, x: np.ndarray) -> None
     gram = accumulate([inputs]).damped(1e-2)
     before = real_layer.read(op).weights
     simple, careful = Operator(op.builtin_code, op.inputs, op.outputs, options=op.options), op
-    weights = tensor_of(simple.inputs[1])
+    weights = simple.weights
     scales = np.asarray(weights.quantization.scales, np.float64)
     rounded = to_palette(weights.array, scales) * scales[:, None]
     round_to_palette(careful, gram)
@@ -76,6 +75,6 @@ def test_later_weights_make_up_for_rounding(dense: bytes, x: np.ndarray) -> None
 
 
 def _weights(op: Operator) -> np.ndarray:
-    array = tensor_of(op.inputs[1]).array
+    array = op.weights.array
     assert array is not None
     return array

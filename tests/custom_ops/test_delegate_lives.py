@@ -15,7 +15,7 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.opencl_device import build_opencl_shim, needs_opencl
 from tests.support.operator_models import lenet_300_100
-from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
+from tflm_sparsesep.converters.rewrite import rewrite
 
 HERE = Path(__file__).parent
 CYCLES = 1000
@@ -24,7 +24,7 @@ CYCLES = 1000
 def lead_lives(folder: Path, options: dict[str, str], environment: dict[str, str]) -> Any:
     """What many_lives_worker.py counts for the demo's model, sparse, with these options."""
     graph = lenet_300_100(quantized=True)
-    model = rewrite(graph.build(), target="cortex-m4", passes=QUICK_PASSES).tflite
+    model = rewrite(graph.build(), target="cortex-m4").tflite
     (folder / "model.tflite").write_bytes(model)
     np.save(folder / "in.npy", graph.samples(2)[0])
     counter = folder / "count_allocations.so"

@@ -19,7 +19,7 @@ from tests.support.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
+from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.runtime import delegate as delegate_module
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ INFERENCES = 1000
 
 def sparse_version(graph: GraphBuilder) -> bytes:
     """The model with what pays rewritten; at least half of its layers do."""
-    result = rewrite(graph.build(), target="cortex-m4", passes=QUICK_PASSES)
+    result = rewrite(graph.build(), target="cortex-m4")
     rewritten = [layer for layer in result.layers if layer.rewritten]
     assert len(rewritten) >= len(result.layers) // 2
     return result.tflite
@@ -192,7 +192,7 @@ def test_dense_layers_are_left_to_litert_where_asked(tmp_path: Path) -> None:
     graph.zeros = 0.0
     graph.function("SOFTMAX", graph.fully_connected(hidden, 10))
     dense, inputs = graph.build(), graph.samples(200)
-    model = rewrite(dense, target="cortex-m4", passes=QUICK_PASSES).tflite
+    model = rewrite(dense, target="cortex-m4").tflite
     options = [{"backend": "cpu", "verbose": "1", "dense": who} for who in ("tflm", "litert")]
     (exact, fast) = run_jobs(tmp_path, [Job(model, inputs, one) for one in options])
     assert any("3 of 3 operators" in line for line in exact.messages), exact.messages

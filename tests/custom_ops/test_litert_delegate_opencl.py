@@ -28,7 +28,7 @@ from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv
 from tflm_sparsesep.converters.blob.pack_separable import pack as pack_separable
 from tflm_sparsesep.converters.blob.separable_format import Order
-from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
+from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.device.synthetic_separable import (
     random_float_separable,
     random_images,
@@ -109,7 +109,7 @@ def test_int8_operators_equal_tflm(tmp_path: Path) -> None:
 
 def test_windows_of_a_line_equal_tflm(tmp_path: Path) -> None:
     graph = conv1d(quantized=True)
-    model = rewrite(graph.build(), target="cortex-m4", passes=QUICK_PASSES).tflite
+    model = rewrite(graph.build(), target="cortex-m4").tflite
     job = Job(model, graph.samples(20), OPENCL)
     (done,) = run_jobs(tmp_path, [job])
     assert claimed_all(done), done.messages

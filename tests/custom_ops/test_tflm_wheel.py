@@ -220,12 +220,12 @@ def corrupt_models(case: LayerCase) -> dict[str, bytes]:
         model = editor.read(sparse_model(case))
         (op,) = model.subgraphs[0].operators
         op.inputs, op.outputs = op.inputs[:inputs], op.outputs[:outputs]
-        return model.build()
+        return editor.write(model)
 
     def absent_blob() -> bytes:
         model = editor.read(sparse_model(case))
         model.subgraphs[0].operators[0].inputs[1] = None
-        return model.build()
+        return editor.write(model)
 
     narrow = dataclasses.replace(case, inputs=case.inputs[:, :-1])
     return {

@@ -11,6 +11,7 @@ from tests.support.device_tools import needs_emulator
 from tflm_sparsesep.converters.blob.format import Layout, Major
 from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.cost import fully_connected
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS
@@ -47,7 +48,7 @@ def error_on(target: str, layout: Layout) -> float:
         (1, ROWS),
     )
     predicted = fully_connected.sparse_fully_connected(
-        target, layout, fully_connected.PackedSize.of(blob), input_zeros=input_zeros
+        target, layout, size_of(case.layer.weights, layout), input_zeros=input_zeros
     )
     return predicted / float(np.mean(run.instructions)) - 1.0
 

@@ -20,7 +20,7 @@ from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, can_pack, pack
-from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
+from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtimes import run
 
@@ -70,7 +70,8 @@ def packed_result(
 ) -> np.ndarray:
     """The layer in the next layout that can hold it."""
     (op,) = editor.read(model).subgraphs[0].operators
-    layer, options = read_layer(op)
+    matrix = read_matrix_layer(op)
+    layer, options = matrix.weights, matrix.options
     assert isinstance(layer, FullyConnectedWeights)
     blob = pack(layer, next(layout for layout in layouts if can_pack(layer, layout)))
     rows = len(layer.bias)

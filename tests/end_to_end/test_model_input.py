@@ -115,7 +115,7 @@ def test_an_operator_that_cannot_be_int8_is_named() -> None:
     main.operators.append(floor)
     main.outputs = floor.outputs
     with pytest.raises(ts.ModelError, match=r"net: layer '.*': FLOOR cannot be quantised"):
-        compress_input(model.build(), noise((20, SMALL[1]), 0), name="net")
+        compress_input(editor.write(model), noise((20, SMALL[1]), 0), name="net")
 
 
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:

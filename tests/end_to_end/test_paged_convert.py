@@ -15,7 +15,7 @@ from tests.support.dense_models import fully_connected_model
 from tflm_sparsesep import cli
 from tflm_sparsesep.converters.blob.format import HEADER
 from tflm_sparsesep.converters.blob.paged_format import PAGED_HEADER, Table
-from tflm_sparsesep.converters.inspect_model import blob_of
+from tflm_sparsesep.converters.layers.packed import blob_of
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 

@@ -12,6 +12,7 @@ from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions, Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.requantization import activation_range, float_activation_range
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
@@ -64,7 +65,9 @@ def deployed(
     operators.append(
         Operator(BuiltinOperator.SOFTMAX, [tensors[-1]], [result], version=2, options=options)
     )
-    return Model([Subgraph("main", inputs=[entry], outputs=[result], operators=operators)]).build()
+    return editor.write(
+        Model([Subgraph("main", inputs=[entry], outputs=[result], operators=operators)])
+    )
 
 
 def layout_of(layer: SparseLayer, dtype: str) -> Layout:

@@ -204,7 +204,7 @@ def test_layers_must_fit_each_other(device: Device, trained: list[SparseLayer]) 
 
 def test_models_without_such_layers_are_refused() -> None:
     entry = Tensor("input", (1, 4), TensorType.FLOAT32)
-    data = Model([Subgraph("main", inputs=[entry], outputs=[entry])]).build()
+    data = editor.write(Model([Subgraph("main", inputs=[entry], outputs=[entry])]))
     with pytest.raises(ModelError, match="its output comes from an input; accepted for training"):
         CompressedMLP.from_tflite(data)
     with pytest.raises(ModelError, match=r"nowhere\.tflite: cannot be read"):

@@ -20,12 +20,12 @@ from tests.support.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost import fully_connected as cost
 from tflm_sparsesep.converters.cost.break_even import (
-    MatrixShape,
     best_sparse,
     break_even_block,
     break_even_rank,
     break_even_zeros,
 )
+from tflm_sparsesep.converters.cost.shapes import MatrixShape
 from tflm_sparsesep.device.synthetic_separable import SeparableShape
 
 

@@ -78,7 +78,7 @@ def add_model() -> bytes:
         for pair, out in (([a, b], total), ([total, a], twice))
     ]
     main = Subgraph("main", inputs=[a, b], outputs=[total, twice], operators=operators)
-    return Model([main]).build()
+    return editor.write(Model([main]))
 
 
 def test_sparse_layer_equals_the_reference() -> None:
@@ -146,9 +146,9 @@ def test_quantisation_is_tflites() -> None:
     entering = Tensor("x", (1, 64), TensorType.FLOAT32)
     leaving = Tensor("q", (1, 64), TensorType.INT8, quantization=Quantization(scale, zero_point))
     quantize = Operator(BuiltinOperator.QUANTIZE, [entering], [leaving])
-    model = Model(
-        [Subgraph("main", inputs=[entering], outputs=[leaving], operators=[quantize])]
-    ).build()
+    model = editor.write(
+        Model([Subgraph("main", inputs=[entering], outputs=[leaving], operators=[quantize])])
+    )
     rng = np.random.default_rng(7)
     halves = (np.arange(-64, 64) + 0.5) * np.float32(scale)
     values = np.concatenate([halves, rng.uniform(-15, 15, 64 * 98)])
@@ -283,9 +283,9 @@ def test_refusal_in_prepare_is_one_line_and_nothing_is_printed(
 def test_an_operator_that_tflm_lacks_is_named() -> None:
     tensors = [Tensor(name, (1, 4)) for name in ("in", "out")]
     unknown = Operator.custom("NO_SUCH_OP", tensors[:1], tensors[1:])
-    model = Model(
-        [Subgraph("main", inputs=tensors[:1], outputs=tensors[1:], operators=[unknown])]
-    ).build()
+    model = editor.write(
+        Model([Subgraph("main", inputs=tensors[:1], outputs=tensors[1:], operators=[unknown])])
+    )
     for runtime in RUNTIMES:
         with pytest.raises(DeviceError, match="NO_SUCH_OP"):
             runtimes.run(model, np.zeros((1, 4), np.float32), runtime=runtime)
@@ -294,7 +294,9 @@ def test_an_operator_that_tflm_lacks_is_named() -> None:
 def test_activations_beyond_what_tflm_can_count_are_refused() -> None:
     huge = [Tensor(name, (1, 1 << 28)) for name in ("in", "out")]
     copy = Operator(BuiltinOperator.RELU, huge[:1], huge[1:])
-    model = Model([Subgraph("main", inputs=huge[:1], outputs=huge[1:], operators=[copy])]).build()
+    model = editor.write(
+        Model([Subgraph("main", inputs=huge[:1], outputs=huge[1:], operators=[copy])])
+    )
     with pytest.raises(DeviceError, match="an arena of up to"):
         TflmInterpreter(model, editor.read(model))
 
@@ -307,9 +309,9 @@ def test_a_scale_that_would_end_the_process_is_refused() -> None:
     options = schema.SoftmaxOptionsT()
     options.beta = 1.0
     softmax = Operator(BuiltinOperator.SOFTMAX, [logits], [shares], options=options)
-    model = Model(
-        [Subgraph("main", inputs=[logits], outputs=[shares], operators=[softmax])]
-    ).build()
+    model = editor.write(
+        Model([Subgraph("main", inputs=[logits], outputs=[shares], operators=[softmax])])
+    )
     with pytest.raises(DeviceError, match="input of SOFTMAX, has the scale"):
         runtimes.run(model, np.zeros((1, 4), np.int8))
 

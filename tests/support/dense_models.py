@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
@@ -234,4 +235,4 @@ def _bias(
 
 def _model(inputs: list[Tensor], operators: list[Operator]) -> bytes:
     subgraph = Subgraph("main", inputs=inputs, outputs=operators[-1].outputs, operators=operators)
-    return Model([subgraph], description="tflm-sparsesep test model").build()
+    return editor.write(Model([subgraph], description="tflm-sparsesep test model"))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
@@ -179,7 +180,7 @@ class GraphBuilder:
         """The model; its output is the last operator's unless others are named."""
         leaving = list(outputs) or self.operators[-1].outputs
         main = Subgraph("main", inputs=self.inputs, outputs=leaving, operators=self.operators)
-        return Model([main]).build()
+        return editor.write(Model([main]))
 
     def samples(self, count: int) -> list[Array]:
         """Inputs [count, *shape], one array per model input."""

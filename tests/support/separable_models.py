@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
@@ -83,7 +84,9 @@ def conv_model(
         operators.append(conv_operator(conv, current, f"conv{i}"))
         current = operators[-1].outputs[0]
     leaving = [operators[i].outputs[0] for i in outputs]
-    return Model([Subgraph("main", inputs=inputs, outputs=leaving, operators=operators)]).build()
+    return editor.write(
+        Model([Subgraph("main", inputs=inputs, outputs=leaving, operators=operators)])
+    )
 
 
 def conv_operator(conv: Conv, source: Tensor, name: str) -> Operator:
@@ -139,7 +142,7 @@ def separable_model(
         custom_options=options,
     )
     main = Subgraph("main", inputs=[entering], outputs=[leaving], operators=[operator])
-    return Model([main]).build()
+    return editor.write(Model([main]))
 
 
 def changed(convs: Sequence[Conv], number: int, **changes: object) -> list[Conv]:

@@ -11,6 +11,7 @@ from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     Model,
     Operator,
@@ -48,7 +49,7 @@ def sparse_model(
         custom_options=case.options.to_bytes() if options is None else options,
     )
     main = Subgraph("main", inputs=[entering], outputs=[leaving], operators=[operator])
-    return Model([main]).build()
+    return editor.write(Model([main]))
 
 
 def _activation(

@@ -12,7 +12,7 @@ from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import can_pack, pack, unpack
-from tflm_sparsesep.training.packed_estimate import quantise
+from tflm_sparsesep.training.packed_estimate import quantize_rows
 from tflm_sparsesep.training.palette import fit_palette, nearest_in, to_palette
 
 PALETTE_LAYOUTS = [x for x in LAYOUTS if x.value_type is ValueType.PALETTE4]
@@ -87,7 +87,7 @@ def test_nearest_is_the_lower_one_of_two() -> None:
 def test_rounded_weights_pack_without_loss(layout: Layout, zeros: float) -> None:
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(53, 811)) * (rng.random((53, 811)) >= zeros)
-    quantised = quantise(weights)
+    quantised = quantize_rows(weights)
     rounded = to_palette(quantised.weights, np.abs(weights).max(axis=1) / 127)
     assert len(np.unique(rounded[rounded != 0])) <= 16
     # Signs, zeros and each output's largest weight stay.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.support.keras_models import X, Y, array, deep_model, fit
+from tflm_sparsesep.converters.blob.size import block_mask
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.passes.row_grouping import count_blocks
 from tflm_sparsesep.training.patterns import PATTERNS, Blocks
 from tflm_sparsesep.training.proximal_l1 import ProximalL1
 
@@ -66,7 +66,7 @@ def test_blocks_are_those_of_the_packer() -> None:
     for pattern in ("1x1", "1x4", "4x1", "2x4", "4x4", "1x16"):
         blocks = Blocks.of(kernel.shape, pattern)
         stored = np.count_nonzero(np.asarray(blocks.sum(kernel)))
-        assert stored == count_blocks(kernel.T, (blocks.block_rows, blocks.block_cols))
+        assert stored == block_mask(kernel.T, (blocks.block_rows, blocks.block_cols)).sum()
 
 
 # By strength only within one output: where all four outputs of a block have been dropped, those of

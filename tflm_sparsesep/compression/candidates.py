@@ -6,17 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from tflm_sparsesep.compression import depthwise_form
 from tflm_sparsesep.compression.layer_forms import Form
 from tflm_sparsesep.compression.layers import Unit
 from tflm_sparsesep.converters import model_cost
-from tflm_sparsesep.converters.layers.quantized import tensor_of
 from tflm_sparsesep.converters.layers.stages import KernelShape
 from tflm_sparsesep.converters.layers.windows import input_step
-from tflm_sparsesep.converters.rewrite import QUICK_PASSES, rewrite
-from tflm_sparsesep.converters.tflite import arena, editor
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.rewrite import run_passes, tidy
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, Operator, Subgraph
 
 # Shares of the weights, from the least; unstructured indices hardly ever pay beyond the last.
@@ -24,8 +22,6 @@ _SHARES = (1 / 64, 1 / 20, 1 / 6, 1 / 3)
 _BLOCK_SHARES = (1 / 64, 1 / 20, 1 / 6, 1 / 2)
 _BLOCKS = ((1, 1), (1, 4), (4, 4))
 _LEAST_BLOCKS = 8
-# No kernel wins below.
-_LEAST_ZEROS = 0.2
 _ATOMS = (6, 16, 40)
 # Nonzeros of a code for each number in the basis.
 _CODE_RATIO = 1.0
@@ -74,29 +70,16 @@ def cost(
 
     Bytes are those of a file that holds nothing else.
     """
-    ends = {"inputs": [tensor_of(operators[0].inputs[0])], "outputs": operators[-1].outputs}
+    ends = {"inputs": [operators[0].input(0)], "outputs": operators[-1].outputs}
     part = Subgraph("main", operators=operators, **ends)
-    data = Model([part]).build()
-    if not any(_may_change(op) for op in operators):
-        dense = sum(model_cost.dense_instructions(op, target) for op in operators)
-        return len(data), dense, arena.peak_bytes(part)
-    result = rewrite(data, target=target, input_zeros=input_zeros, passes=QUICK_PASSES)
-    model = editor.read(result.tflite)
+    layers = run_passes(part, Conversion(target, input_zeros))
+    model = Model([part])
+    tidy(model)
     return (
-        len(result.tflite),
-        model_cost.instructions(model, result.layers, target),
-        model_cost.arena_bytes(model, result.layers),
+        len(editor.write(model)),
+        model_cost.instructions(model, layers, target),
+        model_cost.arena_bytes(model, layers),
     )
-
-
-def _may_change(op: Operator) -> bool:
-    """Whether the converter may find something to gain; packing to see that takes time."""
-    if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
-        return False
-    weights = tensor_of(op.inputs[1]).array
-    assert weights is not None  # of a unit
-    zeros = 1 - np.count_nonzero(weights) / weights.size
-    return bool(zeros > _LEAST_ZEROS) or max(weights.shape[1:-1], default=1) > 1
 
 
 def _sparse(weights: int, block: tuple[int, int]) -> list[Form]:

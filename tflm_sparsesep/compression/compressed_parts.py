@@ -11,7 +11,7 @@ from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.converters.layers import depthwise_pair
 from tflm_sparsesep.converters.layers import real as real_layer
-from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name, tensor_of
+from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Tensor
 
@@ -107,7 +107,7 @@ def _part(op: Operator) -> Part:
         raise ModelError(f"layer {layer_name(op)!r}: {reason}") from None
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         return Part(layer.weights, layer.bias)
-    _, height, width, _ = tensor_of(op.inputs[1]).shape
+    _, height, width, _ = op.weights.shape
     strides = (int(op.options.strideH), int(op.options.strideW))
     same = op.options.padding == _SAME
     return Part(layer.weights, layer.bias, (height, width), strides, same, is_depthwise)

@@ -27,7 +27,6 @@ from tflm_sparsesep.converters.layers import depthwise_pair
 from tflm_sparsesep.converters.layers import real as real_layer
 from tflm_sparsesep.converters.layers import split as factor_chain
 from tflm_sparsesep.converters.layers import stages as conv_stages
-from tflm_sparsesep.converters.layers.quantized import tensor_of
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Operator, Subgraph, Tensor
 from tflm_sparsesep.runtime import samples
@@ -117,7 +116,7 @@ class LayerCompressor:
             done += pending
             inputs = None
             if changed:
-                inputs = vectors(op, values[tensor_of(op.inputs[0])], self.units[index].picks)
+                inputs = vectors(op, values[op.input(0)], self.units[index].picks)
             pending, changed = self._compressed(op, index, forms[index], inputs, effort), True
             now.append(pending[:])
         zeros = self._zeros | _zeros(main.operators, values)
@@ -128,8 +127,8 @@ class LayerCompressor:
             for index, unit in enumerate(self.units):
                 if forms[index].palette:
                     _round_to_palette(now[unit.position][0], self._layers[index])
-        model.prune_unused()
-        return Built(model.build(), zeros)
+        editor.prune_unused(model)
+        return Built(editor.write(model), zeros)
 
     def _options(
         self, index: int, main: Subgraph, noise: Callable[[Sequence[Form]], float]

@@ -19,7 +19,7 @@ from tflm_sparsesep.converters.factorize.gram import Matrix, Vector, patches
 from tflm_sparsesep.converters.layers import depthwise_pair
 from tflm_sparsesep.converters.layers import real as real_layer
 from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv, shape_of
-from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name, tensor_of
+from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name
 from tflm_sparsesep.converters.layers.stages import KernelShape
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
 from tflm_sparsesep.runtime import samples
@@ -82,7 +82,7 @@ def find_units(subgraph: Subgraph, values: Values, target: str) -> list[Unit]:
             found.append((position, op, layer))
     entering = []
     for _, op, _ in found:
-        source = values[tensor_of(op.inputs[0])]
+        source = values[op.input(0)]
         picks = _picks(op, len(source))
         entering.append((picks, vectors(op, source, picks)))
     layers = [layer for _, _, layer in found]
@@ -117,7 +117,7 @@ def _read(op: Operator, target: str) -> DenseLayer | None:
 
 def kernel_of(op: Operator) -> KernelShape:
     """Height, width and channels of what each output unit looks at."""
-    shape = tensor_of(op.inputs[1]).shape
+    shape = op.weights.shape
     if op.builtin_code == _DEPTHWISE:
         return (shape[1], shape[2], 1)
     if op.builtin_code == BuiltinOperator.CONV_2D:
@@ -132,7 +132,7 @@ def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix
         source: [inferences, *shape of the input], int8.
         picks: rising indices into all vectors, inference by inference.
     """
-    tensor = tensor_of(op.inputs[0])
+    tensor = op.input(0)
     cols, each = math.prod(kernel_of(op)), _vectors_per_inference(op)
     if op.builtin_code == _DEPTHWISE:
         cols *= tensor.shape[3]
@@ -163,7 +163,7 @@ def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:
 
 def _vectors_per_inference(op: Operator) -> int:
     is_depthwise = op.builtin_code == _DEPTHWISE
-    return math.prod(op.outputs[0].shape) // tensor_of(op.inputs[1]).shape[3 if is_depthwise else 0]
+    return math.prod(op.outputs[0].shape) // op.weights.shape[3 if is_depthwise else 0]
 
 
 def _importance(

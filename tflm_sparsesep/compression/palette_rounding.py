@@ -8,7 +8,6 @@ from scipy import linalg
 
 from tflm_sparsesep.converters.factorize.gram import Gram, Vector
 from tflm_sparsesep.converters.layers import real as real_layer
-from tflm_sparsesep.converters.layers.quantized import tensor_of
 from tflm_sparsesep.converters.tflite.editor import Operator
 from tflm_sparsesep.training.palette import LARGEST, fit_palette, nearest_in
 
@@ -25,7 +24,7 @@ def round_to_palette(op: Operator, gram: Gram) -> None:
         gram: of its inputs, damped.
     """
     layer = real_layer.read(op)
-    quantized = tensor_of(op.inputs[1])
+    quantized = op.weights
     assert quantized.array is not None  # real_layer has read it
     assert quantized.quantization is not None
     steps = quantized.array.reshape(len(quantized.array), -1).astype(np.float64)

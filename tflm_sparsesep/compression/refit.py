@@ -12,7 +12,6 @@ from tflm_sparsesep.converters.factorize import joint_refit
 from tflm_sparsesep.converters.factorize.chain import OutputLoss, forward, importance
 from tflm_sparsesep.converters.layers import real as real_layer
 from tflm_sparsesep.converters.layers import real_chain
-from tflm_sparsesep.converters.layers.quantized import tensor_of
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.litert_tensors import Array
@@ -115,7 +114,7 @@ def _arriving(
 ) -> Array:
     """float32[n, ...], what enters `op` behind some operators."""
     values: Values = dict(zip(subgraph.inputs, inputs, strict=True))
-    source = tensor_of(op.inputs[0])
+    source = op.input(0)
     if source not in values:
         values |= run_segment(before, values, [source])
     found: Array = samples.dequantize(values[source], source).astype(np.float32)

@@ -33,7 +33,7 @@ def run_segment(operators: Sequence[Operator], values: Values, wanted: Iterable[
         raise ModelError("keeps state from one inference to the next, which compress cannot follow")
     entering = list(dict.fromkeys(tensor for tensor in read if tensor not in inside))
     part = Model([Subgraph("main", inputs=entering, outputs=leaving, operators=operators)])
-    data = part.build()
+    data = editor.write(part)
     main = editor.read(data).subgraphs[0]
     indices = [main.tensors.index(tensor) for tensor in main.outputs]
     found = litert_tensors(data, indices, [values[tensor] for tensor in entering])

@@ -32,7 +32,7 @@ from tflm_sparsesep.compression.trial_records import (
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize.gram import Matrix
-from tflm_sparsesep.converters.rewrite import QUICK_PASSES, RewriteResult, rewrite
+from tflm_sparsesep.converters.rewrite import RewriteResult, check, rewrite, tidy
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtime import samples
 
@@ -135,7 +135,7 @@ class Trials:
     @functools.cached_property
     def _rest(self) -> Point:
         """What of the dense model's sizes is not that of its layers."""
-        whole = self._sizes(rewrite(self._data, target=self._target, name=self._name, passes=()))
+        whole = self._dense_sizes()
         dense = [options[0] for options in self._options]
         return Point(
             0,
@@ -177,7 +177,6 @@ class Trials:
             target=self._target,
             input_zeros=built.input_zeros,
             name=self._name,
-            passes=QUICK_PASSES,
         )
         outputs = real_outputs(built.tflite, self._measuring)
         point = Point(
@@ -191,6 +190,12 @@ class Trials:
             **self._sizes(rewritten),
         )
         return Trial(point, forms, effort, built, rewritten)
+
+    def _dense_sizes(self) -> dict[str, Any]:
+        model = editor.read(self._data, name=self._name)
+        check(model)
+        tidy(model)
+        return self._sizes(RewriteResult(editor.write(model), []))
 
     def _sizes(self, rewritten: RewriteResult) -> dict[str, Any]:
         model = editor.read(rewritten.tflite)

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.inspect_model import blob_of, options_of
 from tflm_sparsesep.converters.layers import real as real_layer
-from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name, tensor_of
-from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
+from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
+from tflm_sparsesep.converters.layers.packed import blob_of, options_of
+from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
@@ -73,15 +73,15 @@ class TfliteHead:
             op = head.operator
             if head.deployment is not None:
                 blob, head.deployment = write_blob(layer, head.deployment)
-                old = tensor_of(op.inputs[1])
+                old = op.weights
                 op.inputs[1] = Tensor.constant(old.name, np.frombuffer(blob, np.uint8))
-            elif tensor_of(op.inputs[1]).type == TensorType.FLOAT32:
+            elif op.weights.type == TensorType.FLOAT32:
                 _write_float(op, layer)
             else:
                 weights = layer.to_dense().astype(np.float64)
                 real_layer.write(op, weights, layer.bias.astype(np.float64))
-        self._model.prune_unused()
-        return self._model.build()
+        editor.prune_unused(self._model)
+        return editor.write(self._model)
 
 
 def _head_operators(subgraph: Subgraph, name: str) -> list[Operator]:
@@ -119,7 +119,7 @@ def _is_fully_connected(op: Operator) -> bool:
         and op.op_name != op_names.SPARSE_FULLY_CONNECTED
     ):
         return False
-    entering, leaving = tensor_of(op.inputs[0]), op.outputs[0]
+    entering, leaving = op.input(0), op.outputs[0]
     samples = entering.shape[0] if entering.shape else 1
     return math.prod(leaving.shape) == samples * leaving.shape[-1]
 
@@ -129,12 +129,12 @@ def _read(op: Operator) -> tuple[SparseLayer, _HeadLayer]:
         layer, deployment = read_blob(
             blob_of(op),
             options_of(op),
-            input_scale=_scale(tensor_of(op.inputs[0])),
+            input_scale=_scale(op.input(0)),
             output_scale=_scale(op.outputs[0]),
         )
         return layer, _HeadLayer(op, deployment)
     try:
-        if tensor_of(op.inputs[1]).type == TensorType.FLOAT32:
+        if op.weights.type == TensorType.FLOAT32:
             weights, bias, limits = _read_float(op)
         else:
             dense = real_layer.read(op)
@@ -157,7 +157,8 @@ def _scale(tensor: Tensor) -> float | None:
 def _read_float(
     op: Operator,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], tuple[float, float]]:
-    layer, options = read_layer(op)
+    matrix = read_matrix_layer(op)
+    layer, options = matrix.weights, matrix.options
     low, high = np.array([options.activation_min, options.activation_max], np.int32).view(
         np.float32
     )
@@ -166,9 +167,9 @@ def _read_float(
 
 
 def _write_float(op: Operator, layer: SparseLayer) -> None:
-    old = tensor_of(op.inputs[1])
+    old = op.weights
     op.inputs[1] = _replaced(old, layer.to_dense())
-    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    bias = op.bias
     if bias is None:
         op.inputs[2:] = [Tensor.constant(f"{old.name}/bias", layer.bias)]
     else:

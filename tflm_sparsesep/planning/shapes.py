@@ -7,25 +7,22 @@ from dataclasses import dataclass
 from typing import cast
 
 from tflm_sparsesep.converters.blob.separable_format import MAX_KERNEL, Padding
-from tflm_sparsesep.converters.cost.break_even import ConvShape, MatrixShape
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
 from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
+from tflm_sparsesep.converters.layers.matrix import bias_bytes, read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
     layer_name,
     read_numbers,
     read_weights,
-    tensor_of,
 )
 from tflm_sparsesep.converters.layers.windows import input_step
-from tflm_sparsesep.converters.passes import line_conv, pointwise_conv, sparse_fully_connected
 from tflm_sparsesep.converters.rewrite import check
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
-
-_BIAS_BYTES = 4
 
 Shape = MatrixShape | ConvShape | DepthwiseConv
 
@@ -101,21 +98,21 @@ def _has_weights(op: Operator) -> bool:
 def _shape_of(op: Operator) -> LayerShape:
     shape: Shape | None = None
     reason = ""
-    size = "x".join(map(str, tensor_of(op.inputs[1]).shape)) if op.inputs[1] is not None else ""
+    size = "x".join(map(str, op.weights.shape)) if op.inputs[1] is not None else ""
     try:
         if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
-            shape = _matrix(op)
+            shape = read_matrix_layer(op).shape
         elif op.builtin_code == BuiltinOperator.CONV_2D:
             shape = _convolution(op)
         elif op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
-            shape = DepthwiseConv(depthwise_layer.shape_of(op), _bias_bytes(op))
+            shape = DepthwiseConv(depthwise_layer.shape_of(op), bias_bytes(op))
         else:
             reason = f"no kernel of ours for {op.op_name}"
     except Unsupported as unsupported:
         reason = str(unsupported)
     weights = sum(math.prod(t.shape) for t in op.inputs if t is not None and _is_matrix(t))
     return LayerShape(
-        layer_name(op), op.op_name, shape, str(shape or size), weights + _bias_bytes(op), reason
+        layer_name(op), op.op_name, shape, str(shape or size), weights + bias_bytes(op), reason
     )
 
 
@@ -123,32 +120,12 @@ def _is_matrix(tensor: editor.Tensor) -> bool:
     return tensor.is_constant and len(tensor.shape) > 1
 
 
-def _bias_bytes(op: Operator) -> int:
-    tensors = [t for t in op.inputs[1:] if t is not None and t.is_constant and len(t.shape) == 1]
-    return _BIAS_BYTES * sum(math.prod(t.shape) for t in tensors)
-
-
-def _matrix(op: Operator) -> MatrixShape:
-    check_operator(op, weight_rank=2, max_version=sparse_fully_connected.MAX_VERSION)
-    layer, _ = sparse_fully_connected.read_layer(op)
-    rows, cols = layer.weights.shape
-    vectors = math.prod(tensor_of(op.inputs[0]).shape) // cols
-    return MatrixShape(rows, cols, vectors, bias_bytes=_bias_bytes(op))
-
-
 def _convolution(op: Operator) -> MatrixShape | ConvShape:
-    check_operator(op, weight_rank=4, max_version=pointwise_conv.MAX_VERSION)
-    weights, inputs = read_weights(op), tensor_of(op.inputs[0]).shape
-    units, height, width, channels = weights.shape
-    if (height, width) == (1, 1):
-        pointwise_conv.read_layer(op)
-        vectors = math.prod(inputs) // channels
-        return MatrixShape(units, channels, vectors, taps=1, bias_bytes=_bias_bytes(op))
-    if input_step(op):
-        layer, step = line_conv.read_layer(op)
-        rows, cols = layer.weights.shape
-        windows = step.windows(math.prod(inputs), cols)
-        return MatrixShape(rows, cols, windows, height * width, _bias_bytes(op))
+    check_operator(op)
+    weights, inputs = read_weights(op), op.input(0).shape
+    units, height, width, _ = weights.shape
+    if (height, width) == (1, 1) or input_step(op) is not None:
+        return read_matrix_layer(op).shape
     options = op.options
     if options is None or options.padding not in (0, 1) or len(inputs) != 4:
         raise Unsupported("padding or image of a kind not known here")
@@ -156,10 +133,10 @@ def _convolution(op: Operator) -> MatrixShape | ConvShape:
         weights.shape,
         inputs,
         op.outputs[0].shape,
-        (options.strideH, options.strideW),
+        op.strides,
         Padding(options.padding),
-        dilation=(options.dilationHFactor, options.dilationWFactor),
-        bias_bytes=_bias_bytes(op),
+        dilation=op.dilation,
+        bias_bytes=bias_bytes(op),
     )
     read_numbers(op, weights.reshape(units, -1))
     return shape

@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from tflm_sparsesep.converters.cost.break_even import Form
+from tflm_sparsesep.converters.cost.break_even import PlannedForm
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.plan import BEST_CASE_ZEROS, LayerPlan, Plan
 from tflm_sparsesep.report import short_name
@@ -88,7 +88,7 @@ def _cells(layer: LayerPlan) -> list[str]:
     ]
 
 
-def _factors(form: Form | None) -> str:
+def _factors(form: PlannedForm | None) -> str:
     if form is None:
         return _NOTHING
     return f"K {form.channels}" if form.rank is None else f"rank {form.rank}"

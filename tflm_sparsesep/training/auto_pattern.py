@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from tflm_sparsesep.converters.cost.choose_layout import choose_layout
-from tflm_sparsesep.training.packed_estimate import quantise
+from tflm_sparsesep.training.packed_estimate import quantize_rows
 
 # Blocks of up to four weights keep within a few tenths of a point of single weights; larger ones
 # are for who asks for them.
@@ -56,6 +56,6 @@ def _cost(rows: int, cols: int, zeros: float, pattern: str, target: str) -> floa
     grid = rng.random((-(-rows // block_rows), -(-cols // block_cols))) >= zeros
     kept = grid.repeat(block_rows, axis=0).repeat(block_cols, axis=1)[:rows, :cols]
     weights = rng.uniform(0.2, 1, (rows, cols)) * np.where(rng.random((rows, cols)) < 0.5, -1, 1)
-    best = choose_layout(quantise(weights * kept), target, batch=1)
+    best = choose_layout(quantize_rows(weights * kept), target, batch=1)
     assert best is not None  # every target runs single int8 weights
-    return float(best.instructions) * len(best.blob)
+    return float(best.instructions) * best.bytes

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tflm_sparsesep.converters.blob.format import MAX_DIM
-from tflm_sparsesep.converters.cost.break_even import MatrixShape
+from tflm_sparsesep.converters.cost.cost import Cost
+from tflm_sparsesep.converters.cost.shapes import MatrixShape
 from tflm_sparsesep.converters.layers import windows as conv_windows
 
 _BIAS_BYTES = 4
-
-# Activations that TensorFlow fuses into the operator before them.
-_FUSED = ("linear", "relu", "relu6")
-# Layers that are gone, or part of the layer before them, in the converted model.
-_ABSORBED = ("Activation", "BatchNormalization", "Dropout", "GaussianNoise", "ReLU")
 
 
 @dataclass(frozen=True)
@@ -29,8 +24,6 @@ class DeviceLayer:
         vectors: input vectors of one inference: 1, or the windows of a convolution.
         taps: of a convolution; 0 for Dense layers.
         has_kernel: a sparse kernel exists for this kind of layer.
-        reader: the name of the Dense layer that alone reads this one's outputs, if this is one
-            too: then they may be reordered, and with them the columns of the reader.
         size: weights in number.
         bias_bytes: int32 biases.
     """
@@ -41,7 +34,6 @@ class DeviceLayer:
     vectors: int
     taps: int
     has_kernel: bool
-    reader: str | None
     size: int
     bias_bytes: int
 
@@ -58,7 +50,6 @@ class DeviceLayer:
             vectors=_vectors(layer),
             taps=math.prod(taps) if taps else 0,
             has_kernel=_is_matrix(layer) and max(rows, cols) <= MAX_DIM,
-            reader=None if taps else _only_reader(layer),
             size=math.prod(layer.kernel.shape),
             bias_bytes=0 if bias is None else _BIAS_BYTES * math.prod(bias.shape),
         )
@@ -67,6 +58,10 @@ class DeviceLayer:
     def dense_bytes(self) -> int:
         """Weights and biases as the dense operator stores them."""
         return self.size + self.bias_bytes
+
+    def dense(self, target: str) -> Cost:
+        """Return the cost of the dense operator, instructions as for `dense_instructions`."""
+        return Cost(self.dense_bytes, self.dense_instructions(target))
 
     def dense_instructions(self, target: str) -> int:
         """Instructions of the dense operator; 0 where no sparse kernel competes with it."""
@@ -118,19 +113,3 @@ def _vectors(layer: Any) -> int:
     except (AttributeError, ValueError):  # never called on a symbolic input, or several times
         return 1
     return math.prod(size or 1 for size in positions)
-
-
-def _only_reader(layer: Any) -> str | None:
-    """The Dense layer that alone reads the outputs; None where that is not known."""
-    # Keras has no public way to ask.
-    readers: Sequence[Any] = getattr(layer, "_outbound_nodes", ())
-    if _activation(layer) not in _FUSED or len(readers) != 1:
-        return None
-    reader = readers[0].operation
-    if type(reader).__name__ == "Dense":
-        return str(reader.name)
-    return _only_reader(reader) if type(reader).__name__ in _ABSORBED else None
-
-
-def _activation(layer: Any) -> str:
-    return getattr(getattr(layer, "activation", None), "__name__", "linear")

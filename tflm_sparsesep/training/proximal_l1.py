@@ -309,7 +309,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             if k.name in packable
         }
         return self._estimate.total(
-            self._layers, matrices, input_zeros=self._step.input_zeros(), choose=False
+            self._layers, matrices, input_zeros=self._step.input_zeros()
         ).bytes
 
     def _updates_per_epoch(self) -> int:

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.budget_landing import Landing, land
 from tflm_sparsesep.training.device_layer import DeviceLayer
-from tflm_sparsesep.training.packed_estimate import Estimate, PackedEstimate, as_matrix
+from tflm_sparsesep.training.packed_estimate import PackedEstimate, as_matrix
 from tflm_sparsesep.training.patterns import Blocks
 
 Array = npt.NDArray[Any]
@@ -127,9 +128,7 @@ class SparsityController:
                 name: as_matrix(np.where(ranking.kept(name, self._last), weights[name], 0))
                 for name in self._packable
             }
-            found = self._cost_of(
-                self._estimate.total(self._layers, left, input_zeros=input_zeros, choose=False)
-            )
+            found = self._cost_of(self._estimate.total(self._layers, left, input_zeros=input_zeros))
             if self._landing.floor <= found <= self._landing.ceiling:
                 break
             # What grows with nonzeros starts at the cost of the sparsest model.
@@ -152,22 +151,17 @@ class SparsityController:
         ranking = self._ranking(scores)
 
         @cache
-        def cost(choose: bool, name: str, zeros: float) -> int:
+        def cost(name: str, zeros: float) -> int:
             left = as_matrix(np.where(ranking.kept(name, zeros), weights[name], 0))
             share = input_zeros.get(name, 0.0)
             return self._cost_of(
-                self._estimate.layer(self._packable[name], left, input_zeros=share, choose=choose)
+                self._estimate.layer(self._packable[name], left, input_zeros=share)
             )
 
         stay = dict.fromkeys(self._packable, ranking.present)
-        if sum(cost(True, *item) for item in stay.items()) + self._unpackable <= self._most:
+        if sum(cost(*item) for item in stay.items()) + self._unpackable <= self._most:
             return {name: ranking.kept(name, ranking.present) for name in weights}
-        # With the layouts that suited last a search takes a twentieth of the time.
-        for choose in (False, True):
-            found = self._land(partial(cost, choose), ranking)
-            landed = sum(cost(True, name, found.get(name, 0.0)) for name in self._packable)
-            if self._landing.floor <= landed + self._unpackable <= self._landing.ceiling:
-                break
+        found = self._land(cost, ranking)
         # Layers that cost the same whatever their zeros are no sparser than the others.
         common = min(found.values(), default=ranking.present)
         return {name: ranking.kept(name, found.get(name, common)) for name in weights}
@@ -183,7 +177,7 @@ class SparsityController:
     def _ranking(self, scores: Mapping[str, Array]) -> _Ranking:
         return _Ranking(scores, self._goals)
 
-    def _cost_of(self, estimate: Estimate) -> int:
+    def _cost_of(self, estimate: Cost) -> int:
         return estimate.bytes if self._kind == "flash_bytes" else estimate.instructions
 
 

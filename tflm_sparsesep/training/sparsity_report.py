@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from tflm_sparsesep.converters.cost.cost import PackedCost
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.training.device_layer import DeviceLayer
@@ -149,7 +150,7 @@ def _row(
         found = estimate.layer(layer, as_matrix(kernel))
     else:
         found = estimate.layer(layer, kernel)
-    layout = found.layout
+    layout = found.layout if isinstance(found, PackedCost) else None
     return LayerSparsity(
         name=layer.name,
         shape=kernel.shape,

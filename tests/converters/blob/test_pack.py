@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.blob_size import size_of_blob
 from tests.support.layers import layout_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import (
@@ -30,7 +31,6 @@ from tflm_sparsesep.converters.blob.pack import (
     unpack,
 )
 from tflm_sparsesep.converters.blob.size import packed_size
-from tflm_sparsesep.converters.cost.terms import PackedSize
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,7 +95,7 @@ def test_delta8_steps_over_wide_gaps_with_weights_of_a_palette_that_cancel(value
     one, other, third, fourth, last = palette[codes[:5]]
     assert (one + other, third + fourth, last) == (0, 0, -3)
     np.testing.assert_array_equal(unpack(blob).weights, weights)
-    assert packed_size(weights != 0, 2, 1000, PALETTE) == (PackedSize.of(blob), len(blob))
+    assert packed_size(weights != 0, 2, 1000, PALETTE) == size_of_blob(blob)
 
 
 def test_a_full_palette_without_opposites_cannot_step_over_wide_gaps() -> None:

@@ -16,7 +16,7 @@ from tflm_sparsesep.converters.blob.pack import pack, unpack
 from tflm_sparsesep.converters.blob.page_weights import page_weights
 from tflm_sparsesep.converters.blob.paged_format import PAGE_ALIGNMENT, Table, checksum, is_table
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.inspect_model import blob_of, inspect_model
+from tflm_sparsesep.converters.layers.packed import blob_of, inspect_model
 from tflm_sparsesep.converters.page_model import page_model
 from tflm_sparsesep.converters.selected_variants import variants_of
 from tflm_sparsesep.converters.tflite import editor
@@ -101,7 +101,7 @@ def test_several_layers_share_the_memory_one_behind_the_other() -> None:
     model = editor.read(sparse_model(case))
     other = editor.read(sparse_model(case))
     model.subgraphs.append(other.subgraphs[0])
-    paged = page_model(model.build(), page_bytes=1024)
+    paged = page_model(editor.write(model), page_bytes=1024)
     first, second = (Table.from_bytes(blob_of(op)) for op in editor.read(paged.tflite).operators)
     assert first.offset == 0
     assert second.offset == first.external_bytes

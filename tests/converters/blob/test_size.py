@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.support.blob_size import size_of_blob
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
-from tflm_sparsesep.converters.blob.size import packed_size
-from tflm_sparsesep.converters.cost.terms import PackedSize
+from tflm_sparsesep.converters.blob.size import block_mask, size_of
 from tflm_sparsesep.device.synthetic_layers import random_case, random_float_case
 
 # Remainders around every block, a single weight, steps beyond DELTA8 and windows of every pattern.
@@ -36,5 +36,6 @@ def test_sizes_are_those_of_the_blob(layout: Layout, zeros: float) -> None:
             layer = random_case(rng, rows, cols, zeros=zeros, block=block, palette=palette).layer
             np.clip(layer.weights, -3, 3, out=layer.weights)  # what every order can hold
         blob = pack(layer, layout)
-        found = packed_size(mask_of(layer.weights, layout), rows, cols, layout)
-        assert found == (PackedSize.of(blob), len(blob)), (rows, cols)
+        assert np.array_equal(block_mask(layer.weights, block), mask_of(layer.weights, layout))
+        found = size_of(layer.weights, layout)
+        assert found == size_of_blob(blob), (rows, cols)

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.support.blob_size import size_of_blob
 from tflm_sparsesep.converters.blob.format import Major
 from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.blob.pack import can_pack
@@ -18,9 +19,7 @@ from tflm_sparsesep.converters.cost import fully_connected, separable_conv
 from tflm_sparsesep.converters.cost.break_even import (
     MOST_ZEROS,
     ZERO_STEPS,
-    ConvShape,
-    Form,
-    MatrixShape,
+    PlannedForm,
     best_sparse,
     break_even_block,
     break_even_channels,
@@ -28,9 +27,9 @@ from tflm_sparsesep.converters.cost.break_even import (
     break_even_zeros,
     kept_blocks,
     patterns,
-    wins,
+    sparse_form,
 )
-from tflm_sparsesep.converters.cost.terms import PackedSize
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.device.synthetic_layers import random_case
 from tflm_sparsesep.device.synthetic_separable import SeparableShape, random_separable
 
@@ -49,7 +48,7 @@ CONVS = [
 ]
 
 
-def packed_forms(layer: MatrixShape, target: str, pattern: str, zeros: float) -> list[Form]:
+def packed_forms(layer: MatrixShape, target: str, pattern: str, zeros: float) -> list[PlannedForm]:
     """Random weights with so many zeros in each layout of the pattern, packed."""
     rng = np.random.default_rng(1)
     height, width = map(int, pattern.split("x"))
@@ -64,9 +63,9 @@ def packed_forms(layer: MatrixShape, target: str, pattern: str, zeros: float) ->
         if layout.pattern == pattern and is_usable and can_pack(weighed, layout):
             blob = pack_weights(weighed, layout)
             cost = fully_connected.sparse_fully_connected(
-                target, layout, PackedSize.of(blob), layer.vectors
+                target, layout, size_of_blob(blob), layer.vectors
             )
-            forms.append(Form(len(blob), cost, pattern=pattern, zeros=zeros))
+            forms.append(PlannedForm(len(blob), cost, pattern=pattern, zeros=zeros))
     return forms
 
 
@@ -81,9 +80,9 @@ def test_packed_weights_pay_from_there_and_not_before(layer: MatrixShape, target
         else:
             forms = packed_forms(layer, target, pattern, form.zeros)
             assert form in forms, pattern
-            assert wins(form, dense), pattern
+            assert form.beats(dense), pattern
             before = packed_forms(layer, target, pattern, form.zeros - 1 / ZERO_STEPS)
-        assert not any(wins(one, dense) for one in before), pattern
+        assert not any(one.beats(dense) for one in before), pattern
 
 
 def test_bytes_alone_set_the_break_even_of_4x4_blocks() -> None:
@@ -111,22 +110,22 @@ def test_the_block_that_pays_first_is_taken(target: str) -> None:
 def test_the_best_case_is_the_best_of_all_patterns_and_wins() -> None:
     layer = LAYERS[0]
     best = best_sparse(layer, "cortex-m4", 0.95)
-    forms = [layer.sparse("cortex-m4", pattern, 0.95) for pattern in patterns("cortex-m4")]
+    forms = [sparse_form(layer, "cortex-m4", pattern, 0.95) for pattern in patterns("cortex-m4")]
     assert best in forms
     assert best.bytes * best.instructions == min(form.bytes * form.instructions for form in forms)
-    assert wins(best, layer.dense("cortex-m4"))
+    assert best.beats(layer.dense("cortex-m4"))
     # Two outputs of four inputs are smaller than a header.
     assert best_sparse(MatrixShape(2, 4), "cortex-m4", 0.95) is None
 
 
-def two_dense(layer: MatrixShape, target: str, rank: int) -> Form:
+def two_dense(layer: MatrixShape, target: str, rank: int) -> PlannedForm:
     """Weights and biases of both, by hand."""
     cost = (
         fully_connected.dense_pointwise_conv
         if layer.taps
         else fully_connected.dense_fully_connected
     )
-    return Form(
+    return PlannedForm(
         rank * (layer.rows + layer.cols + 4) + layer.bias_bytes,
         cost(target, rank, layer.cols, layer.vectors)
         + cost(target, layer.rows, rank, layer.vectors),
@@ -145,13 +144,13 @@ def test_the_largest_rank_that_pays(layer: MatrixShape, target: str) -> None:
         assert layer.rows * layer.cols * layer.vectors < 2000
     else:
         assert form == two_dense(layer, target, form.rank)
-        assert wins(form, layer.dense(target))
+        assert form.beats(layer.dense(target))
         largest = form.rank
     ranks = range(largest + 1, min(layer.rows, layer.cols) + 1)
-    assert not any(wins(two_dense(layer, target, k), layer.dense(target)) for k in ranks)
+    assert not any(two_dense(layer, target, k).beats(layer.dense(target)) for k in ranks)
 
 
-def separated(layer: ConvShape, target: str, channels: int) -> Form:
+def separated(layer: ConvShape, target: str, channels: int) -> PlannedForm:
     """A convolution of random weights, packed."""
     units, height, width, inputs = layer.weights
     shape = SeparableShape(
@@ -166,7 +165,7 @@ def separated(layer: ConvShape, target: str, channels: int) -> Form:
     assert conv.output_shape(layer.inputs) == layer.outputs
     order = order_for(conv, target)
     cost = separable_conv.separable_conv(target, conv, order, layer.inputs)
-    return Form(len(pack(conv, order)), cost, channels=channels)
+    return PlannedForm(len(pack(conv, order)), cost, channels=channels)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -175,8 +174,8 @@ def test_the_most_channels_that_pay(layer: ConvShape, target: str) -> None:
     form = break_even_channels(layer, target)
     assert form is not None
     assert form == separated(layer, target, form.channels)
-    assert wins(form, layer.dense(target))
-    assert not wins(separated(layer, target, form.channels + 1), layer.dense(target))
+    assert form.beats(layer.dense(target))
+    assert not separated(layer, target, form.channels + 1).beats(layer.dense(target))
 
 
 def test_a_convolution_of_one_channel_and_unit_cannot_be_separated() -> None:

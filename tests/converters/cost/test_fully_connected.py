@@ -9,9 +9,10 @@ import pytest
 
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, Major, ValueOrder
 from tflm_sparsesep.converters.blob.layouts import layouts_for
-from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, pack
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
+from tflm_sparsesep.converters.blob.size import PackedSize, size_of
 from tflm_sparsesep.converters.cost import fully_connected
-from tflm_sparsesep.converters.cost.terms import PackedSize, sparse_terms
+from tflm_sparsesep.converters.cost.terms import sparse_terms
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device.kernel_bench import random_layer
 
@@ -43,9 +44,9 @@ def layer_of(weights: np.ndarray) -> FullyConnectedWeights:
     )
 
 
-def size_of(layout: Layout, rows: int, cols: int, zeros: float) -> PackedSize:
+def random_size(layout: Layout, rows: int, cols: int, zeros: float) -> PackedSize:
     case = random_layer(layout, rows, cols, zeros=zeros, batch=1, input_zeros=0.0)
-    return PackedSize.of(pack(case.layer, layout))
+    return size_of(case.layer.weights, layout)
 
 
 @pytest.mark.parametrize("target", DEVICES)
@@ -60,7 +61,9 @@ def test_more_of_everything_costs_more(target: str) -> None:
     shapes = [(32, 64, 0.9, 1), (32, 64, 0.6, 1), (96, 64, 0.6, 1), (96, 64, 0.6, 8)]
     for layout in layouts_for(target):
         costs = [
-            fully_connected.sparse_fully_connected(target, layout, size_of(layout, *shape), batch)
+            fully_connected.sparse_fully_connected(
+                target, layout, random_size(layout, *shape), batch
+            )
             for *shape, batch in shapes
         ]
         assert all(few < many for few, many in itertools.pairwise(costs)), str(layout)
@@ -70,9 +73,11 @@ def test_a_size_counts_what_is_in_the_blob() -> None:
     weights = np.zeros((6, 40))
     weights[0, :21] = 1
     weights[2, [3, 39]] = 1
-    size = PackedSize.of(pack(layer_of(weights), Layout(IndexEncoding.DELTA8, count_multiple=1)))
+    size = size_of(weights, Layout(IndexEncoding.DELTA8, count_multiple=1))
     # 21 blocks are one run of 16 and a rest of 5; both go in steps of 16: 2 and 1.
+    # 72 of header, 54 of rows, 12 of counts (aligned to 2), 23 of indices, 23 of values.
     assert size == PackedSize(
+        bytes=72 + 54 + 12 + 2 + 23 + 1 + 23,
         rows=6,
         cols=40,
         groups=6,
@@ -90,10 +95,10 @@ def test_a_size_counts_escapes_and_words_of_a_bitmap() -> None:
     weights[2, [31, 32, 70]] = 1  # a gap of 37, two escapes again
     layer = layer_of(weights)
     # The gap of 31 before the first nonzero of the last row has two escapes, too.
-    gap4 = PackedSize.of(pack(layer, Layout(IndexEncoding.GAP4, count_multiple=1)))
+    gap4 = size_of(layer.weights, Layout(IndexEncoding.GAP4, count_multiple=1))
     assert gap4.escapes == 2 + 2 + 2
     # 9 bytes a row: two words and a byte. Row 0 has nonzeros in both words, row 2 in all three.
-    bitmap = PackedSize.of(pack(layer, Layout(IndexEncoding.BITMAP, count_multiple=1)))
+    bitmap = size_of(layer.weights, Layout(IndexEncoding.BITMAP, count_multiple=1))
     assert (bitmap.nonzero_words, bitmap.nonzero_rest_bytes) == (4, 1)
     terms = sparse_terms(Layout(IndexEncoding.BITMAP, count_multiple=1), bitmap)
     assert (terms["per_bitmap_word"], terms["per_bitmap_rest_byte"]) == (6, 3)
@@ -102,27 +107,27 @@ def test_a_size_counts_escapes_and_words_of_a_bitmap() -> None:
 def test_windows_cost_only_where_there_are_several() -> None:
     layout = Layout(IndexEncoding.WINDOW8, count_multiple=1)
     for cols, is_windowed in [(256, False), (257, True)]:
-        size = size_of(layout, 8, cols, 0.5)
+        size = random_size(layout, 8, cols, 0.5)
         terms = sparse_terms(layout, size)
         assert terms["per_run"] == size.runs
         assert terms["per_window_run"] == (size.runs if is_windowed else 0)
 
 
 def test_zero_inputs_save_the_blocks_that_are_passed_over() -> None:
-    size = size_of(COLUMNS, 16, 20, 0.5)
+    size = random_size(COLUMNS, 16, 20, 0.5)
     assert sparse_terms(COLUMNS, size, input_zeros=0.75)["per_block"] == 0.25 * size.blocks
     # Of four inputs, each pair is passed over where both are zero.
-    size = size_of(COLUMN_PAIRS, 16, 20, 0.5)
+    size = random_size(COLUMN_PAIRS, 16, 20, 0.5)
     terms = sparse_terms(COLUMN_PAIRS, size, input_zeros=0.5)
     assert terms["per_block"] == (1 - 0.5**2) * size.blocks
     assert terms["per_active_block"] == (1 - 0.5**4) * size.blocks
     # Row-major kernels do not look.
-    size = size_of(BLOCKS, 16, 20, 0.5)
+    size = random_size(BLOCKS, 16, 20, 0.5)
     assert sparse_terms(BLOCKS, size, input_zeros=0.5) == sparse_terms(BLOCKS, size)
 
 
 def test_vectors_of_a_pass_share_it_and_the_rest_goes_alone() -> None:
-    size = size_of(DELTA8, 30, 50, 0.8)
+    size = random_size(DELTA8, 30, 50, 0.8)
     one = sparse_terms(DELTA8, size)
     many = sparse_terms(DELTA8, size, batch=11, vectors_per_pass=4)
     assert many["per_block_and_pass"] == 2 * size.blocks
@@ -141,7 +146,7 @@ def test_vectors_of_a_pass_share_it_and_the_rest_goes_alone() -> None:
 def test_copies_of_vectors_between_words_are_told_apart(
     cols: int, batch: int, unaligned: int
 ) -> None:
-    terms = sparse_terms(BLOCKS, size_of(BLOCKS, 8, cols, 0.5), batch=batch)
+    terms = sparse_terms(BLOCKS, random_size(BLOCKS, 8, cols, 0.5), batch=batch)
     assert terms["per_unaligned_copied_col"] == unaligned * cols
     assert terms["per_copied_col"] == (batch * cols if cols % 4 else 0)
 

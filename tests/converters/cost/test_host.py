@@ -14,7 +14,8 @@ from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueTy
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.cost import fully_connected
 from tflm_sparsesep.converters.cost import host as host_cost
-from tflm_sparsesep.converters.cost.break_even import MatrixShape, best_sparse, break_even_zeros
+from tflm_sparsesep.converters.cost.break_even import best_sparse, break_even_zeros, sparse_form
+from tflm_sparsesep.converters.cost.shapes import MatrixShape
 from tflm_sparsesep.converters.rewrite import rewrite
 
 RESULTS = Path(__file__).parents[3] / "benchmarks/mobile/results.json"
@@ -45,7 +46,7 @@ def measured_ratios() -> list[tuple[MatrixShape, str, float, float]]:
 
 
 def predicted_ratio(layer: MatrixShape, pattern: str, zeros: float) -> float:
-    sparse = layer.sparse("host", pattern, zeros)
+    sparse = sparse_form(layer, "host", pattern, zeros)
     assert sparse is not None
     return layer.dense("host").instructions / sparse.instructions
 
@@ -84,7 +85,7 @@ def test_sparse_costs_are_upper_estimates() -> None:
     data = host_cost.data()
     fit = data["sparse"][str(BLOCKS)]
     layer = MatrixShape(1024, 1024)
-    sparse = layer.sparse("host", "4x4", 0.9)
+    sparse = sparse_form(layer, "host", "4x4", 0.9)
     assert sparse is not None
     blocks = round(1024 * 1024 / 16 * 0.1)
     terms = {

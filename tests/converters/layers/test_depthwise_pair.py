@@ -51,8 +51,8 @@ def test_a_pair_of_depthwise_convolutions(
     model = editor.read(data)
     main = model.subgraphs[0]
     main.operators = depthwise_pair.split(main.operators[0], down, right, layer.bias, windows)
-    model.prune_unused()
-    pair = model.build()
+    editor.prune_unused(model)
+    pair = editor.write(model)
     shapes = [tensor.inputs[1].shape for tensor in editor.read(pair).operators]
     assert shapes == [(1, kernel[0], 1, CHANNELS), (1, 1, kernel[1], CHANNELS)]
 

@@ -57,8 +57,8 @@ def test_written_numbers_are_read_again(bias: bool, scales: object) -> None:
     weights, new_bias = rng.normal(size=(ROWS, COLS)), rng.normal(size=ROWS)
     weights[2], weights[3, :4] = 0, 0
     real_layer.write(op, weights, new_bias)
-    model.prune_unused()
-    op = only_operator(model.build())
+    editor.prune_unused(model)
+    op = only_operator(editor.write(model))
     found = real_layer.read(op)
     tensor = op.inputs[1]
     assert len(tensor.quantization.scales) == np.size(scales)

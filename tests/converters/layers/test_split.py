@@ -27,8 +27,8 @@ def in_place(data: bytes, kind: str, matrices: list[np.ndarray], windows: np.nda
     bias = real_layer.read(op).bias
     stages = conv_stages.stages_of(kind, matrices, windows.shape[1:], strides_of(op))
     main.operators = factor_chain.split(op, stages, bias, windows)
-    model.prune_unused()
-    return model.build()
+    editor.prune_unused(model)
+    return editor.write(model)
 
 
 def bound(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -14,10 +14,12 @@ from tests.support.dense_models import (
     fully_connected_model,
 )
 from tflm_sparsesep.converters.cost import fully_connected
-from tflm_sparsesep.converters.cost.break_even import MatrixShape, break_even_zeros
-from tflm_sparsesep.converters.cost.choose_layout import DenseCost, choose_layout
+from tflm_sparsesep.converters.cost.break_even import break_even_zeros
+from tflm_sparsesep.converters.cost.choose_layout import choose_layout
+from tflm_sparsesep.converters.cost.cost import Cost
+from tflm_sparsesep.converters.cost.shapes import MatrixShape
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.passes.sparse_fully_connected import read_layer
+from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor
@@ -49,7 +51,7 @@ def edited(data: bytes, change) -> bytes:
     """`data` after `change(model, its only operator)`."""
     parsed = editor.read(data)
     change(parsed, parsed.subgraphs[0].operators[0])
-    return parsed.build()
+    return editor.write(parsed)
 
 
 def test_a_sparse_layer_is_rewritten_and_gives_the_same_outputs() -> None:
@@ -203,14 +205,14 @@ def test_layers_of_other_kinds_stay_with_the_reason(change, reason: str) -> None
 def test_a_layout_that_is_smaller_and_faster_comes_before_the_best_product(zeros: float) -> None:
     """On M4 the best product is that of a layout that is larger, or slower, than dense here."""
     weights = sparse_weights(128, 640, zeros)
-    layer = read_layer(editor.read(model(weights)).subgraphs[0].operators[0])[0]
-    dense = DenseCost(fully_connected.dense_fully_connected("cortex-m4", 128, 640, 1), weights.size)
+    layer = read_matrix_layer(editor.read(model(weights)).subgraphs[0].operators[0]).weights
+    dense = Cost(weights.size, fully_connected.dense_fully_connected("cortex-m4", 128, 640, 1))
     by_product = choose_layout(layer, "cortex-m4", 1)
     assert by_product is not None
     best = choose_layout(layer, "cortex-m4", 1, dense=dense)
     assert best is not None
     assert best.beats(dense)
-    assert best.price() >= by_product.price()
+    assert best.bytes * best.instructions >= by_product.bytes * by_product.instructions
     (decision,) = rewrite(model(weights), target="cortex-m4").layers
     assert decision.rewritten
 
@@ -218,8 +220,8 @@ def test_a_layout_that_is_smaller_and_faster_comes_before_the_best_product(zeros
 def test_some_best_products_do_not_beat_dense() -> None:
     """Or the test before would show nothing."""
     weights = sparse_weights(128, 640, 0.56)
-    layer = read_layer(editor.read(model(weights)).subgraphs[0].operators[0])[0]
-    dense = DenseCost(fully_connected.dense_fully_connected("cortex-m4", 128, 640, 1), weights.size)
+    layer = read_matrix_layer(editor.read(model(weights)).subgraphs[0].operators[0]).weights
+    dense = Cost(weights.size, fully_connected.dense_fully_connected("cortex-m4", 128, 640, 1))
     by_product = choose_layout(layer, "cortex-m4", 1)
     assert by_product is not None
     assert not by_product.beats(dense)

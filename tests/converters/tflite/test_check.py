@@ -179,7 +179,7 @@ def test_a_model_without_any_buffer_vector_is_fine() -> None:
     model.buffers = model.metadata = model.metadataBuffer = None
     for tensor in model.subgraphs[0].tensors:
         tensor.buffer = 0
-    back = editor.read(editor.read(pack(model)).build())
+    back = editor.read(editor.write(editor.read(pack(model))))
     assert not any(tensor.is_constant for tensor in back.subgraphs[0].tensors)
 
 

@@ -86,21 +86,21 @@ def test_rebuilt_model_computes_the_same(name: str, prune: bool) -> None:
     data = shared_model(name)
     model = editor.read(data, name=name)
     if prune:
-        model.prune_unused()
-    rebuilt = model.build()
+        editor.prune_unused(model)
+    rebuilt = editor.write(model)
     source = model.subgraphs[0].inputs[0]
     inputs: NDArray[Any] = int8_inputs(list(source.shape))
     if source.type == TensorType.FLOAT32:
         inputs = inputs.astype(np.float32) / 16
     np.testing.assert_array_equal(run_litert(rebuilt, inputs), run_litert(data, inputs))
     assert len(rebuilt) < len(data) + 1024
-    assert editor.read(rebuilt).build() == rebuilt
+    assert editor.write(editor.read(rebuilt)) == rebuilt
 
 
 def test_build_is_deterministic_and_leaves_the_model_alone() -> None:
     model = editor.read(chain())
-    first = model.build()
-    assert first == model.build() == editor.read(chain()).build()
+    first = editor.write(model)
+    assert first == editor.write(model) == editor.write(editor.read(chain()))
     assert [op.op_name for op in model.operators] == ["FULLY_CONNECTED"] * 2
 
 
@@ -111,7 +111,7 @@ def test_every_buffer_is_16_byte_aligned(sizes: tuple[int, ...]) -> None:
     op = Operator.custom("OP", [x, *blobs], [Tensor("y", [1])], custom_options=b"abc")
     model = Model([Subgraph("main", inputs=[x], outputs=op.outputs, operators=[op])])
     model.set_metadata("note", b"hello")
-    positions = buffer_positions(model.build())
+    positions = buffer_positions(editor.write(model))
     assert len(positions) == len(sizes) + 1
     assert [position % 16 for position in positions] == [0] * len(positions)
 
@@ -153,8 +153,8 @@ def test_replacing_an_operator_and_pruning() -> None:
         old,
         Operator.custom("MY_OP", [old.inputs[0], blob], old.outputs, custom_options=b"\x01\x02"),
     )
-    model.prune_unused()
-    back = editor.read(model.build())
+    editor.prune_unused(model)
+    back = editor.read(editor.write(model))
     op, kept = back.subgraphs[0].operators
     assert (op.op_name, op.custom_options, op.version) == ("MY_OP", b"\x01\x02", 1)
     assert op.inputs[1] is not None
@@ -178,10 +178,10 @@ def test_prune_keeps_what_metadata_signatures_and_control_flow_need() -> None:
     model.buffers = [Buffer(b"unreferenced"), *[t.buffer for t in (dead,) if t.buffer]]
     model.metadata_buffers = [Buffer(b"old style"), None]
     model.signatures = [editor.Signature("serve", body, [("in", state)], [("out", state)])]
-    assert len(editor.read(model.build()).subgraphs[0].tensors) == 3
+    assert len(editor.read(editor.write(model)).subgraphs[0].tensors) == 3
 
-    model.prune_unused()
-    back = editor.read(model.build())
+    editor.prune_unused(model)
+    back = editor.read(editor.write(model))
     assert [t.name for t in back.subgraphs[0].tensors] == ["x", "y"]
     assert [t.name for t in back.subgraphs[1].tensors] == ["state"]
     assert back.metadata_bytes("kept") == b"kept bytes"
@@ -197,7 +197,7 @@ def test_assigning_an_array_detaches_a_shared_buffer() -> None:
     shared = Buffer(np.arange(6, dtype=np.int8))
     a, b = (Tensor(n, [2, 3], TensorType.INT8, buffer=shared) for n in "ab")
     op = Operator.custom("OP", [a, b], [Tensor("y", [1])])
-    data = Model([Subgraph(outputs=op.outputs, operators=[op])]).build()
+    data = editor.write(Model([Subgraph(outputs=op.outputs, operators=[op])]))
     assert len(buffer_positions(data)) == 1
 
     model = editor.read(data)
@@ -211,8 +211,8 @@ def test_assigning_an_array_detaches_a_shared_buffer() -> None:
     np.testing.assert_array_equal(second.array, np.arange(6).reshape(2, 3))
     with pytest.raises(ConfigError, match="float32 given, not INT8"):
         second.array = np.zeros((2, 3), np.float32)
-    model.prune_unused()
-    assert len(buffer_positions(model.build())) == 2
+    editor.prune_unused(model)
+    assert len(buffer_positions(editor.write(model))) == 2
 
 
 def test_array_of_packed_raw_and_scalar_tensors() -> None:
@@ -239,7 +239,7 @@ def test_array_of_packed_raw_and_scalar_tensors() -> None:
 )
 def test_both_builtin_code_fields_are_written(code: int, deprecated: int) -> None:
     op = Operator(code, [], [Tensor("y", [1])], version=2)
-    data = Model([Subgraph(outputs=op.outputs, operators=[op])]).build()
+    data = editor.write(Model([Subgraph(outputs=op.outputs, operators=[op])]))
     written = schema.Model.GetRootAs(data).OperatorCodes(0)
     assert (written.BuiltinCode(), written.DeprecatedBuiltinCode()) == (code, deprecated)
     assert next(editor.read(data).operators).builtin_code == code
@@ -253,13 +253,13 @@ def test_offline_memory_plan_follows_its_tensors() -> None:
     plan = np.array([1, 0, len(offsets), *offsets], np.int32)
     model.set_metadata("OfflineMemoryAllocation", plan.tobytes())
 
-    planned = editor.read(model.build())
+    planned = editor.read(editor.write(model))
     graph = planned.subgraphs[0]
     old = graph.operators[0]
     blob = Tensor.constant("blob", np.zeros(4, np.uint8))
     graph.replace(old, Operator.custom("MY_OP", [old.inputs[0], blob], old.outputs))
-    planned.prune_unused()
-    edited = editor.read(planned.build())
+    editor.prune_unused(planned)
+    edited = editor.read(editor.write(planned))
     names = [t.name for t in edited.subgraphs[0].tensors]
     words = np.frombuffer(edited.metadata_bytes("OfflineMemoryAllocation") or b"", np.int32)
     assert words.tolist() == [1, 0, len(names), *(by_name.get(name, -1) for name in names)]
@@ -270,21 +270,21 @@ def test_offline_memory_plan_follows_its_tensors() -> None:
 def test_metadata_with_frozen_indices_limits_edits() -> None:
     model = editor.read(chain())
     model.set_metadata("COMPRESSION_METADATA", b"\0")
-    pinned = editor.read(model.build())
+    pinned = editor.read(editor.write(model))
     pinned.subgraphs[0].tensors.append(Tensor.constant("unused", np.ones(1, np.int8)))
-    pinned.prune_unused()
+    editor.prune_unused(pinned)
     assert len(pinned.subgraphs[0].tensors) == 8
-    pinned.build()
+    editor.write(pinned)
     pinned.subgraphs[0].tensors.reverse()
     with pytest.raises(ModelError, match="COMPRESSION_METADATA"):
-        pinned.build()
+        editor.write(pinned)
 
     model = editor.read(chain())
     model.set_metadata("model_control_dependencies", b"\0")
-    pinned = editor.read(model.build())
+    pinned = editor.read(editor.write(model))
     pinned.subgraphs[0].replace(pinned.subgraphs[0].operators[0])
     with pytest.raises(ModelError, match="operators were moved or removed"):
-        pinned.build()
+        editor.write(pinned)
 
 
 def test_edits_that_break_references_are_refused() -> None:
@@ -292,16 +292,16 @@ def test_edits_that_break_references_are_refused() -> None:
     graphs = [Subgraph(n, inputs=[x], outputs=[x], tensors=[x]) for n in ("main", "body")]
     model = Model(graphs)
     model.signatures = [editor.Signature("s", graphs[1])]
-    moved = editor.read(model.build(), name="m.tflite")
+    moved = editor.read(editor.write(model), name="m.tflite")
     moved.subgraphs.reverse()
     with pytest.raises(ModelError, match=r"m\.tflite: subgraphs were moved or removed"):
-        moved.build()
+        editor.write(moved)
     model.subgraphs.pop()
     with pytest.raises(ModelError, match="signature 's' runs a subgraph that is not in the model"):
-        model.build()
+        editor.write(model)
     op = Operator(BuiltinOperator.ADD, [x], [x], options=schema.TensorT())
     with pytest.raises(ConfigError, match="TensorT is not one of the schema's builtin options"):
-        Model([Subgraph(operators=[op])]).build()
+        editor.write(Model([Subgraph(operators=[op])]))
     with pytest.raises(ConfigError, match="has no field 'nonsense'"):
         schema_object(schema.TensorT, nonsense=1)
 
@@ -311,7 +311,7 @@ def test_more_than_2_gib_is_refused() -> None:
     huge = [Tensor.constant(name, np.zeros(2**30, np.uint8)) for name in "ab"]
     op = Operator.custom("OP", huge, [Tensor("y", [1])])
     with pytest.raises(ModelError, match="2147483648 bytes of constant data do not fit"):
-        Model([Subgraph(operators=[op])], name="huge.tflite").build()
+        editor.write(Model([Subgraph(operators=[op])], name="huge.tflite"))
 
 
 def test_new_tensors_take_numbers_or_sequences_as_quantization() -> None:

@@ -112,7 +112,7 @@ def with_extras(data: bytes) -> bytes:
     model.set_metadata("OfflineMemoryAllocation", bytes(12) + bytes(range(40)))
     alias = [("x", main.inputs[0])]
     model.signatures = [editor.Signature("serve", main, alias, alias)]
-    return model.build()
+    return editor.write(model)
 
 
 def outcome(data: bytes) -> str:
@@ -123,11 +123,11 @@ def outcome(data: bytes) -> str:
         message = str(error)
         one_line = message.startswith("damaged.tflite: ") and "\n" not in message
         return "refused" if one_line else f"bad message {message!r}"
-    built = model.build()
+    built = editor.write(model)
     assert len(built) < MAX_GROWTH * len(data) + GROWTH_SLACK
-    assert editor.read(built).build() == built
-    model.prune_unused()
-    editor.read(model.build())
+    assert editor.write(editor.read(built)) == built
+    editor.prune_unused(model)
+    editor.read(editor.write(model))
     return "rebuilt"
 
 

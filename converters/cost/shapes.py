@@ -1,0 +1,95 @@
+"""Layers as shapes with costs: what is known of them before there are weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.cost import fully_connected, separable_conv
+from tflm_sparsesep.converters.cost.cost import Cost
+
+BIAS_BYTES = 4
+"""Bytes of one int32 bias."""
+
+
+class Shape(Protocol):
+    """The shape of a layer."""
+
+    def dense(self, target: str) -> Cost:
+        """Return the cost of the int8 layer as it is."""
+
+
+@dataclass(frozen=True)
+class MatrixShape:
+    """A layer that multiplies vectors of `cols` inputs by a matrix of `rows` outputs.
+
+    Attributes:
+        vectors: of one inference: the batch, or the windows of a convolution.
+        taps: of a convolution, 1x1 or along one axis, whose windows are the vectors; 0 for
+            fully-connected layers.
+        bias_bytes: of the dense layer.
+    """
+
+    rows: int
+    cols: int
+    vectors: int = 1
+    taps: int = 0
+    bias_bytes: int = 0
+
+    def __str__(self) -> str:
+        taps = f"1x{self.taps} " if self.taps else ""
+        times = f" x{self.vectors}" if self.vectors > 1 else ""
+        return f"{taps}{self.cols // max(self.taps, 1)}->{self.rows}{times}"
+
+    def dense(self, target: str) -> Cost:
+        """Return the cost of the int8 layer as it is."""
+        return Cost(self.rows * self.cols + self.bias_bytes, self.dense_instructions(target))
+
+    def dense_instructions(self, target: str, dtype: str = "int8") -> int:
+        """Return the instructions of the dense operator; `dtype` is int8 or float32."""
+        if self.taps == 1:
+            return fully_connected.dense_pointwise_conv(target, self.rows, self.cols, self.vectors)
+        if self.taps > 1:
+            weights = (self.rows, 1, self.taps, self.cols // self.taps)
+            return separable_conv.dense_conv(target, weights, (1, 1, self.vectors, self.rows))
+        return fully_connected.dense_fully_connected(
+            target, self.rows, self.cols, self.vectors, dtype=dtype
+        )
+
+
+@dataclass(frozen=True)
+class ConvShape:
+    """A convolution of more than one tap each way, dilation 1.
+
+    Attributes:
+        weights: [units, height, width, channels].
+        inputs, outputs: [batch, height, width, channels or units].
+        strides: down, right.
+        padding: both ways.
+        bias_bytes: of the dense layer.
+    """
+
+    weights: tuple[int, int, int, int]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    strides: tuple[int, int]
+    padding: Padding
+    bias_bytes: int = 0
+
+    def __str__(self) -> str:
+        units, height, width, channels = self.weights
+        image = "x".join(map(str, self.inputs[1:3]))
+        return f"{height}x{width} {channels}->{units} on {image}"
+
+    @property
+    def most_channels(self) -> int:
+        """Intermediate channels above which two stages have more weights than the convolution."""
+        units, height, width, channels = self.weights
+        return math.prod(self.weights) // (height * channels + width * units)
+
+    def dense(self, target: str) -> Cost:
+        """Return the cost of the int8 layer as it is."""
+        instructions = separable_conv.dense_conv(target, self.weights, self.outputs)
+        return Cost(math.prod(self.weights) + self.bias_bytes, instructions)

@@ -1,0 +1,61 @@
+"""What a model's parts refer to, and dropping what nothing refers to any more."""
+
+from __future__ import annotations
+
+from tflm_sparsesep.converters.tflite import metadata
+from tflm_sparsesep.converters.tflite.graph import Model, Subgraph
+from tflm_sparsesep.converters.tflite.tensor import Buffer, Tensor
+
+
+def prune_unused(model: Model) -> None:
+    """Drop tensors, buffers and operator codes that nothing refers to any more.
+
+    Kept are the tensors of operators, subgraph inputs and outputs, signatures and quantization
+    parameters, and the buffers of kept tensors and of metadata. Subgraphs and operators always
+    stay. A model whose metadata names tensors by index in a format that cannot be rewritten (see
+    `metadata.py`) keeps its tensors and buffers.
+    """
+    in_use = {(op.builtin_code, op.custom_code, op.version) for op in model.operators}
+    model.operator_codes = [code for code in model.operator_codes if tuple(code) in in_use]
+    if metadata.pins_tensors(model):
+        return
+    for subgraph in model.subgraphs:
+        used = referenced_tensors(model, subgraph)
+        subgraph.tensors = [t for t in subgraph.tensors if t in used]
+    buffers = set(referenced_buffers(model))
+    model.buffers = [buffer for buffer in model.buffers if buffer in buffers]
+
+
+def referenced_tensors(model: Model, subgraph: Subgraph) -> dict[Tensor, None]:
+    """Tensors of `subgraph` that something refers to, in order of first reference."""
+    used: dict[Tensor, None] = dict.fromkeys(subgraph.inputs)
+    for op in subgraph.operators:
+        used.update(dict.fromkeys(op.tensors))
+    used.update(dict.fromkeys(subgraph.outputs))
+    for signature in model.signatures:
+        if signature.subgraph is subgraph:
+            pairs = (*signature.inputs, *signature.outputs)
+            used.update(dict.fromkeys(tensor for _, tensor in pairs))
+    pending = list(used)
+    while pending:  # parameters may be quantised in turn
+        quantization = pending.pop().quantization
+        if quantization is not None:
+            found = (quantization.scale_tensor, quantization.zero_point_tensor)
+            new = [tensor for tensor in found if tensor is not None and tensor not in used]
+            used.update(dict.fromkeys(new))
+            pending += new
+    return used
+
+
+def referenced_buffers(model: Model) -> dict[Buffer, None]:
+    """Buffers that listed or referenced tensors and metadata hold, in order of reference."""
+    tensors = (t for subgraph in model.subgraphs for t in all_tensors(model, subgraph))
+    found = [tensor.buffer for tensor in tensors]
+    found += [entry.buffer for entry in model.metadata]
+    found += model.metadata_buffers or []
+    return dict.fromkeys(buffer for buffer in found if buffer is not None)
+
+
+def all_tensors(model: Model, subgraph: Subgraph) -> list[Tensor]:
+    """Tensors of `subgraph` in file order: the listed ones, then those only referred to."""
+    return list(dict.fromkeys((*subgraph.tensors, *referenced_tensors(model, subgraph))))
