@@ -16,7 +16,8 @@ from tflm_sparsesep.converters.blob.pack import pack, unpack
 from tflm_sparsesep.converters.blob.page_weights import page_weights
 from tflm_sparsesep.converters.blob.paged_format import PAGE_ALIGNMENT, Table, checksum, is_table
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.layers.packed import blob_of, inspect_model
+from tflm_sparsesep.converters.inspect_model import inspect_model
+from tflm_sparsesep.converters.layers.packed import blob_of
 from tflm_sparsesep.converters.page_model import page_model
 from tflm_sparsesep.converters.selected_variants import variants_of
 from tflm_sparsesep.converters.tflite import editor
