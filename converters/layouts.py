@@ -1,7 +1,7 @@
 """The blob layouts that kernels exist for: what the packer may choose from.
 
 A layout says how weights are stored, not which kernel reads them: the device picks the fastest
-variant of its own `kernels/fully_connected_sparse/variants.inc` that runs it.
+variant of its own `kernels/sparse_fully_connected/variants.inc` that runs it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../kernels/fully_connected_sparse/gap4.h"
+#include "sparse_fully_connected/gap4.h"
 
 // Where the streams of a blob stand, in bytes behind their sections' starts.
 typedef struct Position {

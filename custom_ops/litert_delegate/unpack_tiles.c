@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../kernels/fully_connected_sparse/gap4.h"
+#include "sparse_fully_connected/gap4.h"
 
 // Where the streams of a blob stand: at the start of a group.
 typedef struct Streams {
