@@ -51,8 +51,6 @@ class PackedSize:
         runs: steps of 16 columns (8 where the index is uint16), a last one that is not full
             included.
         escapes: steps over 15 columns in a GAP4 stream.
-        nonzero_words: words of a bitmap that are not 0.
-        nonzero_rest_bytes: likewise, bytes at the end of a row's bitmap that fill no word.
     """
 
     rows: int
@@ -64,8 +62,6 @@ class PackedSize:
     rest_blocks: int
     runs: int
     escapes: int = 0
-    nonzero_words: int = 0
-    nonzero_rest_bytes: int = 0
 
     @classmethod
     def of(cls, blob: bytes) -> PackedSize:
@@ -78,9 +74,6 @@ class PackedSize:
         start, end = int(header["index_offset"]), int(header["value_offset"])
         index = np.frombuffer(blob, np.uint8, end - start, start)
         is_gap4 = layout.index_encoding is IndexEncoding.GAP4
-        words, rest_bytes = (0, 0)
-        if layout.index_encoding is IndexEncoding.BITMAP:
-            words, rest_bytes = _nonzero_words(index, int(header["cols"]))
         return cls(
             rows=int(header["rows"]),
             cols=int(header["cols"]),
@@ -91,23 +84,11 @@ class PackedSize:
             rest_blocks=int(np.sum(counts % layout.run_blocks)),
             runs=int(np.sum(-(-counts // round_blocks))),
             escapes=_escapes(index) if is_gap4 else 0,
-            nonzero_words=words,
-            nonzero_rest_bytes=rest_bytes,
         )
 
 
 def _escapes(index: npt.NDArray[np.uint8]) -> int:
     return int(np.count_nonzero(index & 15 == _ESCAPE) + np.count_nonzero(index >> 4 == _ESCAPE))
-
-
-def _nonzero_words(index: npt.NDArray[np.uint8], cols: int) -> tuple[int, int]:
-    """Words of bitmaps of `cols` columns that are not 0, and bytes that fill no word."""
-    row_bytes = -(-cols // 8)
-    # Alignment may follow the last row.
-    rows = index[: len(index) // row_bytes * row_bytes].reshape(-1, row_bytes)
-    whole = row_bytes // 4 * 4
-    words = rows[:, :whole].reshape(len(rows), -1, 4).any(axis=2)
-    return int(np.count_nonzero(words)), int(np.count_nonzero(rows[:, whole:]))
 
 
 def sparse_terms(
@@ -174,10 +155,9 @@ def _vector_terms(layout: Layout, size: PackedSize) -> dict[str, float]:
 
 def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[str, float]:
     """What happens on the way through the blob."""
-    # 4 columns are two pairs, each passed over on its own.
     is_column = layout.major is Major.COLUMN
-    active = 1.0 - input_zeros ** min(2, layout.block_cols) if is_column else 1.0
-    touched = 1.0 - input_zeros**layout.block_cols if is_column else 1.0
+    # Columns whose input is the zero point are passed over.
+    active = 1.0 - input_zeros if is_column else 1.0
     tiles = -(-size.cols // layout.block_cols)
     # Kernels of blocks go through them by twos, kernels of single rows by runs.
     is_block = layout.block_rows > 1
@@ -186,21 +166,14 @@ def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[s
         IndexEncoding.DELTA8,
     )
     is_window8 = layout.index_encoding is IndexEncoding.WINDOW8
-    bitmap_bytes = -(-size.cols // 8) if layout.index_encoding is IndexEncoding.BITMAP else 0
     return {
         "per_group": size.groups,
         "per_stored_group": size.stored_groups,
-        "per_active_group": size.groups * touched if is_column else 0,
-        "per_odd_group": size.odd_groups * touched if is_block else 0,
+        "per_active_group": size.groups * active if is_column else 0,
+        "per_odd_group": size.odd_groups * active if is_block else 0,
         "per_block": size.blocks * active,
-        # At least one pair of its inputs is not zero.
-        "per_active_block": size.blocks * touched if is_column else 0,
         "per_rest_block": size.rest_blocks if is_unrolled else 0,
         "per_run": size.runs if is_window8 or layout.index_encoding is IndexEncoding.U16 else 0,
         "per_window_run": size.runs if is_window8 and tiles > _WINDOW_TILES else 0,
         "per_escape": size.escapes,
-        "per_bitmap_word": size.groups * (bitmap_bytes // 4),
-        "per_bitmap_rest_byte": size.groups * (bitmap_bytes % 4),
-        "per_nonzero_bitmap_word": size.nonzero_words,
-        "per_nonzero_bitmap_rest_byte": size.nonzero_rest_bytes,
     }

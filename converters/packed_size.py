@@ -53,9 +53,6 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> tuple[Packe
         steps = (gaps - 1) // _ESCAPE
         nibbles = np.bincount(owners, steps + 1, minlength=len(groups)).astype(np.int64)
         escapes = int(steps.sum())
-    words, rest_bytes = (0, 0)
-    if layout.index_encoding is IndexEncoding.BITMAP:
-        words, rest_bytes = _nonzero_words(groups)
     is_u16 = layout.index_encoding is IndexEncoding.U16
     round_blocks = _U16_ROUND if is_u16 else layout.run_blocks
     size = PackedSize(
@@ -68,8 +65,6 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> tuple[Packe
         rest_blocks=int(np.sum(counts % layout.run_blocks)),
         runs=int(np.sum(-(-counts // round_blocks))),
         escapes=escapes,
-        nonzero_words=words,
-        nonzero_rest_bytes=rest_bytes,
     )
     index = _index_bytes(counts, nibbles, groups.shape[1], layout)
     return size, _blob_bytes(rows, counts, index, layout)
@@ -117,8 +112,6 @@ def _index_bytes(counts: Counts, nibbles: Counts, tiles_per_group: int, layout: 
     encoding, blocks = layout.index_encoding, int(counts.sum())
     if encoding in (IndexEncoding.U16, IndexEncoding.OFFSET16):
         return 2 * blocks
-    if encoding is IndexEncoding.BITMAP:
-        return len(counts) * -(-tiles_per_group // 8)
     if encoding is IndexEncoding.GAP4:
         return int(np.sum(-(-nibbles // 2)))
     if encoding is IndexEncoding.WINDOW8 and tiles_per_group > _WINDOW_TILES:
@@ -145,12 +138,3 @@ def _blob_bytes(rows: int, counts: Counts, index: int, layout: Layout) -> int:
     for alignment, size in sections:
         end += -end % alignment + size
     return end
-
-
-def _nonzero_words(groups: Mask) -> tuple[int, int]:
-    """Words of the groups' bitmaps that are not 0, and bytes that fill no word."""
-    padded = np.pad(groups, ((0, 0), (0, -groups.shape[1] % 8)))
-    octets = np.count_nonzero(padded.reshape(len(padded), -1, 8), axis=2) > 0
-    whole = octets.shape[1] // 4 * 4
-    words = np.count_nonzero(octets[:, :whole].reshape(len(octets), -1, 4), axis=2)
-    return int(np.count_nonzero(words)), int(np.count_nonzero(octets[:, whole:]))

@@ -38,11 +38,9 @@ static int is_dimension(uint32_t n) { return n - 1 < SPARSESEP_PACKED_MAX_DIM; }
 SPARSESEP_COLD static SparsesepStatus check_header(
     const SparsesepPackedHeader *h) {
   const uint32_t multiple = h->count_multiple;
-  const int repeats_index = h->index_encoding != SPARSESEP_INDEX_GAP4 &&
-                            h->index_encoding != SPARSESEP_INDEX_BITMAP;
   if (!is_dimension(h->rows) || !is_dimension(h->cols) ||
       (multiple & (multiple - 1)) != 0 ||
-      multiple - 1 >= (repeats_index ? 16 : 1)) {
+      multiple - 1 >= (h->index_encoding == SPARSESEP_INDEX_GAP4 ? 1 : 16)) {
     return SPARSESEP_BAD_SHAPE;
   }
   const uint32_t flags =
@@ -103,18 +101,6 @@ SPARSESEP_COLD static int is_requantisation(const Blob *b) {
     if (is_negative || (uint32_t)((int8_t)shift[row] + 31) > highest) return 0;
   }
   return 1;
-}
-
-// One bit a tile, none behind the last.
-SPARSESEP_COLD static SparsesepStatus check_bitmap(const Blob *b, Stream *s,
-                                                   uint32_t count) {
-  uint32_t byte = 0;
-  for (uint32_t tile = 0; tile < b->tiles; ++tile) {
-    byte = tile % 8 == 0 ? read_byte(s) : byte >> 1;
-    count -= byte & 1;
-  }
-  if (byte > 1) return SPARSESEP_BAD_INDEX;
-  return count == 0 ? SPARSESEP_OK : SPARSESEP_BAD_COUNT;
 }
 
 // Some bytes of a stream, behind which it goes on; NULL where it ends before.
@@ -202,8 +188,6 @@ SPARSESEP_COLD static SparsesepStatus check_places(const Blob *b, Stream *s,
 SPARSESEP_COLD static SparsesepStatus check_indices(const Blob *b, Stream *s,
                                                     uint32_t count) {
   switch (b->h.index_encoding) {
-    case SPARSESEP_INDEX_BITMAP:
-      return check_bitmap(b, s, count);
     case SPARSESEP_INDEX_GAP4:
       return check_gaps(b, s, count);
     case SPARSESEP_INDEX_DELTA8:

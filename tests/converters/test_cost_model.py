@@ -11,7 +11,7 @@ from tflm_sparsesep.converters import cost_model
 from tflm_sparsesep.converters.cost_terms import PackedSize, sparse_terms
 from tflm_sparsesep.converters.layouts import layouts_for
 from tflm_sparsesep.converters.pack import FullyConnectedWeights, pack
-from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, Major, ValueOrder
+from tflm_sparsesep.converters.packed_format import IndexEncoding, Layout, Major
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.kernel_bench import random_layer
 
@@ -22,14 +22,6 @@ HELD_OUT_ERROR = 0.05
 DELTA8 = Layout(IndexEncoding.DELTA8)
 BLOCKS = Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1)
 COLUMNS = Layout(IndexEncoding.OFFSET16, 4, 1, count_multiple=1, major=Major.COLUMN)
-COLUMN_PAIRS = Layout(
-    IndexEncoding.DELTA8,
-    4,
-    4,
-    count_multiple=1,
-    major=Major.COLUMN,
-    value_order=ValueOrder.WOVEN,
-)
 
 
 def layer_of(weights: np.ndarray) -> FullyConnectedWeights:
@@ -84,7 +76,7 @@ def test_a_size_counts_what_is_in_the_blob() -> None:
     )
 
 
-def test_a_size_counts_escapes_and_words_of_a_bitmap() -> None:
+def test_a_size_counts_escapes() -> None:
     weights = np.zeros((3, 72))
     weights[0, [0, 40]] = 1  # a gap of 39: two escapes, then 9
     weights[2, [31, 32, 70]] = 1  # a gap of 37, two escapes again
@@ -92,11 +84,6 @@ def test_a_size_counts_escapes_and_words_of_a_bitmap() -> None:
     # The gap of 31 before the first nonzero of the last row has two escapes, too.
     gap4 = PackedSize.of(pack(layer, Layout(IndexEncoding.GAP4, count_multiple=1)))
     assert gap4.escapes == 2 + 2 + 2
-    # 9 bytes a row: two words and a byte. Row 0 has nonzeros in both words, row 2 in all three.
-    bitmap = PackedSize.of(pack(layer, Layout(IndexEncoding.BITMAP, count_multiple=1)))
-    assert (bitmap.nonzero_words, bitmap.nonzero_rest_bytes) == (4, 1)
-    terms = sparse_terms(Layout(IndexEncoding.BITMAP, count_multiple=1), bitmap)
-    assert (terms["per_bitmap_word"], terms["per_bitmap_rest_byte"]) == (6, 3)
 
 
 def test_windows_cost_only_where_there_are_several() -> None:
@@ -111,11 +98,6 @@ def test_windows_cost_only_where_there_are_several() -> None:
 def test_zero_inputs_save_the_blocks_that_are_passed_over() -> None:
     size = size_of(COLUMNS, 16, 20, 0.5)
     assert sparse_terms(COLUMNS, size, input_zeros=0.75)["per_block"] == 0.25 * size.blocks
-    # Of four inputs, each pair is passed over where both are zero.
-    size = size_of(COLUMN_PAIRS, 16, 20, 0.5)
-    terms = sparse_terms(COLUMN_PAIRS, size, input_zeros=0.5)
-    assert terms["per_block"] == (1 - 0.5**2) * size.blocks
-    assert terms["per_active_block"] == (1 - 0.5**4) * size.blocks
     # Row-major kernels do not look.
     size = size_of(BLOCKS, 16, 20, 0.5)
     assert sparse_terms(BLOCKS, size, input_zeros=0.5) == sparse_terms(BLOCKS, size)

@@ -2,9 +2,8 @@
 // one vector, the frame does what all have in common.
 //
 // Scratch: uint32 acc[rows of a portion, rounded up to whole blocks]; directly
-// behind them, where blocks span columns, the vector, widened (row-major blobs)
-// or with zeros behind its end (column-major ones, if their last block reaches
-// there). Column-major blobs have one portion of all rows.
+// after them, where blocks span columns, the vector, widened. Column-major
+// blobs have one portion of all rows, and blocks of one column.
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_ROWS_DSP_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_ROWS_DSP_H_
 
@@ -81,14 +80,6 @@ static inline uint32_t sparsesep_dsp_rows_and_wide_bytes(
 static inline uint32_t sparsesep_dsp_rows_and_pairs_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
   return sparsesep_dsp_rows_bytes(weights, batch) + 4 * 256;
-}
-
-// Scratch query: accumulators, and a vector where its last block reaches past
-// its end.
-static inline uint32_t sparsesep_dsp_rows_and_vector_bytes(
-    const SparsesepPackedHeader* weights, int32_t batch) {
-  return sparsesep_dsp_rows_bytes(weights, batch) +
-         sparsesep_padded_vector_bytes(weights, batch);
 }
 
 // Scratch query of kernels that multiply four vectors at a time: see

@@ -8,9 +8,8 @@ void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
                        const void* input, int32_t batch, void* output,
                        void* scratch, SparsesepMultiplyDsp multiply) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
-  const int is_wide =
-      weights->block_cols > 1 && weights->major == SPARSESEP_MAJOR_ROW;
   const uint32_t portion = sparsesep_dsp_portion(weights);
+  const int is_wide = weights->block_cols > 1;
   const uint32_t row_count = weights->rows;
   const uint32_t last = weights->block_rows - 1u;
   const int8_t* const value = sparsesep_section(weights, weights->value_offset);
@@ -21,20 +20,21 @@ void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
   const int8_t* x = input;
   int8_t* out = output;
   SparsesepVectorDsp vector;
-  vector.acc_end =
+  uint32_t* const wide =
       (uint32_t*)scratch + sparsesep_dsp_accumulators(weights, portion);
+  vector.acc_end = wide;
   vector.input_zero_point = params->input_zero_point;
 
   for (; batch > 0; --batch, x += params->input_step) {
+    if (is_wide) {
+      sparsesep_widen_dsp(weights, x, wide);
+    } else {
+      vector.x = x;
+      vector.x_end = x + weights->cols;
+    }
     vector.value = value;
     vector.index = index;
     vector.counts = counts;
-    if (is_wide) {
-      sparsesep_widen_dsp(weights, x, vector.acc_end);
-    } else {
-      vector.x = sparsesep_padded_vector(weights, x, vector.acc_end);
-      vector.x_end = vector.x + sparsesep_padded_cols(weights);
-    }
     uint32_t left = row_count;
     do {
       const uint32_t count = left < portion ? left : portion;
