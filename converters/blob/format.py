@@ -26,7 +26,6 @@ class ValueType(enum.IntEnum):
     INT8 = 0
     PALETTE4 = 1
     FLOAT32 = 2
-    FLOAT16 = 3
 
 
 class IndexEncoding(enum.IntEnum):
@@ -35,7 +34,6 @@ class IndexEncoding(enum.IntEnum):
     U16 = 0
     DELTA8 = 1
     GAP4 = 2
-    BITMAP = 3
     OFFSET16 = 4
     WINDOW8 = 5
 

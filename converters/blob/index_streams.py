@@ -73,10 +73,6 @@ def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
         return offsets.astype("<u2").tobytes()
     if encoding is IndexEncoding.DELTA8:
         return np.diff(tiles, prepend=0).astype(np.uint8).tobytes()
-    if encoding is IndexEncoding.BITMAP:
-        bits = np.zeros(tiles_per_group, np.uint8)
-        bits[tiles] = 1
-        return np.packbits(bits, bitorder="little").tobytes()
     if encoding is IndexEncoding.WINDOW8:
         return _encode_window8(tiles, _window_unit(tiles_per_group), layout.run_blocks)
     return _encode_gap4(tiles)
@@ -94,11 +90,6 @@ def decode(stream: bytes, counts: Tiles, tiles_per_group: int, layout: Layout) -
         elif encoding is IndexEncoding.DELTA8:
             yield np.cumsum(np.frombuffer(stream, np.uint8, count, position), dtype=np.int64)
             position += count
-        elif encoding is IndexEncoding.BITMAP:
-            size = -(-tiles_per_group // 8)
-            packed = np.frombuffer(stream, np.uint8, size, position)
-            yield np.flatnonzero(np.unpackbits(packed, bitorder="little")).astype(np.int64)
-            position += size
         elif encoding is IndexEncoding.WINDOW8:
             unit = _window_unit(tiles_per_group)
             tiles, size = _decode_window8(stream, position, count, unit, layout.run_blocks)

@@ -1,7 +1,7 @@
 """The blob layouts that kernels exist for: what the packer may choose from.
 
 A layout says how weights are stored, not which kernel reads them: the device picks the fastest
-variant of its own `kernels/fully_connected_sparse/variants.inc` that runs it.
+variant of its own `kernels/sparse_fully_connected/variants.inc` that runs it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(IndexEncoding.DELTA8),
     Layout(IndexEncoding.U16),
     Layout(IndexEncoding.GAP4, count_multiple=1),
-    Layout(IndexEncoding.BITMAP, count_multiple=1),
     Layout(IndexEncoding.GAP4, count_multiple=1, value_type=ValueType.PALETTE4),
     Layout(IndexEncoding.DELTA8, count_multiple=1, value_type=ValueType.PALETTE4),
     Layout(IndexEncoding.U16, value_type=ValueType.FLOAT32),
@@ -36,14 +35,6 @@ LAYOUTS: tuple[Layout, ...] = (
     # For the DSP extension, two rows at a time.
     Layout(IndexEncoding.DELTA8, 2, 4, count_multiple=1, value_order=ValueOrder.WOVEN),
     Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1, value_order=ValueOrder.WOVEN),
-    Layout(
-        IndexEncoding.DELTA8,
-        4,
-        4,
-        count_multiple=1,
-        major=Major.COLUMN,
-        value_order=ValueOrder.WOVEN,
-    ),
     # For Helium, 16 columns at a time.
     Layout(IndexEncoding.WINDOW8, count_multiple=1),
     Layout(IndexEncoding.WINDOW8, 1, 4, count_multiple=1),
@@ -71,9 +62,6 @@ def _has_kernel(layout: Layout, target: str) -> bool:
         return layout.pattern == "1x1"
     if layout.index_encoding is IndexEncoding.WINDOW8:
         return target in _HELIUM_TARGETS
-    if layout.index_encoding is IndexEncoding.BITMAP:
-        # Small where few weights are zero, but dense layers are faster there by the extensions.
-        return target not in _HELIUM_TARGETS + _DSP_TARGETS
     if target in _HELIUM_TARGETS:
         # Blocks in windows are several times as fast there; other encodings of these patterns
         # would only take code. 1x16 needs no windows.

@@ -42,8 +42,6 @@ class PackedSize:
         rest_blocks: blocks after the last whole run of their group.
         runs: steps of 16 columns (8 where the index is uint16), partial last ones included.
         escapes: steps over 15 columns in a GAP4 stream.
-        nonzero_words: words of a bitmap that are not 0.
-        nonzero_rest_bytes: likewise, bytes at the end of a row's bitmap that fill no word.
     """
 
     bytes: int
@@ -56,8 +54,6 @@ class PackedSize:
     rest_blocks: int
     runs: int
     escapes: int = 0
-    nonzero_words: int = 0
-    nonzero_rest_bytes: int = 0
 
 
 def block_mask(weights: npt.NDArray[Any], block: tuple[int, int]) -> Mask:
@@ -95,8 +91,8 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
 
     Example:
         >>> size = packed_size(np.ones((8, 8), bool), 8, 8, Layout(IndexEncoding.DELTA8))
-        >>> size.blocks, size.bytes  # 72 of header, 72 of rows, 16 of counts, 64 + 64
-        (64, 288)
+        >>> size.blocks, size.bytes  # 64 of header, 72 of rows, 16 of counts, 64 + 64
+        (64, 280)
     """
     groups = mask if layout.major is Major.ROW else mask.T
     counts, gaps, owners = _stored(groups, layout)
@@ -106,9 +102,6 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
         steps = (gaps - 1) // _ESCAPE
         nibbles = np.bincount(owners, steps + 1, minlength=len(groups)).astype(np.int64)
         escapes = int(steps.sum())
-    words, rest_bytes = (0, 0)
-    if layout.index_encoding is IndexEncoding.BITMAP:
-        words, rest_bytes = _nonzero_words(groups)
     is_u16 = layout.index_encoding is IndexEncoding.U16
     round_blocks = _U16_ROUND if is_u16 else layout.run_blocks
     index = _index_bytes(counts, nibbles, groups.shape[1], layout)
@@ -123,8 +116,6 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
         rest_blocks=int(np.sum(counts % layout.run_blocks)),
         runs=int(np.sum(-(-counts // round_blocks))),
         escapes=escapes,
-        nonzero_words=words,
-        nonzero_rest_bytes=rest_bytes,
     )
 
 
@@ -170,8 +161,6 @@ def _index_bytes(counts: Counts, nibbles: Counts, tiles_per_group: int, layout: 
     encoding, blocks = layout.index_encoding, int(counts.sum())
     if encoding in (IndexEncoding.U16, IndexEncoding.OFFSET16):
         return 2 * blocks
-    if encoding is IndexEncoding.BITMAP:
-        return len(counts) * -(-tiles_per_group // 8)
     if encoding is IndexEncoding.GAP4:
         return int(np.sum(-(-nibbles // 2)))
     if encoding is IndexEncoding.WINDOW8 and tiles_per_group > _WINDOW_TILES:
@@ -198,12 +187,3 @@ def _blob_bytes(rows: int, counts: Counts, index: int, layout: Layout) -> int:
     for alignment, size in sections:
         end += -end % alignment + size
     return end
-
-
-def _nonzero_words(groups: Mask) -> tuple[int, int]:
-    """Words of the groups' bitmaps that are not 0, and bytes that fill no word."""
-    padded = np.pad(groups, ((0, 0), (0, -groups.shape[1] % 8)))
-    octets = np.count_nonzero(padded.reshape(len(padded), -1, 8), axis=2) > 0
-    whole = octets.shape[1] // 4 * 4
-    words = np.count_nonzero(octets[:, :whole].reshape(len(octets), -1, 4), axis=2)
-    return int(np.count_nonzero(words)), int(np.count_nonzero(octets[:, whole:]))

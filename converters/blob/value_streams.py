@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.blob.format import Layout, Major, ValueOrder, ValueType
+from tflm_sparsesep.converters.blob.format import Layout, ValueOrder, ValueType
 from tflm_sparsesep.converters.blob.index_streams import pack_nibbles
 
 PALETTE_SIZE = 16
@@ -33,9 +33,8 @@ def fits_weave(weights: npt.NDArray[np.int8], layout: Layout) -> bool:
     wide = weights.astype(np.int32)
     low, high = wide[0::2], wide[1::2]
     bottom = np.where(low[: len(high)] < 0, -127, -128)
-    largest_input = 256 if layout.major is Major.COLUMN else 128
     sums = np.abs(wide).sum(axis=1)
-    return bool(np.all(high >= bottom) and np.all(sums * largest_input < 1 << 23))
+    return bool(np.all(high >= bottom) and np.all(sums * 128 < 1 << 23))
 
 
 def make_palette(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

@@ -26,7 +26,7 @@ from tflm_sparsesep.converters.cost import host as host_cost
 
 @dataclass(frozen=True)
 class _Kernel:
-    """A kernel of `kernels/conv_separable/`.
+    """A kernel of `kernels/separable_conv/`.
 
     name: of its variant. columns, units: that it multiplies at once. widens: both stages' inputs
     are widened to 32 bits.

@@ -93,10 +93,9 @@ def _vector_terms(layout: Layout, size: PackedSize) -> dict[str, float]:
 
 def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[str, float]:
     """What happens on the way through the blob."""
-    # 4 columns are two pairs, each passed over on its own.
     is_column = layout.major is Major.COLUMN
-    active = 1.0 - input_zeros ** min(2, layout.block_cols) if is_column else 1.0
-    touched = 1.0 - input_zeros**layout.block_cols if is_column else 1.0
+    # Columns whose input is the zero point are passed over.
+    active = 1.0 - input_zeros if is_column else 1.0
     tiles = -(-size.cols // layout.block_cols)
     # Kernels of blocks go through them by twos, kernels of single rows by runs.
     is_block = layout.block_rows > 1
@@ -105,21 +104,14 @@ def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[s
         IndexEncoding.DELTA8,
     )
     is_window8 = layout.index_encoding is IndexEncoding.WINDOW8
-    bitmap_bytes = -(-size.cols // 8) if layout.index_encoding is IndexEncoding.BITMAP else 0
     return {
         "per_group": size.groups,
         "per_stored_group": size.stored_groups,
-        "per_active_group": size.groups * touched if is_column else 0,
-        "per_odd_group": size.odd_groups * touched if is_block else 0,
+        "per_active_group": size.groups * active if is_column else 0,
+        "per_odd_group": size.odd_groups * active if is_block else 0,
         "per_block": size.blocks * active,
-        # At least one pair of its inputs is not zero.
-        "per_active_block": size.blocks * touched if is_column else 0,
         "per_rest_block": size.rest_blocks if is_unrolled else 0,
         "per_run": size.runs if is_window8 or layout.index_encoding is IndexEncoding.U16 else 0,
         "per_window_run": size.runs if is_window8 and tiles > _WINDOW_TILES else 0,
         "per_escape": size.escapes,
-        "per_bitmap_word": size.groups * (bitmap_bytes // 4),
-        "per_bitmap_rest_byte": size.groups * (bitmap_bytes % 4),
-        "per_nonzero_bitmap_word": size.nonzero_words,
-        "per_nonzero_bitmap_rest_byte": size.nonzero_rest_bytes,
     }

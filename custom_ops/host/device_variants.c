@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "../../kernels/fully_connected_sparse/scratch_queries.h"
-#include "../../kernels/fully_connected_sparse/variants.h"
+#include "sparse_fully_connected/scratch_queries.h"
+#include "sparse_fully_connected/variants.h"
 
 // A row of variants.inc: everything but the kernel.
 typedef struct DeviceVariant {
@@ -18,7 +18,7 @@ typedef struct DeviceVariant {
 #define SPARSESEP_ISA SPARSESEP_ISA_V6M
 #define SPARSESEP_VARIANT DEVICE_VARIANT
 static const DeviceVariant v6m[] = {
-#include "../../kernels/fully_connected_sparse/variants.inc"
+#include "sparse_fully_connected/variants.inc"
     {NULL, {0}},
 };
 
@@ -26,7 +26,7 @@ static const DeviceVariant v6m[] = {
 #define SPARSESEP_ISA SPARSESEP_ISA_V7M
 #define SPARSESEP_VARIANT DEVICE_VARIANT
 static const DeviceVariant v7m[] = {
-#include "../../kernels/fully_connected_sparse/variants.inc"
+#include "sparse_fully_connected/variants.inc"
     {NULL, {0}},
 };
 
@@ -34,7 +34,7 @@ static const DeviceVariant v7m[] = {
 #define SPARSESEP_ISA SPARSESEP_ISA_DSP
 #define SPARSESEP_VARIANT DEVICE_VARIANT
 static const DeviceVariant dsp[] = {
-#include "../../kernels/fully_connected_sparse/variants.inc"
+#include "sparse_fully_connected/variants.inc"
     {NULL, {0}},
 };
 
@@ -42,7 +42,7 @@ static const DeviceVariant dsp[] = {
 #define SPARSESEP_ISA SPARSESEP_ISA_MVE_FLOAT
 #define SPARSESEP_VARIANT DEVICE_VARIANT
 static const DeviceVariant mve[] = {
-#include "../../kernels/fully_connected_sparse/variants.inc"
+#include "sparse_fully_connected/variants.inc"
     {NULL, {0}},
 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../kernels/fully_connected_sparse/gap4.h"
+#include "sparse_fully_connected/gap4.h"
 
 // Where the streams of a blob stand, in bytes behind their sections' starts.
 typedef struct Position {
@@ -24,8 +24,6 @@ static uint32_t index_bytes(const SparsesepPackedHeader* weights,
     case SPARSESEP_INDEX_GAP4:
       for (uint32_t i = 0; i < count; ++i) sparsesep_next_gap(index, &nibbles);
       return (nibbles + 1) / 2;
-    case SPARSESEP_INDEX_BITMAP:
-      return (sparsesep_tiles_per_group(weights) + 7) / 8;
     case SPARSESEP_INDEX_WINDOW8:
       return sparsesep_window_unit(weights) > 1
                  ? count + (count + run - 1) / run

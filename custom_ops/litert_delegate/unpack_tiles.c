@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../kernels/fully_connected_sparse/gap4.h"
+#include "sparse_fully_connected/gap4.h"
 
 // Where the streams of a blob stand: at the start of a group.
 typedef struct Streams {
@@ -36,15 +36,11 @@ static uint32_t next_tile(Streams* s, uint32_t n) {
       return s->at += *s->index++;
     case SPARSESEP_INDEX_GAP4:
       return s->at += (n != 0) + sparsesep_next_gap(s->index, &s->nibbles);
-    case SPARSESEP_INDEX_WINDOW8:
+    default:  // SPARSESEP_INDEX_WINDOW8
       if (sparsesep_window_unit(h) > 1 && n % sparsesep_run_blocks(h) == 0) {
         s->window = *s->index++ * sparsesep_window_unit(h);
       }
       return s->window + *s->index++;
-    default:  // SPARSESEP_INDEX_BITMAP
-      s->at += n != 0;
-      while ((s->index[s->at / 8] >> s->at % 8 & 1) == 0) ++s->at;
-      return s->at;
   }
 }
 
@@ -53,8 +49,6 @@ static void end_group(Streams* s, uint32_t count) {
   const uint32_t values = count * h->block_rows * h->block_cols;
   if (h->index_encoding == SPARSESEP_INDEX_GAP4) {
     s->index += (s->nibbles + 1) / 2;
-  } else if (h->index_encoding == SPARSESEP_INDEX_BITMAP) {
-    s->index += (sparsesep_tiles_per_group(h) + 7) / 8;
   }
   s->value += h->value_type == SPARSESEP_VALUE_FLOAT32    ? 4 * values
               : h->value_type == SPARSESEP_VALUE_PALETTE4 ? (values + 1) / 2

@@ -5,7 +5,8 @@
 //   tflite::AddSparseFullyConnected(resolver);
 //
 // Add to the build: this folder's sparsesep_ops.cc, custom_ops/core/*.c and
-// kernels/**/*.c, with kernels/include and custom_ops as include directories.
+// kernels/**/*.c, with kernels, kernels/include and custom_ops as include
+// directories.
 #ifndef SPARSESEP_TFLM_SPARSESEP_OPS_H_
 #define SPARSESEP_TFLM_SPARSESEP_OPS_H_
 

@@ -33,7 +33,8 @@ def build(compiler: str, folder: Path) -> dict[str, Path]:
         *sorted((root / "custom_ops/core").glob("*.c")),
         *sorted((root / "kernels").rglob("*.c")),
     ]
-    includes = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}"]
+    folders = ("kernels", "kernels/include", "custom_ops")
+    includes = [f"-I{root / folder}" for folder in folders]
     built = {}
     for rounding, single in (("double", 0), ("single", 1)):
         built[rounding] = folder / rounding

@@ -22,7 +22,8 @@ def build(name: str, folder: Path) -> Path:
         *sorted((root / "custom_ops/core").glob("*.c")),
         *sorted((root / "kernels").rglob("*.c")),
     ]
-    includes = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}"]
+    folders = ("kernels", "kernels/include", "custom_ops")
+    includes = [f"-I{root / folder}" for folder in folders]
     subprocess.run(["cc", *_FLAGS, *includes, *map(str, sources), "-o", str(program)], check=True)
     return program
 

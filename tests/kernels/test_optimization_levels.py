@@ -45,7 +45,8 @@ def test_compiles_without_warnings(flags: tuple[str, ...], level: str, tmp_path:
     command = [
         *("arm-none-eabi-gcc", *flags, level, "-std=c11", "-masm-syntax-unified"),
         *("-Wall", "-Wextra", "-Werror"),
-        *(f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}", "-c"),
+        *(f"-I{root / folder}" for folder in ("kernels", "kernels/include", "custom_ops")),
+        "-c",
         *map(str, sources),
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

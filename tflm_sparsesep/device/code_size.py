@@ -58,17 +58,17 @@ def code_size(target: str, *, variants: Sequence[str] = (), optimization: str = 
     core = get_target(target)
     toolchain.board_of(core)  # refuses a target that this compiler does not know
     root = toolchain.source_root()
-    folder = root / "kernels/fully_connected_sparse"
     sources = [
         root / "custom_ops/core/sparse_fully_connected_op.c",
-        root / "kernels/validate_packed_weights.c",
-        root / "kernels/status.c",
-        *sorted(folder.glob("*.c")),
+        root / "kernels/validate/validate_packed_weights.c",
+        *sorted((root / "kernels/common").glob("*.c")),
+        *sorted((root / "kernels/sparse_fully_connected").rglob("*.c")),
     ]
     flags = toolchain.compile_flags(core, optimization)
     with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
         work = Path(directory)
-        include = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}", f"-I{work}"]
+        folders = (root / "kernels", root / "kernels/include", root / "custom_ops", work)
+        include = [f"-I{folder}" for folder in folders]
         if variants:
             (work / HEADER_NAME).write_text(variants_header(variants, target=target))
             include.append(f"-D{DEFINE}")

@@ -264,10 +264,10 @@ def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
     """
     compiler = _require_arm_compiler()
     root = source_root()
-    source = root / "kernels/fully_connected_sparse" / f"fully_connected_{variant}.c"
-    if not source.is_file():
-        source = root / "kernels/conv_separable" / f"conv_separable_{variant}.c"
-    flags = [*compile_flags(target, optimization), f"-I{root / 'kernels/include'}"]
+    names = (f"fully_connected_{variant}.c", f"separable_conv_{variant}.c")
+    source = next(path for name in names for path in (root / "kernels").rglob(name))
+    include = (f"-I{root / folder}" for folder in ("kernels", "kernels/include"))
+    flags = [*compile_flags(target, optimization), *include]
     with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
         compiled = _compile(compiler, source, flags, Path(directory) / "kernel.o")
         size = str(compiler.path).removesuffix("gcc") + "size"

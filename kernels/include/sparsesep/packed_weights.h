@@ -29,16 +29,15 @@
 // last tiles that lie outside the matrix are stored as zeros.
 //
 // Each group's count is a multiple of `count_multiple`; the packer fills up
-// with all-zero blocks that repeat the last index. Encodings that cannot
-// repeat one (GAP4, BITMAP) have a count_multiple of 1, and so have palettes,
-// which need not hold 0: where those pass over a gap too wide for DELTA8, it is
-// by two blocks in one place whose weights add up to 0.
+// with all-zero blocks that repeat the last index. GAP4, which cannot
+// repeat one, has a count_multiple of 1, and so have palettes, which need not
+// hold 0: where those pass over a gap too wide for DELTA8, it is by two blocks
+// in one place whose weights add up to 0.
 //
 // Numbers. The packer guarantees |folded bias[r]| + 128 * sum(|row r|) < 2^30
 // where it sets FLAG_BOUNDED, so that final accumulators of int8 inputs never
-// leave 31 bits. In woven blobs it guarantees 128 * sum(|row r|) < 2^23, or 256
-// times the sum in column-major ones, whose inputs are centred: so the sum of
-// two woven rows comes apart again.
+// leave 31 bits. In interleaved blobs (ORDER_WOVEN) it guarantees
+// 128 * sum(|row r|) < 2^23, so that the two interleaved sums can be separated.
 // A blob that breaks this promise gives wrong outputs, nothing worse.
 #ifndef SPARSESEP_PACKED_WEIGHTS_H_
 #define SPARSESEP_PACKED_WEIGHTS_H_
@@ -62,7 +61,6 @@ enum {
   SPARSESEP_VALUE_PALETTE4 = 1,  // two 4-bit palette entries a byte, low first;
                                  // each group starts at a whole byte
   SPARSESEP_VALUE_FLOAT32 = 2,
-  SPARSESEP_VALUE_FLOAT16 = 3,
 };
 
 enum {
@@ -74,8 +72,7 @@ enum {
                                // nibble first; 15 passes over 15 tiles and
                                // goes on with the next nibble. Each group
                                // starts at a whole byte.
-  SPARSESEP_INDEX_BITMAP = 3,  // one bit a tile, low bit first; each group
-                               // starts at a whole byte
+                               // 3 was a bitmap, which no kernel reads
   SPARSESEP_INDEX_OFFSET16 = 4,  // uint16 byte offset of the tile in a vector
                                  // of int32: tile * block rows (column-major)
                                  // or columns (row-major) * 4

@@ -180,6 +180,13 @@ def test_bias_is_folded_in_row_major_blobs_only(layout: Layout) -> None:
     assert native.validate(bytes(blob)) == "no kernel of this build runs these packed weights"
 
 
+def test_bitmaps_of_earlier_versions_are_refused() -> None:
+    blob = bytearray(pack(_layer(np.ones((1, 8), np.int8)), LAYOUTS[0]))
+    offset = (HEADER.fields or {})["index_encoding"][1]
+    blob[offset] = 3
+    assert native.validate(bytes(blob)) == "no kernel of this build runs these packed weights"
+
+
 def test_too_large_a_matrix_is_refused() -> None:
     with pytest.raises(ValueError, match=r"weights are 1x65536, accepted: 1\.\.65535"):
         pack(_layer(np.zeros((1, 65536), np.int8)), LAYOUTS[0])

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from tflm_sparsesep.converters import native
-from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, Major, ValueOrder
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueOrder
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import (
     FullyConnectedWeights,
@@ -19,14 +19,6 @@ from tflm_sparsesep.converters.blob.pack import (
 
 WOVEN = [layout for layout in LAYOUTS if layout.value_order is ValueOrder.WOVEN]
 BY_ROW = Layout(IndexEncoding.DELTA8, 2, 4, count_multiple=1, value_order=ValueOrder.WOVEN)
-BY_COLUMN = Layout(
-    IndexEncoding.DELTA8,
-    4,
-    4,
-    count_multiple=1,
-    major=Major.COLUMN,
-    value_order=ValueOrder.WOVEN,
-)
 
 
 def layer(weights: npt.NDArray[np.int8]) -> FullyConnectedWeights:
@@ -70,15 +62,9 @@ def test_the_lowest_weight_needs_a_row_above_that_is_not_negative() -> None:
 
 
 def test_rows_are_bounded_by_what_24_bits_hold() -> None:
-    # 127 * 516 = 65532 and 128 * 65532 < 2^23 <= 128 * (65532 + 4); half of that by columns,
-    # where inputs are centred.
+    # 127 * 516 = 65532 and 128 * 65532 < 2^23 <= 128 * (65532 + 4).
     weights = np.zeros((2, 520), np.int8)
     weights[1, :516] = 127
     assert can_pack(layer(weights), BY_ROW)
     weights[1, 516] = 4
     assert not can_pack(layer(weights), BY_ROW)
-    weights[1, 258:] = 0
-    weights[1, 258] = 1
-    assert can_pack(layer(weights), BY_COLUMN)
-    weights[1, 258] = 2
-    assert not can_pack(layer(weights), BY_COLUMN)

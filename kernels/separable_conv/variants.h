@@ -1,0 +1,14 @@
+// Declarations of the kernels in variants.inc.
+#ifndef SPARSESEP_SEPARABLE_CONV_VARIANTS_H_
+#define SPARSESEP_SEPARABLE_CONV_VARIANTS_H_
+
+#include "common/isa.h"
+#include "sparsesep/separable_conv.h"
+
+#define SPARSESEP_SEPARABLE_VARIANT(name, ...)                             \
+  void sparsesep_separable_conv_##name(                                    \
+      const SparsesepSeparableConv* conv, const SparsesepConvShape* shape, \
+      const void* input, void* output, void* scratch);
+#include "separable_conv/variants.inc"
+
+#endif  // SPARSESEP_SEPARABLE_CONV_VARIANTS_H_

@@ -1,0 +1,55 @@
+// What the Helium kernels share. Each is a function that accumulates four rows
+// at a time; sparsesep_run_mve() does everything around it.
+//
+// Scratch: int32 accumulators of all rows; behind them, for patterns wider than
+// one column, room for a copy of one input vector.
+#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_MVE_H_
+#define SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_MVE_H_
+
+#include "common/rows.h"
+
+// Where the streams of a row-major blob stand.
+typedef struct SparsesepStreams {
+  const uint16_t* counts;
+  const uint8_t* index;
+  const int8_t* value;
+  uint32_t window_cols;  // from one window of INDEX_WINDOW8 to the next
+} SparsesepStreams;
+
+// acc[4 * quads] = bias + weights * x. Moves the streams on behind the last
+// group.
+typedef void (*SparsesepAccumulate)(SparsesepStreams* streams, const int8_t* x,
+                                    uint32_t quads, const int32_t* bias,
+                                    int32_t* acc);
+
+// Starts a run in windows, two instructions: where its window begins in x.
+#define SPARSESEP_MVE_WINDOW         \
+  "ldrb %[window], [%[index]], #1\n" \
+  "mla %[window], %[window], %[window_cols], %[x]\n"
+
+// A whole kernel. `alignment` is what accumulate() asks of x: 1 or 4 bytes.
+void sparsesep_run_mve(const SparsesepPackedHeader* weights,
+                       const SparsesepFullyConnectedParams* params,
+                       const int8_t* input, int32_t batch, int8_t* output,
+                       void* scratch, uint32_t alignment,
+                       SparsesepAccumulate accumulate);
+
+// Scratch query: accumulators.
+static inline uint32_t sparsesep_accumulators_bytes(
+    const SparsesepPackedHeader* weights, int32_t batch) {
+  (void)batch;
+  return (weights->rows + 3) / 4 * 16;
+}
+
+// Scratch query: accumulators and one vector. Only a pattern that is loaded by
+// words may need the vector in any case: nothing says how the input is aligned.
+static inline uint32_t sparsesep_accumulators_and_vector_bytes(
+    const SparsesepPackedHeader* weights, int32_t batch) {
+  const uint32_t cols = weights->cols;
+  const int always_fits =
+      weights->block_cols == 16 && cols % weights->block_cols == 0;
+  return sparsesep_accumulators_bytes(weights, batch) +
+         (always_fits ? 0 : (cols + 15) / 16 * 16);
+}
+
+#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_MVE_H_

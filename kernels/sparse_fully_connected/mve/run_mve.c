@@ -1,0 +1,79 @@
+#include "common/isa.h"
+#include "common/requantize_mve.h"
+#include "sparse_fully_connected/mve/mve.h"
+
+#if SPARSESEP_HAS_MVE
+
+// Blocks are loaded whole, and words of them aligned: where `vector` does not
+// allow that, its copy in `room` does, with zeros behind its end.
+static const int8_t* block_vector(const SparsesepPackedHeader* weights,
+                                  const int8_t* vector, uint32_t alignment,
+                                  int8_t* room) {
+  const uint32_t cols = weights->cols;
+  if (cols % weights->block_cols == 0 && (uintptr_t)vector % alignment == 0) {
+    return vector;
+  }
+  int8_t* to = room;
+  __asm volatile(
+      "wlstp.8 lr, %[bytes], 2f\n"
+      "1:\n"
+      "vldrb.u8 q0, [%[from]], #16\n"
+      "vstrb.8 q0, [%[to]], #16\n"
+      "letp lr, 1b\n"
+      "2:\n"
+      : [from] "+&r"(vector), [to] "+&r"(to)
+      : [bytes] "r"(cols)
+      : "q0", "lr", "cc", "memory");
+  for (uint32_t col = cols; col % 16 != 0; ++col) room[col] = 0;
+  return room;
+}
+
+// Accumulates all rows. The last ones, where they are no four, are filled up
+// with empty rows.
+static void accumulate_rows(SparsesepAccumulate accumulate,
+                            SparsesepStreams* streams, const int8_t* x,
+                            const SparsesepPackedHeader* weights,
+                            const int32_t* bias, int32_t* acc) {
+  const uint32_t whole = weights->rows & ~3u;
+  const uint32_t rest = weights->rows & 3u;
+  if (whole > 0) accumulate(streams, x, whole / 4, bias, acc);
+  if (rest > 0) {
+    int32_t last_bias[4] = {0};
+    uint16_t last_counts[4] = {0};
+    for (uint32_t row = 0; row < rest; ++row) {
+      last_bias[row] = bias[whole + row];
+      if (row % weights->block_rows == 0) {
+        last_counts[row / weights->block_rows] = *streams->counts++;
+      }
+    }
+    streams->counts = last_counts;
+    accumulate(streams, x, 1, last_bias, acc + whole);
+  }
+}
+
+void sparsesep_run_mve(const SparsesepPackedHeader* weights,
+                       const SparsesepFullyConnectedParams* params,
+                       const int8_t* input, int32_t batch, int8_t* output,
+                       void* scratch, uint32_t alignment,
+                       SparsesepAccumulate accumulate) {
+  const SparsesepRows rows = sparsesep_rows(weights, params);
+  int32_t* acc = scratch;
+  int8_t* room =
+      (int8_t*)scratch + sparsesep_accumulators_bytes(weights, batch);
+
+  for (; batch > 0; --batch) {
+    SparsesepStreams streams = {
+        sparsesep_section(weights, weights->counts_offset),
+        sparsesep_section(weights, weights->index_offset),
+        sparsesep_section(weights, weights->value_offset),
+        sparsesep_window_unit(weights) * weights->block_cols,
+    };
+    const int8_t* x = block_vector(weights, input, alignment, room);
+    accumulate_rows(accumulate, &streams, x, weights, rows.bias, acc);
+    sparsesep_requantize_rows_mve(&rows, 0, weights->rows, acc, output);
+    input += params->input_step;
+    output += weights->rows;
+  }
+}
+
+#endif  // SPARSESEP_HAS_MVE

@@ -1,0 +1,36 @@
+// 1x16 blocks, uint8 steps, int8 values: Neon, a block at a time.
+#include "common/isa.h"
+
+#if SPARSESEP_HAS_NEON
+
+#include "sparse_fully_connected/neon/neon.h"
+
+static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
+                     uint32_t groups, uint32_t* acc) {
+  const uint8_t* step = streams->index;
+  const int8_t* value = streams->value;
+  for (; groups > 0; --groups) {
+    const int8_t* x = vector;
+    int32x4_t sums = vdupq_n_s32(0);
+    for (uint32_t n = *streams->counts++; n > 0; --n, value += 16) {
+      x += *step++ * 16u;
+      const int8x16_t inputs = vld1q_s8(x);
+      const int8x16_t w = vld1q_s8(value);
+      sums = sparsesep_multiply_low_neon(sums, w, inputs);
+      sums = sparsesep_multiply_high_neon(sums, w, inputs);
+    }
+    *acc++ = (uint32_t)vaddvq_s32(sums);
+  }
+  streams->index = step;
+  streams->value = value;
+}
+
+void sparsesep_fully_connected_1x16_delta8_int8_neon(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch) {
+  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                           multiply);
+}
+
+#endif  // SPARSESEP_HAS_NEON

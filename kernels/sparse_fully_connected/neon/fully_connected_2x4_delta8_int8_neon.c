@@ -1,0 +1,35 @@
+// 2x4 blocks, uint8 steps, int8 values: Neon, a block at a time.
+#include "common/isa.h"
+
+#if SPARSESEP_HAS_NEON
+
+#include "sparse_fully_connected/neon/neon.h"
+
+static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
+                     uint32_t groups, uint32_t* acc) {
+  const uint8_t* step = streams->index;
+  const int8_t* value = streams->value;
+  for (; groups > 0; --groups, acc += 2) {
+    const int8_t* x = vector;
+    int32x4_t rows = vdupq_n_s32(0);
+    for (uint32_t n = *streams->counts++; n > 0; --n, value += 8) {
+      x += *step++ * 4u;
+      const int8x16_t inputs = sparsesep_four_inputs_neon(x);
+      rows = vpadalq_s16(rows, vmull_s8(vld1_s8(value), vget_low_s8(inputs)));
+    }
+    const int32x2_t sums = vpadd_s32(vget_low_s32(rows), vget_high_s32(rows));
+    vst1_u32(acc, vreinterpret_u32_s32(sums));
+  }
+  streams->index = step;
+  streams->value = value;
+}
+
+void sparsesep_fully_connected_2x4_delta8_int8_neon(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch) {
+  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                           multiply);
+}
+
+#endif  // SPARSESEP_HAS_NEON

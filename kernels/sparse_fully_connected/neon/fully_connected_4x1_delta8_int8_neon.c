@@ -1,0 +1,47 @@
+// 4x1 blocks in pairs, uint8 steps, int8 values: Neon, a pair at a time.
+//
+// a0 a1 b0 b1 a2 a3 b2 b3 times a a b b a a b b: rows stand in lanes 0, 1, 4
+// and 5 of the products, and again two lanes on.
+#include "common/isa.h"
+
+#if SPARSESEP_HAS_NEON
+
+#include "sparse_fully_connected/neon/neon.h"
+
+static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
+                     uint32_t groups, uint32_t* acc) {
+  const uint8_t* step = streams->index;
+  const int8_t* value = streams->value;
+  for (; groups > 0; --groups, acc += 4) {
+    const int8_t* x = vector;
+    int32x4_t rows01 = vdupq_n_s32(0);
+    int32x4_t rows23 = vdupq_n_s32(0);
+    for (uint32_t n = *streams->counts++; n > 0;
+         n -= 2, step += 2, value += 8) {
+      const int8_t* second = x + step[0] + step[1];
+      const int8x8_t inputs =
+          sparsesep_pair_of_inputs_neon(x[step[0]], *second);
+      const int16x8_t products = vmull_s8(vld1_s8(value), inputs);
+      rows01 = vaddw_s16(rows01, vget_low_s16(products));
+      rows23 = vaddw_high_s16(rows23, products);
+      x = second;
+    }
+    const int32x4_t low =
+        vcombine_s32(vget_low_s32(rows01), vget_low_s32(rows23));
+    const int32x4_t high =
+        vcombine_s32(vget_high_s32(rows01), vget_high_s32(rows23));
+    vst1q_u32(acc, vreinterpretq_u32_s32(vaddq_s32(low, high)));
+  }
+  streams->index = step;
+  streams->value = value;
+}
+
+void sparsesep_fully_connected_4x1_delta8_int8_neon(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch) {
+  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                           multiply);
+}
+
+#endif  // SPARSESEP_HAS_NEON

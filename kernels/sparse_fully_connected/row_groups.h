@@ -1,0 +1,31 @@
+// The frame of row-major int8 kernels: a kernel multiplies row groups, the
+// frame does what all have in common.
+#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_ROW_GROUPS_H_
+#define SPARSESEP_SPARSE_FULLY_CONNECTED_ROW_GROUPS_H_
+
+#include "common/rows.h"
+
+// Where the streams of a blob stand. Assembly reads this struct.
+typedef struct SparsesepRowStreams {
+  const uint16_t* counts;
+  const void* index;
+  const void* value;
+  const SparsesepPackedHeader* weights;
+} SparsesepRowStreams;
+
+// Multiplies the next `groups` row groups, groups >= 1, by `vector`, whose
+// length is a multiple of block_cols. Writes block_rows accumulators for each
+// group, without bias, and moves the streams on. Accumulators are unsigned, so
+// that one which overflows wraps as in TFLite.
+typedef void (*SparsesepMultiplyGroups)(SparsesepRowStreams* streams,
+                                        const int8_t* vector, uint32_t groups,
+                                        uint32_t* acc);
+
+// A whole kernel around `multiply`. `scratch` as
+// sparsesep_padded_vector_bytes() asks for.
+void sparsesep_run_row_groups(const SparsesepPackedHeader* weights,
+                              const SparsesepFullyConnectedParams* params,
+                              const void* input, int32_t batch, void* output,
+                              void* scratch, SparsesepMultiplyGroups multiply);
+
+#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_ROW_GROUPS_H_

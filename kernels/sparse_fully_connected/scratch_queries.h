@@ -1,0 +1,41 @@
+// The scratch queries that rows of variants.inc name, and which layouts a row
+// is for: plain C, the same on every machine.
+#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_SCRATCH_QUERIES_H_
+#define SPARSESEP_SPARSE_FULLY_CONNECTED_SCRATCH_QUERIES_H_
+
+#include <string.h>
+
+#include "sparse_fully_connected/avx2/wide_vector.h"
+#include "sparse_fully_connected/columns.h"
+#include "sparse_fully_connected/dsp/rows_dsp.h"
+#include "sparse_fully_connected/float_blocks.h"
+#include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/padded_vector.h"
+#include "sparsesep/sparsesep.h"
+
+static inline uint32_t sparsesep_no_scratch(
+    const SparsesepPackedHeader *weights, int32_t batch) {
+  (void)weights;
+  (void)batch;
+  return 0;
+}
+
+// Whether `variant` is for the layout in `header`. Five fields lie next to each
+// other in both; count multiples are powers of two.
+static inline int sparsesep_variant_fits(
+    const SparsesepFullyConnectedVariant *variant,
+    const SparsesepPackedHeader *header) {
+  _Static_assert(
+      offsetof(SparsesepPackedHeader, block_cols) -
+                  offsetof(SparsesepPackedHeader, value_type) ==
+              4 &&
+          offsetof(SparsesepFullyConnectedVariant, block_cols) -
+                  offsetof(SparsesepFullyConnectedVariant, value_type) ==
+              4,
+      "five fields side by side");
+  return memcmp(&variant->value_type, &header->value_type, 5) == 0 &&
+         variant->value_order == header->value_order &&
+         (header->count_multiple & (variant->count_multiple - 1)) == 0;
+}
+
+#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_SCRATCH_QUERIES_H_

@@ -1,0 +1,57 @@
+// 1x4 blocks, uint8 steps, int8 values: Armv7-M.
+//
+// 4 instructions a weight: load, mla, and 8 for each block's step, inputs and
+// loop.
+#include "common/isa.h"
+#include "sparse_fully_connected/row_groups.h"
+#include "sparse_fully_connected/v7m/v7m.h"
+#include "sparse_fully_connected/variants.h"
+
+#if SPARSESEP_HAS_V7M
+
+// clang-format off
+
+static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
+                     uint32_t groups, uint32_t* acc) {
+  const uint8_t* step = streams->index;
+  const int8_t* value = streams->value;
+  for (; groups > 0; --groups) {
+    const uint8_t* const end = step + *streams->counts++;
+    const int8_t* x = vector;
+    uint32_t sum = 0;
+    int32_t x0, x1, x2, x3, w;
+    __asm__ volatile(
+        "  b     2f\n"
+        "1:\n"
+        "  ldrb  %[w], [%[step]], #1\n"
+        "  add   %[x], %[x], %[w], lsl #2\n"
+        "  ldrsb %[x0], [%[x], #0]\n"
+        "  ldrsb %[x1], [%[x], #1]\n"
+        "  ldrsb %[x2], [%[x], #2]\n"
+        "  ldrsb %[x3], [%[x], #3]\n"
+        SPARSESEP_V7M_ROW("sum")
+        "2:\n"
+        "  cmp   %[step], %[end]\n"
+        "  bne   1b\n"
+        : [step] "+r"(step), [value] "+r"(value), [x] "+r"(x), [sum] "+r"(sum),
+          [x0] "=&r"(x0), [x1] "=&r"(x1), [x2] "=&r"(x2), [x3] "=&r"(x3),
+          [w] "=&r"(w)
+        : [end] "r"(end)
+        : "cc", "memory");
+    *acc++ = sum;
+  }
+  streams->index = step;
+  streams->value = value;
+}
+
+// clang-format on
+
+void sparsesep_fully_connected_1x4_delta8_int8_v7m(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch) {
+  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                           multiply);
+}
+
+#endif

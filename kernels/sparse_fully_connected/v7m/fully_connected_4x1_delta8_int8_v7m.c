@@ -1,0 +1,80 @@
+// 4x1 blocks in pairs, uint8 steps, int8 values: Armv7-M.
+//
+// 3 instructions a weight: load, mla, and 8 for each pair's steps, inputs and
+// loop.
+#include "common/isa.h"
+#include "sparse_fully_connected/row_groups.h"
+#include "sparse_fully_connected/variants.h"
+
+#if SPARSESEP_HAS_V7M
+
+// Naked: compilers keep r7 for themselves at -O0, and it needs all registers.
+__attribute__((naked)) static void multiply(
+    SparsesepRowStreams* streams __attribute__((unused)),
+    const int8_t* vector __attribute__((unused)),
+    uint32_t groups __attribute__((unused)),
+    uint32_t* acc __attribute__((unused))) {
+  __asm__ volatile(
+      "value .req r0\n step .req r1\n x .req r2\n end .req r3\n"
+      "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
+      "x0 .req r8\n x1 .req r9\n w .req r12\n counts .req lr\n"
+      ".macro weight sum, input\n"
+      "  ldrsb w, [value], #1\n"
+      "  mla \\sum, w, \\input, \\sum\n"
+      ".endm\n"
+      "  push {r0-r9, lr}\n"
+      "  ldmia r0, {r4, r5, r6}\n"
+      "  mov counts, r4\n"
+      "  mov step, r5\n"
+      "  mov value, r6\n"
+      "1:\n"
+      "  ldr x, [sp, #4]\n"
+      "  ldrh end, [counts], #2\n"
+      "  movs sum0, #0\n"
+      "  movs sum1, #0\n"
+      "  movs sum2, #0\n"
+      "  movs sum3, #0\n"
+      "  add end, end, step\n"
+      "  b 3f\n"
+      "2:\n"
+      "  ldrb x1, [step, #1]\n"
+      "  ldrb x0, [step], #2\n"
+      "  add x, x, x0\n"
+      "  ldrsb x0, [x]\n"
+      "  add x, x, x1\n"
+      "  ldrsb x1, [x]\n"
+      "  weight sum0, x0\n"
+      "  weight sum1, x0\n"
+      "  weight sum0, x1\n"
+      "  weight sum1, x1\n"
+      "  weight sum2, x0\n"
+      "  weight sum3, x0\n"
+      "  weight sum2, x1\n"
+      "  weight sum3, x1\n"
+      "3:\n"
+      "  cmp step, end\n"
+      "  bne 2b\n"
+      "  ldrd r8, r9, [sp, #8]\n"  // groups, acc
+      "  stmia r9!, {sum0, sum1, sum2, sum3}\n"
+      "  subs r8, r8, #1\n"
+      "  strd r8, r9, [sp, #8]\n"
+      "  bne 1b\n"
+      "  pop {r4, r5, r6, r7}\n"
+      "  str counts, [r4]\n"
+      "  strd step, value, [r4, #4]\n"
+      "  pop {r4-r9, pc}\n"
+      ".purgem weight\n .unreq value\n .unreq step\n .unreq x\n"
+      ".unreq end\n .unreq sum0\n .unreq sum1\n .unreq sum2\n"
+      ".unreq sum3\n .unreq x0\n .unreq x1\n"
+      ".unreq w\n .unreq counts\n");
+}
+
+void sparsesep_fully_connected_4x1_delta8_int8_v7m(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch) {
+  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                           multiply);
+}
+
+#endif
