@@ -181,7 +181,7 @@ def models_section() -> list[str]:
         lines.append(f"| {target} | {len(errors)} | {errors[worst]:.1%} | `{worst}` |")
     lines += [
         "",
-        "A second model, which was never measured, computes `estimated_cycles` of `bench` and "
+        "A second model, not validated by measurement, computes `estimated_cycles` of `bench` and "
         "`bench-kernels`: executed instructions by class times the cycles below "
         "(`converters/cost/cycles.py`). It knows no wait states, caches or stalls, counts "
         f"{cycles.TAKEN:.0%} of the branches as taken, and counts a load or store of several "
@@ -238,8 +238,8 @@ def write_page(document: dict[str, Any]) -> None:
         "",
         f"The layer is fully-connected int8 784->300, batch 1. A speedup is the executed "
         f"instructions of dense CMSIS-NN (-O3, see `converters/cost/data/dense_cmsis_nn.json`) "
-        f"over those of the sparse kernel, requantization and everything else between call and return "
-        f"included. float32 kernels are compared with TFLM's. {document['compiler']}, "
+        f"over those of the sparse kernel, requantization and everything else between call and "
+        f"return included. float32 kernels are compared with TFLM's. {document['compiler']}, "
         f"{document['emulator']}. QEMU counts a gather load as one instruction, so the speedups of "
         f"kernels that gather are upper bounds on cortex-m55.",
         "",
