@@ -101,7 +101,7 @@ def test_a_convolution_of_few_channels_becomes_three() -> None:
     assert result.point.sqnr_db >= 19
     docs = " ".join((ROOT / "docs/compression.md").read_text().split())
     dense, small = ts.plan(model).dense_instructions, result.point
-    assert f"{small.sqnr_db:.0f} dB {len(model):,} -> {small.flash_bytes:,} bytes" in docs
+    assert f"{small.sqnr_db:.0f} dB: {len(model):,} -> {small.flash_bytes:,} bytes" in docs
     assert f"{dense:,} -> {small.instructions:,} instructions" in docs
 
 
