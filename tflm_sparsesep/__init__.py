@@ -9,6 +9,7 @@ figures = ts.benchmark(result.tflite, target="cortex-m4", inputs=x[:1])
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ __all__ = [
     "sparsity_summary",
 ]
 
-__version__ = "0.1.0"
+__version__ = importlib.metadata.version("tflm-sparsesep")
 
 
 def source_dir() -> Path:
