@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "opencl_launch.h"
+#include "opencl/launch.h"
 
 #define SPARSESEP_OPTION_LENGTH 256
 #define SPARSESEP_MAX_THREADS 64

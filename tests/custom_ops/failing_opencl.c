@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "opencl_api.h"
+#include "opencl/api.h"
 
 // Number of the call that fails, from 1; 0: none. Set through ctypes.
 int failing_opencl_at;

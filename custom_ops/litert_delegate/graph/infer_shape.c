@@ -1,0 +1,214 @@
+#include <string.h>
+
+#include "graph/partition.h"
+#include "op_options.h"
+#include "sparsesep/packed_weights.h"
+#include "sparsesep/separable_conv.h"
+
+int32_t sparsesep_window_output(TfLitePadding padding, int32_t input,
+                                int32_t kernel, int32_t stride, int32_t* pad) {
+  *pad = 0;
+  if (padding == kTfLitePaddingValid) {
+    return input < kernel ? 0 : (input - kernel) / stride + 1;
+  }
+  const int32_t output = (input - 1) / stride + 1;
+  const int32_t missing = (output - 1) * stride + kernel - input;
+  if (missing > 0) *pad = missing / 2;
+  return output;
+}
+
+// Makes a shape hold `elements` by its first dimension.
+static bool fit_first(SparsesepShape* shape, int64_t elements) {
+  if (shape->rank < 1 || elements < 1) return false;
+  const int64_t present = sparsesep_element_count(shape);
+  if (present == elements) return true;
+  const int64_t rest = present / shape->dims[0];
+  if (rest < 1 || elements % rest != 0) return false;
+  shape->dims[0] = (int32_t)(elements / rest);
+  return true;
+}
+
+static bool infer_fully_connected(const SparsesepShape* input, int32_t rows,
+                                  int32_t cols, bool keep_dims,
+                                  SparsesepShape* shape) {
+  const int64_t elements = sparsesep_element_count(input);
+  if (cols < 1 || elements % cols != 0) return false;
+  if (keep_dims) {
+    if (input->dims[input->rank - 1] != cols) return false;
+    *shape = *input;
+    shape->dims[shape->rank - 1] = rows;
+    return true;
+  }
+  *shape = (SparsesepShape){2, {(int32_t)(elements / cols), rows}};
+  return true;
+}
+
+// A batch of inputs would have windows across two of them: a layer over windows
+// keeps the shape that the model gives it, which prepare holds against the
+// input.
+static bool is_over_windows(const SparsesepOperation* operation) {
+  return operation->options_bytes == SPARSESEP_OPTIONS_BYTES_WINDOWS;
+}
+
+// `bytes` of a blob hold at least its header; its validation comes later.
+static bool infer_sparse(const SparsesepOperation* operation,
+                         const TfLiteTensor* blob, const SparsesepShape* input,
+                         SparsesepShape* shape) {
+  if (is_over_windows(operation)) return true;
+  SparsesepPackedHeader header;
+  if (blob->bytes < sizeof(header)) return true;
+  memcpy(&header, blob->data, sizeof(header));
+  if (header.cols < 1 || header.cols > SPARSESEP_PACKED_MAX_DIM ||
+      header.rows < 1 || header.rows > SPARSESEP_PACKED_MAX_DIM) {
+    return true;
+  }
+  return fit_first(shape,
+                   sparsesep_element_count(input) / header.cols * header.rows);
+}
+
+static bool infer_separable(const TfLiteTensor* blob,
+                            const SparsesepShape* input,
+                            SparsesepShape* shape) {
+  SparsesepSeparableConv conv;
+  if (blob->bytes < sizeof(conv)) return true;
+  memcpy(&conv, blob->data, sizeof(conv));
+  if (input->rank != 4 || conv.vertical.stride < 1 ||
+      conv.horizontal.stride < 1) {
+    return true;
+  }
+  SparsesepConvShape image = {
+      input->dims[0], input->dims[1], input->dims[2], 0, 0, 0, 0};
+  if (sparsesep_separable_conv_shape(&conv, &image) != SPARSESEP_OK) {
+    return true;
+  }
+  *shape = (SparsesepShape){4,
+                            {image.batch, image.output_height,
+                             image.output_width, conv.output_channels}};
+  return true;
+}
+
+typedef struct Window {
+  TfLitePadding padding;
+  int32_t kernel[2];
+  int32_t stride[2];
+} Window;
+
+static bool infer_window(const Window* window, const SparsesepShape* input,
+                         int32_t channels, SparsesepShape* shape) {
+  if (input->rank != 4) return false;
+  int32_t pad;
+  *shape = *input;
+  for (int i = 0; i < 2; ++i) {
+    shape->dims[1 + i] =
+        sparsesep_window_output(window->padding, input->dims[1 + i],
+                                window->kernel[i], window->stride[i], &pad);
+    if (shape->dims[1 + i] < 1) return false;
+  }
+  shape->dims[3] = channels;
+  return true;
+}
+
+static bool infer_convolution(const SparsesepOperation* operation,
+                              const int* weights, const SparsesepShape* input,
+                              SparsesepShape* shape) {
+  if (operation->kind == SPARSESEP_CONV_2D) {
+    const TfLiteConvParams* p = operation->parameters;
+    const Window window = {p->padding,
+                           {(weights[1] - 1) * p->dilation_height_factor + 1,
+                            (weights[2] - 1) * p->dilation_width_factor + 1},
+                           {p->stride_height, p->stride_width}};
+    return infer_window(&window, input, weights[0], shape);
+  }
+  const TfLiteDepthwiseConvParams* p = operation->parameters;
+  const Window window = {p->padding,
+                         {(weights[1] - 1) * p->dilation_height_factor + 1,
+                          (weights[2] - 1) * p->dilation_width_factor + 1},
+                         {p->stride_height, p->stride_width}};
+  return infer_window(&window, input, weights[3], shape);
+}
+
+// Dimensions of 1 stretch; shapes are aligned at their ends.
+static bool infer_broadcast(const SparsesepShape* a, const SparsesepShape* b,
+                            SparsesepShape* shape) {
+  const SparsesepShape* longer = a->rank >= b->rank ? a : b;
+  const SparsesepShape* shorter = a->rank >= b->rank ? b : a;
+  *shape = *longer;
+  for (int32_t i = 1; i <= shorter->rank; ++i) {
+    int32_t* dim = &shape->dims[shape->rank - i];
+    const int32_t other = shorter->dims[shorter->rank - i];
+    if (*dim != other && *dim != 1 && other != 1) return false;
+    if (*dim == 1) *dim = other;
+  }
+  return true;
+}
+
+static bool infer_concatenation(const SparsesepPartition* partition,
+                                const SparsesepOperation* operation,
+                                SparsesepShape* shape) {
+  const TfLiteConcatenationParams* p = operation->parameters;
+  *shape = sparsesep_partition_input(partition, operation, 0)->shape;
+  const int32_t axis = p->axis < 0 ? p->axis + shape->rank : p->axis;
+  for (int i = 1; i < operation->inputs->size; ++i) {
+    const SparsesepShape* other =
+        &sparsesep_partition_input(partition, operation, i)->shape;
+    if (other->rank != shape->rank) return false;
+    for (int32_t k = 0; k < shape->rank; ++k) {
+      if (k != axis && other->dims[k] != shape->dims[k]) return false;
+    }
+    shape->dims[axis] += other->dims[axis];
+  }
+  return true;
+}
+
+bool sparsesep_infer_shape(const TfLiteContext* context,
+                           const SparsesepPartition* partition,
+                           const SparsesepOperation* operation,
+                           SparsesepShape* shape) {
+  const SparsesepShape* input =
+      &sparsesep_partition_input(partition, operation, 0)->shape;
+  const TfLiteTensor* second =
+      sparsesep_tensor_of(context, operation->inputs, 1);
+  switch (operation->kind) {
+    case SPARSESEP_SPARSE_FULLY_CONNECTED:
+      return infer_sparse(operation, second, input, shape);
+    case SPARSESEP_SEPARABLE_CONV_2D:
+      return infer_separable(second, input, shape);
+    case SPARSESEP_FULLY_CONNECTED: {
+      const TfLiteFullyConnectedParams* p = operation->parameters;
+      return infer_fully_connected(input, second->dims->data[0],
+                                   second->dims->data[1], p->keep_num_dims,
+                                   shape);
+    }
+    case SPARSESEP_CONV_2D:
+    case SPARSESEP_DEPTHWISE_CONV_2D:
+      return infer_convolution(operation, second->dims->data, input, shape);
+    case SPARSESEP_AVERAGE_POOL_2D:
+    case SPARSESEP_MAX_POOL_2D: {
+      const TfLitePoolParams* p = operation->parameters;
+      const Window window = {p->padding,
+                             {p->filter_height, p->filter_width},
+                             {p->stride_height, p->stride_width}};
+      return infer_window(&window, input, input->dims[3], shape);
+    }
+    case SPARSESEP_ADD:
+    case SPARSESEP_MUL:
+      return infer_broadcast(
+          input, &sparsesep_partition_input(partition, operation, 1)->shape,
+          shape);
+    case SPARSESEP_RESHAPE:
+      return fit_first(shape, sparsesep_element_count(input));
+    case SPARSESEP_PAD: {
+      const int32_t* amounts = second->data;
+      *shape = *input;
+      for (int32_t i = 0; i < shape->rank; ++i) {
+        shape->dims[i] += amounts[2 * i] + amounts[2 * i + 1];
+      }
+      return true;
+    }
+    case SPARSESEP_CONCATENATION:
+      return infer_concatenation(partition, operation, shape);
+    default:
+      *shape = *input;
+      return true;
+  }
+}

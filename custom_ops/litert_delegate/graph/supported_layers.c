@@ -1,0 +1,107 @@
+// Layers with weights.
+#include "graph/supported.h"
+
+// Damaged blobs are claimed, too: Prepare then says what is wrong with them,
+// which the runtime, that has no such operator, could not.
+bool sparsesep_supports_blob_layer(const TfLiteContext* context,
+                                   const SparsesepOperation* operation) {
+  const TfLiteTensor* input = sparsesep_input(context, operation, 0);
+  const TfLiteTensor* blob = sparsesep_input(context, operation, 1);
+  return operation->inputs->size == 2 && sparsesep_is_activation(input) &&
+         blob != NULL && sparsesep_is_constant(blob) && blob->dims != NULL;
+}
+
+// Symmetric weights with one scale, or one for each of `units`.
+static bool has_weight_scales(const TfLiteTensor* weights, int units,
+                              int dimension) {
+  const TfLiteAffineQuantizationStruct* affine = weights->quantization.params;
+  if (weights->quantization.type != kTfLiteAffineQuantization ||
+      affine == NULL || affine->scale == NULL || affine->zero_point == NULL) {
+    return false;
+  }
+  for (int i = 0; i < affine->zero_point->size; ++i) {
+    if (affine->zero_point->data[i] != 0) return false;
+  }
+  return affine->scale->size == 1 || (affine->scale->size == units &&
+                                      affine->quantized_dimension == dimension);
+}
+
+static bool is_known_activation(TfLiteFusedActivation activation) {
+  return activation == kTfLiteActNone || activation == kTfLiteActRelu ||
+         activation == kTfLiteActReluN1To1 || activation == kTfLiteActRelu6;
+}
+
+static bool is_known_window(TfLitePadding padding, int stride_height,
+                            int stride_width, int dilation_height,
+                            int dilation_width) {
+  return (padding == kTfLitePaddingSame || padding == kTfLitePaddingValid) &&
+         stride_height > 0 && stride_width > 0 && dilation_height > 0 &&
+         dilation_width > 0;
+}
+
+// Parameters and shapes; sets the dimension of the weights that counts units.
+static bool fits_shapes(const SparsesepOperation* operation,
+                        const TfLiteTensor* input, const TfLiteTensor* weights,
+                        int* dimension) {
+  const int* dims = weights->dims->data;
+  *dimension = 0;
+  if (operation->kind == SPARSESEP_FULLY_CONNECTED) {
+    const TfLiteFullyConnectedParams* p = operation->parameters;
+    return weights->dims->size == 2 && p->weights_format == 0 &&
+           is_known_activation(p->activation);
+  }
+  if (weights->dims->size != 4 || input->dims->size != 4) return false;
+  if (operation->kind == SPARSESEP_CONV_2D) {
+    const TfLiteConvParams* p = operation->parameters;
+    return dims[3] == input->dims->data[3] &&
+           is_known_activation(p->activation) &&
+           is_known_window(p->padding, p->stride_height, p->stride_width,
+                           p->dilation_height_factor, p->dilation_width_factor);
+  }
+  const TfLiteDepthwiseConvParams* p = operation->parameters;
+  *dimension = 3;
+  return dims[0] == 1 && dims[3] % input->dims->data[3] == 0 &&
+         is_known_activation(p->activation) &&
+         is_known_window(p->padding, p->stride_height, p->stride_width,
+                         p->dilation_height_factor, p->dilation_width_factor);
+}
+
+bool sparsesep_supports_dense_layer(const TfLiteContext* context,
+                                    const SparsesepOperation* operation) {
+  const TfLiteTensor* input = sparsesep_input(context, operation, 0);
+  const TfLiteTensor* weights = sparsesep_input(context, operation, 1);
+  const TfLiteTensor* bias = sparsesep_input(context, operation, 2);
+  const TfLiteTensor* output = sparsesep_output(context, operation);
+  int dimension = 0;
+  if (!sparsesep_is_activation(input) || !sparsesep_is_number(input) ||
+      !sparsesep_has_shape(weights) || !sparsesep_is_constant(weights) ||
+      weights->type != input->type || output->type != input->type ||
+      !sparsesep_is_number(output) || operation->parameters == NULL ||
+      !fits_shapes(operation, input, weights, &dimension)) {
+    return false;
+  }
+  const int units = weights->dims->data[dimension];
+  if (bias != NULL) {
+    const TfLiteType type =
+        input->type == kTfLiteInt8 ? kTfLiteInt32 : kTfLiteFloat32;
+    if (!sparsesep_has_shape(bias) || !sparsesep_is_constant(bias) ||
+        bias->type != type || bias->dims->size != 1 ||
+        bias->dims->data[0] != units) {
+      return false;
+    }
+  }
+  return input->type != kTfLiteInt8 ||
+         has_weight_scales(weights, units, dimension);
+}
+
+bool sparsesep_supports_pool(const TfLiteContext* context,
+                             const SparsesepOperation* operation) {
+  const TfLiteTensor* input = sparsesep_input(context, operation, 0);
+  const TfLiteTensor* output = sparsesep_output(context, operation);
+  const TfLitePoolParams* p = operation->parameters;
+  return sparsesep_is_activation(input) && sparsesep_is_number(input) &&
+         sparsesep_same_quantization(input, output) && p != NULL &&
+         input->dims->size == 4 && p->filter_height > 0 &&
+         p->filter_width > 0 && is_known_activation(p->activation) &&
+         is_known_window(p->padding, p->stride_height, p->stride_width, 1, 1);
+}
