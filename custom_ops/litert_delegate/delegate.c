@@ -61,7 +61,7 @@ static void free_kernel(TfLiteContext* context, void* buffer) {
 static TfLiteStatus prepare_kernel(TfLiteContext* context, TfLiteNode* node) {
   Kernel* kernel = node->user_data;
   if (kernel == NULL || kernel->partition == NULL) {
-    context->ReportError(context, "sparsesep delegate: out of memory");
+    sparsesep_out_of_memory(context);
     return kTfLiteError;
   }
   if (kernel->runner != NULL) kernel->table->free_runner(kernel->runner);

@@ -38,19 +38,6 @@ static void free_layer(void* state) {
   free(layer);
 }
 
-// Unsigned, so that an accumulator which overflows wraps as in TFLite.
-static void fold_bias(DenseLayer* layer) {
-  for (int64_t row = 0; row < layer->rows; ++row) {
-    int64_t sum = 0;
-    for (int64_t col = 0; col < layer->cols; ++col) {
-      sum += layer->weights[row * layer->cols + col];
-    }
-    const uint32_t zero_point = (uint32_t)layer->numbers.input_zero_point;
-    layer->numbers.bias[row] = (int32_t)((uint32_t)layer->numbers.bias[row] -
-                                         zero_point * (uint32_t)sum);
-  }
-}
-
 static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
   const SparsesepOperation* operation = prepare->operation;
   const TfLiteFullyConnectedParams* params = operation->parameters;
@@ -62,18 +49,17 @@ static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
   layer->rows = weights->dims->data[0];
   layer->cols = weights->dims->data[1];
   layer->batch = sparsesep_element_count(prepare->input) / layer->cols;
-  const int64_t parts =
-      layer->rows * layer->cols * layer->batch / WORTH_A_THREAD;
-  layer->part_count = parts < 1                  ? 1
-                      : parts < prepare->threads ? (int32_t)parts
-                                                 : prepare->threads;
+  layer->part_count =
+      sparsesep_part_count(layer->rows * layer->cols * layer->batch,
+                           WORTH_A_THREAD, prepare->threads);
   if (!sparsesep_read_int8_layer(prepare->context, operation,
                                  (int32_t)layer->rows, params->activation,
                                  &layer->numbers)) {
     free_layer(layer);
     return sparsesep_out_of_memory(prepare->context);
   }
-  fold_bias(layer);
+  sparsesep_fold_zero_point(&layer->numbers, layer->weights, layer->rows,
+                            layer->cols);
   return layer;
 }
 

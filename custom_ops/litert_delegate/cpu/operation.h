@@ -4,6 +4,7 @@
 
 #include "cpu/thread_pool.h"
 #include "graph/operation.h"
+#include "message.h"
 
 // What an operator is made ready from.
 typedef struct SparsesepCpuPrepare {
@@ -26,10 +27,5 @@ extern const SparsesepCpuTable sparsesep_cpu_sparse_fully_connected;
 extern const SparsesepCpuTable sparsesep_cpu_separable_conv_2d;
 extern const SparsesepCpuTable sparsesep_cpu_fully_connected;
 extern const SparsesepCpuTable sparsesep_cpu_softmax;
-
-static inline void* sparsesep_out_of_memory(TfLiteContext* context) {
-  context->ReportError(context, "sparsesep delegate: out of memory");
-  return NULL;
-}
 
 #endif  // SPARSESEP_DELEGATE_CPU_OPERATION_H_

@@ -37,31 +37,25 @@ static void free_layer(void* state) {
   free(layer);
 }
 
-static int32_t wanted_parts(const SparseLayer* layer, int32_t threads) {
-  const SparsesepPackedHeader* h = layer->weights;
-  const int64_t work =
-      (int64_t)h->blocks * h->block_rows * h->block_cols * layer->op->batch;
-  const int64_t parts = work / WORTH_A_THREAD;
-  return parts < 1 ? 1 : parts < threads ? (int32_t)parts : threads;
-}
-
 // Decides how threads share the layer. False without memory.
 static bool divide(SparseLayer* layer, int32_t threads) {
-  const int32_t parts = wanted_parts(layer, threads);
+  const SparsesepPackedHeader* h = layer->weights;
+  const int32_t parts = sparsesep_part_count(
+      (int64_t)h->blocks * h->block_rows * h->block_cols * layer->op->batch,
+      WORTH_A_THREAD, threads);
   layer->part_count = 1;
   if (parts == 1) return true;
   layer->by_rows = layer->op->batch < 2 * parts;
   if (!layer->by_rows) {
     layer->part_count = parts;
-  } else if (layer->weights->major == SPARSESEP_MAJOR_ROW) {
-    layer->part_count = sparsesep_split_rows(layer->weights, parts,
-                                             layer->parts, layer->first_rows);
+  } else if (h->major == SPARSESEP_MAJOR_ROW) {
+    layer->part_count =
+        sparsesep_split_rows(h, parts, layer->parts, layer->first_rows);
     if (layer->part_count == 0) return false;
   }
   if (layer->part_count == 1) return true;
   for (int32_t i = 0; i < layer->part_count; ++i) {
-    const SparsesepPackedHeader* part =
-        layer->by_rows ? layer->parts[i] : layer->weights;
+    const SparsesepPackedHeader* part = layer->by_rows ? layer->parts[i] : h;
     const size_t bytes = layer->op->variant->scratch_bytes(
         part, layer->by_rows ? 1 : layer->op->batch);
     layer->scratch[i] = aligned_alloc(16, (bytes + 16) / 16 * 16);

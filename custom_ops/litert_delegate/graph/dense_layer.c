@@ -28,3 +28,16 @@ bool sparsesep_read_int8_layer(const TfLiteContext* context,
   layer->limits = sparsesep_int8_limits(activation, output->params);
   return true;
 }
+
+// Unsigned, so that an accumulator which overflows wraps as in TFLite.
+void sparsesep_fold_zero_point(const SparsesepInt8Layer* layer,
+                               const int8_t* weights, int64_t units,
+                               int64_t cols) {
+  const uint32_t zero_point = (uint32_t)layer->input_zero_point;
+  for (int64_t unit = 0; unit < units; ++unit) {
+    int64_t sum = 0;
+    for (int64_t col = 0; col < cols; ++col) sum += weights[unit * cols + col];
+    layer->bias[unit] =
+        (int32_t)((uint32_t)layer->bias[unit] - zero_point * (uint32_t)sum);
+  }
+}

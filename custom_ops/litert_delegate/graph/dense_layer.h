@@ -21,4 +21,10 @@ bool sparsesep_read_int8_layer(const TfLiteContext* context,
                                int32_t units, TfLiteFusedActivation activation,
                                SparsesepInt8Layer* layer);
 
+// Subtracts input_zero_point * sum of a unit's weights from its bias, so that a
+// kernel need not. `weights`: [units][cols].
+void sparsesep_fold_zero_point(const SparsesepInt8Layer* layer,
+                               const int8_t* weights, int64_t units,
+                               int64_t cols);
+
 #endif  // SPARSESEP_DELEGATE_GRAPH_DENSE_LAYER_H_

@@ -1,21 +1,10 @@
 #include <string.h>
 
 #include "graph/partition.h"
+#include "graph/window.h"
 #include "op_options.h"
 #include "sparsesep/packed_weights.h"
 #include "sparsesep/separable_conv.h"
-
-int32_t sparsesep_window_output(TfLitePadding padding, int32_t input,
-                                int32_t kernel, int32_t stride, int32_t* pad) {
-  *pad = 0;
-  if (padding == kTfLitePaddingValid) {
-    return input < kernel ? 0 : (input - kernel) / stride + 1;
-  }
-  const int32_t output = (input - 1) / stride + 1;
-  const int32_t missing = (output - 1) * stride + kernel - input;
-  if (missing > 0) *pad = missing / 2;
-  return output;
-}
 
 // Makes a shape hold `elements` by its first dimension.
 static bool fit_first(SparsesepShape* shape, int64_t elements) {
@@ -87,44 +76,24 @@ static bool infer_separable(const TfLiteTensor* blob,
   return true;
 }
 
-typedef struct Window {
-  TfLitePadding padding;
-  int32_t kernel[2];
-  int32_t stride[2];
-} Window;
-
-static bool infer_window(const Window* window, const SparsesepShape* input,
-                         int32_t channels, SparsesepShape* shape) {
+static bool infer_window(const SparsesepOperation* operation,
+                         const TfLiteTensor* second,
+                         const SparsesepShape* input, SparsesepShape* shape) {
   if (input->rank != 4) return false;
+  const int* weights = second == NULL ? NULL : second->dims->data;
+  const SparsesepWindow window = sparsesep_read_window(operation, weights);
   int32_t pad;
   *shape = *input;
   for (int i = 0; i < 2; ++i) {
     shape->dims[1 + i] =
-        sparsesep_window_output(window->padding, input->dims[1 + i],
-                                window->kernel[i], window->stride[i], &pad);
+        sparsesep_window_output(&window, i, input->dims[1 + i], &pad);
     if (shape->dims[1 + i] < 1) return false;
   }
-  shape->dims[3] = channels;
-  return true;
-}
-
-static bool infer_convolution(const SparsesepOperation* operation,
-                              const int* weights, const SparsesepShape* input,
-                              SparsesepShape* shape) {
-  if (operation->kind == SPARSESEP_CONV_2D) {
-    const TfLiteConvParams* p = operation->parameters;
-    const Window window = {p->padding,
-                           {(weights[1] - 1) * p->dilation_height_factor + 1,
-                            (weights[2] - 1) * p->dilation_width_factor + 1},
-                           {p->stride_height, p->stride_width}};
-    return infer_window(&window, input, weights[0], shape);
+  if (operation->kind == SPARSESEP_CONV_2D) shape->dims[3] = weights[0];
+  if (operation->kind == SPARSESEP_DEPTHWISE_CONV_2D) {
+    shape->dims[3] = weights[3];
   }
-  const TfLiteDepthwiseConvParams* p = operation->parameters;
-  const Window window = {p->padding,
-                         {(weights[1] - 1) * p->dilation_height_factor + 1,
-                          (weights[2] - 1) * p->dilation_width_factor + 1},
-                         {p->stride_height, p->stride_width}};
-  return infer_window(&window, input, weights[3], shape);
+  return true;
 }
 
 // Dimensions of 1 stretch; shapes are aligned at their ends.
@@ -181,15 +150,9 @@ bool sparsesep_infer_shape(const TfLiteContext* context,
     }
     case SPARSESEP_CONV_2D:
     case SPARSESEP_DEPTHWISE_CONV_2D:
-      return infer_convolution(operation, second->dims->data, input, shape);
     case SPARSESEP_AVERAGE_POOL_2D:
-    case SPARSESEP_MAX_POOL_2D: {
-      const TfLitePoolParams* p = operation->parameters;
-      const Window window = {p->padding,
-                             {p->filter_height, p->filter_width},
-                             {p->stride_height, p->stride_width}};
-      return infer_window(&window, input, input->dims[3], shape);
-    }
+    case SPARSESEP_MAX_POOL_2D:
+      return infer_window(operation, second, input, shape);
     case SPARSESEP_ADD:
     case SPARSESEP_MUL:
       return infer_broadcast(

@@ -65,11 +65,6 @@ bool sparsesep_infer_shape(const TfLiteContext* context,
                            const SparsesepOperation* operation,
                            SparsesepShape* shape);
 
-// Output size of a window along one dimension, and the padding before it.
-// `kernel` includes dilation. 0 where nothing fits.
-int32_t sparsesep_window_output(TfLitePadding padding, int32_t input,
-                                int32_t kernel, int32_t stride, int32_t* pad);
-
 static inline size_t sparsesep_type_bytes(TfLiteType type) {
   return type == kTfLiteInt8 || type == kTfLiteUInt8 ? 1 : 4;
 }

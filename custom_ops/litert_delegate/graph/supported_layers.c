@@ -1,5 +1,6 @@
 // Layers with weights.
 #include "graph/supported.h"
+#include "graph/window.h"
 
 // Damaged blobs are claimed, too: Prepare then says what is wrong with them,
 // which the runtime, that has no such operator, could not.
@@ -31,12 +32,16 @@ static bool is_known_activation(TfLiteFusedActivation activation) {
          activation == kTfLiteActReluN1To1 || activation == kTfLiteActRelu6;
 }
 
-static bool is_known_window(TfLitePadding padding, int stride_height,
-                            int stride_width, int dilation_height,
-                            int dilation_width) {
-  return (padding == kTfLitePaddingSame || padding == kTfLitePaddingValid) &&
-         stride_height > 0 && stride_width > 0 && dilation_height > 0 &&
-         dilation_width > 0;
+static bool is_known_window(const SparsesepWindow* window) {
+  for (int i = 0; i < 2; ++i) {
+    if (window->kernel[i] < 1 || window->stride[i] < 1 ||
+        window->dilation[i] < 1) {
+      return false;
+    }
+  }
+  return is_known_activation(window->activation) &&
+         (window->padding == kTfLitePaddingSame ||
+          window->padding == kTfLitePaddingValid);
 }
 
 // Parameters and shapes; sets the dimension of the weights that counts units.
@@ -51,19 +56,13 @@ static bool fits_shapes(const SparsesepOperation* operation,
            is_known_activation(p->activation);
   }
   if (weights->dims->size != 4 || input->dims->size != 4) return false;
+  const SparsesepWindow window = sparsesep_read_window(operation, dims);
+  if (!is_known_window(&window)) return false;
   if (operation->kind == SPARSESEP_CONV_2D) {
-    const TfLiteConvParams* p = operation->parameters;
-    return dims[3] == input->dims->data[3] &&
-           is_known_activation(p->activation) &&
-           is_known_window(p->padding, p->stride_height, p->stride_width,
-                           p->dilation_height_factor, p->dilation_width_factor);
+    return dims[3] == input->dims->data[3];
   }
-  const TfLiteDepthwiseConvParams* p = operation->parameters;
   *dimension = 3;
-  return dims[0] == 1 && dims[3] % input->dims->data[3] == 0 &&
-         is_known_activation(p->activation) &&
-         is_known_window(p->padding, p->stride_height, p->stride_width,
-                         p->dilation_height_factor, p->dilation_width_factor);
+  return dims[0] == 1 && dims[3] % input->dims->data[3] == 0;
 }
 
 bool sparsesep_supports_dense_layer(const TfLiteContext* context,
@@ -98,10 +97,11 @@ bool sparsesep_supports_pool(const TfLiteContext* context,
                              const SparsesepOperation* operation) {
   const TfLiteTensor* input = sparsesep_input(context, operation, 0);
   const TfLiteTensor* output = sparsesep_output(context, operation);
-  const TfLitePoolParams* p = operation->parameters;
-  return sparsesep_is_activation(input) && sparsesep_is_number(input) &&
-         sparsesep_same_quantization(input, output) && p != NULL &&
-         input->dims->size == 4 && p->filter_height > 0 &&
-         p->filter_width > 0 && is_known_activation(p->activation) &&
-         is_known_window(p->padding, p->stride_height, p->stride_width, 1, 1);
+  if (!sparsesep_is_activation(input) || !sparsesep_is_number(input) ||
+      !sparsesep_same_quantization(input, output) ||
+      operation->parameters == NULL || input->dims->size != 4) {
+    return false;
+  }
+  const SparsesepWindow window = sparsesep_read_window(operation, NULL);
+  return is_known_window(&window);
 }

@@ -100,12 +100,10 @@ void sparsesep_opencl_arithmetic(const SparsesepOpenclNode* node) {
     sparsesep_add_int_arguments(runner, 1, &count);
   } else {
     const TfLiteArithmeticParams* p = node->operation->parameters;
-    const SparsesepFloatLimits limits = sparsesep_float_limits(p->activation);
     sparsesep_add_buffer_argument(runner, sizes);
     sparsesep_add_output_argument(node);
     sparsesep_add_int_arguments(runner, 1, &count);
-    sparsesep_add_float_argument(runner, limits.min);
-    sparsesep_add_float_argument(runner, limits.max);
+    sparsesep_add_float_limits(runner, p->activation);
   }
   sparsesep_set_items(runner, count, 1, 1);
 }

@@ -119,10 +119,7 @@ static void* prepare_runner(void* backend, TfLiteContext* context,
                             SparsesepPartition* partition) {
   if (!sparsesep_plan_partition(partition, context, false)) return NULL;
   SparsesepOpenclRunner* runner = calloc(1, sizeof(*runner));
-  if (runner == NULL) {
-    context->ReportError(context, "sparsesep delegate: out of memory");
-    return NULL;
-  }
+  if (runner == NULL) return sparsesep_out_of_memory(context);
   runner->device = backend;
   runner->partition = partition;
   runner->slots = calloc((size_t)partition->slot_count + 1, sizeof(cl_mem));

@@ -25,18 +25,6 @@ static SparsesepRowKernel open_kernel(const SparsesepOpenclNode* node,
   return kernel;
 }
 
-// The kernel subtracts no zero point: its bias does.
-static void fold_bias(const SparsesepInt8Layer* numbers, const int8_t* weights,
-                      int32_t rows, int64_t cols) {
-  for (int64_t row = 0; row < rows; ++row) {
-    int64_t sum = 0;
-    for (int64_t col = 0; col < cols; ++col) sum += weights[row * cols + col];
-    numbers->bias[row] =
-        (int32_t)((uint32_t)numbers->bias[row] -
-                  (uint32_t)numbers->input_zero_point * (uint32_t)sum);
-  }
-}
-
 // Rows filled up with zeros to whole chunks of 16.
 static cl_mem add_weights(SparsesepOpenclRunner* runner,
                           const TfLiteTensor* weights, size_t cols) {
@@ -66,7 +54,7 @@ static void add_int8(const SparsesepOpenclNode* node, int32_t rows,
     sparsesep_opencl_fail(runner, "out of memory", 0);
     return;
   }
-  fold_bias(&numbers, weights->data, rows, cols);
+  sparsesep_fold_zero_point(&numbers, weights->data, rows, cols);
   SparsesepRowKernel kernel =
       open_kernel(node, "fully_connected_int8", rows, cols,
                   add_weights(runner, weights, (size_t)cols));
@@ -92,27 +80,17 @@ static void add_float(const SparsesepOpenclNode* node, int32_t rows,
                       int32_t cols, TfLiteFusedActivation activation) {
   SparsesepOpenclRunner* runner = node->runner;
   const TfLiteTensor* weights = sparsesep_node_input(node, 1);
-  const TfLiteTensor* bias = sparsesep_node_input(node, 2);
   const SparsesepFloatLimits limits = sparsesep_float_limits(activation);
-  const size_t bytes = (size_t)rows * sizeof(float);
-  float* zeros = calloc((size_t)rows, sizeof(float));
-  if (zeros == NULL) {
-    sparsesep_opencl_fail(runner, "out of memory", 0);
-    return;
-  }
   SparsesepRowKernel kernel = open_kernel(
       node, "fully_connected_float", rows, cols,
       sparsesep_add_floats(runner, weights->data, weights->bytes / 4));
-  sparsesep_add_row_buffer(
-      &kernel,
-      sparsesep_add_constant(runner, bias == NULL ? zeros : bias->data, bytes));
+  sparsesep_add_row_buffer(&kernel, sparsesep_add_bias(node, rows));
   sparsesep_add_row_buffer(&kernel, sparsesep_buffer_of(runner, node->output));
   const int32_t arguments[] = {(int32_t)kernel.batch, rows, cols};
   sparsesep_add_row_ints(&kernel, 3, arguments);
   sparsesep_add_row_float(&kernel, limits.min);
   sparsesep_add_row_float(&kernel, limits.max);
   sparsesep_add_row_step(node, &kernel);
-  free(zeros);
 }
 
 void sparsesep_opencl_fully_connected(const SparsesepOpenclNode* node) {

@@ -48,6 +48,14 @@ static inline void sparsesep_add_node_step(const SparsesepOpenclNode* node,
                                 sparsesep_buffer_of(node->runner, node->input));
 }
 
+// The bias of a float32 layer, zeros where the model has none.
+static inline cl_mem sparsesep_add_bias(const SparsesepOpenclNode* node,
+                                        int32_t units) {
+  const TfLiteTensor* bias = sparsesep_node_input(node, 2);
+  return sparsesep_add_constant(node->runner, bias == NULL ? NULL : bias->data,
+                                (size_t)units * sizeof(float));
+}
+
 static inline void sparsesep_add_output_argument(
     const SparsesepOpenclNode* node) {
   sparsesep_add_buffer_argument(

@@ -2,12 +2,13 @@
 #include <float.h>
 
 #include "graph/quantization.h"
+#include "graph/window.h"
 #include "opencl/operation.h"
 #include "opencl/sources.h"
 
 void sparsesep_opencl_pool_2d(const SparsesepOpenclNode* node) {
   SparsesepOpenclRunner* runner = node->runner;
-  const TfLitePoolParams* p = node->operation->parameters;
+  const SparsesepWindow window = sparsesep_read_window(node->operation, NULL);
   const int32_t* in = node->input->shape.dims;
   const int32_t* out = node->output->shape.dims;
   const bool largest = node->operation->kind == SPARSESEP_MAX_POOL_2D;
@@ -16,15 +17,19 @@ void sparsesep_opencl_pool_2d(const SparsesepOpenclNode* node) {
       {"average_pool_2d_float", "average_pool_2d_int8"},
       {"max_pool_2d_float", "max_pool_2d_int8"}};
   int32_t pad[2];
-  sparsesep_window_output(p->padding, in[1], p->filter_height, p->stride_height,
-                          &pad[0]);
-  sparsesep_window_output(p->padding, in[2], p->filter_width, p->stride_width,
-                          &pad[1]);
-  const int32_t sizes[] = {in[1],           in[2],
-                           in[3],           out[1],
-                           out[2],          p->filter_height,
-                           p->filter_width, p->stride_height,
-                           p->stride_width, pad[0],
+  for (int i = 0; i < 2; ++i) {
+    sparsesep_window_output(&window, i, in[1 + i], &pad[i]);
+  }
+  const int32_t sizes[] = {in[1],
+                           in[2],
+                           in[3],
+                           out[1],
+                           out[2],
+                           window.kernel[0],
+                           window.kernel[1],
+                           window.stride[0],
+                           window.stride[1],
+                           pad[0],
                            pad[1]};
   sparsesep_add_node_step(node, sparsesep_cl_pool_2d,
                           kernels[largest][quantized]);
@@ -32,13 +37,11 @@ void sparsesep_opencl_pool_2d(const SparsesepOpenclNode* node) {
   sparsesep_add_int_arguments(runner, 11, sizes);
   if (quantized) {
     const SparsesepLimits limits = sparsesep_int8_limits(
-        p->activation, sparsesep_node_output(node)->params);
+        window.activation, sparsesep_node_output(node)->params);
     const int32_t values[] = {limits.min, limits.max};
     sparsesep_add_int_arguments(runner, 2, values);
   } else {
-    const SparsesepFloatLimits limits = sparsesep_float_limits(p->activation);
-    sparsesep_add_float_argument(runner, limits.min);
-    sparsesep_add_float_argument(runner, limits.max);
+    sparsesep_add_float_limits(runner, window.activation);
   }
   sparsesep_set_items(runner, in[3], out[2], (int64_t)out[0] * out[1]);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/quantization.h"
 #include "opencl/half.h"
 
 // Kernels may load whole vectors: what follows the last element is allocated.
@@ -100,6 +101,13 @@ void sparsesep_add_float_argument(SparsesepOpenclRunner* runner, float value) {
   sparsesep_add_argument(runner, sizeof(value), &value);
 }
 
+void sparsesep_add_float_limits(SparsesepOpenclRunner* runner,
+                                TfLiteFusedActivation activation) {
+  const SparsesepFloatLimits limits = sparsesep_float_limits(activation);
+  sparsesep_add_float_argument(runner, limits.min);
+  sparsesep_add_float_argument(runner, limits.max);
+}
+
 void sparsesep_add_local_argument(SparsesepOpenclRunner* runner, size_t bytes) {
   sparsesep_add_argument(runner, bytes, NULL);
 }
@@ -176,7 +184,7 @@ cl_mem sparsesep_add_constant(SparsesepOpenclRunner* runner, const void* data,
     sparsesep_opencl_fail(runner, "out of memory", 0);
     return NULL;
   }
-  if (bytes > 0) memcpy(padded, data, bytes);
+  if (data != NULL && bytes > 0) memcpy(padded, data, bytes);
   cl_mem buffer = create_buffer(runner, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
                                 bytes + PADDING_BYTES, padded);
   free(padded);

@@ -55,6 +55,9 @@ void sparsesep_add_int_arguments(SparsesepOpenclRunner* runner, int32_t count,
                                  const int32_t* values);
 void sparsesep_add_float_argument(SparsesepOpenclRunner* runner, float value);
 void sparsesep_add_local_argument(SparsesepOpenclRunner* runner, size_t bytes);
+// The limits of a float32 output with a fused activation, as two floats.
+void sparsesep_add_float_limits(SparsesepOpenclRunner* runner,
+                                TfLiteFusedActivation activation);
 
 // Work-items of the step added last: at least x along x and y along y, which
 // kernels check themselves, and z along z.
@@ -70,7 +73,8 @@ void sparsesep_set_groups(SparsesepOpenclRunner* runner, int64_t groups,
 cl_int sparsesep_queue_step(const SparsesepOpenclRunner* runner,
                             const SparsesepOpenclStep* step);
 
-// Buffers that the runner frees. NULL after a failure.
+// Buffers that the runner frees. NULL after a failure. A constant without
+// `data` is zeros.
 cl_mem sparsesep_add_buffer(SparsesepOpenclRunner* runner, size_t bytes);
 cl_mem sparsesep_add_constant(SparsesepOpenclRunner* runner, const void* data,
                               size_t bytes);
