@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend.h"
+#include "graph/writers.h"
 #include "message.h"
 
 enum { kOpencl, kCpu, kBackends };
@@ -90,16 +91,20 @@ static TfLiteRegistration kernel_registration(int number) {
   return registration;
 }
 
+// Decides about the operator at a position of the plan.
 static bool is_claimed(TfLiteContext* context, const Delegate* delegate,
-                       int number, int node_index) {
+                       int number, const TfLiteIntArray* plan, int position,
+                       const int32_t* writers) {
   TfLiteNode* node = NULL;
   TfLiteRegistration* registration = NULL;
   SparsesepOperation operation;
-  return context->GetNodeAndRegistration(context, node_index, &node,
+  return context->GetNodeAndRegistration(context, plan->data[position], &node,
                                          &registration) == kTfLiteOk &&
          node->delegate == NULL &&
          sparsesep_read_operation(node, registration, &operation) &&
          sparsesep_is_supported(context, &operation) &&
+         sparsesep_is_written_in_order(context, writers, position,
+                                       &operation) &&
          tables[number]->claims(delegate->backends[number], context,
                                 &operation);
 }
@@ -113,13 +118,20 @@ static TfLiteStatus delegate_nodes(TfLiteContext* context, Delegate* delegate,
   const int total = plan->size;
   TfLiteIntArray* claimed =
       malloc(sizeof(*claimed) + (size_t)total * sizeof(int));
-  if (claimed == NULL) return kTfLiteError;
+  int32_t* writers = sparsesep_find_writers(context, plan);
+  if (claimed == NULL || writers == NULL) {
+    free(claimed);
+    free(writers);
+    sparsesep_out_of_memory(context);
+    return kTfLiteError;
+  }
   claimed->size = 0;
   for (int i = 0; i < total; ++i) {
-    if (is_claimed(context, delegate, number, plan->data[i])) {
+    if (is_claimed(context, delegate, number, plan, i, writers)) {
       claimed->data[claimed->size++] = plan->data[i];
     }
   }
+  free(writers);
   // Nothing left for the CPU is no news.
   const bool stands_alone = delegate->backends[kOpencl] == NULL;
   if (delegate->options.verbose &&

@@ -11,15 +11,6 @@ SparsesepPartitionTensor* sparsesep_find_tensor(
   return NULL;
 }
 
-static SparsesepShape shape_of(const TfLiteTensor* tensor) {
-  SparsesepShape shape = {0, {0}};
-  const TfLiteIntArray* dims = tensor->dims;
-  if (dims == NULL || dims->size > SPARSESEP_MAX_RANK) return shape;
-  shape.rank = dims->size;
-  memcpy(shape.dims, dims->data, (size_t)dims->size * sizeof(int32_t));
-  return shape;
-}
-
 // Adds the tensors of an operation that are not there yet.
 static void add_tensors(SparsesepPartition* partition,
                         const TfLiteContext* context,
@@ -34,11 +25,11 @@ static void add_tensors(SparsesepPartition* partition,
     partition->tensors[number] = (SparsesepPartitionTensor){
         .index = index,
         .type = tensor->type,
-        .shape = shape_of(tensor),
         .constant = sparsesep_is_constant(tensor),
         .root = number,
         .slot = -1,
     };
+    sparsesep_read_shape(tensor->dims, &partition->tensors[number].shape);
   }
 }
 

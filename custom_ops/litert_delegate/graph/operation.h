@@ -2,9 +2,7 @@
 #ifndef SPARSESEP_DELEGATE_GRAPH_OPERATION_H_
 #define SPARSESEP_DELEGATE_GRAPH_OPERATION_H_
 
-#include "tflite_abi.h"
-
-#define SPARSESEP_MAX_RANK 6
+#include "graph/shape.h"
 
 typedef enum SparsesepOperationKind {
   SPARSESEP_SPARSE_FULLY_CONNECTED,
@@ -40,34 +38,13 @@ typedef struct SparsesepOperation {
   size_t options_bytes;
 } SparsesepOperation;
 
-typedef struct SparsesepShape {
-  int32_t rank;
-  int32_t dims[SPARSESEP_MAX_RANK];
-} SparsesepShape;
-
-static inline int64_t sparsesep_element_count(const SparsesepShape* shape) {
-  int64_t count = 1;
-  for (int32_t i = 0; i < shape->rank; ++i) count *= shape->dims[i];
-  return count;
-}
-
-static inline bool sparsesep_same_shape(const SparsesepShape* a,
-                                        const SparsesepShape* b) {
-  if (a->rank != b->rank) return false;
-  for (int32_t i = 0; i < a->rank; ++i) {
-    if (a->dims[i] != b->dims[i]) return false;
-  }
-  return true;
-}
-
-// Reads a node. False for operators of no kind.
+// Reads a node. False for operators of other kinds.
 bool sparsesep_read_operation(const TfLiteNode* node,
                               const TfLiteRegistration* registration,
                               SparsesepOperation* operation);
 
-// Whether the operator is one that the delegate computes as TFLM does: tensor
-// types, quantisation, constants, parameters. Anything else stays with the
-// runtime.
+// Checks that the delegate computes the operator as TFLM does: tensor types,
+// quantization, constants, parameters. All others stay with the runtime.
 bool sparsesep_is_supported(const TfLiteContext* context,
                             const SparsesepOperation* operation);
 
@@ -81,10 +58,13 @@ static inline const TfLiteTensor* sparsesep_tensor_of(
              : &context->tensors[index];
 }
 
+static inline bool sparsesep_is_read_only(const TfLiteTensor* tensor) {
+  return tensor->allocation_type == kTfLiteMmapRo ||
+         tensor->allocation_type == kTfLitePersistentRo;
+}
+
 static inline bool sparsesep_is_constant(const TfLiteTensor* tensor) {
-  return (tensor->allocation_type == kTfLiteMmapRo ||
-          tensor->allocation_type == kTfLitePersistentRo) &&
-         tensor->data != NULL;
+  return sparsesep_is_read_only(tensor) && tensor->data != NULL;
 }
 
 #endif  // SPARSESEP_DELEGATE_GRAPH_OPERATION_H_

@@ -65,10 +65,6 @@ bool sparsesep_infer_shape(const TfLiteContext* context,
                            const SparsesepOperation* operation,
                            SparsesepShape* shape);
 
-static inline size_t sparsesep_type_bytes(TfLiteType type) {
-  return type == kTfLiteInt8 || type == kTfLiteUInt8 ? 1 : 4;
-}
-
 static inline size_t sparsesep_tensor_bytes(
     const SparsesepPartitionTensor* tensor) {
   return (size_t)sparsesep_element_count(&tensor->shape) *

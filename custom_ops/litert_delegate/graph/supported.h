@@ -31,24 +31,14 @@ static inline const TfLiteTensor* sparsesep_output(
   return sparsesep_tensor_of(context, operation->outputs, 0);
 }
 
-// Rank 1 to SPARSESEP_MAX_RANK and nothing empty.
 static inline bool sparsesep_has_shape(const TfLiteTensor* tensor) {
-  if (tensor == NULL || tensor->dims == NULL || tensor->dims->size < 1 ||
-      tensor->dims->size > SPARSESEP_MAX_RANK) {
-    return false;
-  }
-  int64_t elements = 1;
-  for (int i = 0; i < tensor->dims->size; ++i) {
-    if (tensor->dims->data[i] < 1) return false;
-    elements *= tensor->dims->data[i];
-    if (elements > INT32_MAX / 4) return false;
-  }
-  return true;
+  SparsesepShape shape;
+  return tensor != NULL && sparsesep_read_shape(tensor->dims, &shape);
 }
 
 // An activation that is not known before the model runs.
 static inline bool sparsesep_is_activation(const TfLiteTensor* tensor) {
-  return sparsesep_has_shape(tensor) && !sparsesep_is_constant(tensor) &&
+  return sparsesep_has_shape(tensor) && !sparsesep_is_read_only(tensor) &&
          !tensor->is_variable;
 }
 

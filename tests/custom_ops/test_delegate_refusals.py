@@ -1,0 +1,224 @@
+"""Models and resizes that the delegate must refuse: no crash, no wrong number."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tflm_sparsesep as ts
+from tests.layers import layout_case
+from tests.opencl_device import needs_opencl
+from tests.operator_models import GraphBuilder
+from tests.sparse_models import sparse_model
+from tflm_sparsesep.converters import model_editor
+from tflm_sparsesep.converters.layouts import LAYOUTS
+from tflm_sparsesep.converters.model_editor import (
+    Buffer,
+    Model,
+    Tensor,
+    schema,
+    schema_object,
+)
+
+BACKENDS = ["cpu", pytest.param("opencl", marks=[pytest.mark.slow, needs_opencl])]
+CLAIMED = re.compile(r"runs (\d+) of (\d+) operators")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What became of a model. claimed: operators that each backend took."""
+
+    claimed: list[int]
+    error: str | None
+
+
+def offer(
+    folder: Path, backend: str, cases: Sequence[tuple[bytes, Sequence[Sequence[int]] | None]]
+) -> list[Offer]:
+    """Offer models in one new process; with shapes, resize their inputs and run them."""
+    for number, (model, _) in enumerate(cases):
+        (folder / f"{number}.tflite").write_bytes(model)
+    listed = [(f"{number}.tflite", shapes) for number, (_, shapes) in enumerate(cases)]
+    (folder / "cases.json").write_text(json.dumps(listed))
+    worker, library = Path(__file__).with_name("refusal_worker.py"), str(ts.delegate_path())
+    options = json.dumps({"backend": backend, "verbose": "1", "threads": "2"})
+    done = subprocess.run(
+        [sys.executable, worker, folder, library, options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    errors = [json.loads(line) for line in done.stdout.splitlines()]
+    messages = re.split(r"^case \d+$", done.stderr, flags=re.MULTILINE)[1:]
+    claims = [[int(count) for count, _ in CLAIMED.findall(text)] for text in messages]
+    return [Offer(*pair) for pair in zip(claims, errors, strict=True)]
+
+
+def operators(quantized: bool) -> Iterator[tuple[str, GraphBuilder]]:
+    """One model of one operator for each kind with constants, or none."""
+
+    def graph() -> GraphBuilder:
+        return GraphBuilder(3, quantized=quantized)
+
+    g = graph()
+    g.fully_connected(g.input(1, 20), 10)
+    yield "FULLY_CONNECTED", g
+    for depthwise in (False, True):
+        g = graph()
+        g.conv(g.input(1, 8, 8, 4), 8, (3, 3), depthwise=depthwise)
+        yield ("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"), g
+    for kind in ("MAX", "AVERAGE"):
+        g = graph()
+        g.pool(g.input(1, 8, 8, 4), kind, (2, 2), (2, 2))
+        yield f"{kind}_POOL_2D", g
+    for name in ("ADD", "MUL"):
+        g = graph()
+        g.arithmetic(name, g.input(1, 6, 5), g.constant(5))
+        yield name, g
+    for name in ("RELU", "RELU6", "LOGISTIC", "SOFTMAX"):
+        g = graph()
+        g.function(name, g.input(1, 30))
+        yield name, g
+    g = graph()
+    g.pad(g.input(1, 4), [(0, 0), (1, 2)])
+    yield "PAD", g
+    g = graph()
+    x = g.input(1, 4)
+    g.concatenate([x, x], 1)
+    yield "CONCATENATION", g
+    g = graph()
+    g.reshape(g.input(1, 12), 3, 4)
+    yield "RESHAPE", g
+
+
+def sparse_layer() -> bytes:
+    case = layout_case(np.random.default_rng(2), LAYOUTS[0], 9, 40, zeros=0.5)
+    return sparse_model(case)
+
+
+def models(quantized: bool) -> list[tuple[str, bytes]]:
+    """The operators and, once, this project's own."""
+    found = [(name, graph.build()) for name, graph in operators(quantized)]
+    return [*found, ("SPARSE_FULLY_CONNECTED", sparse_layer())] if quantized else found
+
+
+def edited(data: bytes, edit: Callable[[Model], None]) -> bytes:
+    model = model_editor.read(data)
+    edit(model)
+    return model.build()
+
+
+def assert_refused(
+    folder: Path, backend: str, named: Sequence[tuple[str, bytes]], whole: Sequence[bytes]
+) -> None:
+    """No backend claims any of the models, whose unspoilt versions it does claim."""
+    offers = offer(folder, backend, [(model, None) for _, model in named])
+    assert [name for (name, _), one in zip(named, offers, strict=True) if any(one.claimed)] == []
+    assert any(
+        any(one.claimed) for one in offer(folder, backend, [(model, None) for model in whole])
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_sparse_constants_are_not_claimed(backend: str, tmp_path: Path) -> None:
+    """TensorFlow's own sparsity: the buffer then holds fewer values than the shape says."""
+
+    def make_sparse(tensor: Tensor) -> None:
+        dense = schema.DimensionType.DENSE
+        sizes = [
+            schema_object(schema.DimensionMetadataT, format=dense, denseSize=n)
+            for n in tensor.shape
+        ]
+        order = np.arange(len(tensor.shape), dtype=np.int32)
+        tensor.raw.sparsity = schema_object(
+            schema.SparsityParametersT, traversalOrder=order, dimMetadata=sizes
+        )
+
+    named, whole = [], []
+    for quantized in (True, False):
+        for name, data in models(quantized):
+            constants = [
+                i
+                for i, tensor in enumerate(model_editor.read(data).subgraphs[0].operators[0].inputs)
+                if tensor is not None and tensor.is_constant
+            ]
+            for i in constants:
+
+                def edit(model: Model, i: int = i) -> None:
+                    tensor = model.subgraphs[0].operators[0].inputs[i]
+                    assert tensor is not None
+                    make_sparse(tensor)
+
+                named.append((f"{name} input {i}", edited(data, edit)))
+            whole += [data] * bool(constants)
+    assert_refused(tmp_path, backend, named, whole)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_constant_outputs_are_not_claimed(backend: str, tmp_path: Path) -> None:
+    """A constant cannot be written, and has no buffer on a device."""
+
+    def edit(model: Model) -> None:
+        (output,) = model.subgraphs[0].operators[0].outputs
+        size = int(np.prod(output.shape)) * (1 if output.quantization is not None else 4)
+        output.buffer = Buffer(bytes(size))
+
+    whole = [data for quantized in (True, False) for _, data in models(quantized)]
+    named = [
+        (name, edited(data, edit))
+        for quantized in (True, False)
+        for name, data in models(quantized)
+    ]
+    assert_refused(tmp_path, backend, named, whole)
+
+
+def badly_ordered(quantized: bool) -> Iterator[tuple[str, bytes]]:
+    """Graphs whose tensors are written twice, by their reader, after it, or though constant."""
+
+    def graph() -> tuple[GraphBuilder, Tensor]:
+        g = GraphBuilder(4, quantized=quantized)
+        return g, g.input(1, 20)
+
+    g, x = graph()
+    first, second = g.fully_connected(x, 10), g.fully_connected(x, 10)
+    g.operators[1].outputs[0] = first
+    del second
+    yield "two writers", g.build(first)
+    g, x = graph()
+    first = g.fully_connected(x, 20)
+    g.fully_connected(first, 10)
+    g.operators.reverse()
+    yield "a reader before the writer", g.build(g.operators[0].outputs[0])
+    g, x = graph()
+    out = g.fully_connected(x, 20)
+    g.operators[0].outputs[0] = x
+    del out
+    yield "the input as output", g.build(x)
+    g, x = graph()
+    g.fully_connected(x, 20)
+    weights = g.operators[0].inputs[1]
+    assert weights is not None
+    y = g.input(weights.shape[0], weights.shape[1])
+    g.reshape(y, *weights.shape)
+    g.operators[1].outputs[0] = weights
+    g.operators.reverse()
+    yield "written weights", g.build(g.operators[1].outputs[0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tensors_written_out_of_order_are_not_claimed(backend: str, tmp_path: Path) -> None:
+    named = [*badly_ordered(True), *badly_ordered(False)]
+    offers = offer(tmp_path, backend, [(model, None) for _, model in named])
+    for (name, _), one in zip(named, offers, strict=True):
+        # The writer of what is read too early is in order itself.
+        assert max(one.claimed) <= (name == "a reader before the writer"), name
