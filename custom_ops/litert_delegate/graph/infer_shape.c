@@ -1,35 +1,32 @@
 #include <string.h>
 
 #include "graph/partition.h"
+#include "graph/quantization.h"
 #include "graph/window.h"
 #include "op_options.h"
 #include "sparsesep/packed_weights.h"
 #include "sparsesep/separable_conv.h"
 
-// Makes a shape hold `elements` by its first dimension.
+// Makes a valid shape hold `elements` by its first dimension.
 static bool fit_first(SparsesepShape* shape, int64_t elements) {
-  if (shape->rank < 1 || elements < 1) return false;
-  const int64_t present = sparsesep_element_count(shape);
-  if (present == elements) return true;
-  const int64_t rest = present / shape->dims[0];
-  if (rest < 1 || elements % rest != 0) return false;
-  shape->dims[0] = (int32_t)(elements / rest);
-  return true;
+  if (shape->rank < 1) return false;
+  const int64_t rest = sparsesep_element_count(shape) / shape->dims[0];
+  return elements % rest == 0 &&
+         sparsesep_set_size(elements / rest, &shape->dims[0]);
 }
 
 static bool infer_fully_connected(const SparsesepShape* input, int32_t rows,
                                   int32_t cols, bool keep_dims,
                                   SparsesepShape* shape) {
   const int64_t elements = sparsesep_element_count(input);
-  if (cols < 1 || elements % cols != 0) return false;
-  if (keep_dims) {
-    if (input->dims[input->rank - 1] != cols) return false;
-    *shape = *input;
-    shape->dims[shape->rank - 1] = rows;
+  if (elements % cols != 0) return false;
+  if (!keep_dims) {
+    *shape = (SparsesepShape){2, {(int32_t)(elements / cols), rows}};
     return true;
   }
-  *shape = (SparsesepShape){2, {(int32_t)(elements / cols), rows}};
-  return true;
+  *shape = *input;
+  shape->dims[shape->rank - 1] = rows;
+  return input->dims[input->rank - 1] == cols;
 }
 
 // A batch of inputs would have windows across two of them: a layer over windows
@@ -89,9 +86,13 @@ static bool infer_window(const SparsesepOperation* operation,
         sparsesep_window_output(&window, i, input->dims[1 + i], &pad);
     if (shape->dims[1 + i] < 1) return false;
   }
-  if (operation->kind == SPARSESEP_CONV_2D) shape->dims[3] = weights[0];
+  if (operation->kind == SPARSESEP_CONV_2D) {
+    shape->dims[3] = weights[0];
+    return weights[3] == input->dims[3];
+  }
   if (operation->kind == SPARSESEP_DEPTHWISE_CONV_2D) {
     shape->dims[3] = weights[3];
+    return weights[3] % input->dims[3] == 0;
   }
   return true;
 }
@@ -117,6 +118,8 @@ static bool infer_concatenation(const SparsesepPartition* partition,
   const TfLiteConcatenationParams* p = operation->parameters;
   *shape = sparsesep_partition_input(partition, operation, 0)->shape;
   const int32_t axis = p->axis < 0 ? p->axis + shape->rank : p->axis;
+  if (axis < 0 || axis >= shape->rank) return false;
+  int64_t total = shape->dims[axis];
   for (int i = 1; i < operation->inputs->size; ++i) {
     const SparsesepShape* other =
         &sparsesep_partition_input(partition, operation, i)->shape;
@@ -124,15 +127,36 @@ static bool infer_concatenation(const SparsesepPartition* partition,
     for (int32_t k = 0; k < shape->rank; ++k) {
       if (k != axis && other->dims[k] != shape->dims[k]) return false;
     }
-    shape->dims[axis] += other->dims[axis];
+    total += other->dims[axis];
+  }
+  return sparsesep_set_size(total, &shape->dims[axis]);
+}
+
+// `amounts`: int32 [rank of the model's input][2].
+static bool infer_pad(const TfLiteTensor* amounts, const SparsesepShape* input,
+                      SparsesepShape* shape) {
+  const int32_t* values = amounts->data;
+  if (amounts->dims->data[0] != input->rank) return false;
+  *shape = *input;
+  for (int32_t i = 0; i < shape->rank; ++i) {
+    const int64_t size =
+        (int64_t)shape->dims[i] + values[2 * i] + values[2 * i + 1];
+    if (!sparsesep_set_size(size, &shape->dims[i])) return false;
   }
   return true;
 }
 
-bool sparsesep_infer_shape(const TfLiteContext* context,
-                           const SparsesepPartition* partition,
-                           const SparsesepOperation* operation,
-                           SparsesepShape* shape) {
+// The sum of an int8 SOFTMAX has no room for more.
+static bool infer_softmax(const TfLiteTensor* tensor,
+                          const SparsesepShape* input, SparsesepShape* shape) {
+  *shape = *input;
+  return tensor->type != kTfLiteInt8 ||
+         input->dims[input->rank - 1] <= SPARSESEP_SOFTMAX_MAX_DEPTH;
+}
+
+static bool infer(const TfLiteContext* context,
+                  const SparsesepPartition* partition,
+                  const SparsesepOperation* operation, SparsesepShape* shape) {
   const SparsesepShape* input =
       &sparsesep_partition_input(partition, operation, 0)->shape;
   const TfLiteTensor* second =
@@ -160,18 +184,28 @@ bool sparsesep_infer_shape(const TfLiteContext* context,
           shape);
     case SPARSESEP_RESHAPE:
       return fit_first(shape, sparsesep_element_count(input));
-    case SPARSESEP_PAD: {
-      const int32_t* amounts = second->data;
-      *shape = *input;
-      for (int32_t i = 0; i < shape->rank; ++i) {
-        shape->dims[i] += amounts[2 * i] + amounts[2 * i + 1];
-      }
-      return true;
-    }
+    case SPARSESEP_PAD:
+      return infer_pad(second, input, shape);
     case SPARSESEP_CONCATENATION:
       return infer_concatenation(partition, operation, shape);
+    case SPARSESEP_SOFTMAX:
+      return infer_softmax(sparsesep_tensor_of(context, operation->inputs, 0),
+                           input, shape);
     default:
       *shape = *input;
       return true;
   }
+}
+
+bool sparsesep_infer_shape(const TfLiteContext* context,
+                           const SparsesepPartition* partition,
+                           const SparsesepOperation* operation,
+                           SparsesepShape* shape) {
+  SparsesepShape inferred = *shape;
+  if (!infer(context, partition, operation, &inferred) ||
+      !sparsesep_is_valid_shape(&inferred)) {
+    return false;
+  }
+  *shape = inferred;
+  return true;
 }

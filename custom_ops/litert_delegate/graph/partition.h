@@ -58,8 +58,9 @@ static inline const SparsesepPartitionTensor* sparsesep_partition_output(
   return sparsesep_find_tensor(partition, operation->outputs->data[0]);
 }
 
-// The output shape that an operation gives for its inputs' shapes; false where
-// they do not fit.
+// Computes an operation's output shape from its inputs' valid shapes. `shape`
+// holds the model's or the last one. False, with `shape` as it was, where they
+// do not fit or the result is not valid.
 bool sparsesep_infer_shape(const TfLiteContext* context,
                            const SparsesepPartition* partition,
                            const SparsesepOperation* operation,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "graph/partition.h"
+#include "message.h"
 
 static bool resize_output(TfLiteContext* context,
                           const SparsesepPartitionTensor* tensor) {
@@ -12,29 +13,35 @@ static bool resize_output(TfLiteContext* context,
     return true;
   }
   TfLiteIntArray* dims = malloc(sizeof(TfLiteIntArray) + dims_bytes);
-  if (dims == NULL) return false;
+  if (dims == NULL) return sparsesep_out_of_memory(context) != NULL;
   dims->size = tensor->shape.rank;
   memcpy(dims->data, tensor->shape.dims, dims_bytes);
   return context->ResizeTensor(context, output, dims) == kTfLiteOk;
 }
 
-static void read_input_shapes(SparsesepPartition* partition,
-                              const TfLiteContext* context) {
+static bool read_input_shapes(SparsesepPartition* partition,
+                              TfLiteContext* context) {
   for (int32_t i = 0; i < partition->tensor_count; ++i) {
     SparsesepPartitionTensor* tensor = &partition->tensors[i];
-    const TfLiteIntArray* dims = context->tensors[tensor->index].dims;
-    if (!tensor->input || dims == NULL || dims->size > SPARSESEP_MAX_RANK) {
+    if (!tensor->input ||
+        sparsesep_read_shape(context->tensors[tensor->index].dims,
+                             &tensor->shape)) {
       continue;
     }
-    tensor->shape.rank = dims->size;
-    memcpy(tensor->shape.dims, dims->data,
-           (size_t)dims->size * sizeof(int32_t));
+    context->ReportError(context,
+                         "sparsesep delegate: the shape of tensor %d is not "
+                         "supported: expected 1 to %d dimensions of at least "
+                         "1, at most %d elements",
+                         tensor->index, SPARSESEP_MAX_RANK,
+                         SPARSESEP_MAX_ELEMENTS);
+    return false;
   }
+  return true;
 }
 
 static bool infer_shapes(SparsesepPartition* partition,
                          TfLiteContext* context) {
-  read_input_shapes(partition, context);
+  if (!read_input_shapes(partition, context)) return false;
   for (int32_t i = 0; i < partition->operation_count; ++i) {
     const SparsesepOperation* operation = &partition->operations[i];
     SparsesepPartitionTensor* output =
@@ -154,5 +161,5 @@ bool sparsesep_plan_partition(SparsesepPartition* partition,
   }
   free(last_use);
   free(busy_until);
-  return enough;
+  return enough || sparsesep_out_of_memory(context) != NULL;
 }

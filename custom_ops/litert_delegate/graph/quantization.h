@@ -31,6 +31,10 @@ typedef struct SparsesepFloatLimits {
 
 SparsesepFloatLimits sparsesep_float_limits(TfLiteFusedActivation activation);
 
+// With more inputs, all equal, the sum of exps of TFLM's int8 SOFTMAX leaves
+// its range.
+#define SPARSESEP_SOFTMAX_MAX_DEPTH 511
+
 // What SOFTMAX adds up for an int8 input that is `i` below the row's largest:
 // exp(-i * beta * scale) in Q0.31, 0 where TFLM leaves it out.
 void sparsesep_softmax_table(double beta, double input_scale,

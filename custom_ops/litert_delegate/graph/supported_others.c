@@ -1,4 +1,5 @@
 // Operators without weights.
+#include "graph/quantization.h"
 #include "graph/supported.h"
 
 // Two activations, or an activation and a constant.
@@ -19,8 +20,6 @@ bool sparsesep_supports_arithmetic(const TfLiteContext* context,
 
 // At this scale and below, TFLM's int8 SOFTMAX ends the process.
 #define SOFTMAX_MIN_SCALE (1.0f / 67108864.0f)
-// With more inputs, all equal, its sum of exps leaves the range.
-#define SOFTMAX_MAX_DEPTH 511
 
 static bool supports_softmax(const SparsesepOperation* operation,
                              const TfLiteTensor* input,
@@ -31,7 +30,8 @@ static bool supports_softmax(const SparsesepOperation* operation,
   }
   return input->type == kTfLiteFloat32 ||
          (p->beta * input->params.scale > SOFTMAX_MIN_SCALE &&
-          input->dims->data[input->dims->size - 1] <= SOFTMAX_MAX_DEPTH &&
+          input->dims->data[input->dims->size - 1] <=
+              SPARSESEP_SOFTMAX_MAX_DEPTH &&
           output->params.zero_point == -128 &&
           output->params.scale == 1.0f / 256.0f);
 }

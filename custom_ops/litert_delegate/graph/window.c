@@ -31,14 +31,15 @@ SparsesepWindow sparsesep_read_window(const SparsesepOperation* operation,
 int32_t sparsesep_window_output(const SparsesepWindow* window, int axis,
                                 int32_t input, int32_t* pad) {
   const int32_t stride = window->stride[axis];
-  const int32_t kernel =
-      (window->kernel[axis] - 1) * window->dilation[axis] + 1;
+  const int64_t kernel =
+      ((int64_t)window->kernel[axis] - 1) * window->dilation[axis] + 1;
   *pad = 0;
+  if (kernel > SPARSESEP_MAX_ELEMENTS) return 0;
   if (window->padding == kTfLitePaddingValid) {
-    return input < kernel ? 0 : (input - kernel) / stride + 1;
+    return input < kernel ? 0 : (input - (int32_t)kernel) / stride + 1;
   }
   const int32_t output = (input - 1) / stride + 1;
-  const int32_t missing = (output - 1) * stride + kernel - input;
-  if (missing > 0) *pad = missing / 2;
+  const int64_t missing = (int64_t)(output - 1) * stride + kernel - input;
+  if (missing > 0) *pad = (int32_t)(missing / 2);
   return output;
 }
