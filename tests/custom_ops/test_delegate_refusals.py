@@ -23,6 +23,7 @@ from tflm_sparsesep.converters.layouts import LAYOUTS
 from tflm_sparsesep.converters.model_editor import (
     Buffer,
     Model,
+    Quantization,
     Tensor,
     schema,
     schema_object,
@@ -223,15 +224,22 @@ def test_tensors_written_out_of_order_are_not_claimed(backend: str, tmp_path: Pa
         assert max(one.claimed) <= (name == "a reader before the writer"), name
 
 
-def expect_refusals(
+def run_claimed(
     folder: Path, backend: str, named: Sequence[tuple[str, bytes, Sequence[Sequence[int]]]]
-) -> None:
-    """What the backend claims of the models is, resized, an error of the delegate."""
+) -> list[tuple[str, str]]:
+    """Names and errors, "" for none, of what the backend claims of the models and then runs."""
     claims = offer(folder, backend, [(model, None) for _, model, _ in named])
     claimed = [case for case, one in zip(named, claims, strict=True) if any(one.claimed)]
     assert claimed
     offers = offer(folder, backend, [(model, shapes) for _, model, shapes in claimed])
-    errors = [(name, one.error or "") for (name, *_), one in zip(claimed, offers, strict=True)]
+    return [(name, one.error or "") for (name, *_), one in zip(claimed, offers, strict=True)]
+
+
+def expect_refusals(
+    folder: Path, backend: str, named: Sequence[tuple[str, bytes, Sequence[Sequence[int]]]]
+) -> None:
+    """What the backend claims of the models is, resized, an error of the delegate."""
+    errors = run_claimed(folder, backend, named)
     assert [pair for pair in errors if "sparsesep delegate: the shape" not in pair[1]] == []
 
 
@@ -336,3 +344,57 @@ def overflowing() -> Iterator[tuple[str, bytes, list[tuple[int, ...]]]]:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_inferred_shapes_that_overflow(backend: str, tmp_path: Path) -> None:
     expect_refusals(tmp_path, backend, list(overflowing()))
+
+
+def with_scales(
+    graph: GraphBuilder, scales: Sequence[float], zero_points: Sequence[int] = (0, 0, 0)
+) -> bytes:
+    """The one-operator model with other scales of its input, output and second operand."""
+    operator = graph.operators[0]
+    first, *others = operator.inputs
+    seconds = [tensor for tensor in others[:1] if tensor is not first]
+    tensors = [first, operator.outputs[0], *seconds]
+    for tensor, scale, zero_point in zip(tensors, scales, zero_points, strict=False):
+        assert tensor is not None
+        if tensor.quantization is not None:
+            tensor.quantization = Quantization(
+                np.full_like(tensor.quantization.scales, scale), zero_point
+            )
+    return graph.build()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_factors_out_of_range_are_not_claimed(backend: str, tmp_path: Path) -> None:
+    """Shifts of more than 30, infinite factors and zero points that no int8 has."""
+    rescaling = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MUL", "RELU")
+    extremes = [(1e30, 1e-30, 1e30), (1.0, 1e-38, 1e10), (3e38, 1e-38, 3e38), (np.inf, 1.0, 1.0)]
+    named = [
+        (f"{name} {scales}", with_scales(graph, scales))
+        for scales in extremes
+        for name, graph in operators(True)
+        if name in rescaling
+    ]
+    for zero_points in ((1 << 30, 0, 0), (0, -(1 << 31), 0), (128, 0, 0)):
+        named += [
+            (f"{name} {zero_points}", with_scales(graph, (0.1, 0.1, 0.1), zero_points))
+            for name, graph in operators(True)
+        ]
+    for first, second in ((1e30, 1e-30), (3e38, 1e-38)):
+        g = GraphBuilder(3, quantized=True)
+        x = g.tensor("x", (1, 30), first, 0)
+        g.inputs.append(x)
+        g.convert(x, g.tensor("y", (1, 30), second, 0))
+        named.append((f"QUANTIZE {first}", g.build()))
+    assert_refused(tmp_path, backend, named, [graph.build() for _, graph in operators(True)])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_large_and_small_factors_in_range_are_computed(backend: str, tmp_path: Path) -> None:
+    scales = [(2.0**10, 2.0**-19, 1.0), (2.0**-60, 1.0, 2.0**-60), (1e-38, 1e38, 1e-38)]
+    named = [
+        (f"{name} {s}", with_scales(graph, s), [graph.inputs[0].shape])
+        for s in scales
+        for name, graph in operators(True)
+        if name in ("FULLY_CONNECTED", "ADD", "MUL", "RELU")
+    ]
+    assert [pair for pair in run_claimed(tmp_path, backend, named) if pair[1]] == []

@@ -17,6 +17,14 @@ void sparsesep_quantize_multiplier(double real, int32_t* multiplier,
   *shift = vanishes ? 0 : exponent;
 }
 
+bool sparsesep_is_multiplier(double real) {
+  int32_t multiplier;
+  int32_t shift;
+  if (!isfinite(real) || real < 0.0) return false;
+  sparsesep_quantize_multiplier(real, &multiplier, &shift);
+  return shift <= 30;
+}
+
 void sparsesep_layer_multipliers(const TfLiteTensor* input,
                                  const TfLiteTensor* weights,
                                  const TfLiteTensor* output, int32_t units,

@@ -4,9 +4,14 @@
 
 #include "tflite_abi.h"
 
-// real = multiplier / 2^31 * 2^shift, multiplier Q0.31 >= 0.
+// real = multiplier / 2^31 * 2^shift, multiplier Q0.31 >= 0. `real` is finite
+// and not negative; what is too small for a shift of -31 becomes 0.
 void sparsesep_quantize_multiplier(double real, int32_t* multiplier,
                                    int32_t* shift);
+
+// Checks that kernels can apply a factor between scales: finite, not negative,
+// its shift at most 30.
+bool sparsesep_is_multiplier(double real);
 
 // Of a layer with weights: one multiplier and shift for each of `units`
 // outputs.

@@ -2,6 +2,8 @@
 #ifndef SPARSESEP_DELEGATE_GRAPH_SUPPORTED_H_
 #define SPARSESEP_DELEGATE_GRAPH_SUPPORTED_H_
 
+#include <float.h>
+
 #include "graph/operation.h"
 
 typedef bool (*SparsesepIsSupported)(const TfLiteContext* context,
@@ -42,10 +44,14 @@ static inline bool sparsesep_is_activation(const TfLiteTensor* tensor) {
          !tensor->is_variable;
 }
 
-// float32, or int8 with one scale.
+// Checks for float32, or int8 with one scale, finite, and a zero point in
+// range.
 static inline bool sparsesep_is_number(const TfLiteTensor* tensor) {
   return tensor->type == kTfLiteFloat32 ||
-         (tensor->type == kTfLiteInt8 && tensor->params.scale > 0.0f);
+         (tensor->type == kTfLiteInt8 && tensor->params.scale > 0.0f &&
+          tensor->params.scale <= FLT_MAX &&
+          tensor->params.zero_point >= INT8_MIN &&
+          tensor->params.zero_point <= INT8_MAX);
 }
 
 static inline bool sparsesep_same_quantization(const TfLiteTensor* a,

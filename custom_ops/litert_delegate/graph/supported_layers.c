@@ -1,4 +1,5 @@
 // Layers with weights.
+#include "graph/quantization.h"
 #include "graph/supported.h"
 #include "graph/window.h"
 
@@ -12,8 +13,11 @@ bool sparsesep_supports_blob_layer(const TfLiteContext* context,
          blob != NULL && sparsesep_is_constant(blob) && blob->dims != NULL;
 }
 
-// Symmetric weights with one scale, or one for each of `units`.
-static bool has_weight_scales(const TfLiteTensor* weights, int units,
+// Checks an int8 layer for symmetric weights with one scale, or one for each of
+// `units`, and multipliers in range.
+static bool has_weight_scales(const TfLiteTensor* input,
+                              const TfLiteTensor* weights,
+                              const TfLiteTensor* output, int units,
                               int dimension) {
   const TfLiteAffineQuantizationStruct* affine = weights->quantization.params;
   if (weights->quantization.type != kTfLiteAffineQuantization ||
@@ -23,8 +27,18 @@ static bool has_weight_scales(const TfLiteTensor* weights, int units,
   for (int i = 0; i < affine->zero_point->size; ++i) {
     if (affine->zero_point->data[i] != 0) return false;
   }
-  return affine->scale->size == 1 || (affine->scale->size == units &&
-                                      affine->quantized_dimension == dimension);
+  if (affine->scale->size != 1 && (affine->scale->size != units ||
+                                   affine->quantized_dimension != dimension)) {
+    return false;
+  }
+  for (int i = 0; i < affine->scale->size; ++i) {
+    const double product =
+        (double)input->params.scale * (double)affine->scale->data[i];
+    if (!sparsesep_is_multiplier(product / (double)output->params.scale)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 static bool is_known_activation(TfLiteFusedActivation activation) {
@@ -90,7 +104,7 @@ bool sparsesep_supports_dense_layer(const TfLiteContext* context,
     }
   }
   return input->type != kTfLiteInt8 ||
-         has_weight_scales(weights, units, dimension);
+         has_weight_scales(input, weights, output, units, dimension);
 }
 
 bool sparsesep_supports_pool(const TfLiteContext* context,

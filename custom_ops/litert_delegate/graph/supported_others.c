@@ -1,6 +1,18 @@
 // Operators without weights.
+#include <math.h>
+
 #include "graph/quantization.h"
 #include "graph/supported.h"
+
+// Checks the factors that ADD and MUL of int8 apply: see opencl/arithmetic.c.
+static bool has_arithmetic_scales(const SparsesepOperation* operation, double a,
+                                  double b, double output) {
+  if (operation->kind == SPARSESEP_MUL) {
+    return sparsesep_is_multiplier(a * b / output);
+  }
+  return sparsesep_is_multiplier(2.0 * fmax(a, b) /
+                                 ((double)(1 << 20) * output));
+}
 
 // Two activations, or an activation and a constant.
 bool sparsesep_supports_arithmetic(const TfLiteContext* context,
@@ -15,7 +27,11 @@ bool sparsesep_supports_arithmetic(const TfLiteContext* context,
          sparsesep_is_number(a) && sparsesep_is_number(b) &&
          sparsesep_is_number(output) && a->type == b->type &&
          a->type == output->type && p->activation >= kTfLiteActNone &&
-         p->activation <= kTfLiteActRelu6;
+         p->activation <= kTfLiteActRelu6 &&
+         (a->type != kTfLiteInt8 ||
+          has_arithmetic_scales(operation, (double)a->params.scale,
+                                (double)b->params.scale,
+                                (double)output->params.scale));
 }
 
 // At this scale and below, TFLM's int8 SOFTMAX ends the process.
@@ -53,9 +69,15 @@ bool sparsesep_supports_function(const TfLiteContext* context,
               (output->params.zero_point == -128 &&
                output->params.scale == 1.0f / 256.0f));
     case SPARSESEP_RELU:
-      return input->type == output->type;
+      return input->type == output->type &&
+             (input->type == kTfLiteFloat32 ||
+              sparsesep_is_multiplier(
+                  (double)(input->params.scale / output->params.scale)));
     case SPARSESEP_QUANTIZE:
-      return output->type == kTfLiteInt8;
+      return output->type == kTfLiteInt8 &&
+             (input->type == kTfLiteFloat32 ||
+              sparsesep_is_multiplier((double)input->params.scale /
+                                      (double)output->params.scale));
     case SPARSESEP_DEQUANTIZE:
       return input->type == kTfLiteInt8 && output->type == kTfLiteFloat32;
     default:  // TFLM clamps in the input's scale
