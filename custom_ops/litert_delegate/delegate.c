@@ -1,5 +1,6 @@
 #include "delegate.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,14 +10,19 @@
 
 enum { kOpencl, kCpu, kBackends };
 
+// An application may free the delegate before the interpreter: garbage
+// collectors do, where both are in a reference cycle. Kernels use its backends,
+// so it lives until the last of them is freed, too.
 typedef struct Delegate {
   TfLiteDelegate base;  // first: the runtime's pointer is ours
+  atomic_int owners;    // the application and every kernel
   SparsesepDelegateOptions options;
   void* backends[kBackends];  // NULL: not used
 } Delegate;
 
 // A partition and what its backend made of it.
 typedef struct Kernel {
+  Delegate* delegate;
   const SparsesepBackendTable* table;
   void* backend;
   SparsesepPartition* partition;
@@ -26,12 +32,24 @@ typedef struct Kernel {
 static const SparsesepBackendTable* const tables[kBackends] = {
     &sparsesep_opencl_backend, &sparsesep_cpu_backend};
 
+static void release_delegate(Delegate* delegate) {
+  if (atomic_fetch_sub(&delegate->owners, 1) > 1) return;
+  for (int number = 0; number < kBackends; ++number) {
+    if (delegate->backends[number] != NULL) {
+      tables[number]->free_backend(delegate->backends[number]);
+    }
+  }
+  free(delegate);
+}
+
 static void* init_kernel(TfLiteContext* context, const char* buffer,
                          int number) {
   const TfLiteDelegateParams* params = (const void*)buffer;
-  const Delegate* delegate = params->delegate->data_;
+  Delegate* delegate = params->delegate->data_;
   Kernel* kernel = calloc(1, sizeof(*kernel));
   if (kernel == NULL) return NULL;
+  atomic_fetch_add(&delegate->owners, 1);
+  kernel->delegate = delegate;
   kernel->table = tables[number];
   kernel->backend = delegate->backends[number];
   kernel->partition = sparsesep_create_partition(context, params);
@@ -56,6 +74,7 @@ static void free_kernel(TfLiteContext* context, void* buffer) {
   if (kernel == NULL) return;
   if (kernel->runner != NULL) kernel->table->free_runner(kernel->runner);
   sparsesep_free_partition(kernel->partition);
+  release_delegate(kernel->delegate);
   free(kernel);
 }
 
@@ -162,6 +181,7 @@ TfLiteDelegate* sparsesep_create_delegate(
     const SparsesepDelegateOptions* options) {
   Delegate* delegate = calloc(1, sizeof(*delegate));
   if (delegate == NULL) return NULL;
+  atomic_init(&delegate->owners, 1);
   delegate->options = *options;
   delegate->base.data_ = delegate;
   delegate->base.Prepare = prepare_delegate;
@@ -184,12 +204,5 @@ TfLiteDelegate* sparsesep_create_delegate(
 }
 
 void sparsesep_free_delegate(TfLiteDelegate* base) {
-  if (base == NULL) return;
-  Delegate* delegate = base->data_;
-  for (int number = 0; number < kBackends; ++number) {
-    if (delegate->backends[number] != NULL) {
-      tables[number]->free_backend(delegate->backends[number]);
-    }
-  }
-  free(delegate);
+  if (base != NULL) release_delegate(base->data_);
 }
