@@ -64,10 +64,11 @@ static void free_runner(void* pointer) {
   free(runner);
 }
 
-static bool allocate_slots(CpuRunner* runner) {
+static bool allocate(CpuRunner* runner) {
   const SparsesepPartition* partition = runner->partition;
   runner->slots = calloc((size_t)partition->slot_count + 1, sizeof(void*));
-  if (runner->slots == NULL) return false;
+  runner->states = calloc((size_t)partition->operation_count, sizeof(void*));
+  if (runner->slots == NULL || runner->states == NULL) return false;
   for (int32_t i = 0; i < partition->slot_count; ++i) {
     runner->slots[i] = malloc(partition->slot_bytes[i]);
     if (runner->slots[i] == NULL) return false;
@@ -77,8 +78,6 @@ static bool allocate_slots(CpuRunner* runner) {
 
 static bool prepare_operations(CpuRunner* runner, TfLiteContext* context) {
   const SparsesepPartition* partition = runner->partition;
-  runner->states = calloc((size_t)partition->operation_count, sizeof(void*));
-  if (runner->states == NULL) return false;
   for (int32_t i = 0; i < partition->operation_count; ++i) {
     const SparsesepOperation* operation = &partition->operations[i];
     const SparsesepCpuPrepare prepare = {
@@ -99,7 +98,7 @@ static void* prepare_runner(void* backend, TfLiteContext* context,
   if (runner == NULL) return sparsesep_out_of_memory(context);
   runner->backend = backend;
   runner->partition = partition;
-  if (!allocate_slots(runner)) {
+  if (!allocate(runner)) {
     free_runner(runner);
     return sparsesep_out_of_memory(context);
   }

@@ -133,7 +133,10 @@ int32_t sparsesep_split_rows(const SparsesepPackedHeader* weights,
     if (end.group < groups && (last || end.blocks < share)) continue;
     parts[count] = make_part(weights, &start, &end);
     if (parts[count] == NULL) {
-      while (count > 0) free(parts[--count]);
+      while (count > 0) {
+        free(parts[--count]);
+        parts[count] = NULL;
+      }
       return 0;
     }
     first_rows[count++] = start.group * weights->block_rows;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message.h"
+
 static SparsesepStatus get_tensor(const SparsesepHost* host,
                                   SparsesepTensorSlot slot,
                                   SparsesepTensor* tensor) {
@@ -21,7 +23,9 @@ static SparsesepStatus request_scratch(const SparsesepHost* host, size_t bytes,
   SparsesepCorePort* port = host->context;
   *scratch_index = 0;
   port->scratch = aligned_alloc(16, (bytes + 16) / 16 * 16);
-  return port->scratch == NULL ? SPARSESEP_OUT_OF_MEMORY : SPARSESEP_OK;
+  if (port->scratch != NULL) return SPARSESEP_OK;
+  sparsesep_out_of_memory(port->runtime);
+  return SPARSESEP_OUT_OF_MEMORY;
 }
 
 static void* get_scratch(const SparsesepHost* host, int scratch_index) {
@@ -49,12 +53,14 @@ static SparsesepTensorType tensor_type(const TfLiteTensor* tensor) {
   }
 }
 
-// Kernels read words in place; a runtime may hold the model at any address.
+// Kernels read words in place; a runtime may hold the model at any address. A
+// blob that is too large for the op core has no bytes, which it refuses.
 static bool align_blob(SparsesepCorePort* port, const TfLiteTensor* blob) {
-  if ((uintptr_t)blob->data % 16 == 0) return true;
-  port->blob_copy = aligned_alloc(16, (blob->bytes + 16) / 16 * 16);
+  const size_t bytes = (size_t)port->blob_bytes;
+  if ((uintptr_t)blob->data % 16 == 0 || bytes == 0) return true;
+  port->blob_copy = aligned_alloc(16, (bytes + 16) / 16 * 16);
   if (port->blob_copy == NULL) return false;
-  memcpy(port->blob_copy, blob->data, blob->bytes);
+  memcpy(port->blob_copy, blob->data, bytes);
   port->tensors[SPARSESEP_SLOT_WEIGHTS].data = port->blob_copy;
   return true;
 }

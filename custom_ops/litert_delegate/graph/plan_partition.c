@@ -13,7 +13,10 @@ static bool resize_output(TfLiteContext* context,
     return true;
   }
   TfLiteIntArray* dims = malloc(sizeof(TfLiteIntArray) + dims_bytes);
-  if (dims == NULL) return sparsesep_out_of_memory(context) != NULL;
+  if (dims == NULL) {
+    sparsesep_out_of_memory(context);
+    return false;
+  }
   dims->size = tensor->shape.rank;
   memcpy(dims->data, tensor->shape.dims, dims_bytes);
   return context->ResizeTensor(context, output, dims) == kTfLiteOk;
@@ -161,5 +164,6 @@ bool sparsesep_plan_partition(SparsesepPartition* partition,
   }
   free(last_use);
   free(busy_until);
-  return enough || sparsesep_out_of_memory(context) != NULL;
+  if (!enough) sparsesep_out_of_memory(context);
+  return enough;
 }
