@@ -1,10 +1,14 @@
 // A file is written under another name and then renamed, so that readers never
-// see half of one; a checksum says that it is whole.
+// see half of one; a checksum says that it is whole. Drivers trust the binaries
+// that they load, so only regular files of this user that nobody else can write
+// are read, and links are not followed.
 #include "opencl/cache_file.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "delegate_options.h"
@@ -55,12 +59,39 @@ static uint8_t* read_file(FILE* file, uint64_t key, size_t* count) {
   return NULL;
 }
 
+static bool is_trusted(int file) {
+  struct stat status;
+  return fstat(file, &status) == 0 && S_ISREG(status.st_mode) &&
+         status.st_uid == geteuid() &&
+         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+// Opening a FIFO without O_NONBLOCK waits for its writer.
+static FILE* open_to_read(const char* name) {
+  const int file = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (file < 0) return NULL;
+  FILE* stream = is_trusted(file) ? fdopen(file, "rb") : NULL;
+  if (stream == NULL) close(file);
+  return stream;
+}
+
+// A new file, or NULL: one of this name may be another user's trap.
+static FILE* open_to_write(const char* name) {
+  const int file =
+      open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+           S_IRUSR | S_IWUSR);
+  if (file < 0) return NULL;
+  FILE* stream = fdopen(file, "wb");
+  if (stream == NULL) close(file);
+  return stream;
+}
+
 uint8_t* sparsesep_read_cache_file(const char* folder, uint64_t key,
                                    const char* kind, size_t* count) {
   char name[NAME_LENGTH];
   if (folder[0] == '\0') return NULL;
   file_name(folder, key, kind, name);
-  FILE* file = fopen(name, "rb");
+  FILE* file = open_to_read(name);
   if (file == NULL) return NULL;
   uint8_t* bytes = read_file(file, key, count);
   fclose(file);
@@ -80,7 +111,7 @@ void sparsesep_write_cache_file(const char* folder, uint64_t key,
   file_name(folder, key, kind, name);
   file_name(folder, key, other_kind, temporary);
   const FileHead head = {key, count, checksum(bytes, count)};
-  FILE* file = fopen(temporary, "wb");
+  FILE* file = open_to_write(temporary);
   if (file == NULL) return;
   const bool written = fwrite(&head, sizeof(head), 1, file) == 1 &&
                        fwrite(bytes, 1, count, file) == count;

@@ -1,6 +1,6 @@
 // Results that outlive the process, as small files in cache_dir: compiled
-// programs and tuned launches. A file that is damaged, cut or of another key is
-// no error; it reads as missing and is written again.
+// programs and tuned launches. A file that is damaged, truncated, of another
+// key or another user's is no error; it reads as missing and is replaced.
 #ifndef SPARSESEP_DELEGATE_OPENCL_CACHE_FILE_H_
 #define SPARSESEP_DELEGATE_OPENCL_CACHE_FILE_H_
 
