@@ -74,14 +74,19 @@ static void clear_input(const SparsesepOpenclNode* node) {
   }
 }
 
-static void report(const SparsesepRowKernel* kernel,
+// The kernel is the runner's last step.
+static void report(const SparsesepOpenclRunner* runner,
+                   const SparsesepRowKernel* kernel,
                    const SparsesepLaunch* launch, const char* how) {
   sparsesep_delegate_message(
-      "%s of %lld vectors, %lld columns, %lld weights in tiles of %d x %d: "
-      "lanes=%d group_size=%d vectors=%d, %s",
+      "%s of %lld vectors, %lld columns, %lld weights in tiles of %d x %d, "
+      "room for %d work-items and %llu bytes: lanes=%d group_size=%d "
+      "vectors=%d, %s",
       kernel->name, (long long)kernel->batch, (long long)kernel->cols,
       (long long)kernel->weights, kernel->tile_rows, kernel->tile_cols,
-      launch->lanes, launch->group_size, launch->vectors, how);
+      runner->steps[runner->step_count - 1].most_items,
+      (unsigned long long)runner->device->local_bytes, launch->lanes,
+      launch->group_size, launch->vectors, how);
 }
 
 void sparsesep_add_row_step(const SparsesepOpenclNode* node,
@@ -108,5 +113,7 @@ void sparsesep_add_row_step(const SparsesepOpenclNode* node,
   } else {
     launch = sparsesep_add_row_launch(runner, kernel, usual);
   }
-  if (device->verbose) report(kernel, &launch, how);
+  if (device->verbose && !runner->failed) {
+    report(runner, kernel, &launch, how);
+  }
 }
