@@ -192,7 +192,7 @@ TfLiteDelegate* sparsesep_create_delegate(
     free(delegate);
     return NULL;
   }
-  if (options->backend == SPARSESEP_BACKEND_OPENCL) {
+  if (options->use_opencl) {
     char reason[256];
     delegate->backends[kOpencl] =
         sparsesep_create_opencl_backend(options, reason, sizeof(reason));

@@ -3,28 +3,11 @@
 #include "graph/operation.h"
 #include "op_names.h"
 
-static const struct {
-  int32_t builtin_code;
-  SparsesepOperationKind kind;
-} builtins[] = {
-    {kTfLiteBuiltinFullyConnected, SPARSESEP_FULLY_CONNECTED},
-    {kTfLiteBuiltinConv2d, SPARSESEP_CONV_2D},
-    {kTfLiteBuiltinDepthwiseConv2d, SPARSESEP_DEPTHWISE_CONV_2D},
-    {kTfLiteBuiltinAveragePool2d, SPARSESEP_AVERAGE_POOL_2D},
-    {kTfLiteBuiltinMaxPool2d, SPARSESEP_MAX_POOL_2D},
-    {kTfLiteBuiltinAdd, SPARSESEP_ADD},
-    {kTfLiteBuiltinMul, SPARSESEP_MUL},
-    {kTfLiteBuiltinRelu, SPARSESEP_RELU},
-    {kTfLiteBuiltinRelu6, SPARSESEP_RELU6},
-    {kTfLiteBuiltinReluN1To1, SPARSESEP_RELU_N1_TO_1},
-    {kTfLiteBuiltinRelu0To1, SPARSESEP_RELU_0_TO_1},
-    {kTfLiteBuiltinReshape, SPARSESEP_RESHAPE},
-    {kTfLiteBuiltinSoftmax, SPARSESEP_SOFTMAX},
-    {kTfLiteBuiltinLogistic, SPARSESEP_LOGISTIC},
-    {kTfLiteBuiltinQuantize, SPARSESEP_QUANTIZE},
-    {kTfLiteBuiltinDequantize, SPARSESEP_DEQUANTIZE},
-    {kTfLiteBuiltinPad, SPARSESEP_PAD},
-    {kTfLiteBuiltinConcatenation, SPARSESEP_CONCATENATION},
+// Builtin operators by kind.
+static const int32_t builtins[] = {
+#define ROW(kind, builtin, check, kernels) kTfLiteBuiltin##builtin,
+#include "graph/operators.inc"
+#undef ROW
 };
 
 static bool find_kind(const TfLiteRegistration* registration,
@@ -40,8 +23,8 @@ static bool find_kind(const TfLiteRegistration* registration,
     return strcmp(name, SPARSESEP_OP_SEPARABLE_CONV_2D) == 0;
   }
   for (size_t i = 0; i < sizeof(builtins) / sizeof(builtins[0]); ++i) {
-    if (builtins[i].builtin_code == registration->builtin_code) {
-      *kind = builtins[i].kind;
+    if (builtins[i] == registration->builtin_code) {
+      *kind = (SparsesepOperationKind)i;
       return true;
     }
   }

@@ -8,28 +8,10 @@
 #include "opencl/operation.h"
 #include "opencl/sources.h"
 
-static const SparsesepAddOperation adders[SPARSESEP_OPERATION_KINDS] = {
-    [SPARSESEP_SPARSE_FULLY_CONNECTED] =
-        sparsesep_opencl_sparse_fully_connected,
-    [SPARSESEP_SEPARABLE_CONV_2D] = sparsesep_opencl_separable_conv_2d,
-    [SPARSESEP_FULLY_CONNECTED] = sparsesep_opencl_fully_connected,
-    [SPARSESEP_CONV_2D] = sparsesep_opencl_convolution,
-    [SPARSESEP_DEPTHWISE_CONV_2D] = sparsesep_opencl_convolution,
-    [SPARSESEP_AVERAGE_POOL_2D] = sparsesep_opencl_pool_2d,
-    [SPARSESEP_MAX_POOL_2D] = sparsesep_opencl_pool_2d,
-    [SPARSESEP_ADD] = sparsesep_opencl_arithmetic,
-    [SPARSESEP_MUL] = sparsesep_opencl_arithmetic,
-    [SPARSESEP_RELU] = sparsesep_opencl_function,
-    [SPARSESEP_RELU6] = sparsesep_opencl_function,
-    [SPARSESEP_RELU_N1_TO_1] = sparsesep_opencl_function,
-    [SPARSESEP_RELU_0_TO_1] = sparsesep_opencl_function,
-    [SPARSESEP_RESHAPE] = sparsesep_opencl_movement,
-    [SPARSESEP_SOFTMAX] = sparsesep_opencl_softmax,
-    [SPARSESEP_LOGISTIC] = sparsesep_opencl_function,
-    [SPARSESEP_QUANTIZE] = sparsesep_opencl_function,
-    [SPARSESEP_DEQUANTIZE] = sparsesep_opencl_function,
-    [SPARSESEP_PAD] = sparsesep_opencl_movement,
-    [SPARSESEP_CONCATENATION] = sparsesep_opencl_movement,
+static const SparsesepAddOperation adders[] = {
+#define ROW(kind, builtin, check, kernels) sparsesep_opencl_##kernels,
+#include "graph/operators.inc"
+#undef ROW
 };
 
 static bool claims(const void* backend, const TfLiteContext* context,
