@@ -3,7 +3,7 @@
 #define SPARSESEP_DELEGATE_BACKEND_H_
 
 #include "delegate_options.h"
-#include "partition.h"
+#include "graph/partition.h"
 
 typedef struct SparsesepBackendTable {
   const char* name;

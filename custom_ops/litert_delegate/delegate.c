@@ -1,21 +1,28 @@
 #include "delegate.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend.h"
+#include "graph/writers.h"
 #include "message.h"
 
 enum { kOpencl, kCpu, kBackends };
 
+// An application may free the delegate before the interpreter: garbage
+// collectors do, where both are in a reference cycle. Kernels use its backends,
+// so it lives until the last of them is freed, too.
 typedef struct Delegate {
   TfLiteDelegate base;  // first: the runtime's pointer is ours
+  atomic_int owners;    // the application and every kernel
   SparsesepDelegateOptions options;
   void* backends[kBackends];  // NULL: not used
 } Delegate;
 
 // A partition and what its backend made of it.
 typedef struct Kernel {
+  Delegate* delegate;
   const SparsesepBackendTable* table;
   void* backend;
   SparsesepPartition* partition;
@@ -25,12 +32,24 @@ typedef struct Kernel {
 static const SparsesepBackendTable* const tables[kBackends] = {
     &sparsesep_opencl_backend, &sparsesep_cpu_backend};
 
+static void release_delegate(Delegate* delegate) {
+  if (atomic_fetch_sub(&delegate->owners, 1) > 1) return;
+  for (int number = 0; number < kBackends; ++number) {
+    if (delegate->backends[number] != NULL) {
+      tables[number]->free_backend(delegate->backends[number]);
+    }
+  }
+  free(delegate);
+}
+
 static void* init_kernel(TfLiteContext* context, const char* buffer,
                          int number) {
   const TfLiteDelegateParams* params = (const void*)buffer;
-  const Delegate* delegate = params->delegate->data_;
+  Delegate* delegate = params->delegate->data_;
   Kernel* kernel = calloc(1, sizeof(*kernel));
   if (kernel == NULL) return NULL;
+  atomic_fetch_add(&delegate->owners, 1);
+  kernel->delegate = delegate;
   kernel->table = tables[number];
   kernel->backend = delegate->backends[number];
   kernel->partition = sparsesep_create_partition(context, params);
@@ -55,13 +74,14 @@ static void free_kernel(TfLiteContext* context, void* buffer) {
   if (kernel == NULL) return;
   if (kernel->runner != NULL) kernel->table->free_runner(kernel->runner);
   sparsesep_free_partition(kernel->partition);
+  release_delegate(kernel->delegate);
   free(kernel);
 }
 
 static TfLiteStatus prepare_kernel(TfLiteContext* context, TfLiteNode* node) {
   Kernel* kernel = node->user_data;
   if (kernel == NULL || kernel->partition == NULL) {
-    context->ReportError(context, "sparsesep delegate: out of memory");
+    sparsesep_out_of_memory(context);
     return kTfLiteError;
   }
   if (kernel->runner != NULL) kernel->table->free_runner(kernel->runner);
@@ -90,16 +110,20 @@ static TfLiteRegistration kernel_registration(int number) {
   return registration;
 }
 
+// Decides about the operator at a position of the plan.
 static bool is_claimed(TfLiteContext* context, const Delegate* delegate,
-                       int number, int node_index) {
+                       int number, const TfLiteIntArray* plan, int position,
+                       const int32_t* writers) {
   TfLiteNode* node = NULL;
   TfLiteRegistration* registration = NULL;
   SparsesepOperation operation;
-  return context->GetNodeAndRegistration(context, node_index, &node,
+  return context->GetNodeAndRegistration(context, plan->data[position], &node,
                                          &registration) == kTfLiteOk &&
          node->delegate == NULL &&
          sparsesep_read_operation(node, registration, &operation) &&
          sparsesep_is_supported(context, &operation) &&
+         sparsesep_is_written_in_order(context, writers, position,
+                                       &operation) &&
          tables[number]->claims(delegate->backends[number], context,
                                 &operation);
 }
@@ -113,13 +137,20 @@ static TfLiteStatus delegate_nodes(TfLiteContext* context, Delegate* delegate,
   const int total = plan->size;
   TfLiteIntArray* claimed =
       malloc(sizeof(*claimed) + (size_t)total * sizeof(int));
-  if (claimed == NULL) return kTfLiteError;
+  int32_t* writers = sparsesep_find_writers(context, plan);
+  if (claimed == NULL || writers == NULL) {
+    free(claimed);
+    free(writers);
+    sparsesep_out_of_memory(context);
+    return kTfLiteError;
+  }
   claimed->size = 0;
   for (int i = 0; i < total; ++i) {
-    if (is_claimed(context, delegate, number, plan->data[i])) {
+    if (is_claimed(context, delegate, number, plan, i, writers)) {
       claimed->data[claimed->size++] = plan->data[i];
     }
   }
+  free(writers);
   // Nothing left for the CPU is no news.
   const bool stands_alone = delegate->backends[kOpencl] == NULL;
   if (delegate->options.verbose &&
@@ -150,6 +181,7 @@ TfLiteDelegate* sparsesep_create_delegate(
     const SparsesepDelegateOptions* options) {
   Delegate* delegate = calloc(1, sizeof(*delegate));
   if (delegate == NULL) return NULL;
+  atomic_init(&delegate->owners, 1);
   delegate->options = *options;
   delegate->base.data_ = delegate;
   delegate->base.Prepare = prepare_delegate;
@@ -160,7 +192,7 @@ TfLiteDelegate* sparsesep_create_delegate(
     free(delegate);
     return NULL;
   }
-  if (options->backend == SPARSESEP_BACKEND_OPENCL) {
+  if (options->use_opencl) {
     char reason[256];
     delegate->backends[kOpencl] =
         sparsesep_create_opencl_backend(options, reason, sizeof(reason));
@@ -172,12 +204,5 @@ TfLiteDelegate* sparsesep_create_delegate(
 }
 
 void sparsesep_free_delegate(TfLiteDelegate* base) {
-  if (base == NULL) return;
-  Delegate* delegate = base->data_;
-  for (int number = 0; number < kBackends; ++number) {
-    if (delegate->backends[number] != NULL) {
-      tables[number]->free_backend(delegate->backends[number]);
-    }
-  }
-  free(delegate);
+  if (base != NULL) release_delegate(base->data_);
 }

@@ -11,3 +11,8 @@ void sparsesep_delegate_message(const char* format, ...) {
   va_end(arguments);
   fprintf(stderr, "sparsesep delegate: %s\n", line);
 }
+
+void* sparsesep_out_of_memory(TfLiteContext* context) {
+  context->ReportError(context, "sparsesep delegate: out of memory");
+  return NULL;
+}

@@ -7,18 +7,49 @@
 
 #define DEFAULT_MAX_THREADS 4
 
-// The number of `value` in a list of words that ends with NULL, or -1.
-static int word_number(const char* value, const char* const* words) {
-  for (int i = 0; words[i] != NULL; ++i) {
-    if (strcmp(value, words[i]) == 0) return i;
-  }
-  return -1;
-}
+typedef enum OptionKind {
+  kSwitch,      // bool: the second of two words
+  kNumber,      // int32_t: 1 to `most`
+  kPowerOfTwo,  // the same, a power of two
+  kText,        // char[SPARSESEP_OPTION_LENGTH]
+  kFolder,      // the same, empty or writable
+} OptionKind;
 
-static bool read_text(const char* value, char* text) {
-  if (strlen(value) >= SPARSESEP_OPTION_LENGTH) return false;
-  strcpy(text, value);
-  return true;
+typedef struct Option {
+  const char* key;
+  OptionKind kind;
+  size_t offset;         // in SparsesepDelegateOptions
+  const char* accepted;  // for messages; of a switch, its two words
+  int32_t most;
+} Option;
+
+#define AT(field) offsetof(SparsesepDelegateOptions, field)
+
+static const Option known[] = {
+    {"backend", kSwitch, AT(use_opencl), "cpu, opencl", 0},
+    {"device", kText, AT(device), "at most 255 characters", 0},
+    {"precision", kSwitch, AT(half), "fp32, fp16", 0},
+    {"cache_dir", kFolder, AT(cache_dir),
+     "a folder that can be written to, at most 255 characters", 0},
+    {"verbose", kSwitch, AT(verbose), "0, 1", 0},
+    {"threads", kNumber, AT(threads), "1 to 64", SPARSESEP_MAX_THREADS},
+    {"tune", kSwitch, AT(tune), "0, 1", 0},
+    {"lanes", kPowerOfTwo, AT(launch.lanes), "a power of two, 1 to 64",
+     SPARSESEP_MAX_LANES},
+    {"group_size", kPowerOfTwo, AT(launch.group_size),
+     "a power of two, 1 to 1024", SPARSESEP_MAX_GROUP_SIZE},
+    {"vectors", kPowerOfTwo, AT(launch.vectors), "1, 2, 4, 8",
+     SPARSESEP_MAX_VECTORS},
+    {"dense", kSwitch, AT(leave_dense), "tflm, litert", 0},
+};
+#define OPTION_COUNT (sizeof(known) / sizeof(known[0]))
+
+// `words`: two, separated by ", ".
+static bool read_switch(const char* value, const char* words, bool* is_second) {
+  const size_t first = strcspn(words, ",");
+  *is_second = strcmp(value, words + first + 2) == 0;
+  return *is_second ||
+         (strlen(value) == first && strncmp(value, words, first) == 0);
 }
 
 static bool read_number(const char* value, int32_t most, int32_t* number) {
@@ -29,80 +60,48 @@ static bool read_number(const char* value, int32_t most, int32_t* number) {
   return true;
 }
 
-static bool read_power_of_two(const char* value, int32_t most,
-                              int32_t* number) {
-  return read_number(value, most, number) && (*number & (*number - 1)) == 0;
+static bool read_text(const char* value, char* text) {
+  if (strlen(value) >= SPARSESEP_OPTION_LENGTH) return false;
+  strcpy(text, value);
+  return true;
 }
 
-// The launch's part of read_option().
-static const char* read_launch_option(const char* key, const char* value,
-                                      SparsesepLaunch* launch) {
-  if (strcmp(key, "lanes") == 0) {
-    return read_power_of_two(value, SPARSESEP_MAX_LANES, &launch->lanes)
-               ? NULL
-               : "a power of two, 1 to 64";
+static bool read_option(const Option* option, const char* value,
+                        SparsesepDelegateOptions* options) {
+  void* field = (char*)options + option->offset;
+  int32_t* number = field;
+  switch (option->kind) {
+    case kSwitch:
+      return read_switch(value, option->accepted, field);
+    case kNumber:
+      return read_number(value, option->most, number);
+    case kPowerOfTwo:
+      return read_number(value, option->most, number) &&
+             (*number & (*number - 1)) == 0;
+    case kText:
+      return read_text(value, field);
+    default:  // kFolder
+      return read_text(value, field) &&
+             (*value == '\0' || access(value, W_OK | X_OK) == 0);
   }
-  if (strcmp(key, "group_size") == 0) {
-    return read_power_of_two(value, SPARSESEP_MAX_GROUP_SIZE,
-                             &launch->group_size)
-               ? NULL
-               : "a power of two, 1 to 1024";
-  }
-  return read_power_of_two(value, SPARSESEP_MAX_VECTORS, &launch->vectors)
-             ? NULL
-             : "1, 2, 4, 8";
 }
 
-static const char* read_switch(const char* value, bool* is_on) {
-  static const char* const words[] = {"0", "1", NULL};
-  const int number = word_number(value, words);
-  *is_on = number == 1;
-  return number < 0 ? "0, 1" : NULL;
+static const Option* find_option(const char* key) {
+  for (size_t i = 0; i < OPTION_COUNT; ++i) {
+    if (strcmp(key, known[i].key) == 0) return &known[i];
+  }
+  return NULL;
 }
 
-// NULL, or what would be accepted in place of `value`.
-static const char* read_option(const char* key, const char* value,
-                               SparsesepDelegateOptions* options) {
-  static const char* const backends[] = {"cpu", "opencl", NULL};
-  static const char* const precisions[] = {"fp32", "fp16", NULL};
-  static const char* const dense[] = {"tflm", "litert", NULL};
-  int number = 0;
-  if (strcmp(key, "backend") == 0) {
-    number = word_number(value, backends);
-    options->backend = number == 1 ? SPARSESEP_BACKEND_OPENCL  // 0: the CPU
-                                   : SPARSESEP_BACKEND_CPU;
-    return number < 0 ? "cpu, opencl" : NULL;
+static void report_unknown(const char* key, char* message, size_t bytes) {
+  int used = snprintf(message, bytes, "option %s is unknown; accepted:", key);
+  for (size_t i = 0; i < OPTION_COUNT && (size_t)used < bytes; ++i) {
+    used += snprintf(message + used, bytes - (size_t)used, "%s %s",
+                     i == 0 ? "" : ",", known[i].key);
   }
-  if (strcmp(key, "precision") == 0) {
-    number = word_number(value, precisions);
-    options->half = number == 1;
-    return number < 0 ? "fp32, fp16" : NULL;
-  }
-  if (strcmp(key, "dense") == 0) {
-    number = word_number(value, dense);
-    options->leave_dense = number == 1;
-    return number < 0 ? "tflm, litert" : NULL;
-  }
-  if (strcmp(key, "verbose") == 0) return read_switch(value, &options->verbose);
-  if (strcmp(key, "tune") == 0) return read_switch(value, &options->tune);
-  if (strcmp(key, "threads") == 0) {
-    return read_number(value, SPARSESEP_MAX_THREADS, &options->threads)
-               ? NULL
-               : "1 to 64";
-  }
-  if (strcmp(key, "device") == 0) {
-    return read_text(value, options->device) ? NULL : "at most 255 characters";
-  }
-  if (strcmp(key, "cache_dir") == 0) {
-    return read_text(value, options->cache_dir) &&
-                   (*value == '\0' || access(value, W_OK | X_OK) == 0)
-               ? NULL
-               : "a folder that can be written to, at most 255 characters";
-  }
-  return read_launch_option(key, value, &options->launch);
 }
 
-// What is wrong with options that are all right one by one; NULL: nothing.
+// Returns what is wrong with options that are valid one by one; NULL: nothing.
 static const char* find_contradiction(const SparsesepDelegateOptions* options) {
   if (options->tune && options->cache_dir[0] == '\0') {
     return "option tune=1 needs cache_dir, which keeps what it finds";
@@ -118,30 +117,22 @@ bool sparsesep_read_delegate_options(const char* const* keys,
                                      const char* const* values, size_t count,
                                      SparsesepDelegateOptions* options,
                                      char* message, size_t message_bytes) {
-  static const char* const known[] = {
-      "backend", "device", "precision",  "cache_dir", "verbose", "threads",
-      "tune",    "lanes",  "group_size", "vectors",   "dense",   NULL};
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   memset(options, 0, sizeof(*options));
-  options->backend = SPARSESEP_BACKEND_CPU;
   options->threads = cores < 1                     ? 1
                      : cores > DEFAULT_MAX_THREADS ? DEFAULT_MAX_THREADS
                                                    : (int32_t)cores;
   for (size_t i = 0; i < count; ++i) {
     const char* key = keys[i] == NULL ? "" : keys[i];
     const char* value = values[i] == NULL ? "" : values[i];
-    if (word_number(key, known) < 0) {
-      snprintf(message, message_bytes,
-               "option %s is unknown; accepted: backend, device, precision, "
-               "cache_dir, verbose, threads, tune, lanes, group_size, vectors, "
-               "dense",
-               key);
+    const Option* option = find_option(key);
+    if (option == NULL) {
+      report_unknown(key, message, message_bytes);
       return false;
     }
-    const char* accepted = read_option(key, value, options);
-    if (accepted != NULL) {
+    if (!read_option(option, value, options)) {
       snprintf(message, message_bytes, "option %s=%s is not accepted: %s", key,
-               value, accepted);
+               value, option->accepted);
       return false;
     }
   }

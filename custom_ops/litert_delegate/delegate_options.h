@@ -6,23 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "opencl_launch.h"
+#include "opencl/launch.h"
 
 #define SPARSESEP_OPTION_LENGTH 256
 #define SPARSESEP_MAX_THREADS 64
 
-typedef enum SparsesepBackend {
-  SPARSESEP_BACKEND_CPU,
-  SPARSESEP_BACKEND_OPENCL,
-} SparsesepBackend;
-
 typedef struct SparsesepDelegateOptions {
-  SparsesepBackend backend;  // backend=cpu | opencl
-  bool half;                 // precision=fp32 | fp16, OpenCL's float models
-  bool verbose;              // verbose=0 | 1
-  int32_t threads;           // threads=1..64, CPU; default: cores, at most 4
-  bool leave_dense;          // dense=tflm | litert, CPU: who runs dense layers
-  bool tune;                 // tune=0 | 1, OpenCL: times launches at load
+  bool use_opencl;   // backend=cpu | opencl
+  bool half;         // precision=fp32 | fp16, OpenCL's float models
+  bool verbose;      // verbose=0 | 1
+  int32_t threads;   // threads=1..64, CPU; default: cores, at most 4
+  bool leave_dense;  // dense=tflm | litert, CPU: who runs dense layers
+  bool tune;         // tune=0 | 1, OpenCL: times launches at load
   // lanes=, group_size=, vectors= of OpenCL's fully-connected layers; 0: by
   // the device's class.
   SparsesepLaunch launch;
@@ -33,7 +28,7 @@ typedef struct SparsesepDelegateOptions {
   char cache_dir[SPARSESEP_OPTION_LENGTH];
 } SparsesepDelegateOptions;
 
-// Reads key-value pairs. False where one is not accepted: `message` then says
+// Reads key-value pairs. False where one is not accepted; `message` then says
 // in one line what was received and what is accepted.
 bool sparsesep_read_delegate_options(const char* const* keys,
                                      const char* const* values, size_t count,

@@ -2,12 +2,14 @@
 // may give the device another name.
 //
 // Built as libOpenCL.so.1 and found first; the real one is FAILING_OPENCL_REAL.
-// With FAILING_OPENCL_GPU, the device calls itself so, and a GPU.
+// With FAILING_OPENCL_GPU, the device calls itself so, and a GPU. With
+// FAILING_OPENCL_ITEMS and FAILING_OPENCL_BYTES, it has work-groups of so many
+// work-items at most, and so much local memory.
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "opencl_api.h"
+#include "opencl/api.h"
 
 // Number of the call that fails, from 1; 0: none. Set through ctypes.
 int failing_opencl_at;
@@ -68,9 +70,18 @@ cl_int clGetDeviceInfo(cl_device_id d, cl_uint what, size_t n, void* to,
   cl_int (*function)(cl_device_id, cl_uint, size_t, void*, size_t*) =
       real("clGetDeviceInfo");
   const char* gpu = getenv("FAILING_OPENCL_GPU");
+  const char* items = getenv("FAILING_OPENCL_ITEMS");
+  const char* bytes = getenv("FAILING_OPENCL_BYTES");
   if (fails()) return CL_OUT_OF_RESOURCES;
   const cl_int status = function(d, what, n, to, size);
-  if (gpu == NULL || to == NULL || status != CL_SUCCESS) return status;
+  if (to == NULL || status != CL_SUCCESS) return status;
+  if (items != NULL && what == CL_DEVICE_MAX_WORK_GROUP_SIZE) {
+    *(size_t*)to = strtoul(items, NULL, 10);
+  }
+  if (bytes != NULL && what == CL_DEVICE_LOCAL_MEM_SIZE) {
+    *(cl_ulong*)to = strtoul(bytes, NULL, 10);
+  }
+  if (gpu == NULL) return status;
   if (what == CL_DEVICE_NAME) strncpy(to, gpu, n);
   if (what == CL_DEVICE_TYPE) *(cl_ulong*)to = CL_DEVICE_TYPE_GPU;
   return status;

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, load_delegate
+from counted_library import count_allocations_of, counter
 
 TOGETHER = 24
 
@@ -70,19 +71,6 @@ class Lives:
         assert all(right)
 
 
-def count_allocations_of(library: str) -> None:
-    """From now on, of what the library's code allocates."""
-    ctypes.CDLL(library)
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        addresses, access, *_, path = line.split(maxsplit=5) if line.count(" ") > 5 else [""] * 3
-        if "x" in access and Path(path.strip()) == Path(library).resolve():
-            start, end = (int(number, 16) for number in addresses.split("-"))
-            ctypes.c_size_t.in_dll(ctypes.CDLL(None), "counted_start").value = start
-            ctypes.c_size_t.in_dll(ctypes.CDLL(None), "counted_end").value = end
-            return
-    raise LookupError(f"{library} is not mapped")
-
-
 def resident_kb() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
@@ -91,7 +79,7 @@ def main() -> None:
     folder, library = Path(sys.argv[1]), sys.argv[2]
     options, cycles = json.loads(sys.argv[3]), int(sys.argv[4])
     count_allocations_of(library)
-    blocks = ctypes.c_int.in_dll(ctypes.CDLL(None), "counted_live")
+    blocks = counter("live")
     lives = Lives(folder, library, options)
     assert blocks.value >= 0
     held = lives.make()

@@ -14,7 +14,7 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.opencl_device import build_opencl_shim, needs_opencl
-from tests.support.operator_models import lenet_300_100
+from tests.support.operator_models import GraphBuilder, lenet_300_100
 from tflm_sparsesep.converters.rewrite import rewrite
 
 HERE = Path(__file__).parent
@@ -63,3 +63,25 @@ def test_opencl(tmp_path: Path) -> None:
     environment = build_opencl_shim(tmp_path)
     left = lead_lives(tmp_path, {"backend": "opencl", "cache_dir": str(tmp_path)}, environment)
     assert_nothing_is_left(left)
+
+
+@pytest.mark.parametrize("way", ["cycle", "exit", "first", "twice"])
+@pytest.mark.parametrize("backend", ["cpu", pytest.param("opencl", marks=needs_opencl)])
+def test_the_delegate_may_be_freed_before_its_interpreters(
+    backend: str, way: str, tmp_path: Path
+) -> None:
+    """Freed memory is filled (MALLOC_PERTURB_), so that using it does not go unnoticed."""
+    graph = GraphBuilder(3, quantized=True)
+    graph.fully_connected(graph.input(1, 300), 200)
+    (tmp_path / "model.tflite").write_bytes(graph.build())
+    done = subprocess.run(
+        [
+            *(sys.executable, HERE / "delegate_order_worker.py", tmp_path / "model.tflite"),
+            *(str(ts.delegate_path()), backend, way),
+        ],
+        env={**os.environ, "MALLOC_PERTURB_": "165"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-2000:]

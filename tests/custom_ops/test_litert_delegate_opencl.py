@@ -7,7 +7,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -256,6 +256,53 @@ def test_compiled_programs_are_cached(tmp_path: Path) -> None:
     entry.write_bytes(written[:-1] + bytes([written[-1] ^ 1]))
     check_outputs(case, run_jobs(tmp_path, [job])[0].outputs[0][0])
     assert len(entry.read_bytes()) == len(written)
+
+
+def replace_by_link(entry: Path) -> None:
+    entry.rename(entry.with_suffix(".elsewhere"))
+    entry.symlink_to(entry.with_suffix(".elsewhere"))
+
+
+def replace_by_fifo(entry: Path) -> None:
+    entry.unlink()
+    os.mkfifo(entry)
+
+
+def give_away(entry: Path) -> None:
+    os.chown(entry, 65534, 65534)
+
+
+def open_to_all(entry: Path) -> None:
+    entry.chmod(0o666)
+
+
+@pytest.mark.parametrize("spoil", [replace_by_link, replace_by_fifo, give_away, open_to_all])
+def test_cached_files_that_others_may_have_written_are_not_read(
+    spoil: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """A tuned launch says where it comes from; programs take the same way."""
+    if spoil is give_away and os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    case = layout_case(np.random.default_rng(2), LAYOUTS[0], 9, 40, zeros=0.5)
+    keep = {**OPENCL, "cache_dir": str(cache)}
+
+    def origin(options: dict[str, str]) -> str:
+        (done,) = run_jobs(tmp_path, [Job(sparse_model(case), [case.inputs[None]], options)])
+        check_outputs(case, done.outputs[0][0])
+        return "".join(done.messages).rsplit(", ", 1)[1]
+
+    assert origin(keep | {"tune": "1"}).startswith("tuned to ")
+    assert origin(keep) == "from cache_dir"
+    (entry,) = cache.glob("*.tune")
+    spoil(entry)
+    assert origin(keep) == "by class and options"
+    # Tuned again, it is replaced by a file of our own; what a link led to stays.
+    assert origin(keep | {"tune": "1"}).startswith("tuned to ")
+    assert not entry.is_symlink()
+    assert entry.stat().st_mode & 0o777 == 0o600
+    assert origin(keep) == "from cache_dir"
 
 
 @needs_shared_models

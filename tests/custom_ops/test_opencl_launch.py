@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 
 pytestmark = [pytest.mark.slow, needs_opencl]
 
-LAUNCH = re.compile(r"lanes=(\d+) group_size=(\d+) vectors=(\d+), (.*)")
+LAUNCH = re.compile(
+    r"tiles of (\d+) x \d+, room for (\d+) work-items and (\d+) bytes: "
+    r"lanes=(\d+) group_size=(\d+) vectors=(\d+), (.*)"
+)
 
 
 def tile_layouts() -> list[Layout]:
@@ -38,7 +42,27 @@ def dense_model(*, quantized: bool, batch: int) -> tuple[bytes, Array]:
 def launches(done: Done) -> list[tuple[int, int, int, str]]:
     """lanes, group_size, vectors and where they come from, layer after layer."""
     found = [LAUNCH.search(line) for line in done.messages]
-    return [(int(m[1]), int(m[2]), int(m[3]), m[4]) for m in found if m is not None]
+    return [(int(m[4]), int(m[5]), int(m[6]), m[7]) for m in found if m is not None]
+
+
+def check_launch(done: Done, wanted: Sequence[int]) -> None:
+    """The first layer has the launch that was wanted, or, where it has no room, a smaller one.
+
+    Sums of a work-group take 4 bytes each of half of the local memory.
+    """
+    (match, *_) = [m for m in map(LAUNCH.search, done.messages) if m is not None]
+    tile_rows, items, size = int(match[1]), int(match[2]), int(match[3])
+    launch = launches(done)[0][:3]
+    _, group_size, vectors = wanted
+    if group_size <= items and group_size * vectors * tile_rows * 8 <= size:
+        assert launch == tuple(wanted)
+        return
+    assert launch[1] <= items
+    assert launch[0] == 1 or launch[1] * launch[2] * tile_rows * 8 <= size
+    for number, most in zip(launch, wanted, strict=True):
+        assert number.bit_count() == 1
+        assert number <= most
+    assert launch[0] <= launch[1]
 
 
 def check_halves(case: FloatLayerCase, outputs: Array) -> None:
@@ -92,8 +116,8 @@ def test_outputs_do_not_depend_on_the_launch(tmp_path: Path) -> None:
     for (lanes, group_size, vectors), first in zip(chosen, firsts, strict=True):
         # The last model is of floats, a chunk of which has work for 8 lanes at most.
         for number, most in ((first, 64), (first + len(models) - 1, 8)):
-            (launch, *_) = launches(results[number])
-            assert launch == (min(lanes, most), group_size, vectors, "by class and options")
+            check_launch(results[number], (min(lanes, most), group_size, vectors))
+            assert launches(results[number])[0][3] == "by class and options"
 
 
 @pytest.mark.parametrize(
@@ -119,10 +143,35 @@ def test_launches_of_gpu_classes_give_right_outputs(
     first, second, overridden = run_jobs(tmp_path, jobs, environment=environment)
     (usual,) = run_jobs(tmp_path, jobs[1:2])
     check_outputs(case, first.outputs[0][0])
-    assert launches(first)[0][:3] == int8
+    check_launch(first, int8)
     for done, wanted in ((second, floats), (overridden, (2, *floats[1:]))):
         np.testing.assert_array_equal(done.outputs[0], usual.outputs[0])
-        assert launches(done)[0][:3] == wanted
+        check_launch(done, wanted)
+
+
+@pytest.mark.parametrize(("items", "size"), [(256, 65536), (100, 8192), (16, 512), (1, 0)])
+def test_small_devices_get_smaller_launches(items: int, size: int, tmp_path: Path) -> None:
+    """Work-groups of few work-items and little local memory: other launches, equal outputs."""
+    case = layout_case(np.random.default_rng(8), LAYOUTS[0], 45, 333, zeros=0.6, batch=11)
+    model, inputs = dense_model(quantized=False, batch=11)
+    wanted = (8, 1024, 4)
+    options = dict(zip(("lanes", "group_size", "vectors"), map(str, wanted), strict=True))
+    jobs = [
+        Job(sparse_model(case), [case.inputs[None]], OPENCL | options),
+        Job(model, [inputs], OPENCL | options),
+    ]
+    environment = {
+        **build_opencl_shim(tmp_path),
+        "FAILING_OPENCL_ITEMS": str(items),
+        "FAILING_OPENCL_BYTES": str(size),
+    }
+    sparse, dense = run_jobs(tmp_path, jobs, environment=environment)
+    (usual,) = run_jobs(tmp_path, jobs[1:])
+    check_outputs(case, sparse.outputs[0][0])
+    np.testing.assert_array_equal(dense.outputs[0], usual.outputs[0])
+    for done in (sparse, dense):
+        check_launch(done, wanted)
+        assert launches(done)[0][1] <= items
 
 
 def test_tuned_launches_are_kept_in_cache_dir(tmp_path: Path) -> None:

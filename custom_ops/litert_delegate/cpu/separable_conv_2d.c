@@ -1,0 +1,47 @@
+// SEPARABLE_CONV_2D on the CPU, in the op core.
+#include <stdlib.h>
+
+#include "core/separable_conv_2d_op.h"
+#include "cpu/operation.h"
+#include "graph/core_port.h"
+
+typedef struct SeparableLayer {
+  SparsesepCorePort port;
+  SparsesepSeparableConvOp* op;
+} SeparableLayer;
+
+static void free_layer(void* state) {
+  SeparableLayer* layer = state;
+  sparsesep_close_port(&layer->port);
+  free(layer);
+}
+
+static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
+  SeparableLayer* layer = aligned_alloc(16, (sizeof(*layer) + 15) / 16 * 16);
+  if (layer == NULL) return sparsesep_out_of_memory(prepare->context);
+  if (!sparsesep_open_port(prepare->context, prepare->operation, prepare->input,
+                           prepare->output, &layer->port)) {
+    free_layer(layer);
+    return sparsesep_out_of_memory(prepare->context);
+  }
+  const SparsesepHost* host = &layer->port.host;
+  layer->op = sparsesep_separable_conv_init(host, prepare->operation->options,
+                                            prepare->operation->options_bytes);
+  if (sparsesep_separable_conv_prepare(host, layer->op) != SPARSESEP_OK) {
+    free_layer(layer);
+    return NULL;
+  }
+  return layer;
+}
+
+static void run_layer(void* state, SparsesepThreadPool* pool, const void* input,
+                      void* output) {
+  (void)pool;
+  SeparableLayer* layer = state;
+  layer->port.tensors[SPARSESEP_SLOT_INPUT].data = (void*)(uintptr_t)input;
+  layer->port.tensors[SPARSESEP_SLOT_OUTPUT].data = output;
+  sparsesep_separable_conv_eval(&layer->port.host, layer->op);
+}
+
+const SparsesepCpuTable sparsesep_cpu_separable_conv_2d = {
+    prepare_layer, run_layer, free_layer};

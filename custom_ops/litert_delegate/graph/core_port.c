@@ -1,0 +1,103 @@
+#include "graph/core_port.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+
+static SparsesepStatus get_tensor(const SparsesepHost* host,
+                                  SparsesepTensorSlot slot,
+                                  SparsesepTensor* tensor) {
+  const SparsesepCorePort* port = host->context;
+  *tensor = port->tensors[slot];
+  return SPARSESEP_OK;
+}
+
+static void* allocate_persistent(const SparsesepHost* host, size_t bytes) {
+  SparsesepCorePort* port = host->context;
+  return bytes <= sizeof(port->persistent) ? port->persistent : NULL;
+}
+
+static SparsesepStatus request_scratch(const SparsesepHost* host, size_t bytes,
+                                       int* scratch_index) {
+  SparsesepCorePort* port = host->context;
+  *scratch_index = 0;
+  port->scratch = aligned_alloc(16, (bytes + 16) / 16 * 16);
+  if (port->scratch != NULL) return SPARSESEP_OK;
+  sparsesep_out_of_memory(port->runtime);
+  return SPARSESEP_OUT_OF_MEMORY;
+}
+
+static void* get_scratch(const SparsesepHost* host, int scratch_index) {
+  const SparsesepCorePort* port = host->context;
+  (void)scratch_index;
+  return port->scratch;
+}
+
+static void report(const SparsesepHost* host, const char* op_name,
+                   const char* message) {
+  const SparsesepCorePort* port = host->context;
+  port->runtime->ReportError(port->runtime, "%s: %s", op_name, message);
+}
+
+static SparsesepTensorType tensor_type(const TfLiteTensor* tensor) {
+  switch (tensor->type) {
+    case kTfLiteInt8:
+      return SPARSESEP_TENSOR_INT8;
+    case kTfLiteUInt8:
+      return SPARSESEP_TENSOR_UINT8;
+    case kTfLiteFloat32:
+      return SPARSESEP_TENSOR_FLOAT32;
+    default:
+      return SPARSESEP_TENSOR_OTHER;
+  }
+}
+
+// Kernels read words in place; a runtime may hold the model at any address. A
+// blob that is too large for the op core has no bytes, which it refuses.
+static bool align_blob(SparsesepCorePort* port, const TfLiteTensor* blob) {
+  const size_t bytes = (size_t)port->blob_bytes;
+  if ((uintptr_t)blob->data % 16 == 0 || bytes == 0) return true;
+  port->blob_copy = aligned_alloc(16, (bytes + 16) / 16 * 16);
+  if (port->blob_copy == NULL) return false;
+  memcpy(port->blob_copy, blob->data, bytes);
+  port->tensors[SPARSESEP_SLOT_WEIGHTS].data = port->blob_copy;
+  return true;
+}
+
+bool sparsesep_open_port(TfLiteContext* context,
+                         const SparsesepOperation* operation,
+                         const SparsesepShape* input_shape,
+                         const SparsesepShape* output_shape,
+                         SparsesepCorePort* port) {
+  const TfLiteTensor* input =
+      sparsesep_tensor_of(context, operation->inputs, 0);
+  const TfLiteTensor* blob = sparsesep_tensor_of(context, operation->inputs, 1);
+  const TfLiteTensor* output =
+      sparsesep_tensor_of(context, operation->outputs, 0);
+  memset(port, 0, sizeof(*port));
+  port->host = (SparsesepHost){
+      .context = port,
+      .get_tensor = get_tensor,
+      .allocate_persistent = allocate_persistent,
+      .request_scratch = request_scratch,
+      .get_scratch = get_scratch,
+      .report = report,
+  };
+  port->runtime = context;
+  port->shapes[0] = *input_shape;
+  port->shapes[1] = *output_shape;
+  port->blob_bytes = blob->bytes > INT32_MAX ? 0 : (int32_t)blob->bytes;
+  port->tensors[SPARSESEP_SLOT_INPUT] = (SparsesepTensor){
+      NULL, port->shapes[0].dims, port->shapes[0].rank, tensor_type(input)};
+  port->tensors[SPARSESEP_SLOT_WEIGHTS] =
+      (SparsesepTensor){blob->data, &port->blob_bytes, 1, tensor_type(blob)};
+  port->tensors[SPARSESEP_SLOT_OUTPUT] = (SparsesepTensor){
+      NULL, port->shapes[1].dims, port->shapes[1].rank, tensor_type(output)};
+  return align_blob(port, blob);
+}
+
+void sparsesep_close_port(SparsesepCorePort* port) {
+  free(port->scratch);
+  free(port->blob_copy);
+}

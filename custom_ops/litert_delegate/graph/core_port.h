@@ -1,0 +1,28 @@
+// The port of the op core to the delegate: one operator's tensors and memory.
+#ifndef SPARSESEP_DELEGATE_GRAPH_CORE_PORT_H_
+#define SPARSESEP_DELEGATE_GRAPH_CORE_PORT_H_
+
+#include "graph/operation.h"
+#include "port.h"
+
+typedef struct SparsesepCorePort {
+  SparsesepHost host;
+  TfLiteContext* runtime;
+  SparsesepTensor tensors[3];  // by SparsesepTensorSlot
+  SparsesepShape shapes[2];    // of input and output
+  int32_t blob_bytes;
+  void* blob_copy;  // NULL where the model aligns its blob
+  _Alignas(16) uint8_t persistent[64];
+  void* scratch;
+} SparsesepCorePort;
+
+// False without memory; sparsesep_close_port() is then still to be called.
+bool sparsesep_open_port(TfLiteContext* context,
+                         const SparsesepOperation* operation,
+                         const SparsesepShape* input_shape,
+                         const SparsesepShape* output_shape,
+                         SparsesepCorePort* port);
+
+void sparsesep_close_port(SparsesepCorePort* port);
+
+#endif  // SPARSESEP_DELEGATE_GRAPH_CORE_PORT_H_

@@ -1,0 +1,211 @@
+#include <string.h>
+
+#include "graph/partition.h"
+#include "graph/quantization.h"
+#include "graph/window.h"
+#include "op_options.h"
+#include "sparsesep/packed_weights.h"
+#include "sparsesep/separable_conv.h"
+
+// Makes a valid shape hold `elements` by its first dimension.
+static bool fit_first(SparsesepShape* shape, int64_t elements) {
+  if (shape->rank < 1) return false;
+  const int64_t rest = sparsesep_element_count(shape) / shape->dims[0];
+  return elements % rest == 0 &&
+         sparsesep_set_size(elements / rest, &shape->dims[0]);
+}
+
+static bool infer_fully_connected(const SparsesepShape* input, int32_t rows,
+                                  int32_t cols, bool keep_dims,
+                                  SparsesepShape* shape) {
+  const int64_t elements = sparsesep_element_count(input);
+  if (elements % cols != 0) return false;
+  if (!keep_dims) {
+    *shape = (SparsesepShape){2, {(int32_t)(elements / cols), rows}};
+    return true;
+  }
+  *shape = *input;
+  shape->dims[shape->rank - 1] = rows;
+  return input->dims[input->rank - 1] == cols;
+}
+
+// A batch of inputs would have windows across two of them: a layer over windows
+// keeps the shape that the model gives it, which prepare holds against the
+// input.
+static bool is_over_windows(const SparsesepOperation* operation) {
+  return operation->options_bytes == SPARSESEP_OPTIONS_BYTES_WINDOWS;
+}
+
+// `bytes` of a blob hold at least its header; its validation comes later.
+static bool infer_sparse(const SparsesepOperation* operation,
+                         const TfLiteTensor* blob, const SparsesepShape* input,
+                         SparsesepShape* shape) {
+  if (is_over_windows(operation)) return true;
+  SparsesepPackedHeader header;
+  if (blob->bytes < sizeof(header)) return true;
+  memcpy(&header, blob->data, sizeof(header));
+  if (header.cols < 1 || header.cols > SPARSESEP_PACKED_MAX_DIM ||
+      header.rows < 1 || header.rows > SPARSESEP_PACKED_MAX_DIM) {
+    return true;
+  }
+  return fit_first(shape,
+                   sparsesep_element_count(input) / header.cols * header.rows);
+}
+
+static bool infer_separable(const TfLiteTensor* blob,
+                            const SparsesepShape* input,
+                            SparsesepShape* shape) {
+  SparsesepSeparableConv conv;
+  if (blob->bytes < sizeof(conv)) return true;
+  memcpy(&conv, blob->data, sizeof(conv));
+  if (input->rank != 4 || conv.vertical.stride < 1 ||
+      conv.horizontal.stride < 1) {
+    return true;
+  }
+  SparsesepConvShape image = {
+      input->dims[0], input->dims[1], input->dims[2], 0, 0, 0, 0};
+  if (sparsesep_separable_conv_shape(&conv, &image) != SPARSESEP_OK) {
+    return true;
+  }
+  *shape = (SparsesepShape){4,
+                            {image.batch, image.output_height,
+                             image.output_width, conv.output_channels}};
+  return true;
+}
+
+static bool infer_window(const SparsesepOperation* operation,
+                         const TfLiteTensor* second,
+                         const SparsesepShape* input, SparsesepShape* shape) {
+  if (input->rank != 4) return false;
+  const int* weights = second == NULL ? NULL : second->dims->data;
+  const SparsesepWindow window = sparsesep_read_window(operation, weights);
+  int32_t pad;
+  *shape = *input;
+  for (int i = 0; i < 2; ++i) {
+    shape->dims[1 + i] =
+        sparsesep_window_output(&window, i, input->dims[1 + i], &pad);
+    if (shape->dims[1 + i] < 1) return false;
+  }
+  if (operation->kind == SPARSESEP_CONV_2D) {
+    shape->dims[3] = weights[0];
+    return weights[3] == input->dims[3];
+  }
+  if (operation->kind == SPARSESEP_DEPTHWISE_CONV_2D) {
+    shape->dims[3] = weights[3];
+    return weights[3] % input->dims[3] == 0;
+  }
+  return true;
+}
+
+// Dimensions of 1 stretch; shapes are aligned at their ends.
+static bool infer_broadcast(const SparsesepShape* a, const SparsesepShape* b,
+                            SparsesepShape* shape) {
+  const SparsesepShape* longer = a->rank >= b->rank ? a : b;
+  const SparsesepShape* shorter = a->rank >= b->rank ? b : a;
+  *shape = *longer;
+  for (int32_t i = 1; i <= shorter->rank; ++i) {
+    int32_t* dim = &shape->dims[shape->rank - i];
+    const int32_t other = shorter->dims[shorter->rank - i];
+    if (*dim != other && *dim != 1 && other != 1) return false;
+    if (*dim == 1) *dim = other;
+  }
+  return true;
+}
+
+static bool infer_concatenation(const SparsesepPartition* partition,
+                                const SparsesepOperation* operation,
+                                SparsesepShape* shape) {
+  const TfLiteConcatenationParams* p = operation->parameters;
+  *shape = sparsesep_partition_input(partition, operation, 0)->shape;
+  const int32_t axis = p->axis < 0 ? p->axis + shape->rank : p->axis;
+  if (axis < 0 || axis >= shape->rank) return false;
+  int64_t total = shape->dims[axis];
+  for (int i = 1; i < operation->inputs->size; ++i) {
+    const SparsesepShape* other =
+        &sparsesep_partition_input(partition, operation, i)->shape;
+    if (other->rank != shape->rank) return false;
+    for (int32_t k = 0; k < shape->rank; ++k) {
+      if (k != axis && other->dims[k] != shape->dims[k]) return false;
+    }
+    total += other->dims[axis];
+  }
+  return sparsesep_set_size(total, &shape->dims[axis]);
+}
+
+// `amounts`: int32 [rank of the model's input][2].
+static bool infer_pad(const TfLiteTensor* amounts, const SparsesepShape* input,
+                      SparsesepShape* shape) {
+  const int32_t* values = amounts->data;
+  if (amounts->dims->data[0] != input->rank) return false;
+  *shape = *input;
+  for (int32_t i = 0; i < shape->rank; ++i) {
+    const int64_t size =
+        (int64_t)shape->dims[i] + values[2 * i] + values[2 * i + 1];
+    if (!sparsesep_set_size(size, &shape->dims[i])) return false;
+  }
+  return true;
+}
+
+// The sum of an int8 SOFTMAX has no room for more.
+static bool infer_softmax(const TfLiteTensor* tensor,
+                          const SparsesepShape* input, SparsesepShape* shape) {
+  *shape = *input;
+  return tensor->type != kTfLiteInt8 ||
+         input->dims[input->rank - 1] <= SPARSESEP_SOFTMAX_MAX_DEPTH;
+}
+
+static bool infer(const TfLiteContext* context,
+                  const SparsesepPartition* partition,
+                  const SparsesepOperation* operation, SparsesepShape* shape) {
+  const SparsesepShape* input =
+      &sparsesep_partition_input(partition, operation, 0)->shape;
+  const TfLiteTensor* second =
+      sparsesep_tensor_of(context, operation->inputs, 1);
+  switch (operation->kind) {
+    case SPARSESEP_SPARSE_FULLY_CONNECTED:
+      return infer_sparse(operation, second, input, shape);
+    case SPARSESEP_SEPARABLE_CONV_2D:
+      return infer_separable(second, input, shape);
+    case SPARSESEP_FULLY_CONNECTED: {
+      const TfLiteFullyConnectedParams* p = operation->parameters;
+      return infer_fully_connected(input, second->dims->data[0],
+                                   second->dims->data[1], p->keep_num_dims,
+                                   shape);
+    }
+    case SPARSESEP_CONV_2D:
+    case SPARSESEP_DEPTHWISE_CONV_2D:
+    case SPARSESEP_AVERAGE_POOL_2D:
+    case SPARSESEP_MAX_POOL_2D:
+      return infer_window(operation, second, input, shape);
+    case SPARSESEP_ADD:
+    case SPARSESEP_MUL:
+      return infer_broadcast(
+          input, &sparsesep_partition_input(partition, operation, 1)->shape,
+          shape);
+    case SPARSESEP_RESHAPE:
+      return fit_first(shape, sparsesep_element_count(input));
+    case SPARSESEP_PAD:
+      return infer_pad(second, input, shape);
+    case SPARSESEP_CONCATENATION:
+      return infer_concatenation(partition, operation, shape);
+    case SPARSESEP_SOFTMAX:
+      return infer_softmax(sparsesep_tensor_of(context, operation->inputs, 0),
+                           input, shape);
+    default:
+      *shape = *input;
+      return true;
+  }
+}
+
+bool sparsesep_infer_shape(const TfLiteContext* context,
+                           const SparsesepPartition* partition,
+                           const SparsesepOperation* operation,
+                           SparsesepShape* shape) {
+  SparsesepShape inferred = *shape;
+  if (!infer(context, partition, operation, &inferred) ||
+      !sparsesep_is_valid_shape(&inferred)) {
+    return false;
+  }
+  *shape = inferred;
+  return true;
+}

@@ -1,0 +1,47 @@
+#include <string.h>
+
+#include "graph/operation.h"
+#include "op_names.h"
+
+// Builtin operators by kind.
+static const int32_t builtins[] = {
+#define ROW(kind, builtin, check, kernels) kTfLiteBuiltin##builtin,
+#include "graph/operators.inc"
+#undef ROW
+};
+
+static bool find_kind(const TfLiteRegistration* registration,
+                      SparsesepOperationKind* kind) {
+  if (registration->builtin_code == kTfLiteBuiltinCustom) {
+    const char* name = registration->custom_name;
+    if (name == NULL) return false;
+    if (strcmp(name, SPARSESEP_OP_SPARSE_FULLY_CONNECTED) == 0) {
+      *kind = SPARSESEP_SPARSE_FULLY_CONNECTED;
+      return true;
+    }
+    *kind = SPARSESEP_SEPARABLE_CONV_2D;
+    return strcmp(name, SPARSESEP_OP_SEPARABLE_CONV_2D) == 0;
+  }
+  for (size_t i = 0; i < sizeof(builtins) / sizeof(builtins[0]); ++i) {
+    if (builtins[i] == registration->builtin_code) {
+      *kind = (SparsesepOperationKind)i;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool sparsesep_read_operation(const TfLiteNode* node,
+                              const TfLiteRegistration* registration,
+                              SparsesepOperation* operation) {
+  memset(operation, 0, sizeof(*operation));
+  if (!find_kind(registration, &operation->kind)) return false;
+  operation->inputs = node->inputs;
+  operation->outputs = node->outputs;
+  operation->parameters = node->builtin_data;
+  operation->options = node->custom_initial_data;
+  operation->options_bytes = node->custom_initial_data_size > 0
+                                 ? (size_t)node->custom_initial_data_size
+                                 : 0;
+  return true;
+}

@@ -1,0 +1,11 @@
+# Writes OUTPUT, a C file that holds each of SOURCES (.cl files, separated by |)
+# as the text sparsesep_cl_<name>: see opencl_sources.h.
+string(REPLACE "|" ";" sources "${SOURCES}")
+set(text "#include \"opencl/sources.h\"\n")
+foreach(source IN LISTS sources)
+  get_filename_component(name "${source}" NAME_WE)
+  file(READ "${source}" bytes HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(APPEND text "const char sparsesep_cl_${name}[] = {${bytes}0};\n")
+endforeach()
+file(WRITE "${OUTPUT}" "${text}")

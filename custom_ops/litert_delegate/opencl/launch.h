@@ -1,0 +1,51 @@
+// How the kernels of fully-connected layers are laid out on a device: what
+// rows.cl calls LANES, GROUP_SIZE and VECTORS. Outputs are the same, to the
+// bit, with any launch; time is not.
+#ifndef SPARSESEP_DELEGATE_OPENCL_LAUNCH_H_
+#define SPARSESEP_DELEGATE_OPENCL_LAUNCH_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "opencl/api.h"
+
+// Each a power of two.
+typedef struct SparsesepLaunch {
+  int32_t lanes;       // work-items that share a row group
+  int32_t group_size;  // work-items of a work-group
+  int32_t vectors;     // of the batch, that a work-item takes together
+} SparsesepLaunch;
+
+#define SPARSESEP_MAX_LANES 64
+#define SPARSESEP_MAX_FLOAT_LANES 8
+#define SPARSESEP_MAX_GROUP_SIZE 1024
+#define SPARSESEP_MAX_VECTORS 8
+
+// What the launch of one layer has to keep to.
+typedef struct SparsesepLaunchLimits {
+  int32_t lanes;
+  int32_t group_size;
+  int32_t vectors;
+  int64_t sums;  // work-items of a group * sums of each, in local memory
+} SparsesepLaunchLimits;
+
+// The launch for a class of devices: Mali, Adreno, other GPUs, CPUs.
+SparsesepLaunch sparsesep_class_launch(const char* device_name, cl_ulong type,
+                                       bool is_float);
+
+// `launch` with what `chosen` sets, 0: nothing. A group has room for its lanes.
+SparsesepLaunch sparsesep_override_launch(SparsesepLaunch launch,
+                                          const SparsesepLaunch* chosen);
+
+// The nearest launch within the limits.
+SparsesepLaunch sparsesep_fit_launch(SparsesepLaunch launch,
+                                     const SparsesepLaunchLimits* limits,
+                                     int32_t tile_rows);
+
+static inline bool sparsesep_same_launch(const SparsesepLaunch* a,
+                                         const SparsesepLaunch* b) {
+  return a->lanes == b->lanes && a->group_size == b->group_size &&
+         a->vectors == b->vectors;
+}
+
+#endif  // SPARSESEP_DELEGATE_OPENCL_LAUNCH_H_
