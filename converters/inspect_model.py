@@ -27,6 +27,7 @@ from tflm_sparsesep.converters.rewrite import run_passes
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator
+from tflm_sparsesep.converters.tflite.references import buffer_users
 
 
 def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[LayerDecision]:
@@ -36,8 +37,8 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
     `rewrite` would take for `target`. Raises ModelError for bytes that are no usable model, a
     packed layer being damaged included, and ConfigError for an unknown target.
     """
-    conversion = Conversion(get_target(target).name)
     model = editor.read(data, name=name)
+    conversion = Conversion(get_target(target).name, users=buffer_users(model))
     decisions: list[LayerDecision] = []
     for subgraph in model.subgraphs:
         operators = list(subgraph.operators)

@@ -84,4 +84,4 @@ def layer_instructions(
 
 def layer_bytes(model: Model, layers: Sequence[LayerDecision], target: str) -> dict[str, int]:
     """Constants of each operator."""
-    return {layer_name(op): dense_bytes(op) for op in model.subgraphs[0].operators}
+    return {layer_name(op): dense_bytes([op]) for op in model.subgraphs[0].operators}

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
-import numpy as np
-
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.cost.choose_layout import Prefer, check_preference
 from tflm_sparsesep.converters.decisions import LayerDecision
@@ -20,7 +18,9 @@ from tflm_sparsesep.converters.passes import fuse_separable_pair, sparse_fully_c
 from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.converters.tflite.editor import Model, Subgraph, TensorType
+from tflm_sparsesep.converters.tflite.appended import append_files, appended_files
+from tflm_sparsesep.converters.tflite.editor import Model, Subgraph
+from tflm_sparsesep.converters.tflite.references import buffer_users, called_subgraphs
 
 # Pairs come first: a convolution along one axis could be sparse, too.
 PASSES: tuple[ModuleType, ...] = (fuse_separable_pair, sparse_fully_connected)
@@ -55,15 +55,30 @@ def rewrite(
         ModelError: the bytes are no usable model.
         ConfigError: the target or the preference is unknown.
     """
-    conversion = Conversion(get_target(target).name, input_zeros or {}, check_preference(prefer))
     model = editor.read(data, name=name)
+    conversion = Conversion(
+        get_target(target).name, input_zeros or {}, check_preference(prefer), buffer_users(model)
+    )
     try:
         check(model)
-        layers = [d for subgraph in model.subgraphs for d in run_passes(subgraph, conversion)]
+        layers = [
+            d for subgraph in _planned(model, target) for d in run_passes(subgraph, conversion)
+        ]
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
     tidy(model)
-    return RewriteResult(editor.write(model), layers)
+    rewritten = append_files(editor.write(model), appended_files(data))
+    if not any(layer.rewritten for layer in layers) and len(rewritten) >= len(data):
+        rewritten = data
+    return RewriteResult(rewritten, layers)
+
+
+def _planned(model: Model, target: str) -> list[Subgraph]:
+    """Return the subgraphs that the runtime of `target` plans scratch memory for.
+
+    TFLM crashes on scratch in a subgraph that the first one does not call.
+    """
+    return model.subgraphs if target == "host" else called_subgraphs(model)
 
 
 def run_passes(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
@@ -81,13 +96,6 @@ def check(model: Model) -> None:
                 raise ModelError(
                     f"already rewritten: it holds {op.custom_code}; convert the original file"
                 )
-        for tensor in subgraph.tensors:
-            if tensor.type == TensorType.FLOAT16 and tensor.is_constant:
-                raise ModelError(
-                    f"tensor {tensor.name!r} holds float16 weights, accepted: int8 or float32"
-                )
-            if tensor.type == TensorType.FLOAT32 and tensor.is_constant:
-                _check_finite(tensor.name, tensor.array)
         for tensor in subgraph.inputs:
             if -1 in tensor.shape_signature[1:]:
                 raise ModelError(
@@ -112,9 +120,3 @@ def _shorten_names(model: Model) -> None:
         for tensor in subgraph.tensors:
             if tensor not in known:
                 tensor.name = tensor.name.split(";")[0]
-
-
-def _check_finite(name: str, array: np.ndarray | None) -> None:
-    if array is not None and not np.all(np.isfinite(array)):
-        bad = int(np.count_nonzero(~np.isfinite(array)))
-        raise ModelError(f"tensor {name!r} holds {bad} NaN or infinite values")

@@ -6,6 +6,7 @@ all is here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from tflm_sparsesep.converters.tflite.editor import (
     Tensor,
     TensorType,
 )
+from tflm_sparsesep.converters.tflite.types import is_packed
 
 # Dimensions of the weights, and the newest version of the operator whose meaning is known here.
 _KNOWN: dict[int, tuple[int, int]] = {
@@ -86,9 +88,20 @@ def check_operator(op: Operator) -> None:
 def read_weights(op: Operator) -> npt.NDArray[Any]:
     """The constant weights as they are shaped. Raises Unsupported where there are none."""
     weights = op.weights
+    if is_packed(weights.type):
+        raise Unsupported(f"weights are {weights.type_name}, sparse kernels take INT8 or FLOAT32")
     if weights.array is None or weights.raw.sparsity is not None:
         raise Unsupported("weights are no dense constant")
+    _check_finite(weights)
     return weights.array
+
+
+def _check_finite(tensor: Tensor) -> None:
+    """Raise ModelError for weights or a bias that training has ruined."""
+    if tensor.type == TensorType.FLOAT32 and tensor.array is not None:
+        bad = int(np.count_nonzero(~np.isfinite(tensor.array)))
+        if bad:
+            raise ModelError(f"tensor {tensor.name!r} holds {bad} NaN or infinite values")
 
 
 def read_numbers(
@@ -104,8 +117,9 @@ def read_numbers(
     tensors = {"input": inputs, "weights": op.weights, "output": output}
     if all(tensor.type == TensorType.FLOAT32 for tensor in tensors.values()):
         return _float_layer(op, weights)
+    expected = TensorType.FLOAT32 if inputs.type == TensorType.FLOAT32 else TensorType.INT8
     for role, tensor in tensors.items():
-        if tensor.type != TensorType.INT8:
+        if tensor.type != expected:
             raise Unsupported(
                 f"{role} is {tensor.type_name}, sparse kernels take INT8 or FLOAT32 throughout"
             )
@@ -124,9 +138,10 @@ def read_numbers(
     return layer, _options(op, inputs, output)
 
 
-def dense_bytes(op: Operator) -> int:
-    """Bytes of weights and bias as the dense operator stores them."""
-    return sum(t.buffer.data.nbytes for t in op.inputs[1:3] if t is not None and t.buffer)
+def dense_bytes(operators: Iterable[Operator]) -> int:
+    """Return the bytes of weights and biases as dense operators store them, shared ones once."""
+    tensors = (t for op in operators for t in op.inputs[1:3] if t is not None)
+    return sum(buffer.data.nbytes for buffer in {t.buffer for t in tensors} if buffer is not None)
 
 
 def _float_layer(
@@ -186,4 +201,5 @@ def _bias(op: Operator, rows: int, tensor_type: int) -> npt.NDArray[Any]:
         return np.zeros(rows)
     if tensor.type != tensor_type or tensor.array is None or tensor.array.size != rows:
         raise Unsupported(f"bias is {tensor.type_name}{list(tensor.shape)}, no constant that fits")
+    _check_finite(tensor)
     return tensor.array.reshape(rows)

@@ -55,9 +55,15 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     decisions = []
     for op in list(subgraph.operators):
         pair = find_pair(subgraph, op)
-        if pair is not None:
+        if pair is not None and not _is_shared(pair, conversion):
             decisions.append(_fuse_if_it_pays(subgraph, pair, conversion.target))
     return decisions
+
+
+def _is_shared(pair: Pair, conversion: Conversion) -> bool:
+    """Return True if another operator keeps weights of the pair in the file."""
+    buffers = [op.weights.buffer for op in (pair.vertical, pair.horizontal)]
+    return any(buffer and conversion.users.get(buffer, 1) > 1 for buffer in buffers)
 
 
 def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
@@ -156,7 +162,7 @@ def _fuse_if_it_pays(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecisi
         op=op_names.SEPARABLE_CONV_2D,
         rewritten=pays,
         reason=f"pair fused: {change}" if pays else f"pair not fused: {change}",
-        dense_bytes=sum(dense_bytes(op) for op in operators),
+        dense_bytes=dense_bytes(operators),
         packed_bytes=len(blob),
         dense_instructions=dense,
         sparse_instructions=fused,

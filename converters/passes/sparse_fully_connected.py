@@ -13,12 +13,15 @@ does one that no kernel computes; the decision says why.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.cost.choose_layout import choose_layout, reason_to_stay_dense
-from tflm_sparsesep.converters.cost.cost import Cost
+from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers.matrix import (
     MatrixLayer,
@@ -27,7 +30,16 @@ from tflm_sparsesep.converters.layers.matrix import (
 )
 from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
 from tflm_sparsesep.converters.passes.conversion import Conversion
-from tflm_sparsesep.converters.tflite.editor import Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.tflite.editor import Buffer, Operator, Subgraph, Tensor
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What becomes of one operator: `packed` is its layer and blob, None where it stays dense."""
+
+    op: Operator
+    decision: LayerDecision
+    packed: tuple[MatrixLayer, bytes] | None = None
 
 
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
@@ -36,10 +48,16 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     Raises ModelError for a layer of an unknown version, or of a shape that no runtime executes.
     """
     operators = [op for op in subgraph.operators if is_matrix_operator(op)]
-    return [_rewrite(subgraph, op, conversion) for op in operators]
+    choices = _weigh_shared([_choose(op, conversion) for op in operators], conversion)
+    buffers: dict[bytes, Buffer] = {}  # equal blobs are stored once
+    for choice in choices:
+        if choice.packed is not None:
+            layer, blob = choice.packed
+            _replace(subgraph, choice.op, layer, buffers.setdefault(blob, Buffer(blob)))
+    return [choice.decision for choice in choices]
 
 
-def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
+def _choose(op: Operator, conversion: Conversion) -> _Choice:
     try:
         layer = read_matrix_layer(op)
     except Unsupported as reason:
@@ -47,7 +65,7 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     dtype, target = layer.weights.weights.dtype.name, conversion.target
     if layer.shape.taps and dtype != "int8":
         return _keep_dense(op, "float32 convolution: no dense figure to compare a sparse one with")
-    dense = Cost(dense_bytes(op), layer.shape.dense_instructions(target, dtype))
+    dense = Cost(dense_bytes([op]), layer.shape.dense_instructions(target, dtype))
     best = choose_layout(
         layer.weights,
         target,
@@ -58,10 +76,18 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     )
     if best is None:
         return _keep_dense(op, f"no sparse kernel for {dtype} weights on {target}")
+    decision = _decide(op, layer, dense, best, target)
+    packed = (layer, pack(layer.weights, best.layout)) if decision.rewritten else None
+    return _Choice(op, decision, packed)
+
+
+def _decide(
+    op: Operator, layer: MatrixLayer, dense: Cost, best: PackedCost, target: str
+) -> LayerDecision:
     weights = layer.weights.weights
     zeros = float(1.0 - np.count_nonzero(weights) / weights.size)
     stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target)
-    decision = LayerDecision(
+    return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
         rewritten=stay is None,
@@ -77,18 +103,48 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
         dense_instructions=dense.instructions,
         sparse_instructions=best.instructions,
     )
-    if stay is None:
-        _replace(subgraph, op, layer, pack(layer.weights, best.layout))
-    return decision
 
 
-def _keep_dense(op: Operator, reason: str) -> LayerDecision:
-    """Return the decision for a layer that no kernel computes."""
-    return LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=reason)
+def _keep_dense(op: Operator, reason: str) -> _Choice:
+    """Return the choice for a layer that no kernel computes."""
+    return _Choice(op, LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=reason))
 
 
-def _replace(subgraph: Subgraph, op: Operator, layer: MatrixLayer, blob: bytes) -> None:
-    packed = Tensor.constant(f"{op.weights.name}/packed", np.frombuffer(blob, np.uint8))
+def _weigh_shared(choices: Iterable[_Choice], conversion: Conversion) -> list[_Choice]:
+    """Return `choices`, layers that share weights dense again where the file would grow.
+
+    Shared weights leave the file only with their last user.
+    """
+    sharing: dict[Buffer, list[_Choice]] = {}
+    for choice in choices:
+        buffer = choice.op.inputs[1].buffer if choice.op.inputs[1] is not None else None
+        if choice.packed is not None and buffer is not None:
+            sharing.setdefault(buffer, []).append(choice)
+    reasons = {}
+    for buffer, group in sharing.items():
+        users = conversion.users.get(buffer, 1)
+        packed = sum(len(blob) for blob in {choice.packed[1] for choice in group if choice.packed})
+        saved = dense_bytes(choice.op for choice in group) if len(group) == users else 0
+        if users > 1 and packed >= saved:
+            reasons[buffer] = (
+                f"weights with {users} users: packed they would take {packed:,} bytes, "
+                f"and save {saved:,}"
+            )
+    return [_unless_shared(choice, reasons) for choice in choices]
+
+
+def _unless_shared(choice: _Choice, reasons: dict[Buffer, str]) -> _Choice:
+    weights = choice.op.inputs[1]
+    reason = None if weights is None or weights.buffer is None else reasons.get(weights.buffer)
+    if choice.packed is None or reason is None:
+        return choice
+    decision = replace(choice.decision, rewritten=False, reason=reason)
+    return _Choice(choice.op, decision)
+
+
+def _replace(subgraph: Subgraph, op: Operator, layer: MatrixLayer, blob: Buffer) -> None:
+    packed = Tensor.constant(f"{op.weights.name}/packed", blob.data)
+    packed.buffer = blob
     sparse = Operator.custom(
         op_names.SPARSE_FULLY_CONNECTED,
         [op.inputs[0], packed],

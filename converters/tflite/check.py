@@ -168,7 +168,7 @@ class _Checker:
         self.external(op.customOptions, offset, size, f"{where}: custom options")
         for options in (op.builtinOptions, op.builtinOptions2):
             for field, value in vars(options).items() if options is not None else ():
-                if _is_subgraph_index(options, field):
+                if is_subgraph_index(options, field):
                     values = None if value is None else np.atleast_1d(value)
                     self.indices(values, len(self.raw.subgraphs), f"{where}: {field}", -1)
 
@@ -179,7 +179,7 @@ class _Checker:
             self.indices([entry.tensorIndex], len(tensors), f"{where}: tensor")
 
 
-def _is_subgraph_index(options: Any, field: str) -> bool:
+def is_subgraph_index(options: Any, field: str) -> bool:
     """True for fields of control flow options (IF, WHILE, ...) that number subgraphs."""
     return (
         field.lower().endswith(("subgraphindex", "subgraphindices"))
