@@ -71,11 +71,11 @@ def source_dir() -> Path:
 
 # What needs Keras, whose import costs TensorFlow's eight seconds, and the module that it is in.
 _KERAS_NAMES = {
-    "KeepZeros": "keep_zeros",
-    "ProximalL1": "callbacks",
-    "Sparsify": "callbacks",
-    "plot_masks": "model_sparsity",
-    "sparsity_summary": "model_sparsity",
+    "KeepZeros": "training.keep_zeros",
+    "ProximalL1": "training.proximal_l1",
+    "Sparsify": "training.proximal_l1",
+    "plot_masks": "training.sparsity_report",
+    "sparsity_summary": "training.sparsity_report",
 }
 
 

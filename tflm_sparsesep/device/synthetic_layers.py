@@ -23,7 +23,7 @@ class LayerCase:
 
 @dataclass(frozen=True)
 class FloatCase:
-    """A float layer, its options and inputs float32[batch, cols]."""
+    """A float layer, its options (limits as bits) and inputs float32[batch, cols]."""
 
     layer: FloatWeights
     options: FullyConnectedOptions
