@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.cost import cycles
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.layers.packed_layer import PackedLayer, read_packed_layer
@@ -18,6 +17,9 @@ from tflm_sparsesep.converters.targets import TARGETS, get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor, TensorType
 from tflm_sparsesep.device import emulation
+from tflm_sparsesep.model_input import ModelInput
+from tflm_sparsesep.runtime.inference import tensor_values
+from tflm_sparsesep.runtime.representative_dataset import Samples, arrays_of, tflite_inputs
 
 
 @dataclass(frozen=True)
@@ -66,26 +68,27 @@ class LayerFigures:
 
 
 def benchmark(
-    tflite: bytes,
+    tflite: Any,
     *,
     target: str = "cortex-m4",
-    inputs: npt.NDArray[Any] | list[npt.NDArray[Any]] | None = None,
-    name: str = "model",
+    inputs: Samples | None = None,
+    name: str | None = None,
 ) -> list[LayerFigures]:
-    """Executed instructions, bytes and scratch of each layer that was rewritten.
+    """Measure executed instructions, bytes and scratch of each layer that was rewritten.
 
     The model runs in the real TFLM interpreter on `inputs`; what enters each SPARSE_FULLY_CONNECTED
     and SEPARABLE_CONV_2D there runs again through the same layer on the emulated core, and the
     outputs are compared.
 
     Args:
-        tflite: the bytes of a converted model.
+        tflite: a converted model, its bytes or path. A Keras model or a .keras file counts as the
+            float32 .tflite model that it becomes: it has no layer to measure before `convert`.
         target: an emulated core, a name of `targets.TARGETS` other than host.
         inputs: model inputs [samples, ...] as for `run`; by default one sample of random int8.
-        name: what errors call the model.
+        name: what errors call the model; by default the path, or "model".
 
     Raises:
-        ModelError: the bytes are no usable model, or hold a float32 SEPARABLE_CONV_2D.
+        ModelError: the model is not usable, or holds a float32 SEPARABLE_CONV_2D.
         ConfigError: the target is unknown or cannot be emulated.
         ToolMissingError: TFLM, QEMU or the Arm compiler is missing.
         DeviceError: a layer was refused, or crashed.
@@ -93,16 +96,21 @@ def benchmark(
     if get_target(target).qemu_machine is None:
         devices = ", ".join(t.name for t in TARGETS.values() if t.qemu_machine)
         raise ConfigError(f"target {target!r} is not emulated; accepted: {devices}")
-    model = editor.read(tflite, name=name)
+    given = ModelInput.of(tflite, name=name)
+    data = given.to_tflite()
+    model = editor.read(data, name=given.name)
     candidates = (read_packed_layer(op, target) for op in model.subgraphs[0].operators)
     layers = [layer for layer in candidates if layer is not None]
     if not layers:
         return []
-    if inputs is None:
-        inputs = _random_inputs(model)
+    arrays = (
+        _random_inputs(model)
+        if inputs is None
+        else arrays_of(inputs, tflite_inputs(model), argument="inputs")
+    )
     tensors = [tensor for layer in layers for tensor in _ends(layer.operator)]
     indices = [model.subgraphs[0].tensors.index(tensor) for tensor in tensors]
-    values = runtimes.tensor_values(tflite, indices, inputs)
+    values = tensor_values(data, model, indices, arrays)
     return [
         _measure(layer, target, entering, leaving)
         for layer, entering, leaving in zip(layers, values[0::2], values[1::2], strict=True)

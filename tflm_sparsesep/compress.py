@@ -25,7 +25,8 @@ from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.model_input import CompressInput, RepresentativeDataset, compress_input
+from tflm_sparsesep.model_input import CalibratedModel, int8_input
+from tflm_sparsesep.runtime.representative_dataset import RepresentativeDataset
 
 Array = npt.NDArray[Any]
 
@@ -138,7 +139,7 @@ def compress(
         DeviceError: LiteRT, which measures, cannot run the model.
         ToolMissingError: what would quantise the model is not installed.
     """
-    entered = compress_input(model, representative_dataset, name=name)
+    entered = int8_input(model, representative_dataset, name=name)
     if budget.max_accuracy_drop is not None and labels is None:
         raise ConfigError(
             "max_accuracy_drop is given without labels; accepted: one for each sample"
@@ -160,7 +161,7 @@ def compress(
 
 
 def _search(
-    entered: CompressInput,
+    entered: CalibratedModel,
     labels: Array | None,
     budget: Budget,
     target: str,

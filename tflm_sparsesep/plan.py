@@ -5,17 +5,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tflm_sparsesep.converters.cost import break_even
 from tflm_sparsesep.converters.cost.break_even import ConvShape, Form
-from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.model_input import ModelInput
 from tflm_sparsesep.planning import shapes as plan_shapes
 from tflm_sparsesep.planning.shapes import LayerShape, Shape
-from tflm_sparsesep.runtime import files
 
 BEST_CASE_ZEROS = 0.95
 """Of the best case of fully-connected layers and convolutions of one tap or along one axis."""
@@ -122,28 +120,16 @@ def plan(model: Any, *, target: str = "cortex-m4", name: str | None = None) -> P
         Form(bytes=81961, instructions=83846, pattern='4x4', zeros=0.07, rank=None, channels=None)
     """
     core = get_target(target).name
-    layers = [_plan_layer(layer, core) for layer in _layers_of(model, name)]
+    layers = [_plan_layer(layer, core) for layer in _layers_of(ModelInput.of(model, name=name))]
     return Plan(core, layers)
 
 
-def _layers_of(model: Any, name: str | None) -> list[LayerShape]:
-    if isinstance(model, bytes | bytearray):
-        return plan_shapes.layers_of(bytes(model), name or "model")
-    if isinstance(model, str | Path):
-        path = Path(model)
-        if path.suffix != ".keras":
-            return plan_shapes.layers_of(files.read_model(path), name or str(path))
-        from tflm_sparsesep.model_input import load_keras
-
-        model = load_keras(path)
-    if not hasattr(model, "layers"):
-        raise ConfigError(
-            f"model is a {type(model).__name__}, accepted: a Keras model, or the bytes or the "
-            "path of a .tflite or .keras file"
-        )
+def _layers_of(given: ModelInput) -> list[LayerShape]:
+    if given.tflite is not None:
+        return plan_shapes.layers_of(given.tflite, given.name)
     from tflm_sparsesep.planning import keras_shapes
 
-    return keras_shapes.layers_of(model)
+    return keras_shapes.layers_of(given.keras)
 
 
 def _plan_layer(layer: LayerShape, target: str) -> LayerPlan:

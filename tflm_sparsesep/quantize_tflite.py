@@ -82,7 +82,7 @@ def quantize_tflite(
             quantized = bytes(job.quantize(_ranges(signed, arrays)).quantized_model)
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(f"{name}: cannot be quantised to int8: {reason}") from None
+        raise ModelError(f"{name}: cannot be quantized to int8: {reason}") from None
     # Built anew, for its file leaves constants unaligned, on which TFLM computes nonsense.
     result = editor.read(quantized, name=name)
     result.signatures = _moved(signatures, main, result.subgraphs[0])
@@ -154,5 +154,5 @@ def _check_int8(main: Subgraph, name: str) -> None:
         between = op.builtin_code in (BuiltinOperator.QUANTIZE, BuiltinOperator.DEQUANTIZE)
         if not between and any(tensor.type == TensorType.FLOAT32 for tensor in op.tensors):
             raise ModelError(
-                f"{name}: layer {layer_name(op)!r}: {op.op_name} cannot be quantised to int8"
+                f"{name}: layer {layer_name(op)!r}: {op.op_name} cannot be quantized to int8"
             )

@@ -32,6 +32,7 @@ from tflm_sparsesep.converters.tflite.editor import (
 )
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 from tflm_sparsesep.runtime import samples
+from tflm_sparsesep.runtime.inference import tensor_values
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 # OpenCL has processes of its own: tests/custom_ops/test_litert_delegate_opencl.py.
@@ -183,7 +184,7 @@ def test_tensor_values_are_what_enters_a_layer() -> None:
     first, second = main.operators
     indices = [main.tensors.index(t) for t in (first.inputs[0], second.inputs[0], *main.outputs)]
     inputs = int8_samples(9)
-    entering, between, leaving = runtimes.tensor_values(data, indices, inputs)
+    entering, between, leaving = tensor_values(data, editor.read(data), indices, inputs)
     np.testing.assert_array_equal(entering, inputs[:, None])
     assert between.shape == (9, 1, 20)
     assert len(np.unique(between)) > 20
@@ -236,14 +237,14 @@ def test_bad_arguments() -> None:
         runtimes.run(dense_model(), inputs, runtime="tpu")
     with pytest.raises(ConfigError, match="reference"):
         runtimes.run(dense_model(), inputs, reference=True)
-    with pytest.raises(ConfigError, match="accepted: the bytes"):
+    with pytest.raises(ConfigError, match="expected: a Keras model, or the bytes"):
         runtimes.run(12, inputs)  # type: ignore[arg-type]
     with pytest.raises(ModelError):
         runtimes.run(dense_model()[:100], inputs)
     with pytest.raises(ModelError, match=r"absent\.tflite: cannot be read"):
         runtimes.run("absent.tflite", inputs)
     with pytest.raises(ConfigError, match="tensor 99"):
-        runtimes.tensor_values(dense_model(), [99], inputs)
+        tensor_values(dense_model(), editor.read(dense_model()), [99], inputs)
 
 
 def test_litert_runs_our_operators() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import DeviceError
-from tflm_sparsesep.runtimes import litert_module
+from tflm_sparsesep.runtime.litert import litert_module
 
 Array = npt.NDArray[Any]
 
