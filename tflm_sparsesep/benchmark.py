@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.cost import cycles
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.layers.packed_layer import PackedLayer, read_packed_layer
-from tflm_sparsesep.converters.layers.quantized import layer_name
+from tflm_sparsesep.converters.layers.packed_layer import (
+    PackedLayer,
+    PackedSummary,
+    read_packed_layer,
+)
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor, TensorType
@@ -23,33 +26,19 @@ from tflm_sparsesep.runtime.representative_dataset import Samples, arrays_of, tf
 
 
 @dataclass(frozen=True)
-class LayerFigures:
-    """One SPARSE_FULLY_CONNECTED or SEPARABLE_CONV_2D, measured.
+class LayerFigures(PackedSummary):
+    """One SPARSE_FULLY_CONNECTED or SEPARABLE_CONV_2D, measured; more fields in `PackedSummary`.
 
-    `rows` are output units, `cols` input units, `batch` vectors per inference; of a separable
-    convolution they are the channels that leave and enter it, and images, `pattern` its two
-    kernels and `index` the order of its weights. `weights` counts them, zeros included.
     Instructions are executed ones per inference (the mean over the inputs, rounded); dense ones
-    are CMSIS-NN's, measured or interpolated (`cost_model`), of a separable convolution those of
-    the two CONV_2D that it replaced (`separable_cost`). `estimated_cycles` are a model's
-    (`cycle_model`), not measured. Bytes are of weights, bias and requantisation in flash;
-    `code_bytes` is the text of all kernels and the op core as linked. `bit_exact` says whether
-    the emulated core gave TFLM's outputs on all of `samples` inputs.
+    are CMSIS-NN's, measured or interpolated, of a separable convolution those of the two CONV_2D
+    that it replaced. `estimated_cycles` are estimated by a model (`converters/cost/cycles.py`), not
+    measured. Bytes are those of weights, bias and requantization in flash; `code_bytes` is the text
+    of all kernels and the op core as linked. `bit_exact` says whether the emulated core gave TFLM's
+    outputs on all of `samples` inputs.
     """
 
-    name: str
-    op: str
     target: str
-    rows: int
-    cols: int
-    batch: int
-    weights: int
-    zeros: float
-    pattern: str
-    index: str
-    dense_bytes: int
     packed_bytes: int
-    dense_instructions: int
     sparse_instructions: int
     speedup: float
     estimated_cycles: int
@@ -63,7 +52,7 @@ class LayerFigures:
     emulator: str
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values."""
+        """Return the fields as plain values."""
         return dataclasses.asdict(self)
 
 
@@ -134,21 +123,11 @@ def _measure(
     )
     sparse = round(sum(run.instructions) / samples)
     return LayerFigures(
-        name=layer_name(layer.operator),
-        op=layer.operator.op_name,
+        **vars(layer.summary),
         target=target,
-        rows=layer.rows,
-        cols=layer.cols,
-        batch=layer.batch,
-        weights=layer.weights,
-        zeros=layer.zeros,
-        pattern=layer.pattern,
-        index=layer.index,
-        dense_bytes=layer.dense_bytes,
         packed_bytes=len(layer.blob),
-        dense_instructions=layer.dense_instructions,
         sparse_instructions=sparse,
-        speedup=round(layer.dense_instructions / sparse, 3),
+        speedup=round(layer.summary.dense_instructions / sparse, 3),
         estimated_cycles=cycles.estimate_cycles(
             target, {name: count / samples for name, count in run.classes.items()}
         ),
@@ -164,14 +143,14 @@ def _measure(
 
 
 def _ends(op: Operator) -> tuple[Tensor, Tensor]:
-    """What enters and what leaves an operator that `read_packed_layer` has read."""
+    """Return the input and the output of an operator that `read_packed_layer` has read."""
     tensor = op.inputs[0]
     assert tensor is not None
     return tensor, op.outputs[0]
 
 
 def _random_inputs(model: Model) -> list[npt.NDArray[Any]]:
-    """One sample for each model input: any int8, or floats around 0."""
+    """Return one sample for each model input: any int8, or floats around 0."""
     rng = np.random.default_rng(0)
     return [
         rng.integers(-128, 128, tensor.shape).astype(np.int8)
