@@ -104,7 +104,7 @@ def quantize_with_samples(
 
 def _check_finite(model: Any) -> None:
     for variable in model.weights:
-        if not np.all(np.isfinite(np.asarray(variable))):
+        if not np.all(np.isfinite(variable.numpy())):
             raise ModelError(f"weights {variable.path!r} of the Keras model hold NaN or infinity")
 
 

@@ -252,7 +252,7 @@ def test_the_command_gives_the_same_bytes(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--flash", "much"], "'much' is no amount"),
+        (["--flash", "much"], "'much' is not a number"),
         (["--instructions", "0k"], "instructions is 0"),
         ([], "the budget is empty"),
     ],

@@ -187,3 +187,40 @@ def test_samples_for_several_inputs_follow_the_files_order() -> None:
     (outputs,) = ts.run(found.tflite, found.samples, runtime="tflm", dequantize=True)
     wanted = model.predict(arrays, verbose=0)
     assert sqnr_db([wanted.astype(float)], [outputs.astype(float)]) > 30
+
+
+@pytest.mark.slow
+@needs_tensorflow
+def test_every_verb_takes_a_keras_model_or_its_file(tmp_path: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    dense = keras.layers.Dense(12, bias_initializer="uniform")
+    model = keras.Sequential([keras.Input((SMALL[1],)), dense])
+    path, x = tmp_path / "model.keras", noise((30, SMALL[1]), 0)
+    model.save(path)
+    (wanted,) = ts.run(model, x)
+    np.testing.assert_allclose(wanted, model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+    for given in (path, str(path)):
+        np.testing.assert_array_equal(ts.run(given, x)[0], wanted)
+        assert ts.inspect(given) == ts.inspect(model)
+        assert ts.benchmark(given) == ts.variants(given) == []
+        assert ts.plan(given) == ts.plan(model)
+        # TensorFlow's bytes differ from one conversion to the next.
+        converted = ts.convert(given, representative_dataset=x)
+        same = ts.convert(model, representative_dataset={model.inputs[0].name: x})
+        assert converted.layers == same.layers
+        (int8,) = ts.run(converted.tflite, x)
+        np.testing.assert_array_equal(ts.run(same.tflite, x)[0], int8)
+    (layer,) = ts.inspect(model)
+    assert layer.op == "FULLY_CONNECTED"
+    with pytest.raises(ts.ConfigError, match="model is of type Dense, expected: a Keras model"):
+        ts.inspect(dense)
+    with pytest.raises(ts.ConfigError, match="representative_dataset is missing"):
+        ts.convert(path)
+    np.save(tmp_path / "x.npy", x)
+    command = [sys.executable, "-m", "tflm_sparsesep.cli", "convert", path]
+    options = ["-o", tmp_path / "out.tflite", "--data", tmp_path / "x.npy"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(ts.run(tmp_path / "out.tflite", x)[0], int8)

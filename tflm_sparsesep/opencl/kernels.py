@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tflm_sparsesep.opencl.api import opencl_errors, pyopencl
 from tflm_sparsesep.opencl.buffers import Buffer
+from tflm_sparsesep.sources import source_dir
 
 # Each kernel's file, and the macros that it is compiled with.
 _PRODUCTS = ("training_products.cl", "BLOCK_ROWS", "BLOCK_COLS", "BATCH", "SAMPLES", "LANES")
@@ -143,7 +143,4 @@ def _argument(argument: Buffer | int | float) -> Any:
 
 @functools.cache
 def _source(name: str) -> str:
-    # Here, as it needs the finished package.
-    from tflm_sparsesep import source_dir
-
-    return Path(source_dir() / "kernels" / "opencl" / name).read_text()
+    return (source_dir() / "kernels" / "opencl" / name).read_text()

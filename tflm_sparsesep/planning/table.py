@@ -8,10 +8,8 @@ from rich.table import Table
 
 from tflm_sparsesep.converters.cost.break_even import Form
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.plan import BEST_CASE_ZEROS, LayerPlan, Plan
-from tflm_sparsesep.report import short_name
-
-_NOTHING = "-"
+from tflm_sparsesep.planning.gains import BEST_CASE_ZEROS, LayerPlan, Plan
+from tflm_sparsesep.table_cells import NOTHING, number, ratio, short_name
 
 
 def plan_table(plan: Plan) -> Table:
@@ -25,8 +23,8 @@ def plan_table(plan: Plan) -> Table:
         box=SIMPLE_HEAD,
         show_footer=True,
     )
-    smaller = _ratio(plan.dense_bytes, plan.best_case_bytes)
-    faster = _ratio(plan.dense_instructions, plan.best_case_instructions)
+    smaller = ratio(plan.dense_bytes, plan.best_case_bytes)
+    faster = ratio(plan.dense_instructions, plan.best_case_instructions)
     columns = [
         ("layer", "total"),
         ("shape", ""),
@@ -78,21 +76,17 @@ def _cells(layer: LayerPlan) -> list[str]:
         escape(short_name(layer.name)),
         layer.size,
         f"{layer.dense_bytes:,}",
-        _NOTHING if dense is None else f"{dense:,}",
-        _NOTHING if layer.unstructured is None else f"{layer.unstructured.zeros:.1%}",
-        _NOTHING if layer.block is None else f"{layer.block.pattern} {layer.block.zeros:.1%}",
+        number(dense),
+        NOTHING if layer.unstructured is None else f"{layer.unstructured.zeros:.1%}",
+        NOTHING if layer.block is None else f"{layer.block.pattern} {layer.block.zeros:.1%}",
         _factors(layer.factors),
-        _NOTHING if form is None else form.pattern or f"K {form.channels}",
-        _NOTHING if form is None else _ratio(layer.dense_bytes, form.bytes),
-        _NOTHING if form is None else _ratio(dense, form.instructions),
+        NOTHING if form is None else form.pattern or f"K {form.channels}",
+        NOTHING if form is None else ratio(layer.dense_bytes, form.bytes),
+        NOTHING if form is None else ratio(dense, form.instructions),
     ]
 
 
 def _factors(form: Form | None) -> str:
     if form is None:
-        return _NOTHING
+        return NOTHING
     return f"K {form.channels}" if form.rank is None else f"rank {form.rank}"
-
-
-def _ratio(before: int | None, after: int) -> str:
-    return f"{before / after:.1f}x" if before and after else _NOTHING

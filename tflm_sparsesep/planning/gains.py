@@ -1,0 +1,149 @@
+"""What can be gained on the layers of a model: the forms that are smaller and faster."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from tflm_sparsesep.converters.cost import break_even
+from tflm_sparsesep.converters.cost.break_even import ConvShape, Form
+from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
+from tflm_sparsesep.planning.shapes import LayerShape, Shape
+
+BEST_CASE_ZEROS = 0.95
+"""Of the best case of fully-connected layers and convolutions of one tap or along one axis."""
+BEST_CASE_CHANNELS = 4
+"""The best case of a convolution has so many times fewer channels between its stages than the
+smaller of its inputs and outputs."""
+
+_NONE_WINS = {
+    False: "too small: no form is both smaller and faster",
+    True: "depthwise: d x 1 and 1 x e do not pay",
+}
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """What can be gained on one layer.
+
+    Attributes:
+        name, op, size: what it is; 784->300 are 300 outputs of 784 inputs.
+        dense_bytes: weights and biases in int8.
+        dense_instructions: of CMSIS-NN for one inference; None where that is not known.
+        unstructured: with the fewest zeros, anywhere, that make it smaller and faster.
+        block: likewise with zeros in blocks of the pattern that needs fewest.
+        factors: as two dense layers of the largest rank that makes it smaller and faster, or as
+            a separated convolution of the most channels between its stages; depthwise ones as
+            two of rank 1.
+        best_case: 95% zeros in the best pattern, or a separated convolution of few channels.
+        note: why nothing can be done, else empty.
+    """
+
+    name: str
+    op: str
+    size: str
+    dense_bytes: int
+    dense_instructions: int | None
+    unstructured: Form | None
+    block: Form | None
+    factors: Form | None
+    best_case: Form | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What can be gained on a model.
+
+    Attributes:
+        target: the core that it is estimated for.
+        layers: those with weights, in execution order.
+    """
+
+    target: str
+    layers: list[LayerPlan]
+
+    @property
+    def dense_bytes(self) -> int:
+        """Weights and biases of all layers in int8."""
+        return sum(layer.dense_bytes for layer in self.layers)
+
+    @property
+    def dense_instructions(self) -> int:
+        """Of the layers of which they are known."""
+        return sum(layer.dense_instructions or 0 for layer in self.layers)
+
+    @property
+    def best_case_bytes(self) -> int:
+        """Every layer at its best case, the others as they are."""
+        return sum(x.best_case.bytes if x.best_case else x.dense_bytes for x in self.layers)
+
+    @property
+    def best_case_instructions(self) -> int:
+        """Likewise, of the layers of which they are known."""
+        best = ((x.best_case, x.dense_instructions or 0) for x in self.layers)
+        return sum(form.instructions if form else dense for form, dense in best)
+
+    def to_json(self) -> dict[str, Any]:
+        """All as plain values."""
+        totals = ("dense_bytes", "dense_instructions", "best_case_bytes", "best_case_instructions")
+        return {
+            "target": self.target,
+            "layers": [dataclasses.asdict(layer) for layer in self.layers],
+            **{name: getattr(self, name) for name in totals},
+        }
+
+
+def plan_layer(layer: LayerShape, target: str) -> LayerPlan:
+    """Weigh the forms that one layer could take on a target.
+
+    Args:
+        layer: as `shapes` or `keras_shapes` read it.
+        target: a name of `targets.TARGETS`.
+    """
+    forms: _Forms = (None, None, None, None)
+    instructions, note = None, layer.reason
+    if layer.shape is not None:
+        forms, instructions = _forms(layer.shape, target), layer.shape.dense(target).instructions
+        note = "" if any(forms[:3]) else _NONE_WINS[isinstance(layer.shape, DepthwiseConv)]
+    unstructured, block, factors, best_case = forms
+    return LayerPlan(
+        name=layer.name,
+        op=layer.op,
+        size=layer.size,
+        dense_bytes=layer.dense_bytes,
+        dense_instructions=instructions,
+        unstructured=unstructured,
+        block=block,
+        factors=factors,
+        best_case=best_case,
+        note=note,
+    )
+
+
+# Those that win: unstructured, block, factors, best_case of `LayerPlan`.
+_Forms = tuple[Form | None, Form | None, Form | None, Form | None]
+
+
+@functools.lru_cache(maxsize=64)
+def _forms(shape: Shape, target: str) -> _Forms:
+    if isinstance(shape, DepthwiseConv):
+        form = shape.best(target)
+        return None, None, form, form
+    if isinstance(shape, ConvShape):
+        factors = break_even.break_even_channels(shape, target)
+        return None, None, factors, _best_separated(shape, target)
+    return (
+        break_even.break_even_zeros(shape, target, "1x1"),
+        break_even.break_even_block(shape, target),
+        break_even.break_even_rank(shape, target),
+        break_even.best_sparse(shape, target, BEST_CASE_ZEROS),
+    )
+
+
+def _best_separated(shape: ConvShape, target: str) -> Form | None:
+    units, *_, channels = shape.weights
+    form = shape.separated(target, max(1, min(units, channels) // BEST_CASE_CHANNELS))
+    return form if break_even.wins(form, shape.dense(target)) else None
