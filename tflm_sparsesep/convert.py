@@ -16,12 +16,14 @@ from tflm_sparsesep.runtime.representative_dataset import RepresentativeDataset
 
 @dataclass(frozen=True)
 class ConvertResult:
-    """What `convert` made.
+    """Result of `convert`.
 
-    tflite: the model with custom ops where they pay. layers: one decision for each layer that
-    a pass looked at, in execution order. dense_tflite: the same model before the rewriting.
-    external: with `page_bytes`, the image of the external memory that the model's paged weights
-    are in; else None.
+    Attributes:
+        tflite: the model with custom operators where they reduce its cost.
+        layers: one decision for each layer that a pass examined, in execution order.
+        dense_tflite: the model before it was rewritten.
+        external: with `page_bytes`, the image of the external memory that holds the paged weights;
+            else None.
     """
 
     tflite: bytes

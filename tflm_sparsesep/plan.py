@@ -12,13 +12,13 @@ from tflm_sparsesep.planning.shapes import LayerShape
 
 
 def plan(model: Any, *, target: str = "cortex-m4", name: str | None = None) -> Plan:
-    """Tells what can be gained on each layer of a model, from shapes alone, in about a second.
+    """Estimate what can be gained on each layer of a model, from shapes alone, in about a second.
 
-    Nothing is said of accuracy: how far a layer can go is what `compress` finds out.
+    The plan does not consider accuracy: `compress` finds what accuracy allows.
 
     Args:
         model: the bytes or the path of an int8 or float32 .tflite file, a Keras model, or the
-            path of a .keras file. What is not int8 is planned as the int8 model it becomes.
+            path of a .keras file. Other models are planned as the int8 model that they become.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         name: what errors call the model; by default the path, or "model".
 

@@ -1,4 +1,4 @@
-"""Tables for people: decisions of the converter and measured figures."""
+"""Tables of the converter's decisions and of measured figures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _scratch(layer: LayerDecision) -> str:
 
 
 def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
-    """One row for each layer that the converter looked at, with its reason."""
+    """Return a table with one row for each layer that the converter examined."""
     table = Table(title=f"Layers (estimates for {target})")
     table.add_column("layer", overflow="fold")
     for heading in ("op", "shape", "bytes", get_target(target).cost_unit):
@@ -50,7 +50,7 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
 
 
 def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
-    """Dense against ours for each measured layer, and totals."""
+    """Return a table of dense and rewritten layers, with totals."""
     table = Table(
         title=f"Rewritten layers on {target}: executed instructions in QEMU, dense by CMSIS-NN; "
         "cycles estimated",
@@ -96,7 +96,7 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
 
 
 def kernels_table(figures: Sequence[KernelFigures]) -> Table:
-    """One row for each kernel, fastest first."""
+    """Return a table with one row for each kernel, fastest first."""
     first = figures[0]
     table = Table(
         title=f"{first.cols}->{first.rows}, {first.zeros:.1%} zeros, batch {first.batch}, "

@@ -155,7 +155,9 @@ def test_quantisation_is_tflites() -> None:
     values = np.concatenate([halves, rng.uniform(-15, 15, 64 * 98)])
     values = values.astype(np.float32).reshape(-1, 64)
     (expected,) = runtimes.run(model, values)
-    np.testing.assert_array_equal(samples.quantize(values, scale, zero_point, np.int8), expected)
+    np.testing.assert_array_equal(
+        samples.quantize_values(values, scale, zero_point, np.int8), expected
+    )
 
 
 def test_float_model() -> None:

@@ -13,10 +13,10 @@ from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.planning.shapes import LayerShape, Shape
 
 BEST_CASE_ZEROS = 0.95
-"""Of the best case of fully-connected layers and convolutions of one tap or along one axis."""
+"""Zeros in the best case of fully-connected layers and of 1x1 and one-axis convolutions."""
 BEST_CASE_CHANNELS = 4
-"""The best case of a convolution has so many times fewer channels between its stages than the
-smaller of its inputs and outputs."""
+"""In the best case of a convolution, the number of channels between its stages is the smaller of its
+inputs and outputs, divided by this."""
 
 _NONE_WINS = {
     False: "too small: no form is both smaller and faster",
@@ -29,16 +29,18 @@ class LayerPlan:
     """What can be gained on one layer.
 
     Attributes:
-        name, op, size: what it is; 784->300 are 300 outputs of 784 inputs.
+        name: of the layer.
+        op: its operator.
+        size: of its weights; 784->300 has 784 inputs and 300 outputs.
         dense_bytes: weights and biases in int8.
-        dense_instructions: of CMSIS-NN for one inference; None where that is not known.
-        unstructured: with the fewest zeros, anywhere, that make it smaller and faster.
-        block: likewise with zeros in blocks of the pattern that needs fewest.
+        dense_instructions: of CMSIS-NN for one inference; None if unknown.
+        unstructured: with the fewest zeros, at any position, that make it smaller and faster.
+        block: the same with zeros in blocks, of the pattern that needs the fewest.
         factors: as two dense layers of the largest rank that makes it smaller and faster, or as
-            a separated convolution of the most channels between its stages; depthwise ones as
-            two of rank 1.
+            a separated convolution with the most channels between its stages; a depthwise layer
+            as two of rank 1.
         best_case: 95% zeros in the best pattern, or a separated convolution of few channels.
-        note: why nothing can be done, else empty.
+        note: why no form applies, else empty.
     """
 
     name: str
@@ -58,7 +60,7 @@ class Plan:
     """What can be gained on a model.
 
     Attributes:
-        target: the core that it is estimated for.
+        target: the core that costs are estimated for.
         layers: those with weights, in execution order.
     """
 
@@ -72,22 +74,22 @@ class Plan:
 
     @property
     def dense_instructions(self) -> int:
-        """Of the layers of which they are known."""
+        """Sum over the layers where they are known."""
         return sum(layer.dense_instructions or 0 for layer in self.layers)
 
     @property
     def best_case_bytes(self) -> int:
-        """Every layer at its best case, the others as they are."""
+        """Bytes if every layer takes its best case, where it has one."""
         return sum(x.best_case.bytes if x.best_case else x.dense_bytes for x in self.layers)
 
     @property
     def best_case_instructions(self) -> int:
-        """Likewise, of the layers of which they are known."""
+        """Instructions in that case, over the layers where they are known."""
         best = ((x.best_case, x.dense_instructions or 0) for x in self.layers)
         return sum(form.instructions if form else dense for form, dense in best)
 
     def to_json(self) -> dict[str, Any]:
-        """All as plain values."""
+        """Return everything as plain values."""
         totals = ("dense_bytes", "dense_instructions", "best_case_bytes", "best_case_instructions")
         return {
             "target": self.target,
@@ -123,7 +125,7 @@ def plan_layer(layer: LayerShape, target: str) -> LayerPlan:
     )
 
 
-# Those that win: unstructured, block, factors, best_case of `LayerPlan`.
+# Forms that are smaller and faster: unstructured, block, factors, best_case of `LayerPlan`.
 _Forms = tuple[Form | None, Form | None, Form | None, Form | None]
 
 

@@ -1,4 +1,4 @@
-"""The table of a plan for people."""
+"""The table of a plan."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tflm_sparsesep.table_cells import NOTHING, number, ratio, short_name
 
 
 def plan_table(plan: Plan) -> Table:
-    """One row for each layer with weights, and the totals."""
+    """Return a table with one row for each layer with weights, and totals."""
     unit = get_target(plan.target).cost_unit
     dense = "XNNPACK" if plan.target == "host" else "CMSIS-NN"
     table = Table(
-        title=f"What can be gained on {plan.target}: zeros from which, and factors up to which, a "
-        f"layer gets smaller and faster;\nbest case at {BEST_CASE_ZEROS:.0%} zeros, or separated "
+        title=f"What can be gained on {plan.target}: fewest zeros and largest factors that make a "
+        f"layer smaller and faster;\nbest case at {BEST_CASE_ZEROS:.0%} zeros, or separated "
         f"to few channels K (estimates; int8, dense by {dense})",
         box=SIMPLE_HEAD,
         show_footer=True,
@@ -52,7 +52,7 @@ def plan_table(plan: Plan) -> Table:
 
 
 def notes(plan: Plan) -> list[str]:
-    """The totals of the best case, and a line for each reason why layers stay as they are."""
+    """Return the best case's totals, and one line per reason why layers have no form."""
     by_reason: dict[str, list[str]] = {}
     for layer in plan.layers:
         if layer.note:
