@@ -7,26 +7,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
-from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
-from tflm_sparsesep.compression.compressed_parts import compressed_layers
 from tflm_sparsesep.compression.trial_cache import Entry, TrialCache, cache_directory
-from tflm_sparsesep.compression.trial_records import model_entry, model_of
-from tflm_sparsesep.compression.trials import Trial, Trials
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.model_input import CalibratedModel, int8_input
 from tflm_sparsesep.runtime.representative_dataset import RepresentativeDataset
+
+if TYPE_CHECKING:
+    # Imported where they run: they need SciPy, `import tflm_sparsesep` does not.
+    from tflm_sparsesep.compression.trials import Trial, Trials
 
 Array = npt.NDArray[Any]
 
@@ -74,6 +74,7 @@ class CompressResult:
             ConfigError: `model` is of another kind.
             ModelError: its weights are not those that were compressed.
         """
+        from tflm_sparsesep.compression.compressed_parts import compressed_layers
         from tflm_sparsesep.compression.to_keras import to_keras
 
         return to_keras(model, compressed_layers(self.source, self.dense_tflite))
@@ -144,6 +145,8 @@ def compress(
         DeviceError: LiteRT, which measures quality, cannot run the model.
         ToolMissingError: a package that quantizes the model is not installed.
     """
+    from tflm_sparsesep.compression.trial_records import model_of
+
     entered = int8_input(model, representative_dataset, name=name)
     if budget.max_accuracy_drop is not None and labels is None:
         raise ConfigError(
@@ -175,6 +178,11 @@ def _search(
     progress: bool,
 ) -> Entry:
     """Search, and return the best trial: its point, then those of all others."""
+    from threadpoolctl import threadpool_limits
+
+    from tflm_sparsesep.compression.trial_records import model_entry
+    from tflm_sparsesep.compression.trials import Trials
+
     with (
         Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar,
         threadpool_limits(limits=1),  # the last bits of matrix products depend on the number

@@ -1,4 +1,4 @@
-"""`inspect` and `variants`: what a model holds, layer by layer, and the kernels that it needs."""
+"""`inspect` and `variants`: the layers of a model, and the kernels that they need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users give as a model: the one place that tells a .tflite file from a Keras model."""
+"""Models as users give them: the one place that tells .tflite files from Keras models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`plan`: what compressing a model can gain, layer by layer, before any work."""
+"""`plan`: the possible gain of compressing a model, layer by layer, before any work."""
 
 from __future__ import annotations
 

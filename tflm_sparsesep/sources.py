@@ -1,4 +1,4 @@
-"""Where the C sources of this installation are."""
+"""Location of the C sources of this installation."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def test_a_convolutional_network_is_as_good_as_tensorflow_makes_it(tmp_path: Pat
     fresh = noise((100, 16, 16, 3), 1)
     for runtime in ("litert", "tflm"):
         wanted = quality(original, theirs, fresh, runtime)
-        # Ranges are the same; what differs is the order of a requantisation and a pool.
+        # Ranges are the same; what differs is the order of a requantization and a pool.
         assert quality(original, ours, fresh, runtime) == pytest.approx(wanted, abs=0.5)
     before, after = (editor.read(tflite).signatures[0] for tflite in (original, ours))
     assert after.key == before.key

@@ -96,7 +96,7 @@ def test_tflm_and_litert_agree_to_a_unit() -> None:
     assert tflm.dtype == litert.dtype == np.int8
     assert tflm.shape == litert.shape == (50, 10)
     assert len(np.unique(tflm)) > 50
-    # LiteRT's reference kernel requantises in floating point, TFLM's with two roundings: at
+    # LiteRT's reference kernel requantizes in floating point, TFLM's with two roundings: at
     # most one unit apart, which moves the second layer's outputs by less than another unit.
     assert np.abs(tflm.astype(int) - litert.astype(int)).max() <= 2
     assert np.mean(tflm == litert) > 0.98
@@ -129,19 +129,19 @@ def test_two_inputs_and_two_outputs() -> None:
         np.testing.assert_array_equal(twice, a + b + a)
 
 
-def test_floats_are_quantised_and_outputs_dequantised() -> None:
+def test_floats_are_quantized_and_outputs_dequantized() -> None:
     inputs = int8_samples(8)
     real = (inputs.astype(np.float64) - INPUT_ZERO_POINT) * INPUT_SCALE
-    (quantised,) = runtimes.run(dense_model(), inputs)
+    (quantized,) = runtimes.run(dense_model(), inputs)
     (from_floats,) = runtimes.run(dense_model(), real)
-    np.testing.assert_array_equal(from_floats, quantised)
+    np.testing.assert_array_equal(from_floats, quantized)
     (floats,) = runtimes.run(dense_model(), real, dequantize=True)
     assert floats.dtype == np.float32
-    expected = (quantised.astype(np.float64) - OUTPUT_ZERO_POINT) * OUTPUT_SCALE
+    expected = (quantized.astype(np.float64) - OUTPUT_ZERO_POINT) * OUTPUT_SCALE
     np.testing.assert_array_equal(floats, expected)
 
 
-def test_quantisation_is_tflites() -> None:
+def test_quantization_is_tflites() -> None:
     """Against the QUANTIZE op of TFLM, halves and saturation included."""
     scale, zero_point = 0.1, -5
     entering = Tensor("x", (1, 64), TensorType.FLOAT32)

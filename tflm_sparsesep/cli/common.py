@@ -1,4 +1,4 @@
-"""What all commands share: the console, common options, JSON."""
+"""The console, options and JSON output that all commands share."""
 
 from __future__ import annotations
 

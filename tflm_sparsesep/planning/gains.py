@@ -1,4 +1,4 @@
-"""What can be gained on the layers of a model: the forms that are smaller and faster."""
+"""Gains on the layers of a model: the forms that are smaller and faster."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tflm_sparsesep.planning.shapes import LayerShape, Shape
 BEST_CASE_ZEROS = 0.95
 """Zeros in the best case of fully-connected layers and of 1x1 and one-axis convolutions."""
 BEST_CASE_CHANNELS = 4
-"""In the best case of a convolution, the number of channels between its stages is the smaller of its
-inputs and outputs, divided by this."""
+"""In the best case of a convolution, its stages are joined by the smaller number of its input and
+output channels, divided by this."""
 
 _NONE_WINS = {
     False: "too small: no form is both smaller and faster",
@@ -26,7 +26,7 @@ _NONE_WINS = {
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """What can be gained on one layer.
+    """Possible gain on one layer.
 
     Attributes:
         name: of the layer.
@@ -57,7 +57,7 @@ class LayerPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What can be gained on a model.
+    """Possible gain on a model.
 
     Attributes:
         target: the core that costs are estimated for.

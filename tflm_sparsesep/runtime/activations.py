@@ -1,4 +1,4 @@
-"""How many activations of a model are zero, measured on sample inputs in TFLM."""
+"""Sparsity of the activations that enter a model's layers, measured in TFLM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tflm_sparsesep.runtime.inference import tensor_values
 from tflm_sparsesep.runtime.litert import Array
 
 MAX_SAMPLES = 50
-"""How many samples are run; more change the shares little."""
+"""Number of samples that are run; more would change the result little."""
 
 _OPERATORS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
 
