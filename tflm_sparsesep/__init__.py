@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tflm_sparsesep import converters
 from tflm_sparsesep.benchmark import LayerFigures, benchmark
 from tflm_sparsesep.compress import CompressResult, compress
 from tflm_sparsesep.compression.budget_search import Budget
@@ -26,9 +24,12 @@ from tflm_sparsesep.converters.errors import (
     SparseSepError,
     ToolMissingError,
 )
-from tflm_sparsesep.plan import LayerPlan, Plan, plan
+from tflm_sparsesep.inspection import inspect, variants
+from tflm_sparsesep.plan import plan
+from tflm_sparsesep.planning.gains import LayerPlan, Plan
 from tflm_sparsesep.runtime.delegate import delegate_path
 from tflm_sparsesep.runtimes import run
+from tflm_sparsesep.sources import source_dir
 
 if TYPE_CHECKING:
     from tflm_sparsesep.training.keep_zeros import KeepZeros
@@ -55,22 +56,19 @@ __all__ = [
     "compress",
     "convert",
     "delegate_path",
+    "inspect",
     "plan",
     "plot_masks",
     "run",
     "source_dir",
     "sparsity_summary",
+    "variants",
 ]
 
 __version__ = importlib.metadata.version("tflm-sparsesep")
 
 
-def source_dir() -> Path:
-    """Folder that holds the C sources (`kernels/`, `custom_ops/`) of this installation."""
-    return Path(converters.__file__).resolve().parent.parent
-
-
-# What needs Keras, whose import costs TensorFlow's eight seconds, and the module that it is in.
+# Names that need Keras, whose import takes eight seconds with TensorFlow, and their modules.
 _KERAS_NAMES = {
     "KeepZeros": "training.keep_zeros",
     "ProximalL1": "training.proximal_l1",
@@ -81,6 +79,7 @@ _KERAS_NAMES = {
 
 
 def __getattr__(name: str) -> Any:
+    """Import what needs Keras when it is first used."""
     if name in _KERAS_NAMES:
         _check_keras(name)
         return getattr(importlib.import_module(f"{__name__}.{_KERAS_NAMES[name]}"), name)
@@ -88,7 +87,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _check_keras(name: str) -> None:
-    """Raises ToolMissingError where `name` cannot be had."""
+    """Raise ToolMissingError if Keras, which `name` needs, is not installed."""
     try:
         import keras  # noqa: F401
     except ImportError as error:

@@ -9,45 +9,36 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.cost import cycles
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.layers.packed import PackedLayer, read_packed_layer
-from tflm_sparsesep.converters.layers.quantized import layer_name
+from tflm_sparsesep.converters.layers.packed import (
+    PackedLayer,
+    PackedSummary,
+    read_packed_layer,
+)
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor, TensorType
 from tflm_sparsesep.device import emulation
+from tflm_sparsesep.model_input import ModelInput
+from tflm_sparsesep.runtime.inference import tensor_values
+from tflm_sparsesep.runtime.representative_dataset import Samples, arrays_of, tflite_inputs
 
 
 @dataclass(frozen=True)
-class LayerFigures:
-    """One SPARSE_FULLY_CONNECTED or SEPARABLE_CONV_2D, measured.
+class LayerFigures(PackedSummary):
+    """One SPARSE_FULLY_CONNECTED or SEPARABLE_CONV_2D, measured; more fields in `PackedSummary`.
 
-    `rows` are output units, `cols` input units, `batch` vectors per inference; of a separable
-    convolution they are the channels that leave and enter it, and images, `pattern` its two
-    kernels and `index` the order of its weights. `weights` counts them, zeros included.
     Instructions are executed ones per inference (the mean over the inputs, rounded); dense ones
-    are CMSIS-NN's, measured or interpolated (`cost_model`), of a separable convolution those of
-    the two CONV_2D that it replaced (`separable_cost`). `estimated_cycles` are a model's
-    (`cycle_model`), not measured. Bytes are of weights, bias and requantisation in flash;
-    `code_bytes` is the text of all kernels and the op core as linked. `bit_exact` says whether
-    the emulated core gave TFLM's outputs on all of `samples` inputs.
+    are CMSIS-NN's, measured or interpolated, of a separable convolution those of the two CONV_2D
+    that it replaced. `estimated_cycles` are estimated by a model (`converters/cost/cycles.py`), not
+    measured. Bytes are those of weights, bias and requantization in flash; `code_bytes` is the text
+    of all kernels and the op core as linked. `bit_exact` says whether the emulated core gave TFLM's
+    outputs on all of `samples` inputs.
     """
 
-    name: str
-    op: str
     target: str
-    rows: int
-    cols: int
-    batch: int
-    weights: int
-    zeros: float
-    pattern: str
-    index: str
-    dense_bytes: int
     packed_bytes: int
-    dense_instructions: int
     sparse_instructions: int
     speedup: float
     estimated_cycles: int
@@ -61,31 +52,32 @@ class LayerFigures:
     emulator: str
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values."""
+        """Return the fields as plain values."""
         return dataclasses.asdict(self)
 
 
 def benchmark(
-    tflite: bytes,
+    tflite: Any,
     *,
     target: str = "cortex-m4",
-    inputs: npt.NDArray[Any] | list[npt.NDArray[Any]] | None = None,
-    name: str = "model",
+    inputs: Samples | None = None,
+    name: str | None = None,
 ) -> list[LayerFigures]:
-    """Executed instructions, bytes and scratch of each layer that was rewritten.
+    """Measure executed instructions, bytes and scratch of each layer that was rewritten.
 
     The model runs in the real TFLM interpreter on `inputs`; what enters each SPARSE_FULLY_CONNECTED
     and SEPARABLE_CONV_2D there runs again through the same layer on the emulated core, and the
     outputs are compared.
 
     Args:
-        tflite: the bytes of a converted model.
+        tflite: a converted model, its bytes or path. A Keras model or a .keras file counts as the
+            float32 .tflite model that it becomes: it has no layer to measure before `convert`.
         target: an emulated core, a name of `targets.TARGETS` other than host.
         inputs: model inputs [samples, ...] as for `run`; by default one sample of random int8.
-        name: what errors call the model.
+        name: what errors call the model; by default the path, or "model".
 
     Raises:
-        ModelError: the bytes are no usable model, or hold a float32 SEPARABLE_CONV_2D.
+        ModelError: the model is not usable, or holds a float32 SEPARABLE_CONV_2D.
         ConfigError: the target is unknown or cannot be emulated.
         ToolMissingError: TFLM, QEMU or the Arm compiler is missing.
         DeviceError: a layer was refused, or crashed.
@@ -93,16 +85,21 @@ def benchmark(
     if get_target(target).qemu_machine is None:
         devices = ", ".join(t.name for t in TARGETS.values() if t.qemu_machine)
         raise ConfigError(f"target {target!r} is not emulated; accepted: {devices}")
-    model = editor.read(tflite, name=name)
+    given = ModelInput.of(tflite, name=name)
+    data = given.to_tflite()
+    model = editor.read(data, name=given.name)
     candidates = (read_packed_layer(op, target) for op in model.subgraphs[0].operators)
     layers = [layer for layer in candidates if layer is not None]
     if not layers:
         return []
-    if inputs is None:
-        inputs = _random_inputs(model)
+    arrays = (
+        _random_inputs(model)
+        if inputs is None
+        else arrays_of(inputs, tflite_inputs(model), argument="inputs")
+    )
     tensors = [tensor for layer in layers for tensor in _ends(layer.operator)]
     indices = [model.subgraphs[0].tensors.index(tensor) for tensor in tensors]
-    values = runtimes.tensor_values(tflite, indices, inputs)
+    values = tensor_values(data, model, indices, arrays)
     return [
         _measure(layer, target, entering, leaving)
         for layer, entering, leaving in zip(layers, values[0::2], values[1::2], strict=True)
@@ -126,21 +123,11 @@ def _measure(
     )
     sparse = round(sum(run.instructions) / samples)
     return LayerFigures(
-        name=layer_name(layer.operator),
-        op=layer.operator.op_name,
+        **vars(layer.summary),
         target=target,
-        rows=layer.rows,
-        cols=layer.cols,
-        batch=layer.batch,
-        weights=layer.weights,
-        zeros=layer.zeros,
-        pattern=layer.pattern,
-        index=layer.index,
-        dense_bytes=layer.dense_bytes,
         packed_bytes=len(layer.blob),
-        dense_instructions=layer.dense_instructions,
         sparse_instructions=sparse,
-        speedup=round(layer.dense_instructions / sparse, 3),
+        speedup=round(layer.summary.dense_instructions / sparse, 3),
         estimated_cycles=cycles.estimate_cycles(
             target, {name: count / samples for name, count in run.classes.items()}
         ),
@@ -156,14 +143,14 @@ def _measure(
 
 
 def _ends(op: Operator) -> tuple[Tensor, Tensor]:
-    """What enters and what leaves an operator that `read_packed_layer` has read."""
+    """Return the input and the output of an operator that `read_packed_layer` has read."""
     tensor = op.inputs[0]
     assert tensor is not None
     return tensor, op.outputs[0]
 
 
 def _random_inputs(model: Model) -> list[npt.NDArray[Any]]:
-    """One sample for each model input: any int8, or floats around 0."""
+    """Return one sample for each model input: any int8, or floats around 0."""
     rng = np.random.default_rng(0)
     return [
         rng.integers(-128, 128, tensor.shape).astype(np.int8)

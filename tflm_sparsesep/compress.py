@@ -1,53 +1,56 @@
-"""`compress`: a trained model in, a smaller and faster int8 one out, within a budget.
+"""`compress`: a trained model in, a smaller and faster int8 model out, within a budget.
 
-No training: layers take forms of fewer weights, which are fitted on sample inputs.
+It does not train: layers are replaced by forms with fewer weights, fitted on sample inputs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
-from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
-from tflm_sparsesep.compression.compressed_parts import compressed_layers
 from tflm_sparsesep.compression.trial_cache import Entry, TrialCache, cache_directory
-from tflm_sparsesep.compression.trial_records import model_entry, model_of
-from tflm_sparsesep.compression.trials import Trial, Trials
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.model_input import CompressInput, RepresentativeDataset, compress_input
+from tflm_sparsesep.model_input import CalibratedModel, int8_input
+from tflm_sparsesep.runtime.representative_dataset import RepresentativeDataset
+
+if TYPE_CHECKING:
+    # Imported where they run: they need SciPy, `import tflm_sparsesep` does not.
+    from tflm_sparsesep.compression.trials import Trial, Trials
 
 Array = npt.NDArray[Any]
 
-# The final fits do better than the search's: they are tried at fewer levels more than these.
+# How many levels beyond the search's result the final, more careful fits are tried at.
 _LEVELS_BEYOND = 20
-# Where sizes alone are limited: the search leaves out a pass that saves some per cent, but the last
-# fits may come out a little larger.
-_LEVELS_ABOUT = (-4, -2, 0, 2, 5)
+# Levels around the search's result that are tried if only sizes are limited: the search leaves out
+# a pass that saves some percent, but the final fits may be slightly larger.
+_LEVELS_AROUND = (-4, -2, 0, 2, 5)
 
 USER_CACHE = "user"
-"""`cache_dir` for the directory of the user."""
+"""`cache_dir` for the user's cache directory."""
 
 
 @dataclass(frozen=True)
 class CompressResult:
-    """What `compress` made.
+    """Result of `compress`.
 
-    tflite: the model with custom ops where they pay. layers: the converter's decisions, in
-    execution order. dense_tflite: the compressed model before the rewriting, which any runtime
-    executes. point: quality on the samples held out, bytes, instructions, what became of each
-    layer. visited: every point that the search tried. pareto: those that no other beats.
-    source: the int8 model that was compressed.
+    Attributes:
+        tflite: the model with custom operators where they reduce its cost.
+        layers: the converter's decisions, in execution order.
+        dense_tflite: the compressed model before it was rewritten; any runtime executes it.
+        point: quality on the held-out samples, bytes, instructions, the form of each layer.
+        visited: every point that the search tried.
+        source: the int8 model that was compressed.
     """
 
     tflite: bytes
@@ -58,30 +61,31 @@ class CompressResult:
     source: bytes
 
     def to_keras(self, model: Any) -> Any:
-        """The compressed model as a Keras model, to be trained on and given to `convert`.
+        """Return the compressed model as a Keras model, to fine-tune and give to `convert`.
 
-        Layers have their new forms: what became two matrices is two layers, what became sparse has
-        zeros, which the callback `KeepZeros` keeps (docs/compression.md).
+        Layers have their new forms: a layer that became two matrices is two layers, a sparse layer
+        has zeros, which the callback `KeepZeros` keeps (docs/compression.md).
 
         Args:
             model: the Sequential or functional Keras model that was compressed, or that the
-                .tflite file was made of. It stays as it is.
+                .tflite file was made of. It is not changed.
 
         Raises:
-            ConfigError: it is no such model.
-            ModelError: it has other weights than what was compressed.
+            ConfigError: `model` is of another kind.
+            ModelError: its weights are not those that were compressed.
         """
+        from tflm_sparsesep.compression.compressed_parts import compressed_layers
         from tflm_sparsesep.compression.to_keras import to_keras
 
         return to_keras(model, compressed_layers(self.source, self.dense_tflite))
 
     @property
     def pareto(self) -> list[Point]:
-        """The front of `visited`, smallest first."""
+        """Points of `visited` that no other dominates, smallest first."""
         return budget_search.pareto(self.visited)
 
     def to_json(self) -> dict[str, Any]:
-        """All but the models as plain values."""
+        """Return everything but the models as plain values."""
         return {
             **self.point.to_json(),
             "layers": [layer.to_json() for layer in self.layers],
@@ -102,46 +106,51 @@ def compress(
     cache_dir: str | Path | None = USER_CACHE,
     workers: int | None = None,
 ) -> CompressResult:
-    """Compresses fully-connected layers and convolutions, as far as the budget asks.
+    """Compress fully-connected layers and convolutions, as far as the budget asks.
 
         result = compress("ad01_int8.tflite", budget=Budget(min_output_sqnr_db=25),
                           representative_dataset=x)
 
-    Fully-connected layers and 1x1 convolutions become sparse or products of two matrices, other
-    convolutions a vertical and a horizontal one, or three by Tucker; what becomes of each is
-    decided for all together. The same arguments give the same bytes, whatever `workers` and the
-    cache. Layers of other kinds stay as they are. Trials are kept on disk: a search that was
-    interrupted goes on where it was, and one that was done before takes no time.
+    Fully-connected layers and 1x1 convolutions become sparse or products of two matrices; other
+    convolutions become a vertical and a horizontal one, or three by Tucker decomposition. The forms
+    of all layers are chosen together. Layers of other kinds are not changed. The same arguments
+    give the same bytes, whatever `workers` and the cache. Trials are kept on disk: an interrupted
+    search resumes where it was, and a finished one is not repeated.
 
     Args:
         model: the bytes or the path of an int8 or float32 .tflite file, a Keras model, or the path
-            of a .keras file. What is not int8 is quantised first (`compress_input`), and
-            qualities are those against the quantised model.
-        budget: what must hold. With an output SQNR or an accuracy the smallest model that keeps it
-            is searched, else the best one of the wanted size.
-        representative_dataset: samples [n, ...] such as the model will meet, or a list with one
-            array per input; at least 8, better several times as many as a layer has inputs. A
-            quarter of them is held out to measure the quality.
-        labels: the right class of each sample, int[n], where the budget limits the loss of
-            accuracy; only those of the samples held out are looked at.
+            of a .keras file. Other models than int8 are quantized first, and quality is measured
+            against the quantized model.
+        budget: the limits. With an output SQNR or an accuracy, the smallest model that keeps it is
+            searched; otherwise the best model of the given size.
+        representative_dataset: samples [n, ...] such as the model will meet, in any form that
+            `convert` takes; at least 8, better several times the inputs of a layer. A quarter of
+            them is held out to measure quality.
+        labels: the class of each sample, int[n], required if the budget limits the loss of
+            accuracy; only those of held-out samples are used.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         name: what errors call the model; by default the path, or "model".
         progress: draw a bar on stderr.
-        cache_dir: where trials are kept; None keeps none. `USER_CACHE`, the default, is
+        cache_dir: where trials are kept; None disables the cache. `USER_CACHE`, the default, is
             $TFLM_SPARSESEP_CACHE or the user's cache directory.
-        workers: processes that look at layers side by side; by default one for each core.
+        workers: processes that work on layers in parallel; by default one for each core.
+
+    Returns:
+        The model, and what the search found.
 
     Raises:
-        ModelError: the model cannot be read or quantised, or nothing in it can be compressed.
+        ModelError: the model cannot be read or quantized, or nothing in it can be compressed.
         ConfigError: an argument is not accepted, or the budget cannot be met: then the message
-            says how close the search came and which layer binds.
-        DeviceError: LiteRT, which measures, cannot run the model.
-        ToolMissingError: what would quantise the model is not installed.
+            tells the closest result and the layer that binds.
+        DeviceError: LiteRT, which measures quality, cannot run the model.
+        ToolMissingError: a package that quantizes the model is not installed.
     """
-    entered = compress_input(model, representative_dataset, name=name)
+    from tflm_sparsesep.compression.trial_records import model_of
+
+    entered = int8_input(model, representative_dataset, name=name)
     if budget.max_accuracy_drop is not None and labels is None:
         raise ConfigError(
-            "max_accuracy_drop is given without labels; accepted: one for each sample"
+            "max_accuracy_drop is given without labels; accepted: one label for each sample"
         )
     known = None if labels is None else np.asarray(labels)
     folder = cache_directory() if cache_dir == USER_CACHE else cache_dir
@@ -160,7 +169,7 @@ def compress(
 
 
 def _search(
-    entered: CompressInput,
+    entered: CalibratedModel,
     labels: Array | None,
     budget: Budget,
     target: str,
@@ -168,10 +177,15 @@ def _search(
     workers: int | None,
     progress: bool,
 ) -> Entry:
-    """The best trial, its point before those of all others."""
+    """Search, and return the best trial: its point, then those of all others."""
+    from threadpoolctl import threadpool_limits
+
+    from tflm_sparsesep.compression.trial_records import model_entry
+    from tflm_sparsesep.compression.trials import Trials
+
     with (
         Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar,
-        threadpool_limits(limits=1),  # on their number depend the last bits of matrix products
+        threadpool_limits(limits=1),  # the last bits of matrix products depend on the number
     ):
         task = bar.add_task("trials", total=None)
         trials = Trials(
@@ -185,7 +199,7 @@ def _search(
             workers=workers,
         )
         trial = best_trial(trials, budget)
-    # Of quality there is always enough: at level 0 nothing changes.
+    # The quality limit can always be met: level 0 leaves the model unchanged.
     if not budget.is_small(trial.point):
         raise ConfigError(_too_tight(entered.name, target, budget, trial))
     visited = [t.point for t in trials.done.values()] + [trial.point]
@@ -193,16 +207,21 @@ def _search(
 
 
 def best_trial(trials: Trials, budget: Budget) -> Trial:
-    """The search with quick fits, then careful ones about its end."""
+    """Search with quick fits, then with careful ones around the result.
+
+    Args:
+        trials: makes and measures compressed models.
+        budget: the limits.
+    """
     end = budget_search.search(lambda level: trials.trial(level, budget).point, budget)
     quick = trials.trial(end.level, budget)
     if not budget.is_small(end):
         return trials.finished(quick, budget)
-    return (_further if budget.asks_for_quality else _fitted_again)(trials, quick, budget)
+    return (_beyond if budget.asks_for_quality else _refitted)(trials, quick, budget)
 
 
-def _further(trials: Trials, quick: Trial, budget: Budget) -> Trial:
-    """Careful fits keep the quality at higher levels than quick ones."""
+def _beyond(trials: Trials, quick: Trial, budget: Budget) -> Trial:
+    """Search higher levels, where careful fits keep the quality and quick ones do not."""
 
     def careful(level: int) -> Trial:
         return trials.trial(level, budget, effort=2)
@@ -217,9 +236,9 @@ def _further(trials: Trials, quick: Trial, budget: Budget) -> Trial:
     return trials.finished(found if budget.is_small(found.point) else quick, budget)
 
 
-def _fitted_again(trials: Trials, quick: Trial, budget: Budget) -> Trial:
-    """The first of the levels about that of quick fits which keeps the sizes, all passes done."""
-    for more in _LEVELS_ABOUT:
+def _refitted(trials: Trials, quick: Trial, budget: Budget) -> Trial:
+    """Return the first trial around the quick one's level that keeps the sizes in all passes."""
+    for more in _LEVELS_AROUND:
         level = min(max(quick.point.level + more, 0), budget_search.LEVELS - 1)
         found = trials.finished(trials.trial(level, budget, effort=2), budget)
         if budget.is_small(found.point):

@@ -1,4 +1,4 @@
-"""The whole path on real data: train, quantise, rewrite, run in TFLM, count on a Cortex-M4."""
+"""The whole path on real data: train, quantize, rewrite, run in TFLM, count on a Cortex-M4."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class _Trained:
 
 
 def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console) -> dict[str, Any]:
-    """Runs the demo, prints its table, and returns what it writes to summary.json.
+    """Run the demo, print its table, and return the contents of summary.json.
 
     LeNet-300-100 is trained twice with the same seed, epochs and batches: as it is, for
-    comparison, and with `ProximalL1`. Both are quantised to int8 and run on all test images in
-    the real TFLM interpreter; the sparse layers also run on an emulated Cortex-M4, on the
-    activations that they met in TFLM.
+    comparison, and with `ProximalL1`. Both are quantized to int8 and run on all test images in
+    the real TFLM interpreter. The sparse layers also run on an emulated Cortex-M4, on the
+    activations that entered them in TFLM.
 
     Args:
-        data_dir: folder with Fashion-MNIST's four .gz files; by default Debian's package, then
-            what a network gives, then scikit-learn's digits.
-        output_dir: where summary.json, model_dense.tflite and model_sparse.tflite go.
+        data_dir: folder with Fashion-MNIST's four .gz files; by default Debian's package, else a
+            download, else scikit-learn's digits.
+        output_dir: folder for summary.json, model_dense.tflite and model_sparse.tflite.
         console: where to print.
 
     Raises:
@@ -65,7 +65,7 @@ def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console
     with Progress(console=console) as progress:
         baseline = _train(data, progress, sparse=False)
         sparse = _train(data, progress, sparse=True)
-    console.print("Quantising to int8 and rewriting layers")
+    console.print("Quantizing to int8 and rewriting layers")
     calibration = data.x_train[:CALIBRATION_SAMPLES]
     dense_result = convert(baseline.model, representative_dataset=calibration, target=TARGET)
     result = convert(sparse.model, representative_dataset=calibration, target=TARGET)
@@ -155,7 +155,7 @@ def _zeros(result: ConvertResult) -> float:
 
 
 def _measure(result: ConvertResult, samples: npt.NDArray[Any], console: Console) -> dict[str, Any]:
-    """The part of the summary that needs the emulator; nulls without it."""
+    """Return the part of the summary that needs the emulator; nulls without it."""
     try:
         console.print(f"Running {len(samples)} images through each sparse layer on {TARGET}")
         figures = benchmark(result.tflite, target=TARGET, inputs=samples)
@@ -171,7 +171,7 @@ def _measure(result: ConvertResult, samples: npt.NDArray[Any], console: Console)
 
 
 def _estimated_layers(result: ConvertResult) -> list[dict[str, Any]]:
-    """The rewritten layers with what is known without the emulator."""
+    """Return the rewritten layers with the figures that need no emulator."""
     return [
         layer.to_json() | {"sparse_instructions": None}
         for layer in result.layers

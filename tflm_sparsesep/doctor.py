@@ -1,4 +1,4 @@
-"""What this machine has of the tools and runtimes that some commands need."""
+"""Tools and runtimes that some commands need, and whether this machine has them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tflm_sparsesep.device import emulation
 
 # Distribution, extra that installs it, what it is for.
 _PACKAGES = (
-    ("tensorflow", "keras", "training and quantising Keras models"),
+    ("tensorflow", "keras", "training and quantizing Keras models"),
     ("tflite-micro", "tflm", "the TFLM interpreter"),
     ("ai-edge-litert", None, "the LiteRT interpreter"),
-    ("ai-edge-quantizer", "quantize", "quantising float32 .tflite models"),
+    ("ai-edge-quantizer", "quantize", "quantizing float32 .tflite models"),
 )
 _DATASET_PACKAGE = "dataset-fashion-mnist"
 
@@ -33,7 +33,7 @@ _TOOL_PURPOSES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One tool or runtime: `version` is None where it is missing, `install` then says how."""
+    """One tool or runtime; if it is missing, `version` is None and `install` a command."""
 
     name: str
     purpose: str
@@ -41,23 +41,23 @@ class Finding:
     install: str | None
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values."""
+        """Return the fields as plain values."""
         return dataclasses.asdict(self)
 
 
 def examine() -> list[Finding]:
-    """Everything that some command may ask for, present or not."""
+    """Look for everything that a command may need."""
     return [_native(), *map(_package, _PACKAGES), *_tools(), _dataset()]
 
 
 def table(findings: list[Finding]) -> Table:
-    """The findings for people."""
+    """Format the findings as a table."""
     view = Table(title="tflm-sparsesep doctor")
     for heading in ("what", "for", "version", "install with"):
         view.add_column(heading, overflow="fold")
     for finding in findings:
         version = Text(finding.version) if finding.version else Text("missing", style="red")
-        # Text, since rich would take the brackets of an extra for markup.
+        # Text, because rich takes the brackets of an extra for markup.
         view.add_row(finding.name, finding.purpose, version, Text(finding.install or ""))
     return view
 

@@ -1,31 +1,87 @@
-"""What a user has, as the full-int8 .tflite that `compress` works on."""
+"""Models as users give them: the one place that tells .tflite files from Keras models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtime import files
 from tflm_sparsesep.runtime.quiet import quiet
-
-Array = npt.NDArray[Any]
-RepresentativeDataset = Array | list[Array] | Callable[[], Iterable[Any]]
+from tflm_sparsesep.runtime.representative_dataset import (
+    Array,
+    RepresentativeDataset,
+    arrays_of,
+    tflite_inputs,
+)
 
 
 @dataclass(frozen=True)
-class CompressInput:
-    """A full-int8 model and samples for it.
+class ModelInput:
+    """A model as it was given: a .tflite file or a Keras model.
+
+    Attributes:
+        name: what errors call it.
+        tflite: the file's bytes; None for a Keras model.
+        keras: the Keras model; None for a file.
+    """
+
+    name: str
+    tflite: bytes | None = None
+    keras: Any = None
+
+    @classmethod
+    def of(cls, model: Any, *, name: str | None = None) -> ModelInput:
+        """Recognize what every verb takes as a model.
+
+        Args:
+            model: the bytes or the path of a .tflite file, a Keras model, or the path of a .keras
+                file.
+            name: what errors call it; by default the path, or "model".
+
+        Raises:
+            ModelError: the file cannot be read.
+            ConfigError: `model` is of another type.
+            ToolMissingError: a .keras file without Keras.
+        """
+        if isinstance(model, bytes | bytearray | memoryview):
+            return cls(name or "model", tflite=bytes(model))
+        if isinstance(model, str | Path):
+            path, name = Path(model), name or str(model)
+            if path.suffix == ".keras":
+                return cls(name, keras=_load_keras(path))
+            return cls(name, tflite=files.read_model(path))
+        if not (hasattr(model, "layers") and hasattr(model, "get_weights")):
+            raise ConfigError(
+                f"model is of type {type(model).__name__}, expected: a Keras model, or the bytes "
+                "or the path of a .tflite or .keras file"
+            )
+        return cls(name or "model", keras=model)
+
+    def to_tflite(self) -> bytes:
+        """Return the file's bytes; those of the float32 file that a Keras model becomes.
+
+        Raises:
+            ModelError: TensorFlow cannot convert the Keras model.
+            ToolMissingError: a Keras model without TensorFlow.
+        """
+        if self.tflite is not None:
+            return self.tflite
+        from tflm_sparsesep.quantize import quantize
+
+        return quantize(self.keras, dtype="float32")
+
+
+@dataclass(frozen=True)
+class CalibratedModel:
+    """A .tflite model and samples for it.
 
     Attributes:
         tflite: the file.
-        samples: one array [n, ...] per input, in the order of the file's inputs.
+        samples: one array [n, ...] per input, in the order of the file's inputs; empty where none
+            were given.
         name: what errors call the model.
     """
 
@@ -34,45 +90,66 @@ class CompressInput:
     name: str
 
 
-def compress_input(
-    model: Any, representative_dataset: RepresentativeDataset, *, name: str | None = None
-) -> CompressInput:
-    """Quantises what is not int8 yet.
+def calibrate(
+    model: Any,
+    representative_dataset: RepresentativeDataset | None,
+    *,
+    name: str | None = None,
+    limit: int | None = None,
+) -> CalibratedModel:
+    """Quantize Keras models to int8, leave .tflite files as they are, put samples into order.
 
     Args:
-        model: the bytes or the path of an int8 or float32 .tflite file, a Keras model, or the
-            path of a .keras file.
-        representative_dataset: samples such as the model will meet: an array [n, ...], or a list
-            with one array per input in the model's order; for Keras models also a function that
-            yields samples (`quantize`). They set the scales of activations where the model is
-            quantised here.
+        model: as for `ModelInput.of`.
+        representative_dataset: samples such as the model will meet, in any form
+            (`RepresentativeDataset`). They set the scales of activations in Keras models.
         name: what errors call the model; by default the path, or "model".
+        limit: of a .tflite file, read at most this many samples.
 
     Raises:
-        ModelError: the model cannot be read or quantised.
+        ModelError: the model cannot be read or quantized.
         ConfigError: an argument is not accepted.
-        ToolMissingError: what quantises the model is not installed.
+        ToolMissingError: what quantizes the model is not installed.
     """
-    if isinstance(model, bytes | bytearray):
-        return _of_tflite(bytes(model), representative_dataset, name or "model")
-    if isinstance(model, str | Path):
-        path = Path(model)
-        if path.suffix != ".keras":
-            return _of_tflite(files.read_model(path), representative_dataset, name or str(path))
-        model, name = load_keras(path), name or str(path)
-    if not hasattr(model, "get_weights"):
-        raise ConfigError(
-            f"model is a {type(model).__name__}, accepted: a Keras model, or the bytes or the "
-            "path of a .tflite or .keras file"
+    given = ModelInput.of(model, name=name)
+    if given.tflite is None:
+        from tflm_sparsesep.quantize import quantize_with_samples
+
+        return CalibratedModel(
+            *quantize_with_samples(given.keras, representative_dataset), given.name
         )
-    return _of_keras(model, representative_dataset, name or "model")
+    if representative_dataset is None:
+        return CalibratedModel(given.tflite, [], given.name)
+    inputs = tflite_inputs(editor.read(given.tflite, name=given.name))
+    samples = arrays_of(representative_dataset, inputs, limit=limit)
+    return CalibratedModel(given.tflite, samples, given.name)
 
 
-def load_keras(path: Path) -> Any:
-    """The Keras model of a .keras file.
+def int8_input(
+    model: Any, representative_dataset: RepresentativeDataset, *, name: str | None = None
+) -> CalibratedModel:
+    """Do what `calibrate` does, and quantize float32 .tflite files, too.
 
-    Raises ModelError where it cannot be read, ToolMissingError without Keras.
+    Args:
+        model: as for `ModelInput.of`.
+        representative_dataset: as for `calibrate`.
+        name: as for `calibrate`.
+
+    Raises:
+        ModelError: the model cannot be read or quantized.
+        ConfigError: an argument is not accepted.
+        ToolMissingError: what quantizes the model is not installed.
     """
+    found = calibrate(model, representative_dataset, name=name)
+    from tflm_sparsesep.quantize_tflite import is_float, quantize_tflite
+
+    if not is_float(editor.read(found.tflite, name=found.name)):
+        return found
+    data = quantize_tflite(found.tflite, found.samples, name=found.name)
+    return CalibratedModel(data, found.samples, found.name)
+
+
+def _load_keras(path: Path) -> Any:
     try:
         with quiet():
             import keras
@@ -85,42 +162,3 @@ def load_keras(path: Path) -> Any:
     except Exception as error:  # Keras raises whatever its many parts raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path}: cannot be read as a Keras model: {reason}") from error
-
-
-def _of_tflite(data: bytes, dataset: RepresentativeDataset, name: str) -> CompressInput:
-    if callable(dataset):
-        raise ConfigError(
-            "representative_dataset is a function, accepted for .tflite models: an array, or a "
-            "list with one array per input"
-        )
-    arrays = dataset if isinstance(dataset, list) else [np.asarray(dataset)]
-    from tflm_sparsesep.quantize_tflite import is_float, quantize_tflite
-
-    if is_float(editor.read(data, name=name)):
-        data = quantize_tflite(data, arrays, name=name)
-    return CompressInput(data, arrays, name)
-
-
-def _of_keras(model: Any, dataset: RepresentativeDataset, name: str) -> CompressInput:
-    from tflm_sparsesep.quantize import quantize
-
-    tflite = quantize(model, dataset)
-    return CompressInput(tflite, _in_file_order(tflite, model, _arrays(dataset)), name)
-
-
-def _arrays(dataset: RepresentativeDataset) -> list[Array]:
-    """One array [n, ...] per input of the Keras model."""
-    if not callable(dataset):
-        return dataset if isinstance(dataset, list) else [np.asarray(dataset)]
-    parts = [s if isinstance(s, list | tuple) else [s] for s in dataset()]
-    return [np.stack([np.asarray(part) for part in column]) for column in zip(*parts, strict=True)]
-
-
-def _in_file_order(tflite: bytes, model: Any, arrays: list[Array]) -> list[Array]:
-    """The converter does not keep the order of inputs; its signature names them."""
-    if len(arrays) == 1:
-        return arrays
-    parsed = editor.read(tflite)
-    by_name = dict(zip((tensor.name for tensor in model.inputs), arrays, strict=True))
-    aliases = {id(tensor): alias for alias, tensor in parsed.signatures[0].inputs}
-    return [by_name[aliases[id(tensor)]] for tensor in parsed.subgraphs[0].inputs]

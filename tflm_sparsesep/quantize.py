@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtime.quiet import quiet
-
-Array = npt.NDArray[Any]
-RepresentativeDataset = Array | Sequence[Array] | Callable[[], Iterable[Any]]
+from tflm_sparsesep.runtime.representative_dataset import (
+    Array,
+    InputSpec,
+    RepresentativeDataset,
+    arrays_of,
+    tflite_inputs,
+)
 
 _DTYPES = ("int8", "float32")
 
@@ -23,7 +27,7 @@ def quantize(
     *,
     dtype: str = "int8",
 ) -> bytes:
-    """Converts a Keras model to the bytes of a .tflite model with a batch of 1.
+    """Convert a Keras model to the bytes of a .tflite model with a batch of 1.
 
     Whatever batch the model was made with, the result has a fixed batch of 1: with an open one,
     TensorFlow computes shapes at run time (SHAPE, PACK), which a microcontroller pays for.
@@ -31,10 +35,11 @@ def quantize(
     Args:
         model: a Keras 3 model, functional, sequential or subclassed; it stays as it is.
         representative_dataset: typical inputs, which set the scales of all activations: an array
-            [samples, ...]; or, for several inputs, a list of such arrays in the order of
-            `model.inputs`; or a function that returns an iterable of samples, each an array, or
-            a list with one array per input, with or without a leading batch of 1. 100 to 500
-            samples are plenty. Required for int8, and where the model does not tell its shape.
+            [samples, ...]; for several inputs, a list or tuple of such arrays in the order of
+            `model.inputs`, or a dict by input name; or a function that returns an iterable of
+            samples, each an array, or a list, tuple or dict with one array per input, with or
+            without the batch dimension. 100 to 500 samples are plenty. Required for int8, and
+            where the model does not tell its shape.
         dtype: "int8" (weights, activations, inputs and outputs; weights per channel) or
             "float32".
 
@@ -43,18 +48,41 @@ def quantize(
 
     Raises:
         ConfigError: the dataset or dtype is not accepted.
-        ModelError: TensorFlow cannot convert the model.
+        ModelError: TensorFlow cannot convert the model, or weights are not finite.
         ToolMissingError: TensorFlow is not installed.
 
     Example:
         >>> tflite = quantize(model, x_train[:200])  # doctest: +SKIP
     """
+    return quantize_with_samples(model, representative_dataset, dtype=dtype)[0]
+
+
+def quantize_with_samples(
+    model: Any, representative_dataset: RepresentativeDataset | None, *, dtype: str = "int8"
+) -> tuple[bytes, list[Array]]:
+    """Do what `quantize` does, and put the samples into the order of the file's inputs.
+
+    Args:
+        model: as for `quantize`.
+        representative_dataset: as for `quantize`.
+        dtype: as for `quantize`.
+
+    Returns:
+        The flatbuffer, and one array [n, ...] for each of its inputs.
+
+    Raises:
+        ConfigError: the dataset or dtype is not accepted.
+        ModelError: TensorFlow cannot convert the model, or weights are not finite.
+        ToolMissingError: TensorFlow is not installed.
+    """
     if dtype not in _DTYPES:
         raise ConfigError(f"dtype={dtype!r}; accepted: {', '.join(_DTYPES)}")
     if representative_dataset is None and dtype == "int8":
         raise ConfigError(
-            "representative_dataset is missing; int8 needs typical inputs, for instance x[:200]"
+            "representative_dataset is missing: a Keras model is quantized to int8 with sample "
+            "inputs; expected: for instance x_train[:200]"
         )
+    _check_finite(model)
     with quiet():
         _import_tensorflow()
     inputs = _symbolic_inputs(model)
@@ -63,13 +91,21 @@ def quantize(
     shapes = _shapes(inputs, samples)
     with quiet():
         try:
-            return _convert(_with_batch_of_one(model, inputs, shapes, samples), samples, dtype)
+            fixed = _with_batch_of_one(model, inputs, shapes, samples)
+            tflite = _convert(fixed, samples, dtype)
         except Exception as error:  # the converter raises whatever its many parts raise
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
                 f"Keras model {getattr(model, 'name', '?')!r} cannot be converted to {dtype} "
                 f".tflite: {reason}"
             ) from error
+    return tflite, _in_file_order(tflite, fixed, samples)
+
+
+def _check_finite(model: Any) -> None:
+    for variable in model.weights:
+        if not np.all(np.isfinite(variable.numpy())):
+            raise ModelError(f"weights {variable.path!r} of the Keras model hold NaN or infinity")
 
 
 def _import_tensorflow() -> Any:
@@ -77,67 +113,37 @@ def _import_tensorflow() -> Any:
         import tensorflow
     except ImportError as error:
         raise ToolMissingError(
-            f"quantising a Keras model needs TensorFlow ({error}): "
+            f"quantizing a Keras model needs TensorFlow ({error}): "
             "pip install 'tflm-sparsesep[keras]'"
         ) from error
     return tensorflow
 
 
 def _symbolic_inputs(model: Any) -> list[Any]:
-    """The model's inputs in order; none for a subclassed model, which does not declare them."""
+    """Return the model's inputs in order; none for a subclassed model: it declares none."""
     return list(getattr(model, "inputs", None) or [])
 
 
-def _read(dataset: RepresentativeDataset, inputs: Sequence[Any]) -> list[list[Array]]:
-    """The samples, each a list with one array [1, ...] per input."""
-    samples = [
-        [_check(part, inputs[i] if inputs else None) for i, part in enumerate(sample)]
-        for sample in _iterate(dataset, len(inputs))
+def _read(dataset: RepresentativeDataset, inputs: Sequence[Any]) -> list[Array]:
+    """Return the samples, one finite array [n, ...] per input that fits it."""
+    specs = [InputSpec((spec.name,), len(spec.shape)) for spec in inputs] or None
+    arrays = [
+        _check(array, inputs[i] if inputs else None)
+        for i, array in enumerate(arrays_of(dataset, specs))
     ]
-    if not samples:
-        raise ConfigError("representative_dataset is empty; accepted: at least one sample")
-    first = [part.shape for part in samples[0]]
-    for sample in samples:
-        if [part.shape for part in sample] != first:
-            raise ConfigError(
-                f"representative_dataset holds samples of shapes {first} and "
-                f"{[part.shape for part in sample]}; accepted: the same for all"
-            )
-    return samples
-
-
-def _iterate(dataset: RepresentativeDataset, count: int) -> Iterator[list[Any]]:
-    """Samples as lists with one array per input; `count` is 0 where that is not known."""
-    if callable(dataset):
-        for sample in dataset():
-            parts = list(sample) if isinstance(sample, list | tuple) else [sample]
-            _check_count(len(parts), count)
-            yield parts
-        return
-    arrays = [np.asarray(a) for a in (dataset if isinstance(dataset, list | tuple) else [dataset])]
-    _check_count(len(arrays), count)
-    lengths = {array.shape[0] if array.ndim else 0 for array in arrays}
+    lengths = {len(array) for array in arrays}
     if len(lengths) > 1:
         raise ConfigError(
             f"representative_dataset has {sorted(lengths)} samples for its inputs; "
             "accepted: equally many"
         )
-    for index in range(min(lengths)):
-        yield [array[index : index + 1] for array in arrays]
+    return arrays
 
 
-def _check_count(received: int, expected: int) -> None:
-    if expected and received != expected:
-        raise ConfigError(
-            f"representative_dataset has {received} array(s) per sample, the model has {expected} "
-            "input(s); accepted: an array, or a list with one array per input"
-        )
-
-
-def _check(part: Any, spec: Any | None) -> Array:
-    """One input of one sample as a finite array [1, ...] that fits the model's input `spec`."""
-    array = np.asarray(part)
-    shape = array.shape
+def _check(array: Array, spec: Any | None) -> Array:
+    """Return the samples of one input in the dtype that the model's input `spec` has."""
+    if array.ndim == 0 or len(array) == 0:
+        raise ConfigError("representative_dataset is empty; accepted: at least one sample")
     if array.dtype.kind not in "biuf":
         raise ConfigError(
             f"representative_dataset holds values of type {array.dtype}; accepted: numbers"
@@ -145,27 +151,22 @@ def _check(part: Any, spec: Any | None) -> Array:
     if not np.all(np.isfinite(array)):
         raise ConfigError("representative_dataset holds NaN or infinity; accepted: finite numbers")
     if spec is None:
-        array = array if array.dtype.kind != "f" else array.astype(np.float32)
-        wanted: tuple[int | None, ...] = (1, *array.shape[1:])
-    else:
-        array = array.astype(spec.dtype)
-        wanted = (1, *spec.shape[1:])
-        if array.ndim == len(wanted) - 1:
-            array = array[np.newaxis]
-    if array.ndim != len(wanted) or any(
-        w not in (None, a) for w, a in zip(wanted, array.shape, strict=True)
+        return array.astype(np.float32) if array.dtype.kind == "f" else array
+    shape, wanted = (1, *array.shape[1:]), (1, *spec.shape[1:])
+    if len(shape) != len(wanted) or any(
+        w not in (None, a) for w, a in zip(wanted, shape, strict=True)
     ):
         raise ConfigError(
             f"representative_dataset holds a sample of shape {shape}, the model takes "
             f"{wanted} (None: any size)"
         )
-    return array
+    return array.astype(spec.dtype)
 
 
-def _shapes(inputs: Sequence[Any], samples: Sequence[Sequence[Array]]) -> list[tuple[int, ...]]:
-    """The fixed shape [1, ...] of each input."""
+def _shapes(inputs: Sequence[Any], samples: Sequence[Array]) -> list[tuple[int, ...]]:
+    """Return the fixed shape [1, ...] of each input."""
     if samples:
-        return [part.shape for part in samples[0]]
+        return [(1, *array.shape[1:]) for array in samples]
     shapes = [(1, *spec.shape[1:]) for spec in inputs]
     if not shapes or any(None in shape for shape in shapes):
         raise ConfigError(
@@ -179,9 +180,9 @@ def _with_batch_of_one(
     model: Any,
     inputs: Sequence[Any],
     shapes: Sequence[tuple[int, ...]],
-    samples: Sequence[Sequence[Array]],
+    samples: Sequence[Array],
 ) -> Any:
-    """A functional model around `model`, sharing its weights, whose inputs have fixed shapes."""
+    """Return a functional model around `model` that shares its weights; its shapes are fixed."""
     import keras
 
     if inputs:
@@ -193,12 +194,15 @@ def _with_batch_of_one(
         sequential = isinstance(model, keras.Sequential)
         arguments = fixed[0] if sequential else keras.tree.pack_sequence_as(model.input, fixed)
     else:
-        fixed = [keras.Input(batch_shape=part.shape, dtype=part.dtype.name) for part in samples[0]]
+        fixed = [
+            keras.Input(batch_shape=shape, dtype=array.dtype.name)
+            for shape, array in zip(shapes, samples, strict=True)
+        ]
         arguments = fixed if len(fixed) > 1 else fixed[0]
     return keras.Model(fixed, model(arguments), name=model.name)
 
 
-def _convert(model: Any, samples: Sequence[Sequence[Array]], dtype: str) -> bytes:
+def _convert(model: Any, samples: Sequence[Array], dtype: str) -> bytes:
     tf = _import_tensorflow()
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if dtype == "int8":
@@ -206,9 +210,18 @@ def _convert(model: Any, samples: Sequence[Sequence[Array]], dtype: str) -> byte
         names = [tensor.name for tensor in model.inputs]
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: (
-            dict(zip(names, sample, strict=True)) for sample in samples
+            {name: array[i : i + 1] for name, array in zip(names, samples, strict=True)}
+            for i in range(len(samples[0]))
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
     return bytes(converter.convert())
+
+
+def _in_file_order(tflite: bytes, model: Any, samples: list[Array]) -> list[Array]:
+    """Reorder samples by the signature: the converter does not keep the order of inputs."""
+    if len(samples) < 2:
+        return samples
+    by_name = dict(zip((tensor.name for tensor in model.inputs), samples, strict=True))
+    return arrays_of(by_name, tflite_inputs(editor.read(tflite)))

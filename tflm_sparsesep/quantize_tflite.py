@@ -1,9 +1,9 @@
 """Float32 .tflite to full-int8 .tflite, without TensorFlow.
 
 AI Edge Quantizer does the arithmetic: int8 activations with one scale each, int8 weights with one
-scale per output, int32 biases. Ranges of activations are seen here, the smallest and the largest
-value on sample inputs, as TensorFlow's converter takes them: the moving average that the quantizer
-itself takes over samples clips what is rare.
+scale per output, int32 biases. This module measures the ranges of activations, the smallest and the
+largest value on sample inputs, as TensorFlow's converter does: the quantizer's own moving average
+over samples clips rare values.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tflm_sparsesep.runtime.quiet import quiet
 Array = npt.NDArray[Any]
 Ranges = dict[str, dict[str, npt.NDArray[np.float32]]]
 
-# Samples whose activations are in memory at once.
+# Samples whose activations are in memory at the same time.
 _AT_ONCE = 32
 _WEIGHTED = (
     BuiltinOperator.FULLY_CONNECTED,
@@ -41,7 +41,7 @@ _WEIGHTED = (
 
 
 def is_float(model: Model) -> bool:
-    """Whether layers of a model compute in float32, and none in integers."""
+    """Tell if all layers of a model compute in float32."""
     entering = [op.inputs[0] for op in model.operators if op.builtin_code in _WEIGHTED]
     weights = [op.inputs[1] for op in model.operators if op.builtin_code in _WEIGHTED]
     types = {tensor.type for tensor in (*entering, *weights) if tensor is not None}
@@ -51,7 +51,7 @@ def is_float(model: Model) -> bool:
 def quantize_tflite(
     data: bytes, representative_dataset: Array | Sequence[Array], *, name: str = "model"
 ) -> bytes:
-    """A float32 model in int8: weights, activations, inputs and outputs.
+    """Quantize a float32 model to int8: weights, activations, inputs and outputs.
 
     Args:
         data: a .tflite file of one subgraph.
@@ -60,7 +60,7 @@ def quantize_tflite(
         name: what errors call the model.
 
     Raises:
-        ModelError: the bytes are no usable model, or one with an operator that cannot be int8.
+        ModelError: the model is not usable, or has an operator that cannot be int8.
         ConfigError: the dataset does not fit the model.
         DeviceError: LiteRT, which computes the activations, cannot run the model.
         ToolMissingError: AI Edge Quantizer is not installed.
@@ -68,7 +68,7 @@ def quantize_tflite(
     quantizer, recipe = _ai_edge_quantizer()
     model = editor.read(data, name=name)
     if len(model.subgraphs) != 1:
-        raise ModelError(f"{name}: {len(model.subgraphs)} subgraphs, accepted to quantise: one")
+        raise ModelError(f"{name}: {len(model.subgraphs)} subgraphs, accepted to quantize: one")
     main = model.subgraphs[0]
     arrays = samples.split_inputs(representative_dataset, main.inputs)
     signatures = model.signatures
@@ -82,8 +82,8 @@ def quantize_tflite(
             quantized = bytes(job.quantize(_ranges(signed, arrays)).quantized_model)
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(f"{name}: cannot be quantised to int8: {reason}") from None
-    # Built anew, for its file leaves constants unaligned, on which TFLM computes nonsense.
+        raise ModelError(f"{name}: cannot be quantized to int8: {reason}") from None
+    # Build the file again: the quantizer leaves constants unaligned, which TFLM misreads.
     result = editor.read(quantized, name=name)
     result.signatures = _moved(signatures, main, result.subgraphs[0])
     _check_int8(result.subgraphs[0], name)
@@ -96,7 +96,7 @@ def _ai_edge_quantizer() -> tuple[Any, Any]:
             from ai_edge_quantizer import quantizer, recipe
     except ImportError as error:
         raise ToolMissingError(
-            f"quantising a float32 .tflite model needs AI Edge Quantizer ({error}): "
+            f"quantizing a float32 .tflite model needs AI Edge Quantizer ({error}): "
             "pip install 'tflm-sparsesep[quantize]'"
         ) from error
     return quantizer, recipe
@@ -112,7 +112,7 @@ def _signature(main: Subgraph) -> Signature:
 
 
 def _moved(signatures: Sequence[Signature], old: Subgraph, new: Subgraph) -> list[Signature]:
-    """The same entry points of the quantised graph, whose inputs and outputs kept their order."""
+    """Return the signatures for the quantized graph, which keeps the order of its inputs."""
     pairs = [*zip(old.inputs, new.inputs, strict=True), *zip(old.outputs, new.outputs, strict=True)]
     replaced = {id(before): after for before, after in pairs}
     return [
@@ -127,7 +127,7 @@ def _moved(signatures: Sequence[Signature], old: Subgraph, new: Subgraph) -> lis
 
 
 def _ranges(data: bytes, inputs: Sequence[Array]) -> Ranges:
-    """By name of a float32 activation its smallest and largest value, in as many dimensions."""
+    """Return the smallest and largest value of each float32 activation, by name."""
     main = editor.read(data).subgraphs[0]
     indices = [
         index
@@ -149,10 +149,10 @@ def _ranges(data: bytes, inputs: Sequence[Array]) -> Ranges:
 
 
 def _check_int8(main: Subgraph, name: str) -> None:
-    """Raises ModelError where an operator still computes in float32."""
+    """Raise ModelError if an operator still computes in float32."""
     for op in main.operators:
         between = op.builtin_code in (BuiltinOperator.QUANTIZE, BuiltinOperator.DEQUANTIZE)
         if not between and any(tensor.type == TensorType.FLOAT32 for tensor in op.tensors):
             raise ModelError(
-                f"{name}: layer {layer_name(op)!r}: {op.op_name} cannot be quantised to int8"
+                f"{name}: layer {layer_name(op)!r}: {op.op_name} cannot be quantized to int8"
             )

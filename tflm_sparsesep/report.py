@@ -1,4 +1,4 @@
-"""Tables for people: decisions of the converter and measured figures."""
+"""Tables of the converter's decisions and of measured figures."""
 
 from __future__ import annotations
 
@@ -10,20 +10,7 @@ from tflm_sparsesep.benchmark import LayerFigures
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device.kernel_bench import KernelFigures
-
-
-def short_name(name: str) -> str:
-    """What tells layers apart in a converted Keras name: `net/dense_1/MatMul` -> dense_1."""
-    parts = name.split("/")
-    return parts[-2] if len(parts) > 1 else name
-
-
-def _number(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
-
-
-def _ratio(dense: int | None, sparse: int | None) -> str:
-    return "-" if not dense or not sparse else f"{dense / sparse:.1f}x"
+from tflm_sparsesep.table_cells import number, ratio, short_name
 
 
 def _shape(cols: int | None, rows: int | None) -> str:
@@ -37,7 +24,7 @@ def _scratch(layer: LayerDecision) -> str:
 
 
 def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
-    """One row for each layer that the converter looked at, with its reason."""
+    """Return a table with one row for each layer that the converter examined."""
     table = Table(title=f"Layers (estimates for {target})")
     table.add_column("layer", overflow="fold")
     for heading in ("op", "shape", "bytes", get_target(target).cost_unit):
@@ -51,8 +38,8 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
             short_name(layer.name),
             layer.op,
             _shape(layer.cols, layer.rows),
-            _number(packed or layer.dense_bytes),
-            _number(sparse or layer.dense_instructions),
+            number(packed or layer.dense_bytes),
+            number(sparse or layer.dense_instructions),
             f"{verb} ({layer.pattern} {layer.index}), {layer.reason}{_scratch(layer)}"
             if layer.rewritten and layer.pattern is not None
             else f"{layer.reason}{_scratch(layer)}"
@@ -63,7 +50,7 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
 
 
 def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
-    """Dense against ours for each measured layer, and totals."""
+    """Return a table of dense and rewritten layers, with totals."""
     table = Table(
         title=f"Rewritten layers on {target}: executed instructions in QEMU, dense by CMSIS-NN; "
         "cycles estimated",
@@ -82,10 +69,10 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
         ("layout", ""),
         ("bytes", f"{dense_bytes:,}"),
         ("packed", f"{packed_bytes:,}"),
-        ("ratio", _ratio(dense_bytes, packed_bytes)),
+        ("ratio", ratio(dense_bytes, packed_bytes)),
         ("instr.", f"{dense:,}"),
         ("ours", f"{sparse:,}"),
-        ("ratio", _ratio(dense, sparse)),
+        ("ratio", ratio(dense, sparse)),
         ("est. cycles", f"{sum(f.estimated_cycles for f in figures):,}"),
     ]
     for heading, footer in columns:
@@ -99,17 +86,17 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
             f"{f.pattern} {f.index}",
             f"{f.dense_bytes:,}",
             f"{f.packed_bytes:,}",
-            _ratio(f.dense_bytes, f.packed_bytes),
+            ratio(f.dense_bytes, f.packed_bytes),
             f"{f.dense_instructions:,}",
             f"{f.sparse_instructions:,}",
-            _ratio(f.dense_instructions, f.sparse_instructions),
+            ratio(f.dense_instructions, f.sparse_instructions),
             f"{f.estimated_cycles:,}",
         )
     return table
 
 
 def kernels_table(figures: Sequence[KernelFigures]) -> Table:
-    """One row for each kernel, fastest first."""
+    """Return a table with one row for each kernel, fastest first."""
     first = figures[0]
     table = Table(
         title=f"{first.cols}->{first.rows}, {first.zeros:.1%} zeros, batch {first.batch}, "

@@ -101,23 +101,17 @@ def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> 
 
 
 @dataclass(frozen=True)
-class PackedLayer:
-    """One operator of ours.
+class PackedSummary:
+    """What one operator of ours holds, and the dense operator that it replaced.
 
-    Attributes:
-        operator: as it stands in the model.
-        options: its custom_options.
-        blob: its packed weights.
-        input_shape, output_shape: of one inference on the device.
-        rows, cols, batch, weights, zeros, pattern, index, dense_bytes, dense_instructions: as in
-            `benchmark.LayerFigures`.
+    `rows` are output units, `cols` input units, `batch` vectors per inference; of a separable
+    convolution they are the channels that leave and enter it, and images, `pattern` its two
+    kernels and `index` the order of its weights. `weights` counts them, zeros included; `zeros` is
+    a fraction. Instructions are CMSIS-NN's, measured or interpolated, for one inference.
     """
 
-    operator: Operator
-    options: bytes
-    blob: bytes
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    name: str
+    op: str
     rows: int
     cols: int
     batch: int
@@ -127,6 +121,26 @@ class PackedLayer:
     index: str
     dense_bytes: int
     dense_instructions: int
+
+
+@dataclass(frozen=True)
+class PackedLayer:
+    """One operator of ours.
+
+    Attributes:
+        operator: as it stands in the model.
+        options: its custom_options.
+        blob: its packed weights.
+        input_shape, output_shape: of one inference on the device.
+        summary: what it holds.
+    """
+
+    operator: Operator
+    options: bytes
+    blob: bytes
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    summary: PackedSummary
 
 
 def read_packed_layer(op: Operator, target: str) -> PackedLayer | None:
@@ -152,15 +166,19 @@ def _fully_connected(op: Operator, target: str) -> PackedLayer:
         blob=blob_of(op),
         input_shape=(batch, cols) if not options.input_step else op.input(0).shape,
         output_shape=(batch, rows),
-        rows=rows,
-        cols=cols,
-        batch=batch,
-        weights=unpacked.weights.size,
-        zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
-        pattern=unpacked.layout.pattern,
-        index=unpacked.layout.index,
-        dense_bytes=unpacked.weights.nbytes + 4 * rows,
-        dense_instructions=dense_instructions(op, unpacked, target),
+        summary=PackedSummary(
+            name=layer_name(op),
+            op=op.op_name,
+            rows=rows,
+            cols=cols,
+            batch=batch,
+            weights=unpacked.weights.size,
+            zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
+            pattern=unpacked.layout.pattern,
+            index=unpacked.layout.index,
+            dense_bytes=unpacked.weights.nbytes + 4 * rows,
+            dense_instructions=dense_instructions(op, unpacked, target),
+        ),
     )
 
 
@@ -180,13 +198,17 @@ def _separable_conv(op: Operator, target: str) -> PackedLayer:
         blob=blob_of(op),
         input_shape=input_shape,
         output_shape=conv.output_shape(input_shape),
-        rows=conv.horizontal.units,
-        cols=conv.vertical.channels,
-        batch=input_shape[0],
-        weights=weights,
-        zeros=1.0 - nonzeros / weights,
-        pattern=f"{conv.vertical.kernel}x1,1x{conv.horizontal.kernel}",
-        index=order.name.lower(),
-        dense_bytes=weights + 4 * sum(stage.units for stage in stages),
-        dense_instructions=separable_conv.dense_pair(target, conv, input_shape),
+        summary=PackedSummary(
+            name=layer_name(op),
+            op=op.op_name,
+            rows=conv.horizontal.units,
+            cols=conv.vertical.channels,
+            batch=input_shape[0],
+            weights=weights,
+            zeros=1.0 - nonzeros / weights,
+            pattern=f"{conv.vertical.kernel}x1,1x{conv.horizontal.kernel}",
+            index=order.name.lower(),
+            dense_bytes=weights + 4 * sum(stage.units for stage in stages),
+            dense_instructions=separable_conv.dense_pair(target, conv, input_shape),
+        ),
     )

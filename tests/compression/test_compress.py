@@ -192,7 +192,7 @@ def test_what_cannot_be_compressed_is_refused(dense: bytes, x: np.ndarray) -> No
     budget = ts.Budget(min_output_sqnr_db=20)
     with pytest.raises(ts.ConfigError, match="7 samples given, accepted: at least 8"):
         ts.compress(dense, budget=budget, representative_dataset=x[:7])
-    with pytest.raises(ts.ConfigError, match="model is a int"):
+    with pytest.raises(ts.ConfigError, match="model is of type int"):
         ts.compress(5, budget=budget, representative_dataset=x)  # type: ignore[arg-type]
     scale = Quantization(0.1)
     ends = [Tensor(name, (1, 4), TensorType.INT8, quantization=scale) for name in ("in", "out")]
@@ -254,7 +254,7 @@ def test_the_command_gives_the_same_bytes(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--flash", "much"], "'much' is no amount"),
+        (["--flash", "much"], "'much' is not a number"),
         (["--instructions", "0k"], "instructions is 0"),
         ([], "the budget is empty"),
     ],

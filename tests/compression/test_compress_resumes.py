@@ -15,7 +15,7 @@ import pytest
 import tflm_sparsesep as ts
 from tests.compression.test_compress import latent_samples, mlp
 from tests.support.dense_models import float_fully_connected_model
-from tflm_sparsesep.model_input import compress_input
+from tflm_sparsesep.model_input import int8_input
 
 BUDGET = ts.Budget(min_output_sqnr_db=20)
 
@@ -114,7 +114,7 @@ def test_the_command_keeps_nothing_if_told_so(tmp_path: Path) -> None:
         model, budget=ts.Budget(min_output_sqnr_db=15), representative_dataset=x, cache_dir=None
     )
     assert (tmp_path / "out.tflite").read_bytes() == found.tflite
-    assert len(found.tflite) < len(compress_input(model, x).tflite)
+    assert len(found.tflite) < len(int8_input(model, x).tflite)
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_a_keras_model_is_quantised_and_compressed(x: np.ndarray) -> None:
     model = keras.Sequential([keras.Input((96,)), keras.layers.Dense(40, bias_initializer="ones")])
     found = ts.compress(model, budget=BUDGET, representative_dataset=x, cache_dir=None, workers=2)
     assert found.point.sqnr_db >= 20
-    assert len(found.tflite) < len(compress_input(model, x).tflite)
+    assert len(found.tflite) < len(int8_input(model, x).tflite)
     (outputs,) = ts.run(found.tflite, x[3::4], runtime="tflm", dequantize=True)
     wanted = model.predict(x[3::4], verbose=0)
     assert np.corrcoef(outputs.ravel(), wanted.ravel())[0, 1] > 0.98

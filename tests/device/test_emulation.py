@@ -104,7 +104,7 @@ def test_a_sparse_layer_equals_the_reference(core: str) -> None:
     run = run_case(core, case)
     np.testing.assert_array_equal(run.outputs[:, 0], reference(case))
     # Coarse: a nonzero takes a load and a multiply at the least, and with its share of the row's
-    # requantisation (about 40 instructions per 11 nonzeros) far less than 40 instructions.
+    # requantization (about 40 instructions per 11 nonzeros) far less than 40 instructions.
     nonzeros = np.count_nonzero(case.layer.weights)
     assert all(2 * nonzeros < count < 40 * nonzeros for count in run.instructions)
     assert 1000 < run.code_bytes < 32768

@@ -1,4 +1,4 @@
-"""Hand-written requantisation at the edges of what bounded accumulators may be."""
+"""Hand-written requantization at the edges of what bounded accumulators may be."""
 
 from __future__ import annotations
 

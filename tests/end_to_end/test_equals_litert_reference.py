@@ -1,7 +1,7 @@
 """Packed layers against LiteRT's and TFLM's reference ops on the same .tflite, bit for bit.
 
 Weights carry explicit zeros; shapes, zero points, scales, activations and batches are random.
-LiteRT requantises with one rounding and TFLM with two (about one output in 3,000 differs by 1
+LiteRT requantizes with one rounding and TFLM with two (about one output in 3,000 differs by 1
 between them), so each is compared with the op core as it is built for that runtime.
 """
 

@@ -16,7 +16,7 @@ from tests.support.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.compression.layer_compressor import sqnr_db
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Tensor, TensorType
-from tflm_sparsesep.model_input import compress_input
+from tflm_sparsesep.model_input import int8_input
 
 AD01 = SHARED_MODELS / "ad01_fp32.tflite"
 needs_tensorflow = pytest.mark.xdist_group("tensorflow")
@@ -51,7 +51,7 @@ def types(tflite: bytes) -> set[int]:
 @pytest.mark.parametrize("runtime", ["litert", "tflm"])
 def test_a_small_float_model(runtime: str) -> None:
     x = noise((300, SMALL[1]), 3)
-    found = compress_input(small_model(), x)
+    found = int8_input(small_model(), x)
     assert types(found.tflite) == {TensorType.INT8, TensorType.INT32}
     # 255 steps d span the inputs' 7.4 standard deviations, so rounding has a power of d^2 / 12:
     # 41.5 dB below theirs. So have weights (their largest at 2 deviations, 127 steps): 46.8 dB, and
@@ -65,7 +65,7 @@ def test_a_small_float_model(runtime: str) -> None:
 def test_a_float_model_of_others(runtime: str) -> None:
     """MLPerf Tiny's anomaly detector, whose file has no signature."""
     data = AD01.read_bytes()
-    found = compress_input(AD01, noise((300, 640), 0))
+    found = int8_input(AD01, noise((300, 640), 0))
     assert found.name == str(AD01)
     assert types(found.tflite) == {TensorType.INT8, TensorType.INT32}
     assert len(found.tflite) < 0.31 * len(data)
@@ -79,9 +79,9 @@ def test_it_needs_no_tensorflow_and_gives_the_same_bytes_again(tmp_path: Path) -
     code = """
 import sys, numpy as np
 from pathlib import Path
-from tflm_sparsesep.model_input import compress_input
+from tflm_sparsesep.model_input import int8_input
 x = np.random.default_rng(0).normal(size=(40, 640)).astype(np.float32)
-Path(sys.argv[2]).write_bytes(compress_input(sys.argv[1], x).tflite)
+Path(sys.argv[2]).write_bytes(int8_input(sys.argv[1], x).tflite)
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 """
     for name in ("a", "b"):
@@ -100,7 +100,7 @@ assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 def test_int8_models_stay_as_they_are() -> None:
     data = (SHARED_MODELS / "ad01_int8.tflite").read_bytes()
     x = noise((10, 640), 0)
-    found = compress_input(data, x)
+    found = int8_input(data, x)
     assert found.tflite == data
     assert found.name == "model"
     assert len(found.samples) == 1
@@ -114,22 +114,20 @@ def test_an_operator_that_cannot_be_int8_is_named() -> None:
     floor = Operator(BuiltinOperator.FLOOR, [hidden], [Tensor("rounded", hidden.shape)])
     main.operators.append(floor)
     main.outputs = floor.outputs
-    with pytest.raises(ts.ModelError, match=r"net: layer '.*': FLOOR cannot be quantised"):
-        compress_input(editor.write(model), noise((20, SMALL[1]), 0), name="net")
+    with pytest.raises(ts.ModelError, match=r"net: layer '.*': FLOOR cannot be quantized"):
+        int8_input(editor.write(model), noise((20, SMALL[1]), 0), name="net")
 
 
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ts.ConfigError, match=r"shape \[8, 21\] given, accepted: \[n, 20\]"):
-        compress_input(small_model(), noise((8, 21), 0))
-    with pytest.raises(ts.ConfigError, match="representative_dataset is a function"):
-        compress_input(small_model(), lambda: [noise((1, 20), 0)])
-    with pytest.raises(ts.ConfigError, match="model is a int"):
-        compress_input(5, noise((8, 20), 0))
+        int8_input(small_model(), noise((8, 21), 0))
+    with pytest.raises(ts.ConfigError, match="model is of type int"):
+        int8_input(5, noise((8, 20), 0))
     with pytest.raises(ts.ModelError, match="cannot be read"):
-        compress_input(tmp_path / "none.tflite", noise((8, 20), 0))
+        int8_input(tmp_path / "none.tflite", noise((8, 20), 0))
     (tmp_path / "bad.keras").write_bytes(b"no model")
     with pytest.raises(ts.ModelError, match=r"bad.keras: cannot be read as a Keras model"):
-        compress_input(tmp_path / "bad.keras", noise((8, 20), 0))
+        int8_input(tmp_path / "bad.keras", noise((8, 20), 0))
 
 
 def network() -> Any:
@@ -157,18 +155,18 @@ def test_a_convolutional_network_is_as_good_as_tensorflow_makes_it(tmp_path: Pat
 
     model, x = network(), noise((200, 16, 16, 3), 0)
     original = quantize(model, x, dtype="float32")
-    ours, theirs = compress_input(original, x).tflite, compress_input(model, x).tflite
+    ours, theirs = int8_input(original, x).tflite, int8_input(model, x).tflite
     assert types(ours) == types(theirs) == {TensorType.INT8, TensorType.INT32}
     fresh = noise((100, 16, 16, 3), 1)
     for runtime in ("litert", "tflm"):
         wanted = quality(original, theirs, fresh, runtime)
-        # Ranges are the same; what differs is the order of a requantisation and a pool.
+        # Ranges are the same; what differs is the order of a requantization and a pool.
         assert quality(original, ours, fresh, runtime) == pytest.approx(wanted, abs=0.5)
     before, after = (editor.read(tflite).signatures[0] for tflite in (original, ours))
     assert after.key == before.key
     assert [alias for alias, _ in after.inputs] == [alias for alias, _ in before.inputs]
     model.save(tmp_path / "model.keras")
-    loaded = compress_input(tmp_path / "model.keras", x).tflite
+    loaded = int8_input(tmp_path / "model.keras", x).tflite
     for one, other in zip(*(ts.run(t, fresh) for t in (loaded, theirs)), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -183,9 +181,46 @@ def test_samples_for_several_inputs_follow_the_files_order() -> None:
     model = keras.Model(inputs, keras.layers.Add()(parts))
     arrays = [noise((20, n), n) for n in (3, 5, 4)]
     for dataset in (arrays, lambda: (list(sample) for sample in zip(*arrays, strict=True))):
-        found = compress_input(model, dataset)
+        found = int8_input(model, dataset)
         widths = [t.shape[1] for t in editor.read(found.tflite).subgraphs[0].inputs]
         assert [array.shape for array in found.samples] == [(20, n) for n in widths]
     (outputs,) = ts.run(found.tflite, found.samples, runtime="tflm", dequantize=True)
     wanted = model.predict(arrays, verbose=0)
     assert sqnr_db([wanted.astype(float)], [outputs.astype(float)]) > 30
+
+
+@pytest.mark.slow
+@needs_tensorflow
+def test_every_verb_takes_a_keras_model_or_its_file(tmp_path: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    dense = keras.layers.Dense(12, bias_initializer="uniform")
+    model = keras.Sequential([keras.Input((SMALL[1],)), dense])
+    path, x = tmp_path / "model.keras", noise((30, SMALL[1]), 0)
+    model.save(path)
+    (wanted,) = ts.run(model, x)
+    np.testing.assert_allclose(wanted, model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+    for given in (path, str(path)):
+        np.testing.assert_array_equal(ts.run(given, x)[0], wanted)
+        assert ts.inspect(given) == ts.inspect(model)
+        assert ts.benchmark(given) == ts.variants(given) == []
+        assert ts.plan(given) == ts.plan(model)
+        # TensorFlow's bytes differ from one conversion to the next.
+        converted = ts.convert(given, representative_dataset=x)
+        same = ts.convert(model, representative_dataset={model.inputs[0].name: x})
+        assert converted.layers == same.layers
+        (int8,) = ts.run(converted.tflite, x)
+        np.testing.assert_array_equal(ts.run(same.tflite, x)[0], int8)
+    (layer,) = ts.inspect(model)
+    assert layer.op == "FULLY_CONNECTED"
+    with pytest.raises(ts.ConfigError, match="model is of type Dense, expected: a Keras model"):
+        ts.inspect(dense)
+    with pytest.raises(ts.ConfigError, match="representative_dataset is missing"):
+        ts.convert(path)
+    np.save(tmp_path / "x.npy", x)
+    command = [sys.executable, "-m", "tflm_sparsesep.cli", "convert", path]
+    options = ["-o", tmp_path / "out.tflite", "--data", tmp_path / "x.npy"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(ts.run(tmp_path / "out.tflite", x)[0], int8)

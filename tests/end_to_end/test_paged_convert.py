@@ -73,7 +73,7 @@ def test_tflm_refuses_what_is_not_the_models_image() -> None:
     result = ts.convert(dense_model(), page_bytes=1024)
     assert result.external is not None
     inputs = np.zeros((1, COLS), np.int8)
-    with pytest.raises(ts.ConfigError, match=r"give its image as external=result\.external"):
+    with pytest.raises(ts.ConfigError, match=r"accepted: its image, external=result\.external"):
         ts.run(result.tflite, inputs)
     with pytest.raises(ts.ConfigError, match="external= is for runtime='tflm', given: 'litert'"):
         ts.run(result.tflite, inputs, runtime="litert", external=result.external)

@@ -195,7 +195,7 @@ def test_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
         (np.zeros((4, 28)), r"shape \(1, 28\), the model takes \(1, 28, 28\)"),
         (np.zeros((4, 27, 28)), r"\(1, 27, 28\)"),
         (np.float32(3), "empty"),
-        ([IMAGES, IMAGES], "2 array"),
+        ([IMAGES, IMAGES], "2 input array"),
         (np.full((4, 28, 28), "a"), "numbers"),
         (lambda: iter([IMAGES[0], IMAGES[0, :5]]), r"shape \(5, 28\)"),
     ],

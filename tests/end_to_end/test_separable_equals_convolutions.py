@@ -1,6 +1,6 @@
 """SEPARABLE_CONV_2D against two CONV_2D of TFLM and of LiteRT on the same .tflite, bit for bit.
 
-Unlike FULLY_CONNECTED, the reference CONV_2D of both requantises with two roundings.
+Unlike FULLY_CONNECTED, the reference CONV_2D of both requantizes with two roundings.
 """
 
 from __future__ import annotations

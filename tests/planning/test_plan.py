@@ -104,7 +104,7 @@ def test_layers_that_nothing_can_be_done_about_say_why(model: bytes, reason: str
 
 
 def test_bad_models_and_targets_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ts.ConfigError, match="model is a int"):
+    with pytest.raises(ts.ConfigError, match="model is of type int"):
         ts.plan(5)
     with pytest.raises(ts.ConfigError, match="target 'z80' is unknown"):
         ts.plan(fully_connected(8, 8), target="z80")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
 from tflm_sparsesep.convert import convert
-from tflm_sparsesep.runtime.activations import input_zeros
+from tflm_sparsesep.runtime.activations import input_sparsity_tflm
 from tflm_sparsesep.runtimes import run
 
 
@@ -30,20 +30,22 @@ def samples() -> np.ndarray:
 
 
 def test_shares_are_those_of_the_first_samples(samples: np.ndarray) -> None:
-    shares = input_zeros(chain(), samples)
+    shares = input_sparsity_tflm(chain(), [samples])
     assert list(shares) == ["input", "fc0"]
     expected = np.mean(samples[:50] == 4)
     assert shares["input"] == pytest.approx(expected)
     assert 0.3 < shares["fc0"] < 0.7
 
 
-def test_a_generator_function_serves_as_well(samples: np.ndarray) -> None:
-    lists = [[sample[None]] for sample in samples]
-    assert input_zeros(chain(), lambda: iter(lists)) == input_zeros(chain(), samples)
+@pytest.mark.parametrize("batched", [True, False])
+def test_a_generator_function_serves_as_well(samples: np.ndarray, batched: bool) -> None:
+    lists = [[sample[None] if batched else sample] for sample in samples]
+    found = convert(chain(), representative_dataset=lambda: iter(lists))
+    assert found == convert(chain(), representative_dataset=samples)
 
 
 def test_without_samples_nothing_is_assumed() -> None:
-    assert input_zeros(chain(), None) == {}
+    assert input_sparsity_tflm(chain(), []) == {}
 
 
 def test_converting_with_samples_keeps_the_outputs(samples: np.ndarray) -> None:

@@ -32,6 +32,7 @@ from tflm_sparsesep.converters.tflite.editor import (
 )
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 from tflm_sparsesep.runtime import samples
+from tflm_sparsesep.runtime.inference import tensor_values
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 # OpenCL has processes of its own: tests/custom_ops/test_litert_delegate_opencl.py.
@@ -95,7 +96,7 @@ def test_tflm_and_litert_agree_to_a_unit() -> None:
     assert tflm.dtype == litert.dtype == np.int8
     assert tflm.shape == litert.shape == (50, 10)
     assert len(np.unique(tflm)) > 50
-    # LiteRT's reference kernel requantises in floating point, TFLM's with two roundings: at
+    # LiteRT's reference kernel requantizes in floating point, TFLM's with two roundings: at
     # most one unit apart, which moves the second layer's outputs by less than another unit.
     assert np.abs(tflm.astype(int) - litert.astype(int)).max() <= 2
     assert np.mean(tflm == litert) > 0.98
@@ -128,19 +129,19 @@ def test_two_inputs_and_two_outputs() -> None:
         np.testing.assert_array_equal(twice, a + b + a)
 
 
-def test_floats_are_quantised_and_outputs_dequantised() -> None:
+def test_floats_are_quantized_and_outputs_dequantized() -> None:
     inputs = int8_samples(8)
     real = (inputs.astype(np.float64) - INPUT_ZERO_POINT) * INPUT_SCALE
-    (quantised,) = runtimes.run(dense_model(), inputs)
+    (quantized,) = runtimes.run(dense_model(), inputs)
     (from_floats,) = runtimes.run(dense_model(), real)
-    np.testing.assert_array_equal(from_floats, quantised)
+    np.testing.assert_array_equal(from_floats, quantized)
     (floats,) = runtimes.run(dense_model(), real, dequantize=True)
     assert floats.dtype == np.float32
-    expected = (quantised.astype(np.float64) - OUTPUT_ZERO_POINT) * OUTPUT_SCALE
+    expected = (quantized.astype(np.float64) - OUTPUT_ZERO_POINT) * OUTPUT_SCALE
     np.testing.assert_array_equal(floats, expected)
 
 
-def test_quantisation_is_tflites() -> None:
+def test_quantization_is_tflites() -> None:
     """Against the QUANTIZE op of TFLM, halves and saturation included."""
     scale, zero_point = 0.1, -5
     entering = Tensor("x", (1, 64), TensorType.FLOAT32)
@@ -154,7 +155,9 @@ def test_quantisation_is_tflites() -> None:
     values = np.concatenate([halves, rng.uniform(-15, 15, 64 * 98)])
     values = values.astype(np.float32).reshape(-1, 64)
     (expected,) = runtimes.run(model, values)
-    np.testing.assert_array_equal(samples.quantize(values, scale, zero_point, np.int8), expected)
+    np.testing.assert_array_equal(
+        samples.quantize_values(values, scale, zero_point, np.int8), expected
+    )
 
 
 def test_float_model() -> None:
@@ -183,7 +186,7 @@ def test_tensor_values_are_what_enters_a_layer() -> None:
     first, second = main.operators
     indices = [main.tensors.index(t) for t in (first.inputs[0], second.inputs[0], *main.outputs)]
     inputs = int8_samples(9)
-    entering, between, leaving = runtimes.tensor_values(data, indices, inputs)
+    entering, between, leaving = tensor_values(data, editor.read(data), indices, inputs)
     np.testing.assert_array_equal(entering, inputs[:, None])
     assert between.shape == (9, 1, 20)
     assert len(np.unique(between)) > 20
@@ -236,14 +239,14 @@ def test_bad_arguments() -> None:
         runtimes.run(dense_model(), inputs, runtime="tpu")
     with pytest.raises(ConfigError, match="reference"):
         runtimes.run(dense_model(), inputs, reference=True)
-    with pytest.raises(ConfigError, match="accepted: the bytes"):
+    with pytest.raises(ConfigError, match="expected: a Keras model, or the bytes"):
         runtimes.run(12, inputs)  # type: ignore[arg-type]
     with pytest.raises(ModelError):
         runtimes.run(dense_model()[:100], inputs)
     with pytest.raises(ModelError, match=r"absent\.tflite: cannot be read"):
         runtimes.run("absent.tflite", inputs)
     with pytest.raises(ConfigError, match="tensor 99"):
-        runtimes.tensor_values(dense_model(), [99], inputs)
+        tensor_values(dense_model(), editor.read(dense_model()), [99], inputs)
 
 
 def test_litert_runs_our_operators() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tests.support.layers import FloatLayerCase
+from tests.support.layers import FloatCase
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -24,7 +24,7 @@ from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 
 def sparse_model(
-    case: LayerCase | FloatLayerCase,
+    case: LayerCase | FloatCase,
     *,
     layout: Layout = LAYOUTS[0],
     input_shape: Sequence[int] | None = None,
@@ -53,8 +53,8 @@ def sparse_model(
 
 
 def _activation(
-    name: str, shape: Sequence[int], case: LayerCase | FloatLayerCase, zero_point: int
+    name: str, shape: Sequence[int], case: LayerCase | FloatCase, zero_point: int
 ) -> Tensor:
-    if isinstance(case, FloatLayerCase):
+    if isinstance(case, FloatCase):
         return Tensor(name, shape, TensorType.FLOAT32)
     return Tensor(name, shape, TensorType.INT8, quantization=Quantization(0.5, zero_point))

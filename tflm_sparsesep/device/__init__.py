@@ -1,0 +1,1 @@
+"""Emulated cores: firmware, instruction counts, kernels on random layers."""

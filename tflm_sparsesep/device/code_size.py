@@ -1,8 +1,8 @@
 """Flash that SPARSE_FULLY_CONNECTED takes: op core, validator, selection, messages and kernels.
 
-Linked as in an application that calls the operator's three functions: the linker drops what they
-do not reach. C library and compiler runtime are not counted, tests of ours and names of kernels
-are not reached.
+The operator is linked as in an application that calls its three functions: the linker drops what
+they do not reach, such as self-checks and names of kernels. The C library and the compiler's
+runtime are not counted.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class CodeSize:
 
     Attributes:
         target: name of the target.
-        flags: gcc's flags.
+        flags: flags of gcc.
         core: operator, validator, selection and messages.
-        frames: what several kernels share.
+        frames: code that several kernels share.
         kernels: each linked kernel alone, by name.
     """
 
@@ -45,15 +45,22 @@ class CodeSize:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Sum of core, frames and kernels."""
         return self.core + self.frames + sum(self.kernels.values())
 
 
 def code_size(target: str, *, variants: Sequence[str] = (), optimization: str = "-O2") -> CodeSize:
-    """Compiles and links the operator for a target and measures it.
+    """Compile and link the operator for a target and measure it.
 
-    `variants` are names of the kernels to link; none links all. Raises ConfigError for an unknown
-    target, ToolMissingError without the Arm compiler, DeviceError where it fails.
+    Args:
+        target: a name of `targets.TARGETS`.
+        variants: names of the kernels to link; none links all.
+        optimization: flag of gcc.
+
+    Raises:
+        ConfigError: the target is unknown.
+        ToolMissingError: the Arm compiler is not installed.
+        DeviceError: the compiler failed.
     """
     core = get_target(target)
     toolchain.board_of(core)  # refuses a target that this compiler does not know

@@ -1,12 +1,12 @@
-"""Runs a layer on an emulated Cortex-M and counts the instructions it executes, exactly.
+"""Run a layer on an emulated Cortex-M and count the instructions that it executes, exactly.
 
 A bare-metal firmware (`firmware/`) reads a job from a file, runs the op core on it and writes
 outputs to a file; a QEMU plugin counts every instruction between two markers around each
 evaluation. No clock is involved: the same layer gives the same count on every machine.
 
-What is counted: everything the operator's `eval` executes, its call and return included. What is
-not modelled: cycles, wait states, caches. On Cortex-M55 a gather load and the LE that closes each
-round of a low-overhead loop count as one instruction each.
+The count covers everything that the operator's `eval` executes, its call and return included.
+Cycles, wait states and caches are not modeled. On Cortex-M55 a gather load and the LE that closes
+each iteration of a low-overhead loop count as one instruction each.
 """
 
 from __future__ import annotations
@@ -71,9 +71,10 @@ class ExternalFlash:
     """A simulated external memory for a layer whose weights are pages (docs/paging.md).
 
     Attributes:
-        image: what it holds.
-        loops_per_byte: how often an empty loop runs for each byte that is fetched.
-        failing_fetch: the number of the fetch that fails, from 1 on, Prepare's included; 0: none.
+        image: its contents.
+        loops_per_byte: iterations of an empty loop for each byte that is fetched.
+        failing_fetch: the number of the fetch that fails, from 1, those of Prepare included; 0 for
+            none.
         overlaps: bytes arrive only when the operator waits for them.
         is_trusted: pages are checked completely in the first evaluation only.
     """
@@ -93,17 +94,17 @@ class LayerRun:
         outputs: [K, *output_shape], dtype of the inputs.
         instructions: executed instructions per input, K numbers.
         classes: the sum over all inputs by class of instruction (keys: `CLASSES`).
-        scratch_bytes: what prepare asked for, for the time of an evaluation.
-        persistent_bytes: what init allocated.
+        scratch_bytes: requested by prepare, needed during an evaluation.
+        persistent_bytes: allocated by init.
         code_bytes: code and constants of all kernels and the op core as linked, without the C
             library.
-        fetches: calls that the external memory got, by Prepare and all evaluations.
-        fetched_bytes: what they asked for.
+        fetches: fetches from the external memory, by Prepare and all evaluations.
+        fetched_bytes: bytes that they requested.
         kernel: name of the kernel variant that ran; empty for operators without variants.
         kernel_code_bytes: code of that variant alone, 0 without one.
         target: name of the target.
         board: emulated board.
-        flags: gcc's flags.
+        flags: flags of gcc.
         compiler: name and version.
         qemu: name and version.
     """
@@ -133,7 +134,20 @@ def build_firmware(
     variants: tuple[str, ...] = (),
     board: str | None = None,
 ) -> Path:
-    """The image of `target` from the cache, compiled if need be (`toolchain.build_firmware`)."""
+    """Return the image of `target` from the cache, compiled if necessary.
+
+    Args:
+        target: as for `run_layer`.
+        optimization: as for `run_layer`.
+        defines: preprocessor macros, "NAME" or "NAME=VALUE".
+        variants: as for `run_layer`.
+        board: as for `run_layer`.
+
+    Raises:
+        ConfigError: the board does not run the target's code, or no such optimization.
+        ToolMissingError: no arm-none-eabi-gcc.
+        DeviceError: the compiler failed.
+    """
     return toolchain.build_firmware(
         _target(target),
         board=board,
@@ -157,24 +171,27 @@ def run_layer(
     board: str | None = None,
     timeout: float | None = None,
 ) -> LayerRun:
-    """Runs one custom operator on K inputs and counts the instructions of each evaluation.
+    """Run one custom operator on K inputs and count the instructions of each evaluation.
 
     Args:
-        target: what to compile for and where to run, such as "cortex-m4".
+        target: the core to compile for and to run on, such as "cortex-m4".
         op_name: name of the operator in the .tflite file, such as "SPARSE_FULLY_CONNECTED".
         options: its custom_options.
         blob: its packed weights.
         inputs: [K, ...], int8 or float32; each `inputs[k]` is one input tensor, for instance
             [batch, cols]. Init and prepare run once, eval K times.
         output_shape: shape of one output, for instance (batch, rows).
-        optimization: gcc's flag.
+        optimization: flag of gcc.
         variants: names of the fully-connected kernels to link; none links all.
-        flash: the external memory that `blob`, a table of contents, is about.
-        board: another of the target's boards than its usual one.
+        flash: the external memory, where `blob` is a table of contents.
+        board: an emulated board of the target; None takes its default.
         timeout: seconds; None derives a generous limit from the size of the work.
 
+    Returns:
+        Outputs, counts and sizes.
+
     Raises:
-        ConfigError: an argument that no layer has.
+        ConfigError: an argument is not accepted.
         ToolMissingError: QEMU (with TCG plugins) or a compiler is missing.
         DeviceError: the operator refused (with its reason), crashed, or ran out of time.
 
@@ -192,9 +209,7 @@ def run_layer(
     )
     machine = toolchain.board_of(target, board)
     if timeout is None:
-        size = len(blob) if flash is None else len(flash.image) * (1 + flash.loops_per_byte)
-        macs = size * math.prod(inputs.shape[:-1])
-        timeout = _START_SECONDS + macs * _SECONDS_PER_MAC
+        timeout = _generous_timeout(blob, inputs, flash)
     where = f"{op_name} on {target.name} ({machine})"
 
     with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
@@ -205,7 +220,6 @@ def run_layer(
         counts = _read_counts(work / "counts.txt", len(inputs), where)
         outputs: npt.NDArray[Any] = np.fromfile(work / "outputs.bin", inputs.dtype)
 
-    tools = find_tools()
     persistent, scratch, code, fetches, fetched_bytes = numbers
     return LayerRun(
         outputs=outputs.reshape((len(inputs), *output_shape)),
@@ -217,19 +231,22 @@ def run_layer(
         fetches=fetches,
         fetched_bytes=fetched_bytes,
         kernel=kernel,
-        kernel_code_bytes=toolchain.kernel_text_bytes(target, kernel, optimization)
-        if kernel
-        else 0,
+        kernel_code_bytes=_kernel_code_bytes(target, kernel, optimization),
         target=target.name,
         board=machine,
         flags=" ".join(toolchain.compile_flags(target, optimization)),
-        compiler=f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",
-        qemu=f"qemu-system-arm {tools['qemu-system-arm'].version}",
+        compiler=_name_and_version("arm-none-eabi-gcc"),
+        qemu=_name_and_version("qemu-system-arm"),
     )
 
 
 def check_counter(target: str | Target, *, loops: int = 1000, board: str | None = None) -> None:
-    """Proves on this machine that instructions are counted exactly, with code of known length.
+    """Prove on this machine that instructions are counted exactly, with code of known length.
+
+    Args:
+        target: as for `run_layer`.
+        loops: iterations of the loop that is counted.
+        board: as for `run_layer`.
 
     Raises:
         DeviceError: the count differs from what firmware/counter_check.h executes.
@@ -251,6 +268,19 @@ def check_counter(target: str | Target, *, loops: int = 1000, board: str | None 
         )
 
 
+def _generous_timeout(blob: bytes, inputs: Array, flash: ExternalFlash | None) -> float:
+    size = len(blob) if flash is None else len(flash.image) * (1 + flash.loops_per_byte)
+    return _START_SECONDS + size * math.prod(inputs.shape[:-1]) * _SECONDS_PER_MAC
+
+
+def _kernel_code_bytes(target: Target, kernel: str, optimization: str) -> int:
+    return toolchain.kernel_text_bytes(target, kernel, optimization) if kernel else 0
+
+
+def _name_and_version(tool: str) -> str:
+    return f"{tool} {find_tools()[tool].version}"
+
+
 def _target(target: str | Target) -> Target:
     return target if isinstance(target, Target) else get_target(target)
 
@@ -263,7 +293,7 @@ def _pack_job(
     output_shape: tuple[int, ...],
     flash: ExternalFlash | None,
 ) -> bytes:
-    """job.bin as firmware/job.h describes it."""
+    """Return job.bin as firmware/job.h describes it."""
     name = op_name.encode()
     if not 0 < len(name) < 32:
         raise ConfigError(f"op_name {op_name!r} has {len(name)} bytes; accepted: 1 to 31")
@@ -305,7 +335,7 @@ def _pack_shape(what: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str) -> None:
-    """Runs `image` with the plugin in directory `work` until it exits."""
+    """Run `image` with the plugin in directory `work` until it exits."""
     qemu = toolchain.require_tool("qemu-system-arm")
     plugin = str(toolchain.build_plugin()).replace(",", ",,")
     command = [
@@ -330,7 +360,7 @@ def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str)
 
 
 def _read_result(work: Path, where: str) -> tuple[list[int], str]:
-    """result.bin: persistent, scratch and code bytes, fetches and their bytes; the kernel."""
+    """Return persistent, scratch and code bytes, fetches and their bytes; and the kernel."""
     data = (work / "result.bin").read_bytes()
     if len(data) != _RESULT.size:
         raise DeviceError(f"{where}: result.bin has {len(data)} bytes, expected {_RESULT.size}")
@@ -343,12 +373,12 @@ def _read_result(work: Path, where: str) -> tuple[list[int], str]:
 
 
 def _text(field: bytes) -> str:
-    """A C string in a field of fixed size."""
+    """Decode a C string in a field of fixed size."""
     return field.split(b"\0")[0].decode(errors="replace")
 
 
 def _read_counts(path: Path, regions: int, where: str) -> list[list[int]]:
-    """Per region the counts by class."""
+    """Return the counts by class of each region."""
     counts = [[int(number) for number in line.split()] for line in path.read_text().splitlines()]
     if len(counts) != regions or any(len(region) != len(CLASSES) for region in counts):
         raise DeviceError(f"{where}: the plugin saw {len(counts)} regions, expected {regions}")

@@ -31,10 +31,10 @@ _SEED = 0
 class KernelFigures:
     """One kernel on one random layer.
 
-    Instructions are executed ones per inference, the requantisation and everything else between
-    call and return included; dense ones are CMSIS-NN's (`cost_model`). `estimated_cycles` are a
-    model's (`cycle_model`), not measured. `blob_bytes` is all that
-    the layer takes in flash, header, bias and requantisation included. `code_bytes` is the kernel
+    Instructions are executed ones per inference, requantization and everything else between call
+    and return included; dense ones are CMSIS-NN's (`converters/cost`). `estimated_cycles` are
+    estimated by a model (`converters/cost/cycles.py`), not measured. `blob_bytes` is all that the
+    layer takes in flash, header, bias and requantization included. `code_bytes` is the kernel
     alone. `input_zeros` is the share of inputs that equal the input's zero point.
     """
 
@@ -61,7 +61,7 @@ class KernelFigures:
     flags: str
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values."""
+        """Return the fields as plain values."""
         return dataclasses.asdict(self)
 
 
@@ -75,11 +75,12 @@ def bench_kernels(
     batch: int = 1,
     input_zeros: float = 0.0,
 ) -> list[KernelFigures]:
-    """Measures every layout's kernel on `target`, fastest first.
+    """Measure every layout's kernel on `target`, fastest first.
 
     Args:
         target: an emulated core.
-        rows, cols: output and input units.
+        rows: output units.
+        cols: input units.
         zeros: share of zero weights, in blocks of each layout's pattern.
         pattern: only layouts of this one, such as "1x4".
         batch: vectors per inference; more than one is compared with a dense 1x1 convolution.
@@ -123,9 +124,17 @@ def _check(
 def random_layer(
     layout: Layout, rows: int, cols: int, *, zeros: float, batch: int, input_zeros: float
 ) -> LayerCase | FloatCase:
-    """A layer whose zeros come in blocks of `layout`, of the type that it stores.
+    """Draw a layer whose zeros come in blocks of `layout`, of the type that it stores.
 
     Its activation limits are those of int8, so that layers of all shapes do the same work.
+
+    Args:
+        layout: decides blocks and values.
+        rows: output units.
+        cols: input units.
+        zeros: share of zero weights.
+        batch: input vectors.
+        input_zeros: share of inputs equal to the input's zero point.
     """
     rng = np.random.default_rng(_SEED)
     block = (layout.block_rows, layout.block_cols)

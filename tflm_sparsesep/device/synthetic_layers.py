@@ -1,4 +1,4 @@
-"""Random quantised layers of a given shape and sparsity, for benchmarks and tests."""
+"""Random quantized layers of a given shape and sparsity, for benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LayerCase:
 
 @dataclass(frozen=True)
 class FloatCase:
-    """A float layer, its options and inputs float32[batch, cols]."""
+    """A float layer, its options (limits as bits) and inputs float32[batch, cols]."""
 
     layer: FloatWeights
     options: FullyConnectedOptions
@@ -42,17 +42,18 @@ def random_case(
     palette: int | None = None,
     extreme: bool = False,
 ) -> LayerCase:
-    """A layer whose outputs spread over int8.
+    """Draw a layer whose outputs spread over int8.
 
     Args:
-        rng: source of everything random.
-        rows, cols: output and input units.
+        rng: source of randomness.
+        rows: output units.
+        cols: input units.
         zeros: share of weights that are zero, whole blocks at a time; exact to one block.
         batch: input vectors.
         block: rows and columns of the blocks that are kept or dropped together.
         input_zeros: share of inputs that equal the input's zero point (real 0).
-        palette: draw the weights from so many values, in pairs of opposites.
-        extreme: drive accumulators and left shifts to where they wrap.
+        palette: number of distinct weights, in pairs of opposites; None for all of int8.
+        extreme: make accumulators and left shifts wrap.
     """
     weights = _random_weights(rng, rows, cols, palette=palette, extreme=extreme)
     weights *= _random_mask(rng, rows, cols, zeros, block)
@@ -90,7 +91,7 @@ def random_float_case(
     block: tuple[int, int] = (1, 1),
     input_zeros: float = 0.0,
 ) -> FloatCase:
-    """A float32 layer with weights and inputs around 0; arguments as for `random_case`."""
+    """Draw a float32 layer with weights and inputs around 0; arguments as for `random_case`."""
     weights = rng.standard_normal((rows, cols)).astype(np.float32)
     inputs = rng.standard_normal((batch, cols)).astype(np.float32)
     inputs[rng.random((batch, cols)) < input_zeros] = 0
@@ -119,7 +120,7 @@ def _random_weights(
 def _random_mask(
     rng: np.random.Generator, rows: int, cols: int, zeros: float, block: tuple[int, int]
 ) -> npt.NDArray[np.bool_]:
-    """bool[rows, cols], true where a weight is kept."""
+    """Return bool[rows, cols], true where a weight is kept."""
     height, width = -(-rows // block[0]), -(-cols // block[1])
     tiles = np.zeros(height * width, np.bool_)
     kept = round(height * width * (1.0 - zeros))

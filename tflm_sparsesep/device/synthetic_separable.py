@@ -14,10 +14,16 @@ from tflm_sparsesep.converters.blob.separable_format import Padding
 
 @dataclass(frozen=True)
 class SeparableShape:
-    """Sizes of a separable convolution and of the image it runs on.
+    """Sizes of a separable convolution and of the image that it runs on.
 
-    channels: of the input, between the stages, of the output. kernel, stride and padding: of the
-    vertical stage and of the horizontal one.
+    Attributes:
+        height: of the image.
+        width: of the image.
+        channels: of the input, between the stages, of the output.
+        kernel: taps of the vertical and of the horizontal stage.
+        stride: of the vertical and of the horizontal stage.
+        padding: of the vertical and of the horizontal stage.
+        batch: images.
     """
 
     height: int
@@ -30,15 +36,19 @@ class SeparableShape:
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
+        """Batch, height, width, channels."""
         return (self.batch, self.height, self.width, self.channels[0])
 
 
 def random_separable(
     rng: np.random.Generator, shape: SeparableShape, *, extreme: bool = False
 ) -> SeparableConv:
-    """An int8 convolution whose activations spread over int8.
+    """Draw an int8 convolution whose activations spread over int8.
 
-    `extreme` drives accumulators and left shifts to where they wrap, and weights to their limits.
+    Args:
+        rng: source of randomness.
+        shape: sizes.
+        extreme: make accumulators and left shifts wrap, with weights at their limits.
     """
     zero_points = [int(rng.integers(-128, 128)) for _ in range(3)]
     stages = [_random_stage(rng, shape, n, zero_points, extreme) for n in (0, 1)]
@@ -46,7 +56,7 @@ def random_separable(
 
 
 def random_float_separable(rng: np.random.Generator, shape: SeparableShape) -> SeparableConv:
-    """A float32 convolution with weights and biases around 0; every other one clamps at 0."""
+    """Draw a float32 convolution with values around 0; every other one clamps at 0."""
     limits = float_activation_range("RELU" if rng.random() < 0.5 else "NONE")
     stages = []
     for n in (0, 1):
@@ -67,7 +77,7 @@ def random_float_separable(rng: np.random.Generator, shape: SeparableShape) -> S
 
 
 def random_images(rng: np.random.Generator, shape: SeparableShape) -> npt.NDArray[np.int8]:
-    """int8[batch, height, width, channels]."""
+    """Draw int8[batch, height, width, channels]."""
     return rng.integers(-128, 128, shape.input_shape).astype(np.int8)
 
 

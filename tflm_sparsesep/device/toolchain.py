@@ -1,4 +1,4 @@
-"""Finds gcc and QEMU, and builds the firmware and the counting plugin into a cache.
+"""Find gcc and QEMU, and build the firmware and the counting plugin into a cache.
 
 Nothing is compiled at install time: the first figure for a target builds its image (about two
 seconds), later ones reuse it. A cache entry is named by a hash of every source, every flag and
@@ -57,10 +57,10 @@ class Tool:
     """A program that emulation needs.
 
     Attributes:
-        name: as it is called on the command line.
+        name: its command.
         path: where it was found; None if it is missing.
-        version: such as "7.2.22"; None if it is missing or does not say.
-        install: the line that installs it.
+        version: such as "7.2.22"; None if it is missing or unknown.
+        install: the command that installs it.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Tool:
 
 
 def find_tools() -> dict[str, Tool]:
-    """Looks for QEMU, the Arm compiler and the host compiler (for the plugin) on PATH.
+    """Look for QEMU, the Arm compiler and the host compiler (for the plugin) on PATH.
 
     Returns:
         A `Tool` per name, missing ones included: "qemu-system-arm", "arm-none-eabi-gcc", "cc".
@@ -79,7 +79,7 @@ def find_tools() -> dict[str, Tool]:
 
 
 def require_tool(name: str) -> Tool:
-    """The tool `name`, found.
+    """Return the tool `name` if it is on PATH.
 
     Raises:
         ToolMissingError: it is not on PATH; says how to install it.
@@ -108,7 +108,7 @@ def _version(path: Path) -> str | None:
 
 
 def run_tool(command: Sequence[str], *, what: str, cwd: Path | None = None) -> str:
-    """Runs a compiler-like tool and returns its standard output.
+    """Run a compiler-like tool and return its standard output.
 
     Raises:
         DeviceError: it failed or took too long; carries the first line that says "error".
@@ -127,7 +127,7 @@ def run_tool(command: Sequence[str], *, what: str, cwd: Path | None = None) -> s
 
 
 def cache_dir() -> Path:
-    """Where built images are kept: $TFLM_SPARSESEP_CACHE, or the user's cache directory."""
+    """Return where built images are kept: $TFLM_SPARSESEP_CACHE, or the user's cache directory."""
     override = os.environ.get(CACHE_VARIABLE)
     if override:
         return Path(override)
@@ -136,7 +136,7 @@ def cache_dir() -> Path:
 
 
 def source_root() -> Path:
-    """The directory that holds kernels/ and custom_ops/: the package, or its checkout."""
+    """Return the directory that holds kernels/ and custom_ops/: the package, or its checkout."""
     for root in (PACKAGE_DIR, PACKAGE_DIR.parent):
         if (root / "kernels" / "include").is_dir() and (root / "custom_ops" / "core").is_dir():
             return root
@@ -153,12 +153,12 @@ def build_firmware(
     defines: Sequence[str] = (),
     variants: Sequence[str] = (),
 ) -> Path:
-    """The firmware of `target`: kernels, op core and the bare-metal runner, as an ELF file.
+    """Build the firmware of `target`: kernels, op core and the bare-metal runner, as an ELF file.
 
     Args:
-        target: what to compile for.
-        board: another of the target's boards than its usual one.
-        optimization: gcc's flag, one of `OPTIMIZATIONS`.
+        target: the core to compile for.
+        board: an emulated board of the target; None takes its default.
+        optimization: flag of gcc, one of `OPTIMIZATIONS`.
         defines: preprocessor macros, "NAME" or "NAME=VALUE".
         variants: names of the fully-connected kernels to link; none links all.
 
@@ -191,7 +191,7 @@ def build_firmware(
 
 
 def board_of(target: Target, board: str | None = None) -> str:
-    """The emulated board that runs code of `target`: `board`, or the target's usual one.
+    """Return the emulated board that runs code of `target`: `board`, or the target's default.
 
     Raises:
         ConfigError: that board does not run the code, or nothing emulates the target.
@@ -208,7 +208,7 @@ def board_of(target: Target, board: str | None = None) -> str:
 
 
 def compile_flags(target: Target, optimization: str) -> tuple[str, ...]:
-    """gcc's flags for code whose instructions are published."""
+    """Return the flags of gcc for code whose instruction counts are published."""
     return (*target.gcc_flags, optimization, *_LANGUAGE_FLAGS)
 
 
@@ -221,10 +221,20 @@ def build_image(
     board: str,
     generated: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Compiles and links a bare-metal image, or finds it in the cache.
+    """Compile and link a bare-metal image, or find it in the cache.
 
-    `core_sources` go into an archive of their own, so that the linker script can tell their
-    bytes from the runner's. `generated` are headers by name. See `build_firmware` for errors.
+    Args:
+        core_sources: sources that go into an archive of their own, so that the linker script can
+            tell their bytes from the runner's.
+        runner_sources: the other sources.
+        include_dirs: folders of headers.
+        flags: flags of gcc.
+        board: a key of `BOARD_SCRIPTS`.
+        generated: text of generated headers by name.
+
+    Raises:
+        ToolMissingError: no arm-none-eabi-gcc.
+        DeviceError: the compiler failed.
     """
     compiler = _require_arm_compiler()
     script = FIRMWARE_DIR / "boards" / BOARD_SCRIPTS[board]
@@ -258,9 +268,11 @@ def build_image(
 
 @functools.cache
 def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
-    """Code and constants of one kernel variant's file, without what it shares with others.
+    """Return the bytes of code and constants in one kernel variant's file.
 
-    Raises as `build_firmware`.
+    Raises:
+        ToolMissingError: no arm-none-eabi-gcc.
+        DeviceError: the compiler failed.
     """
     compiler = _require_arm_compiler()
     root = source_root()
@@ -276,7 +288,7 @@ def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
 
 
 def build_plugin() -> Path:
-    """The instruction counter as a shared library for the QEMU on PATH.
+    """Build the instruction counter as a shared library for the QEMU on PATH.
 
     Raises:
         ToolMissingError: no QEMU or no host C compiler.
@@ -298,7 +310,7 @@ def build_plugin() -> Path:
 
 
 def plugin_api(qemu_version: str | None) -> int:
-    """The plugin interface to ask of a QEMU: it changed in 9.0 and 9.1 (see qemu_plugin_api.h)."""
+    """Return the plugin interface of a QEMU: it changed in 9.0 and 9.1 (qemu_plugin_api.h)."""
     if qemu_version is None:
         return 1
     release = tuple(int(part) for part in qemu_version.split(".")[:2])
@@ -336,7 +348,7 @@ def _hash(files: Iterable[Path], words: Iterable[str]) -> str:
 
 
 def _cached(name: str, build: Callable[[Path], None]) -> Path:
-    """The cache entry `name`, made by `build` in a private directory and renamed when complete."""
+    """Return cache entry `name`; `build` makes it in a private directory, then it is renamed."""
     entry = cache_dir() / name
     if entry.is_dir():
         return entry
@@ -349,7 +361,7 @@ def _cached(name: str, build: Callable[[Path], None]) -> Path:
             try:
                 built.rename(entry)
             except OSError:
-                # Another process was quicker: its entry has the same contents.
+                # Another process was faster: its entry has the same contents.
                 if not entry.is_dir():
                     raise
     except OSError as error:

@@ -4,8 +4,8 @@ mlp = CompressedMLP.from_tflite("model.tflite")
 mlp.fit(x, y, epochs=3)
 Path("model.tflite").write_bytes(mlp.to_tflite())
 
-After Lee and Lee (Applied Sciences 2019, arXiv 1905.07931). Only kept weights exist, while training
-too. TensorFlow cannot be used in the same process where the device is pocl.
+It follows Lee and Lee (Applied Sciences 2019, arXiv 1905.07931). Only kept weights are stored, also
+during training. pocl and TensorFlow crash if they are loaded into the same process.
 """
 
 from __future__ import annotations

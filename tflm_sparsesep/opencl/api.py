@@ -1,4 +1,4 @@
-"""pyopencl, imported when it is first needed, and its errors in one line."""
+"""pyopencl, imported on first use, and its errors in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
 
 @functools.cache
 def pyopencl() -> Any:
-    """The module. Raises ToolMissingError where it is not installed."""
+    """Import pyopencl.
+
+    Raises:
+        ToolMissingError: it is not installed.
+    """
     try:
         import pyopencl
     except ImportError as error:
@@ -24,7 +28,7 @@ def pyopencl() -> Any:
 
 @contextlib.contextmanager
 def opencl_errors(action: str) -> Iterator[None]:
-    """Errors of OpenCL as a DeviceError of one line that says what was being done."""
+    """Turn errors of OpenCL into a DeviceError of one line that names `action`."""
     try:
         yield
     except pyopencl().Error as error:

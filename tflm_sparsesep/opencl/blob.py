@@ -1,9 +1,9 @@
-"""Packed blobs as layers of real numbers, and back.
+"""Convert packed blobs to layers of real numbers, and back.
 
     real weight = weight scale of the row * q       real bias = input scale * weight scale * q
 
-A blob holds no scales but a multiplier for each row, input scale * weight scale / output scale, so
-those of input and output, which the model's tensors have, give back that of the weights.
+A blob holds no scales but a multiplier for each row, input scale * weight scale / output scale.
+The scales of input and output are in the model's tensors; the weights' scale follows from them.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.opencl.sparse_layer import SparseLayer
 
 _MAX = 127
-# A quantised bias stays below this, as the accumulator that it begins must hold the products too.
+# A quantized bias stays below this: it initializes the accumulator that adds the products.
 _MAX_BIAS = 1 << 29
-# Of a row without weights: its bias in steps of 1/256 of the output's.
+# For a row without weights, its bias is a multiple of 1/256 of the output's scale.
 _STEPS_WITHOUT_WEIGHTS = 256
 # See value_streams.fits_weave: 256 times the sum of a row's weights is less than 2^23.
 _MAX_WOVEN_SUM = (1 << 15) - 1
@@ -48,10 +48,13 @@ _MAX_WOVEN_SUM = (1 << 15) - 1
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a layer keeps of its blob while it is trained.
+    """Properties of a blob that training does not change.
 
-    layout: of the weights. options: zero points and limits. input_scale, output_scale: of the
-    tensors that an int8 layer reads and writes; None for a float32 one.
+    Attributes:
+        layout: of the weights.
+        options: zero points and limits.
+        input_scale: of the tensor that an int8 layer reads; None for a float32 layer.
+        output_scale: of the tensor that an int8 layer writes; None for a float32 layer.
     """
 
     layout: Layout
@@ -61,12 +64,12 @@ class Deployment:
 
     @property
     def is_float(self) -> bool:
-        """Whether weights and activations are float32."""
+        """True if weights and activations are float32."""
         return self.layout.value_type is ValueType.FLOAT32
 
     @property
     def limits(self) -> tuple[float, float]:
-        """What outputs are clamped to: the activation, and what int8 can hold."""
+        """Limits of outputs: those of the activation and of int8."""
         numbers = (self.options.activation_min, self.options.activation_max)
         if self.is_float:
             low, high = np.array(numbers, np.int32).view(np.float32).tolist()
@@ -77,7 +80,11 @@ class Deployment:
 
     @property
     def scales(self) -> tuple[float, float]:
-        """Of input and output. Raises ConfigError where they are missing."""
+        """Scales of input and output.
+
+        Raises:
+            ConfigError: they are missing.
+        """
         found = (self.input_scale, self.output_scale)
         if not all(scale is not None and 0 < scale < np.inf for scale in found):
             raise ConfigError(
@@ -94,10 +101,16 @@ def read_blob(
     input_scale: float | None = None,
     output_scale: float | None = None,
 ) -> tuple[SparseLayer, Deployment]:
-    """The layer that a blob and its operator's options stand for, without making it dense.
+    """Read a blob as a layer of real numbers, without making it dense.
 
     Args:
-        input_scale, output_scale: of the layer's tensors, for int8 blobs.
+        blob: packed weights.
+        options: those of the operator.
+        input_scale: of the layer's input tensor, for int8 blobs.
+        output_scale: of the layer's output tensor, for int8 blobs.
+
+    Returns:
+        The layer, and what `write_blob` needs besides it.
 
     Raises:
         ModelError: a device would refuse the blob.
@@ -110,7 +123,7 @@ def read_blob(
     deployment = Deployment(layout_of(header), options, input_scale, output_scale)
     shape = (int(header["rows"]), int(header["cols"]))
     tile_rows, tile_cols, values = _stored_blocks(blob)
-    # What only fills the streams up is not kept.
+    # Blocks that only pad the streams are dropped.
     kept = values.any(axis=(1, 2))
     dtype = "<f4" if deployment.is_float else "<i4"
     bias = np.frombuffer(blob, dtype, shape[0], int(header["bias_offset"]))
@@ -123,10 +136,16 @@ def read_blob(
 
 
 def write_blob(layer: SparseLayer, deployment: Deployment) -> tuple[bytes, Deployment]:
-    """The blob of a trained layer: as `read_blob` has met it, with the present weights.
+    """Write a trained layer as a blob of the same layout.
 
-    Weights that shared a palette have become as many as there are: the blob then holds int8, which
-    the second value says.
+    After training, weights no longer share the values of a palette: such a blob then holds int8.
+
+    Args:
+        layer: with its present weights.
+        deployment: from `read_blob`.
+
+    Returns:
+        The blob, and its deployment, whose layout differs only for a palette.
     """
     layout = deployment.layout
     if layout.value_type is ValueType.PALETTE4:
@@ -137,7 +156,7 @@ def write_blob(layer: SparseLayer, deployment: Deployment) -> tuple[bytes, Deplo
 
 
 def _of_int8(layout: Layout) -> Layout:
-    """The layout that differs from `layout` in what values are stored as."""
+    """Return the layout that differs from `layout` only in the type of its values."""
     alike = replace(layout, value_type=ValueType.INT8)
     return next(x for x in LAYOUTS if replace(x, count_multiple=layout.count_multiple) == alike)
 
@@ -145,7 +164,7 @@ def _of_int8(layout: Layout) -> Layout:
 def _stored_blocks(
     blob: bytes,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any]]:
-    """Tile rows, tile columns and values of every stored block."""
+    """Return tile rows, tile columns and values of every stored block."""
     header = read_header(blob)
     layout = layout_of(header)
     height = -(-int(header["rows"]) // layout.block_rows)
@@ -164,7 +183,7 @@ def _stored_blocks(
 
 
 def _without_fillers(places: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`values` with 0 for two in one place that add up to it: they only fill a gap of the index."""
+    """Replace two values at one index that cancel out by 0: they only pad the index."""
     flat = values.reshape(-1)
     second = index_streams.repeats(places) & (flat == -np.roll(flat, 1))
     filler = second | np.roll(second, -1)
@@ -178,7 +197,7 @@ def _dequantize(
     bias: npt.NDArray[np.int32],
     deployment: Deployment,
 ) -> SparseLayer:
-    """`layer`, whose values are int8 numbers, in real ones."""
+    """Return `layer`, whose values are int8 numbers, with real values."""
     input_scale, output_scale = deployment.scales
     multiplier = np.frombuffer(blob, "<i4", layer.rows, int(header["multiplier_offset"]))
     shift = np.frombuffer(blob, np.int8, layer.rows, int(header["shift_offset"]))
@@ -196,7 +215,7 @@ def _dequantize(
 
 
 def _quantize(layer: SparseLayer, deployment: Deployment) -> FullyConnectedWeights:
-    """The layer's int8 numbers, dense: what the packer takes."""
+    """Return the layer's int8 numbers, dense, for the packer."""
     input_scale, output_scale = deployment.scales
     scale = _weight_scales(layer, deployment)
     padded = np.pad(scale, (0, layer.grid[0] * layer.block[0] - layer.rows), constant_values=1)
@@ -220,12 +239,12 @@ def _quantize(layer: SparseLayer, deployment: Deployment) -> FullyConnectedWeigh
 
 
 def _weight_scales(layer: SparseLayer, deployment: Deployment) -> npt.NDArray[np.float64]:
-    """Of each row: its largest weight is 127, unless bias or the weave ask for coarser steps."""
+    """Return a scale per row: the largest weight is 127 unless bias or interleaving need more."""
     input_scale, output_scale = deployment.scales
     sizes = np.abs(layer.values)
     scale = layer.row_maxima(sizes).astype(np.float64) / _MAX
     if deployment.layout.value_order is ValueOrder.WOVEN:
-        # Rounding adds at most a half for each weight.
+        # Rounding adds at most 1/2 per weight.
         room = _MAX_WOVEN_SUM - layer.row_sums(np.ones_like(sizes)) / 2
         scale = np.maximum(scale, layer.row_sums(sizes) / room)
     scale = np.maximum(scale, np.abs(layer.bias) / (input_scale * _MAX_BIAS))

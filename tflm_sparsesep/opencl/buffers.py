@@ -1,4 +1,4 @@
-"""Arrays on an OpenCL device, and how much memory they take."""
+"""Arrays on an OpenCL device, and the memory that they take."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ Array = npt.NDArray[Any]
 
 
 class Memory:
-    """Bytes of buffers by what they hold, and the most that there were at once."""
+    """Bytes of buffers by role, now and at the peak."""
 
     def __init__(self) -> None:
+        """Start at zero."""
         self.now: Counter[str] = Counter()
         self.peak: Counter[str] = Counter()
         self.peak_of_state = 0
-        """The most of all together but activations: weights, their places, Adam, gradients."""
+        """Peak of everything but activations: weights, indices, moments of Adam, gradients."""
 
     def change(self, role: str, size: int) -> None:
-        """`size` more bytes (or fewer) for `role`."""
+        """Add `size` bytes, which may be negative, to `role`."""
         self.now[role] += size
         self.peak[role] = max(self.peak[role], self.now[role])
         state = self.now.total() - self.now["activations"]
@@ -31,16 +32,18 @@ class Memory:
 
 
 class Buffer:
-    """An array on the device of `queue`. `release` gives its memory back at once.
+    """An array on the device of `queue`; `release` frees its memory at once.
 
     Attributes:
-        shape, dtype: of the array.
-        memory: what kernels take.
+        shape: of the array.
+        dtype: of the array.
+        memory: the argument for kernels.
     """
 
     def __init__(
         self, queue: Any, ledger: Memory, role: str, shape: tuple[int, ...], dtype: Any
     ) -> None:
+        """Allocate the array and count its bytes in `ledger` under `role`."""
         self.shape, self.dtype = shape, np.dtype(dtype)
         self._queue, self._ledger, self._role = queue, ledger, role
         # OpenCL has no empty buffers.
@@ -52,13 +55,13 @@ class Buffer:
         ledger.change(role, self._bytes)
 
     def write(self, values: Array) -> None:
-        """Copies `values`, contiguous, of this dtype and no more of them, to the device."""
+        """Copy `values` to the device: contiguous, of this dtype, at most of this size."""
         if values.size:
             with opencl_errors("writing a buffer"):
                 pyopencl().enqueue_copy(self._queue, self.memory, values)
 
     def read(self) -> Array:
-        """A copy of what it holds."""
+        """Return a copy of the array."""
         values = np.empty(self.shape, self.dtype)
         if values.size:
             with opencl_errors("reading a buffer"):
@@ -66,6 +69,6 @@ class Buffer:
         return values
 
     def release(self) -> None:
-        """Frees the memory; the buffer is of no use any more."""
+        """Free the memory; the buffer must not be used afterwards."""
         self.memory.release()
         self._ledger.change(self._role, -self._bytes)

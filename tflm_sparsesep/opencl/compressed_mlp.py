@@ -1,4 +1,4 @@
-"""`CompressedMLP`: a classifier of sparse fully-connected layers, trained as it is stored."""
+"""`CompressedMLP`: a classifier of sparse fully-connected layers, trained in packed form."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ LearningRate = float | Callable[[int], float]
 
 @dataclass(frozen=True)
 class Metrics:
-    """Mean cross-entropy, and the fraction of samples whose largest output is the label's."""
+    """Mean cross-entropy, and the fraction of samples that are classified correctly."""
 
     loss: float
     accuracy: float
 
 
 class CompressedMLP:
-    """Fully-connected layers, a softmax behind the last, in packed form.
+    """Fully-connected layers in packed form, followed by a softmax.
 
-    Only kept blocks of weights exist, and two moments of Adam and (for one layer at a time) a
-    gradient for each: forward and backward products and the update never see a zero that was
-    dropped. Weights that are not kept stay 0, which is training on a fixed support (debiasing).
+    Memory holds only kept blocks of weights, two moments of Adam for each, and gradients for one
+    layer at a time. Products and updates skip dropped weights, which stay 0: this is training on a
+    fixed support (debiasing).
 
     Args:
-        layers: the first takes the inputs, each takes what the one before gives.
-        device: a `Device`, or a part of the name of one; None takes the first GPU, else the first.
+        layers: in order of execution.
+        device: a `Device`, or a part of its name; None takes the first GPU, or else the first
+            device.
 
     Raises:
-        ConfigError: there is no layer, or one does not fit the one before, or no device has that
-            name.
+        ConfigError: there is no layer, a layer does not fit the previous one, or no device has
+            that name.
         ToolMissingError: pyopencl or an OpenCL driver is missing.
         DeviceError: the device failed, or cannot be used in this process.
 
@@ -59,6 +60,7 @@ class CompressedMLP:
     def __init__(
         self, layers: Sequence[SparseLayer], *, device: Device | str | None = None
     ) -> None:
+        """Upload the layers; arguments and errors are those of the class."""
         if not layers:
             raise ConfigError("layers is empty; accepted: at least one layer")
         for i, (before, layer) in enumerate(itertools.pairwise(layers), start=1):
@@ -77,17 +79,18 @@ class CompressedMLP:
     def from_tflite(
         cls, model: bytes | str | Path, *, device: Device | str | None = None
     ) -> CompressedMLP:
-        """The fully-connected layers that lead to the output of a model.
+        """Read the fully-connected layers that lead to the output of a model.
 
         Those are SPARSE_FULLY_CONNECTED, whose dropped weights stay 0, and FULLY_CONNECTED, of
-        which all weights are trained; float32 or int8. What is in front of them stays as it is:
+        which all weights are trained; float32 or int8. Operators before them are not changed:
         inputs of `fit` are those of the first of these layers, as real numbers.
 
         Args:
             model: a .tflite file, or its bytes.
+            device: as for the class.
 
         Raises:
-            ModelError: no intact model, or no such layers at its output.
+            ModelError: the model is not intact, or has no such layers at its output.
         """
         head = TfliteHead(model)
         mlp = cls(head.layers, device=device)
@@ -95,16 +98,16 @@ class CompressedMLP:
         return mlp
 
     def to_tflite(self) -> bytes:
-        """The model of `from_tflite` with the present weights, in the layouts that it had.
+        """Return the model of `from_tflite` with the present weights, in the same layouts.
 
-        int8 weights get scales of their own; those of activations stay, and training has kept
-        within what they can hold.
+        int8 weights get new scales; those of activations stay, and training clamps outputs to
+        their range.
 
         Raises:
             ConfigError: the layers do not come from a model.
         """
         if self._head is None:
-            raise ConfigError("the layers come from no model; accepted: made by from_tflite")
+            raise ConfigError("the layers come from no model; accepted: layers made by from_tflite")
         return self._head.write(self.layers)
 
     @property
@@ -121,7 +124,7 @@ class CompressedMLP:
 
     @property
     def memory(self) -> Memory:
-        """Bytes by "weights", "optimizer", "gradients" and "activations", of all on `device`."""
+        """Bytes on `device` as "weights", "optimizer", "gradients" and "activations"."""
         return self.device.memory
 
     def fit(
@@ -136,23 +139,24 @@ class CompressedMLP:
         shuffle: bool = True,
         seed: int = 0,
     ) -> list[Metrics]:
-        """Trains by Adam on cross-entropy; Adam's moments stay from one call to the next.
+        """Train by Adam on cross-entropy; Adam's moments persist between calls.
 
         With `strength`, each step is followed by the proximal step of the penalty strength * |w|
-        (`training/proximal.py`; blocks vanish as a whole), and blocks that are 0 at an
-        epoch's end are dropped for good: a later `fit` without it debiases what is left.
+        (`training/proximal.py`; blocks vanish as a whole). Blocks that are 0 at an epoch's end are
+        dropped: a later `fit` without `strength` debiases the others.
 
         Args:
-            x: [samples, ...], as many numbers a sample as the first layer has inputs.
+            x: [samples, ...]; the values of a sample are the inputs of the first layer.
             y: labels [samples], integers from 0.
             epochs: passes over the samples.
-            batch_size: samples of a step; the last one of an epoch takes what is left.
+            batch_size: samples per step; the last batch of an epoch may be smaller.
             learning_rate: a number, or a function of the number of steps taken before.
             strength: of the L1 penalty, >= 0; 0 trains on the fixed support.
-            shuffle: whether each epoch has its own order, drawn by `seed`.
+            shuffle: draw a new order of samples for each epoch.
+            seed: of the orders.
 
         Returns:
-            Loss and accuracy of each epoch, while it was trained.
+            Loss and accuracy of each epoch, measured during training.
 
         Raises:
             ConfigError: a value, shape or label that is not accepted.
@@ -180,7 +184,7 @@ class CompressedMLP:
     def evaluate(
         self, x: npt.NDArray[Any], y: npt.NDArray[Any], *, batch_size: int = _BATCH_SIZE
     ) -> Metrics:
-        """Loss and accuracy on `x`, `y` as in `fit`."""
+        """Return loss and accuracy on `x`, `y` as in `fit`."""
         inputs, labels = self._check(x, y)
         work = self._prepare(batch_size)
         for batch in batches(inputs, labels, np.arange(len(inputs)), work.size):
@@ -191,7 +195,7 @@ class CompressedMLP:
     def predict(
         self, x: npt.NDArray[Any], *, batch_size: int = _BATCH_SIZE
     ) -> npt.NDArray[np.float32]:
-        """Probabilities float32[samples, classes]."""
+        """Return probabilities float32[samples, classes]."""
         inputs = check_inputs(x, self._layers[0].layer.cols)
         work = self._prepare(batch_size)
         found = []
@@ -203,7 +207,7 @@ class CompressedMLP:
     def gradients(
         self, x: npt.NDArray[Any], y: npt.NDArray[Any]
     ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-        """Of the mean loss of one batch: kept values [blocks, rows, cols], biases, per layer."""
+        """Return gradients of the mean loss: kept values [blocks, rows, cols] and biases."""
         inputs, labels = self._check(x, y)
         work = self._prepare(len(inputs))
         (batch,) = batches(inputs, labels, np.arange(len(inputs)), work.size)
@@ -220,7 +224,7 @@ class CompressedMLP:
         return inputs, check_labels(y, len(inputs), self._layers[-1].layer.rows)
 
     def _prepare(self, batch_size: int) -> Workspace:
-        """Buffers for batches of that size, with sums of losses and hits at 0."""
+        """Return buffers for batches of that size, with sums of losses and hits at 0."""
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ConfigError(f"batch_size={batch_size!r}; accepted: integers from 1")
         if self._workspace is None or self._workspace.size != batch_size:
@@ -238,7 +242,7 @@ class CompressedMLP:
             layer.forward(work.kernels(layer.layer), work.activations[i], work.activations[i + 1])
 
     def _backpropagate(self, work: Workspace, batch: Batch) -> Iterator[TrainableLayer]:
-        """Each layer, the last one first, when its gradients are in the workspace."""
+        """Yield each layer, last one first, when its gradients are in the workspace."""
         self._forward(work, batch)
         work.loss(batch)
         for i in reversed(range(len(self._layers))):

@@ -18,23 +18,23 @@ Array = npt.NDArray[Any]
 
 _POCL = "Portable Computing Language"
 _VECTORS = (4, 8, 16)
-# Work-items that share one block's gradient on a device that is no CPU.
+# Work-items that share one block's gradient on a device other than a CPU.
 _MOST_LANES = 32
 _INSTALL_DRIVER = "install a driver, e.g. apt-get install pocl-opencl-icd"
 
 
 class Device:
-    """A device, found by name, with a queue that works in order.
+    """A device, found by name, with an in-order queue.
 
     Attributes:
         name: platform and device, for people.
-        memory: what its buffers take.
+        memory: bytes of its buffers.
 
     Args:
         name: a part of a platform's or device's name, in any case; None takes the first GPU, or
             else the first device.
-        samples: samples of a batch that a work-item computes, 4, 8 or 16; by default what the
-            device says of its vectors, on a GPU 4.
+        samples: samples of a batch that a work-item computes, 4, 8 or 16; by default the width of
+            the device's vectors, on a GPU 4.
         lanes: work-items that share the gradient of a block, a power of 2; by default 1 on a CPU,
             32 elsewhere. Fewer where a batch has not enough samples.
 
@@ -47,11 +47,12 @@ class Device:
     def __init__(
         self, name: str | None = None, *, samples: int | None = None, lanes: int | None = None
     ) -> None:
+        """Open the device; arguments and errors are those of the class."""
         cl = pyopencl()
         device = _find(name)
         if device.platform.name == _POCL and "tensorflow" in sys.modules:
             raise DeviceError(
-                "TensorFlow is loaded in this process and ends pocl's compiler; accepted: another "
+                "TensorFlow is loaded in this process and crashes pocl's compiler; accepted: a "
                 "process that does not import TensorFlow, or another device"
             )
         is_cpu = bool(device.type & cl.device_type.CPU)
@@ -69,25 +70,25 @@ class Device:
 
     @property
     def batch_multiple(self) -> int:
-        """What batches are filled up to a multiple of."""
+        """Batches are padded to a multiple of this many samples."""
         return max(_VECTORS)
 
     def kernels(self, block: tuple[int, int], batch: int) -> Kernels:
-        """Those for blocks of this shape and batches filled up to `batch`."""
+        """Return the kernels for blocks of this shape and batches padded to `batch` samples."""
         return Kernels(self._programs, block, batch, self._samples, self._lanes)
 
     def buffer(self, role: str, shape: tuple[int, ...], dtype: Any) -> Buffer:
-        """A buffer that holds anything. `role` is what `Memory` counts it as."""
+        """Allocate an uninitialized buffer, counted as `role` by `Memory`."""
         return Buffer(self.queue, self.memory, role, shape, dtype)
 
     def upload(self, role: str, values: Array) -> Buffer:
-        """A buffer that holds `values`."""
+        """Allocate a buffer that holds `values`."""
         buffer = self.buffer(role, values.shape, values.dtype)
         buffer.write(np.ascontiguousarray(values))
         return buffer
 
     def zeros(self, role: str, *shape: int) -> Buffer:
-        """A float32 buffer of zeros."""
+        """Allocate a float32 buffer of zeros."""
         buffer = self.buffer(role, shape, np.float32)
         cl = pyopencl()
         with opencl_errors("filling a buffer"):
@@ -114,11 +115,11 @@ def _devices() -> list[Any]:
     cl = pyopencl()
     try:
         platforms = cl.get_platforms()
-    except cl.Error:  # what the loader says when it finds no driver
+    except cl.Error:  # the loader found no driver
         return []
     found = []
     for platform in platforms:
-        # A platform without devices says so by an error.
+        # A platform without devices raises an error.
         with contextlib.suppress(cl.Error):
             found += platform.get_devices()
     return found

@@ -1,16 +1,16 @@
-"""The OpenCL kernels of training, compiled for what they work on."""
+"""The OpenCL kernels of training, compiled for shapes of blocks and batches."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tflm_sparsesep.opencl.api import opencl_errors, pyopencl
 from tflm_sparsesep.opencl.buffers import Buffer
+from tflm_sparsesep.sources import source_dir
 
 # Each kernel's file, and the macros that it is compiled with.
 _PRODUCTS = ("training_products.cl", "BLOCK_ROWS", "BLOCK_COLS", "BATCH", "SAMPLES", "LANES")
@@ -28,9 +28,9 @@ _KERNELS = {
     "softmax": _LOSS,
     "turn": _BATCH,
 }
-# Vectors of samples that a work-group takes together: OpenCL devices allow at least so many.
+# Vectors of samples per work-group; OpenCL devices allow at least this many.
 _MOST_VECTORS = 64
-# Kernels with their arguments that are remembered; a network of some layers needs a few dozen.
+# Cached kernels with bound arguments; a network of a few layers needs a few dozen.
 _MOST_BOUND = 512
 
 
@@ -38,11 +38,12 @@ class Programs:
     """Kernels of the device of `queue`, each compiled once for the same macros."""
 
     def __init__(self, queue: Any) -> None:
+        """Compile nothing yet."""
         self.queue = queue
         self._programs: dict[tuple[str, ...], Any] = {}
 
     def kernel(self, name: str, macros: Mapping[str, int]) -> Any:
-        """A new kernel `name` without arguments, compiled with those of `macros` that it knows."""
+        """Create kernel `name` without arguments, compiled with those of `macros` that it knows."""
         source, *known = _KERNELS[name]
         options = [f"-D{macro}={macros[macro]}" for macro in known]
         key = (source, *options)
@@ -54,9 +55,10 @@ class Programs:
 
 
 class BoundKernel:
-    """A kernel that keeps its arguments from call to call: to set one takes as long as a launch."""
+    """A kernel that keeps its arguments between calls: setting one takes as long as a launch."""
 
     def __init__(self, kernel: Any) -> None:
+        """Bind no arguments yet."""
         self._kernel = kernel
         self._arguments: list[Buffer | int | float | None] = [None] * kernel.num_args
 
@@ -67,7 +69,7 @@ class BoundKernel:
         group: tuple[int, ...] | None,
         arguments: tuple[Buffer | int | float, ...],
     ) -> None:
-        """Enqueues it; what differs from the last call's arguments is set before."""
+        """Set the arguments that differ from the last call's, and enqueue the kernel."""
         for i, argument in enumerate(arguments):
             if argument != self._arguments[i]:
                 self._kernel.set_arg(i, _argument(argument))
@@ -78,23 +80,26 @@ class BoundKernel:
 class Kernels:
     """The kernels for one shape of blocks and one size of batches.
 
-    Called by name with global size and work-group: Python's ints become uint, floats float.
+    They are called by name with global size and work-group; Python's ints become uint, floats
+    float.
 
     Args:
         programs: of the device.
         block: rows and columns.
         batch: samples, a multiple of 16.
-        samples, lanes: as `Device` has them.
+        samples: as in `Device`.
+        lanes: as in `Device`.
 
     Attributes:
-        vectors: of samples, into which a batch is cut.
-        vector_group: how many of them go into one work-group.
+        vectors: vectors of samples in a batch.
+        vector_group: vectors in one work-group.
         lanes: work-items that share the gradient of a block.
     """
 
     def __init__(
         self, programs: Programs, block: tuple[int, int], batch: int, samples: int, lanes: int
     ) -> None:
+        """Derive work-groups and macros; arguments are those of the class."""
         self.vectors = batch // samples
         # The largest power of 2 that divides their number.
         divisor = self.vectors & -self.vectors
@@ -117,7 +122,7 @@ class Kernels:
         group: tuple[int, ...],
         *arguments: Buffer | int | float,
     ) -> None:
-        """Enqueues a kernel; nothing where there are no work-items."""
+        """Enqueue a kernel, unless there are no work-items."""
         if 0 in size:
             return
         bound = self._bind(name, arguments)
@@ -125,8 +130,8 @@ class Kernels:
             bound.launch(self._programs.queue, size, group, arguments)
 
     def _bind(self, name: str, arguments: tuple[Buffer | int | float, ...]) -> BoundKernel:
-        """The kernel that had these buffers before, if there is one."""
-        # It holds them, so no other buffer has their ids.
+        """Return a kernel bound to these buffers, if possible the one of an earlier call."""
+        # The bound kernel holds the buffers, so no other buffer has their ids.
         key = (name, *(id(a) for a in arguments if isinstance(a, Buffer)))
         if key not in self._bound:
             if len(self._bound) == _MOST_BOUND:
@@ -143,7 +148,4 @@ def _argument(argument: Buffer | int | float) -> Any:
 
 @functools.cache
 def _source(name: str) -> str:
-    # Here, as it needs the finished package.
-    from tflm_sparsesep import source_dir
-
-    return Path(source_dir() / "kernels" / "opencl" / name).read_text()
+    return (source_dir() / "kernels" / "opencl" / name).read_text()

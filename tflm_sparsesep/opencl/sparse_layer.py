@@ -1,4 +1,4 @@
-"""A fully-connected layer of which only the kept blocks of weights exist."""
+"""A fully-connected layer that stores only the kept blocks of its weights."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ class SparseLayer:
     """outputs = clamp(weights inputs + bias, low, high), weights [rows, cols].
 
     Attributes:
-        rows, cols: output and input units.
-        tile_rows, tile_cols: int64[blocks], where each kept block stands in the grid of tiles;
-            ascending by row, then column, none twice.
+        rows: output units.
+        cols: input units.
+        tile_rows: int64[blocks], the row of each kept block in the grid of tiles; ascending.
+        tile_cols: int64[blocks], its column, ascending within a row, none twice.
         values: float32[blocks, block_rows, block_cols]; 0 outside of the matrix.
         bias: float32[rows].
-        low, high: limits of the activation; (0, inf) is ReLU.
+        low: lower limit of the activation, 0 for ReLU.
+        high: upper limit of the activation.
     """
 
     rows: int
@@ -50,7 +52,7 @@ class SparseLayer:
 
     @property
     def zeros(self) -> float:
-        """The fraction of the matrix that is 0."""
+        """Fraction of weights that are 0."""
         return 1.0 - int(np.count_nonzero(self.values)) / (self.rows * self.cols)
 
     @classmethod
@@ -63,10 +65,18 @@ class SparseLayer:
         bias: npt.NDArray[Any],
         limits: tuple[float, float],
     ) -> SparseLayer:
-        """A layer of blocks in any order; what stands in one place is added up.
+        """Make a layer of blocks in any order; blocks at the same position are added up.
+
+        Args:
+            shape: rows and columns of the matrix.
+            tile_rows: row of each block in the grid of tiles.
+            tile_cols: column of each block in the grid of tiles.
+            values: [blocks, block_rows, block_cols].
+            bias: [rows].
+            limits: of the activation.
 
         Raises:
-            ConfigError: the matrix is empty, or larger than a blob can hold, or 0 is outside of
+            ConfigError: the matrix is empty or larger than a blob can hold, or 0 is outside of
                 the limits.
         """
         rows, cols = shape
@@ -101,17 +111,18 @@ class SparseLayer:
         limits: tuple[float, float] | None = None,
         keep_all: bool = False,
     ) -> SparseLayer:
-        """The blocks of a matrix that hold anything but zeros.
+        """Make a layer of the blocks of a matrix that have nonzeros.
 
         Args:
             weights: [rows, cols] = [outputs, inputs]; a Keras kernel is its transpose.
             bias: [rows]; None for zeros.
-            pattern: block of the weights kept or dropped together, outputs x inputs.
-            activation: "relu" or None. limits: low and high of another one instead.
-            keep_all: keep the blocks of zeros too.
+            pattern: block of weights that are kept or dropped together, outputs x inputs.
+            activation: "relu" or None.
+            limits: low and high of another activation instead.
+            keep_all: also keep blocks of zeros.
 
         Raises:
-            ConfigError: a value that is not accepted.
+            ConfigError: a value is not accepted.
 
         Example:
             >>> layer = SparseLayer.from_dense(np.eye(4), pattern="1x1")
@@ -147,7 +158,7 @@ class SparseLayer:
         )
 
     def to_dense(self) -> npt.NDArray[np.float32]:
-        """The weights as a matrix [rows, cols]."""
+        """Return the weights as a matrix [rows, cols]."""
         height, width = self.block
         tiles = np.zeros((*self.grid, height, width), np.float32)
         tiles[self.tile_rows, self.tile_cols] = self.values
@@ -155,18 +166,18 @@ class SparseLayer:
         return padded[: self.rows, : self.cols]
 
     def row_sums(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Sums of `values`, one number for each weight of the blocks, over each row [rows]."""
+        """Sum `values`, one for each weight of the blocks, over each row [rows]."""
         sums = np.zeros((self.grid[0], self.block[0]), values.dtype)
         np.add.at(sums, self.tile_rows, values.sum(axis=2))
         return sums.reshape(-1)[: self.rows]
 
     def row_maxima(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The largest of `values`, which are >= 0, of each row [rows]; 0 where it has none."""
+        """Return the largest of `values`, which are >= 0, in each row [rows]; 0 in empty rows."""
         maxima = np.zeros((self.grid[0], self.block[0]), values.dtype)
         np.maximum.at(maxima, self.tile_rows, values.max(axis=2))
         return maxima.reshape(-1)[: self.rows]
 
     def rows_of_values(self) -> npt.NDArray[np.int64]:
-        """The row of each weight of the blocks, [blocks, block_rows, 1]; may exceed the matrix."""
+        """Return the row of each weight, [blocks, block_rows, 1]; padding may exceed the matrix."""
         height = self.block[0]
         return (self.tile_rows[:, np.newaxis] * height + np.arange(height))[:, :, np.newaxis]

@@ -1,4 +1,4 @@
-"""The fully-connected layers that lead to the output of a .tflite model: read, and written back."""
+"""Read the fully-connected layers that lead to a .tflite model's output, and write them back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tflm_sparsesep.converters.tflite.editor import (
 from tflm_sparsesep.opencl.blob import Deployment, read_blob, write_blob
 from tflm_sparsesep.opencl.sparse_layer import SparseLayer
 
-# Behind the last layer: they keep the order of the outputs.
+# Operators after the last layer that keep the order of the outputs.
 _TRAILING = (
     BuiltinOperator.SOFTMAX,
     BuiltinOperator.DEQUANTIZE,
@@ -39,26 +39,27 @@ _DENSE_PATTERN = "4x4"
 
 @dataclass
 class _HeadLayer:
-    """An operator, and how its weights are deployed; None for a dense FULLY_CONNECTED."""
+    """An operator and the deployment of its weights; None for a dense FULLY_CONNECTED."""
 
     operator: Operator
     deployment: Deployment | None
 
 
 class TfliteHead:
-    """Reads a model once, and writes it with other weights any number of times.
+    """A model that is read once, and written with other weights any number of times.
 
     Args:
         model: a .tflite file, or its bytes.
 
     Attributes:
-        layers: those that were read, the one nearest to the input first.
+        layers: those that were read, in order of execution.
 
     Raises:
-        ModelError: no intact model, or no fully-connected layer before its output.
+        ModelError: the model is not intact, or no fully-connected layer leads to its output.
     """
 
     def __init__(self, model: bytes | str | Path) -> None:
+        """Read a model; arguments and errors are those of the class."""
         self._model = (
             editor.read(model) if isinstance(model, bytes) else editor.read_file(Path(model))
         )
@@ -68,7 +69,7 @@ class TfliteHead:
         self.layers = [layer for layer, _ in found]
 
     def write(self, layers: Sequence[SparseLayer]) -> bytes:
-        """The model with the weights and biases of `layers`, as many as were read."""
+        """Return the model with the weights and biases of `layers`, one for each that was read."""
         for head, layer in zip(self._operators, layers, strict=True):
             op = head.operator
             if head.deployment is not None:
@@ -85,14 +86,14 @@ class TfliteHead:
 
 
 def _head_operators(subgraph: Subgraph, name: str) -> list[Operator]:
-    """Fully-connected operators back from the output, in the order of execution."""
+    """Return the fully-connected operators that lead to the output, in order of execution."""
     if len(subgraph.outputs) != 1:
         raise ModelError(f"{name}: {len(subgraph.outputs)} outputs; accepted for training: one")
     tensor = subgraph.outputs[0]
     found: list[Operator] = []
     while True:
         op = subgraph.producer(tensor)
-        # Weights that others depend on too cannot be judged by this output alone.
+        # Weights that other outputs depend on cannot be trained on this output alone.
         shared = tensor is not subgraph.outputs[0] and len(subgraph.consumers(tensor)) > 1
         if op is None or shared or not op.inputs or op.inputs[0] is None:
             break
@@ -113,7 +114,7 @@ def _head_operators(subgraph: Subgraph, name: str) -> list[Operator]:
 
 
 def _is_fully_connected(op: Operator) -> bool:
-    """Whether `op` takes one vector for each sample; 1x1 convolutions take one for each pixel."""
+    """Tell if `op` takes one vector per sample; 1x1 convolutions take one per pixel."""
     if (
         op.builtin_code != BuiltinOperator.FULLY_CONNECTED
         and op.op_name != op_names.SPARSE_FULLY_CONNECTED
@@ -148,7 +149,7 @@ def _read(op: Operator) -> tuple[SparseLayer, _HeadLayer]:
 
 
 def _scale(tensor: Tensor) -> float | None:
-    """The scale of an int8 tensor."""
+    """Return the scale of an int8 tensor."""
     if tensor.quantization is None or len(tensor.quantization.scales) != 1:
         return None
     return float(tensor.quantization.scales[0])
@@ -177,7 +178,7 @@ def _write_float(op: Operator, layer: SparseLayer) -> None:
 
 
 def _replaced(tensor: Tensor, values: npt.NDArray[np.float32]) -> Tensor:
-    """A copy with other values: other operators may share the tensor."""
+    """Copy `tensor` with other values: other operators may share it."""
     changed = copy.copy(tensor)
     changed.raw = copy.copy(tensor.raw)
     changed.array = np.ascontiguousarray(values).reshape(tensor.shape)

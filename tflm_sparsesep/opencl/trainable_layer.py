@@ -18,9 +18,9 @@ from tflm_sparsesep.opencl.kernels import Kernels
 from tflm_sparsesep.opencl.sparse_layer import SparseLayer
 
 FEATURES_MULTIPLE = 16
-"""What features are filled up to: whole tiles of every pattern divide it."""
+"""Features are padded to a multiple of this; tiles of every pattern divide it."""
 
-# Blocks that work-groups take together where they share nothing.
+# Blocks per work-group in kernels where work-items share nothing.
 _GROUP = 64
 
 
@@ -32,7 +32,9 @@ class AdamStep:
         learning_rate: of this step.
         count: steps taken, this one included, for the correction of the moments' bias.
         strength: of the penalty; 0 for none.
-        beta_1, beta_2, epsilon: as in Keras.
+        beta_1: as in Keras.
+        beta_2: as in Keras.
+        epsilon: as in Keras.
     """
 
     learning_rate: float
@@ -44,7 +46,7 @@ class AdamStep:
 
     @property
     def unbias(self) -> float:
-        """What the second moment is multiplied by before the first steps' bias is gone."""
+        """Bias correction of the second moment."""
         return 1.0 / (1.0 - self.beta_2**self.count)
 
     @property
@@ -55,14 +57,15 @@ class AdamStep:
 
 
 class TrainableLayer:
-    """The weights of a layer on a device, and what Adam remembers of them once it is trained.
+    """The weights of a layer on a device, and their moments of Adam once it is trained.
 
     Attributes:
-        layer: as it was uploaded; `read` gives it as it is now.
-        bias: float32 buffer, filled up to `FEATURES_MULTIPLE`.
+        layer: as it was uploaded; `read` returns the present weights.
+        bias: float32 buffer, padded to `FEATURES_MULTIPLE`.
     """
 
     def __init__(self, device: Device, layer: SparseLayer) -> None:
+        """Upload a layer."""
         self._device = device
         self._moments: list[Buffer] = []
         self._bias_moments: list[Buffer] = []
@@ -70,7 +73,7 @@ class TrainableLayer:
         self._upload(layer)
 
     def forward(self, kernels: Kernels, inputs: Buffer, outputs: Buffer) -> None:
-        """outputs = clamp(weights inputs + bias)."""
+        """Compute outputs = clamp(weights inputs + bias)."""
         kernels(
             "forward",
             (kernels.vectors, self.layer.grid[0]),
@@ -87,7 +90,7 @@ class TrainableLayer:
         limits: tuple[float, float],
         input_gradient: Buffer,
     ) -> None:
-        """input_gradient = weights^T output_gradient, 0 where `inputs` stand at their `limits`."""
+        """Compute input_gradient = weights^T output_gradient, 0 where `inputs` are at `limits`."""
         kernels(
             "backward",
             (kernels.vectors, self.layer.grid[1]),
@@ -105,7 +108,7 @@ class TrainableLayer:
         value_gradient: Buffer,
         bias_gradient: Buffer,
     ) -> None:
-        """Gradients of kept values and of biases, both buffers of at least their sizes."""
+        """Compute the gradients of kept values and of biases."""
         blocks = len(self.layer.values)
         lanes = kernels.lanes
         group = (lanes, 1) if lanes > 1 else (1, _GROUP)
@@ -121,7 +124,7 @@ class TrainableLayer:
     def update(
         self, kernels: Kernels, value_gradient: Buffer, bias_gradient: Buffer, adam: AdamStep
     ) -> None:
-        """A step of Adam on values and biases, the proximal step on values alone."""
+        """Take a step of Adam on values and biases, and the proximal step on values alone."""
         if not self._bias_moments:
             values, biases = self._values.shape, self.bias.shape
             self._moments = [self._device.zeros("optimizer", *values) for _ in range(2)]
@@ -141,12 +144,12 @@ class TrainableLayer:
         kernels("update_bias", size, group, bias_gradient, self.bias, *moments, *constants)
 
     def read(self) -> SparseLayer:
-        """The layer with its present weights."""
+        """Return the layer with its present weights."""
         bias = self.bias.read()[: self.layer.rows]
         return replace(self.layer, values=self._values.read(), bias=bias)
 
     def drop_zero_blocks(self) -> None:
-        """Forgets blocks that hold nothing but zeros: they will stay 0."""
+        """Drop blocks of zeros: they will stay 0."""
         layer = self.read()
         kept = layer.values.any(axis=(1, 2))
         if kept.all():
@@ -186,12 +189,12 @@ class TrainableLayer:
 
 
 def features(count: int) -> int:
-    """`count` features filled up as activations are."""
+    """Return `count` padded to `FEATURES_MULTIPLE`, as activations are."""
     return _round_up(count, FEATURES_MULTIPLE)
 
 
 def pad_features(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[count, ...] filled up with zeros."""
+    """Pad [count, ...] with zeros to `FEATURES_MULTIPLE`."""
     padding = [(0, features(len(values)) - len(values))] + [(0, 0)] * (values.ndim - 1)
     return np.pad(values, padding).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Samples and labels as the trainer takes them: checked, and cut into batches."""
+"""Check samples and labels for training, and cut them into batches."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tflm_sparsesep.converters.errors import ConfigError
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs float32[samples, inputs], and labels int32[samples] if there are any."""
+    """Inputs float32[samples, inputs], and labels int32[samples], if any."""
 
     inputs: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int32] | None
 
 
 def check_inputs(x: npt.NDArray[Any], inputs: int) -> npt.NDArray[np.float32]:
-    """`x` as float32[samples, inputs].
+    """Return `x` as float32[samples, inputs].
 
     Raises:
         ConfigError: no samples, samples of another size, or values that are not finite numbers.
@@ -41,10 +41,11 @@ def check_inputs(x: npt.NDArray[Any], inputs: int) -> npt.NDArray[np.float32]:
 
 
 def check_labels(y: npt.NDArray[Any], samples: int, classes: int) -> npt.NDArray[np.int32]:
-    """`y` as int32[samples].
+    """Return `y` as int32[samples].
 
     Raises:
-        ConfigError: not as many labels as samples, no integers, or not of these classes.
+        ConfigError: the number of labels differs from `samples`, or they are not integers below
+            `classes`.
     """
     labels = np.asarray(y)
     if labels.shape != (samples,) or labels.dtype.kind not in "iu":
@@ -64,7 +65,7 @@ def batches(
     order: npt.NDArray[np.int64],
     size: int,
 ) -> Iterator[Batch]:
-    """Batches of `size` samples in this order; the last may have fewer."""
+    """Yield batches of `size` samples in this order; the last may be smaller."""
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
         yield Batch(inputs[chosen], None if labels is None else labels[chosen])

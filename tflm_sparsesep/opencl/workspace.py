@@ -1,4 +1,4 @@
-"""What flows through the layers for one batch: buffers of activations and gradients."""
+"""Buffers of activations and gradients for one batch."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class Workspace:
     Attributes:
         size: samples of a batch.
         activations: inputs, then outputs of each layer, float32[features, batch].
-        gradients: of the loss with respect to the outputs of each layer, likewise.
-        parameter_gradients: of kept values and of biases, of one layer at a time.
+        gradients: of the loss with respect to the outputs of each layer, in the same form.
+        parameter_gradients: of kept values and of biases, for one layer at a time.
     """
 
     def __init__(self, device: Device, layers: Sequence[SparseLayer], size: int) -> None:
+        """Allocate the buffers."""
         self.size = size
         self._device = device
         self._batch = -(-size // device.batch_multiple) * device.batch_multiple
@@ -43,11 +44,11 @@ class Workspace:
         self._kernels = {block: device.kernels(block, self._batch) for block in shapes}
 
     def kernels(self, layer: SparseLayer) -> Kernels:
-        """Those for the layer's blocks and batches of this size."""
+        """Return the kernels for the layer's blocks and batches of this size."""
         return self._kernels[layer.block]
 
     def upload(self, batch: Batch) -> None:
-        """Puts a batch into the first activations, and its labels beside."""
+        """Copy a batch into the first activations, and upload its labels."""
         samples, inputs = batch.inputs.shape
         self._inputs.write(batch.inputs)
         multiple = self._device.batch_multiple
@@ -61,7 +62,7 @@ class Workspace:
             self._labels.write(np.pad(batch.labels, (0, self._batch - samples)))
 
     def loss(self, batch: Batch) -> None:
-        """Adds up losses and hits of a batch, and leaves the gradient of its last outputs."""
+        """Add losses and hits of a batch to the sums; compute the last outputs' gradient."""
         self._plain_kernels()(
             "softmax_cross_entropy",
             (self._batch,),
@@ -71,7 +72,7 @@ class Workspace:
         )
 
     def probabilities(self, batch: Batch) -> npt.NDArray[np.float32]:
-        """Softmax of the last outputs, float32[samples, classes]."""
+        """Return the softmax of the last outputs, float32[samples, classes]."""
         arguments = (self.activations[-1], self.gradients[-1], self._classes, self._batch)
         group = (self._device.batch_multiple,)
         self._plain_kernels()("softmax", (self._batch,), group, *arguments)
@@ -79,27 +80,27 @@ class Workspace:
         return np.ascontiguousarray(found[: self._classes, : len(batch.inputs)].T)
 
     def reset(self) -> None:
-        """Sets the sums of losses and hits to 0."""
+        """Set the sums of losses and hits to 0."""
         for buffer in self._losses:
             buffer.write(np.zeros(buffer.shape, np.float32))
 
     def sums(self) -> tuple[float, float]:
-        """Losses and hits of all batches since `reset`."""
+        """Return losses and hits of all batches since `reset`."""
         loss, hits = (float(buffer.read().sum(dtype=np.float64)) for buffer in self._losses)
         return loss, hits
 
     def value_gradient_of(self, layer: SparseLayer) -> npt.NDArray[np.float32]:
-        """The gradient of the kept values of `layer`, which is there now."""
+        """Return the gradient of kept values, which must be that of `layer`."""
         found = self.parameter_gradients[0].read()[: layer.values.size]
         return found.reshape(layer.values.shape)
 
     def bias_gradient_of(self, layer: SparseLayer) -> npt.NDArray[np.float32]:
-        """The gradient of the biases of `layer`, which is there now."""
+        """Return the gradient of biases, which must be that of `layer`."""
         found: npt.NDArray[np.float32] = self.parameter_gradients[1].read()[: layer.rows]
         return found
 
     def release(self) -> None:
-        """Frees the buffers."""
+        """Free the buffers."""
         for buffer in (
             *(*self.activations, *self.gradients, *self.parameter_gradients),
             *(self._inputs, self._labels, *self._losses),

@@ -1,0 +1,1 @@
+"""Shapes of layers, and what compression can gain on them."""

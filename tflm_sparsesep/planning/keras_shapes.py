@@ -1,4 +1,4 @@
-"""The layers of a Keras model as shapes that can be planned: those of the int8 model it becomes."""
+"""Shapes of a Keras model's layers, in the int8 model that it becomes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _BIAS_BYTES = 4
 
 
 def layers_of(model: Any) -> list[LayerShape]:
-    """Every layer with a kernel, in the order of the model; layers of nested models too.
+    """Return every layer with a kernel, in the order of the model, nested models included.
 
-    Raises ModelError where there is none: the model has not been built, or has no weights.
+    Raises:
+        ModelError: there is none: the model has not been built, or has no weights.
     """
     layers = [_shape_of(layer) for layer in _flat(model) if _weights(layer)]
     if not layers:
@@ -44,7 +45,7 @@ def _flat(model: Any) -> list[Any]:
 
 
 def _weights(layer: Any) -> list[Any]:
-    """Its matrices; normalisation, which has none, is folded into the layer before."""
+    """Return its matrices; normalization has none and is folded into the previous layer."""
     return [weight for weight in layer.weights if len(weight.shape) > 1]
 
 
@@ -68,7 +69,7 @@ def _bias_bytes(layer: Any) -> int:
 
 
 def _depthwise(layer: Any) -> DepthwiseConv:
-    """Raises Unsupported with the reason where its cost is not known."""
+    """Return the shape; raise Unsupported with the reason if its cost is unknown."""
     if layer.data_format != "channels_last":
         raise Unsupported(f"{layer.data_format}: no kernel")
     _, *image, channels = _fixed(layer.input.shape)
@@ -85,7 +86,7 @@ def _depthwise(layer: Any) -> DepthwiseConv:
 
 
 def _other(layer: Any, kind: str) -> Shape:
-    """Raises Unsupported with the reason for layers that nothing can be done about."""
+    """Return the shape; raise Unsupported with the reason if no form applies."""
     if kind not in ("Dense", "Conv1D", "Conv2D"):
         raise Unsupported(f"no kernel of ours for {_OPERATORS.get(kind, kind)}")
     device = DeviceLayer.of(layer)
@@ -114,7 +115,7 @@ def _two(value: Any) -> tuple[int, int]:
 
 
 def _fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
-    """With a batch of one."""
+    """Return `shape` with a batch of 1."""
     if None in shape[1:]:
         raise Unsupported(f"image of open size {list(shape[1:])}")
     return (1, *(int(size or 1) for size in shape[1:]))

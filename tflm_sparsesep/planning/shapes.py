@@ -1,4 +1,4 @@
-"""The layers of a .tflite model as shapes that can be planned, or why they cannot."""
+"""Shapes of a .tflite model's layers, or why no form applies to them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LayerShape:
     Attributes:
         name: of the layer.
         op: its operator in the .tflite file.
-        shape: None for kinds that nothing can be done about.
+        shape: None if no form applies.
         size: of its weights, as users write it.
         dense_bytes: of weights and bias in int8.
         reason: why `shape` is None.
@@ -49,9 +49,14 @@ class LayerShape:
 
 
 def layers_of(data: bytes, name: str) -> list[LayerShape]:
-    """Every operator with weights, in execution order; float32 ones as the int8 they can become.
+    """Return every operator with weights, in execution order; float32 as the int8 it becomes.
 
-    Raises ModelError for bytes that are no usable model, or one that was rewritten already.
+    Args:
+        data: the bytes of a .tflite file.
+        name: what errors call it.
+
+    Raises:
+        ModelError: the model is not usable, or was rewritten already.
     """
     model = editor.read(data, name=name)
     try:
@@ -72,9 +77,19 @@ def conv_shape(
     dilation: tuple[int, int],
     bias_bytes: int,
 ) -> ConvShape:
-    """A convolution of `weights` [units, height, width, channels] that may be separated.
+    """Return the shape of a convolution that may be separated.
 
-    Raises Unsupported with the reason for others.
+    Args:
+        weights: shape [units, height, width, channels].
+        inputs: shape of the input.
+        outputs: shape of the output.
+        strides: down and right.
+        padding: of both directions.
+        dilation: down and right.
+        bias_bytes: 0 without a bias.
+
+    Raises:
+        Unsupported: it cannot be separated; holds the reason.
     """
     _, height, width, channels = weights
     if dilation != (1, 1):

@@ -1,4 +1,4 @@
-"""The table of a plan for people."""
+"""The table of a plan."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from rich.table import Table
 
 from tflm_sparsesep.converters.cost.break_even import PlannedForm
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.plan import BEST_CASE_ZEROS, LayerPlan, Plan
-from tflm_sparsesep.report import short_name
-
-_NOTHING = "-"
+from tflm_sparsesep.planning.gains import BEST_CASE_ZEROS, LayerPlan, Plan
+from tflm_sparsesep.table_cells import NOTHING, number, ratio, short_name
 
 
 def plan_table(plan: Plan) -> Table:
-    """One row for each layer with weights, and the totals."""
+    """Return a table with one row for each layer with weights, and totals."""
     unit = get_target(plan.target).cost_unit
     dense = "XNNPACK" if plan.target == "host" else "CMSIS-NN"
     table = Table(
-        title=f"What can be gained on {plan.target}: zeros from which, and factors up to which, a "
-        f"layer gets smaller and faster;\nbest case at {BEST_CASE_ZEROS:.0%} zeros, or separated "
+        title=f"What can be gained on {plan.target}: fewest zeros and largest factors that make a "
+        f"layer smaller and faster;\nbest case at {BEST_CASE_ZEROS:.0%} zeros, or separated "
         f"to few channels K (estimates; int8, dense by {dense})",
         box=SIMPLE_HEAD,
         show_footer=True,
     )
-    smaller = _ratio(plan.dense_bytes, plan.best_case_bytes)
-    faster = _ratio(plan.dense_instructions, plan.best_case_instructions)
+    smaller = ratio(plan.dense_bytes, plan.best_case_bytes)
+    faster = ratio(plan.dense_instructions, plan.best_case_instructions)
     columns = [
         ("layer", "total"),
         ("shape", ""),
@@ -54,7 +52,7 @@ def plan_table(plan: Plan) -> Table:
 
 
 def notes(plan: Plan) -> list[str]:
-    """The totals of the best case, and a line for each reason why layers stay as they are."""
+    """Return the best case's totals, and one line per reason why layers have no form."""
     by_reason: dict[str, list[str]] = {}
     for layer in plan.layers:
         if layer.note:
@@ -78,21 +76,17 @@ def _cells(layer: LayerPlan) -> list[str]:
         escape(short_name(layer.name)),
         layer.size,
         f"{layer.dense_bytes:,}",
-        _NOTHING if dense is None else f"{dense:,}",
-        _NOTHING if layer.unstructured is None else f"{layer.unstructured.zeros:.1%}",
-        _NOTHING if layer.block is None else f"{layer.block.pattern} {layer.block.zeros:.1%}",
+        number(dense),
+        NOTHING if layer.unstructured is None else f"{layer.unstructured.zeros:.1%}",
+        NOTHING if layer.block is None else f"{layer.block.pattern} {layer.block.zeros:.1%}",
         _factors(layer.factors),
-        _NOTHING if form is None else form.pattern or f"K {form.channels}",
-        _NOTHING if form is None else _ratio(layer.dense_bytes, form.bytes),
-        _NOTHING if form is None else _ratio(dense, form.instructions),
+        NOTHING if form is None else form.pattern or f"K {form.channels}",
+        NOTHING if form is None else ratio(layer.dense_bytes, form.bytes),
+        NOTHING if form is None else ratio(dense, form.instructions),
     ]
 
 
 def _factors(form: PlannedForm | None) -> str:
     if form is None:
-        return _NOTHING
+        return NOTHING
     return f"K {form.channels}" if form.rank is None else f"rank {form.rank}"
-
-
-def _ratio(before: int | None, after: int) -> str:
-    return f"{before / after:.1f}x" if before and after else _NOTHING

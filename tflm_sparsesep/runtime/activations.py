@@ -1,42 +1,54 @@
-"""How many activations of a model are zero, measured on sample inputs in TFLM."""
+"""Sparsity of the activations that enter a model's layers, measured in TFLM."""
 
 from __future__ import annotations
 
 import importlib.util
-import itertools
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Tensor, TensorType
+from tflm_sparsesep.runtime.inference import tensor_values
+from tflm_sparsesep.runtime.litert import Array
 
-RepresentativeDataset = npt.NDArray[Any] | list[npt.NDArray[Any]] | Callable[[], Iterable[Any]]
+MAX_SAMPLES = 50
+"""Number of samples that are run; more would change the result little."""
 
-_SAMPLES = 50
 _OPERATORS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
 
 
-def input_zeros(
-    tflite: bytes, samples: RepresentativeDataset | None, *, name: str = "model"
+def input_sparsity_tflm(
+    tflite: bytes, samples: Sequence[Array], *, name: str = "model"
 ) -> dict[str, float]:
-    """For the input of each int8 layer, by tensor name, the share of elements at its zero point.
+    """Measure the share of elements at the zero point in the input of each int8 layer.
 
-    Runs up to 50 of `samples` through TFLM. Empty where there are no samples, no such layers, or
-    no TFLM on this machine: then every input counts as free of zeros, which is always safe.
+    Args:
+        tflite: the bytes of a .tflite file.
+        samples: one array [n, ...] per model input, in the file's order; the first `MAX_SAMPLES`
+            run through TFLM.
+        name: what errors call the model.
+
+    Returns:
+        Shares by tensor name. Empty without samples, without such layers, or without TFLM on this
+        machine: then every input counts as free of zeros, which is always safe.
+
+    Raises:
+        ModelError: the bytes are no usable model.
+        ConfigError: the samples do not fit the model.
+        DeviceError: TFLM refuses the model.
     """
-    if samples is None or importlib.util.find_spec("tflite_micro") is None:
+    if not samples or importlib.util.find_spec("tflite_micro") is None:
         return {}
-    main = editor.read(tflite, name=name).subgraphs[0]
+    model = editor.read(tflite, name=name)
+    main = model.subgraphs[0]
     entering = [op.inputs[0] for op in main.operators if op.builtin_code in _OPERATORS]
     tensors = [t for t in entering if t is not None and _is_int8(t)]
     if not tensors:
         return {}
     indices = [main.tensors.index(tensor) for tensor in tensors]
-    values = runtimes.tensor_values(tflite, indices, _first(samples))
+    first = [np.asarray(array)[:MAX_SAMPLES] for array in samples]
+    values = tensor_values(tflite, model, indices, first)
     return {
         tensor.name: float(np.mean(value == _zero_point(tensor)))
         for tensor, value in zip(tensors, values, strict=True)
@@ -51,13 +63,3 @@ def _zero_point(tensor: Tensor) -> int:
     assert tensor.quantization is not None  # _is_int8
     points = tensor.quantization.zero_points
     return int(points[0]) if len(points) else 0
-
-
-def _first(samples: RepresentativeDataset) -> list[npt.NDArray[Any]]:
-    """The first samples as one array per model input."""
-    if callable(samples):
-        first = itertools.islice(samples(), _SAMPLES)
-        parts = [list(s) if isinstance(s, list | tuple) else [s] for s in first]
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
-    arrays = samples if isinstance(samples, list) else [samples]
-    return [np.asarray(array)[:_SAMPLES] for array in arrays]

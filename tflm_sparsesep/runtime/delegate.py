@@ -13,19 +13,26 @@ _LIBRARY = "libsparsesep_delegate.so"
 
 
 def delegate_path() -> Path:
-    """Path of the external delegate that runs this project's operators in LiteRT.
+    """Return the path of the external delegate that runs this project's operators in LiteRT.
 
         delegate = ai_edge_litert.interpreter.load_delegate(
             str(ts.delegate_path()), {"backend": "opencl"})
         Interpreter(model_path="model.tflite", experimental_delegates=[delegate])
 
-    docs/mobile.md lists its options. Raises ToolMissingError where the package was not built.
+    docs/mobile.md lists its options.
+
+    Raises:
+        ToolMissingError: the package was not built.
     """
     return native.library_path(_LIBRARY)
 
 
 def load(module: Any, options: dict[str, str]) -> Any:
-    """The delegate, loaded by LiteRT's Python `module`, the one that has `load_delegate`.
+    """Load the delegate.
+
+    Args:
+        module: LiteRT's Python module, the one that has `load_delegate`.
+        options: as docs/mobile.md lists them.
 
     Raises:
         ConfigError: the delegate does not accept the options.
@@ -49,9 +56,10 @@ def load(module: Any, options: dict[str, str]) -> Any:
 
 
 def refuse_opencl_beside_tensorflow() -> None:
-    """OpenCL drivers and TensorFlow bring their own LLVM each: with some, the process dies.
+    """Refuse OpenCL beside TensorFlow: each brings its own LLVM, and some drivers crash.
 
-    Raises ConfigError where TensorFlow is imported already.
+    Raises:
+        ConfigError: TensorFlow is imported already.
     """
     if "tensorflow" in sys.modules:
         raise ConfigError(

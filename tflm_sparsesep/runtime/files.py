@@ -1,4 +1,4 @@
-"""Reading and writing files so that errors are one line and nothing is left half written."""
+"""Read and write files: errors are one line, and no file is left incomplete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from tflm_sparsesep.converters.errors import ConfigError, ModelError
 
 
 def read_model(path: Path) -> bytes:
-    """Contents of a .tflite file. Raises ModelError where it cannot be read."""
+    """Return the contents of a .tflite file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
@@ -22,7 +26,11 @@ def read_model(path: Path) -> bytes:
 
 
 def read_array(path: Path) -> npt.NDArray[Any]:
-    """Contents of a .npy file. Raises ConfigError where it cannot be read or is no array."""
+    """Return the array in a .npy file.
+
+    Raises:
+        ConfigError: the file cannot be read or holds no array.
+    """
     try:
         array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
     except OSError as error:
@@ -35,7 +43,11 @@ def read_array(path: Path) -> npt.NDArray[Any]:
 
 
 def check_writable(path: Path) -> None:
-    """Raises ConfigError now, before work is spent, where `write_atomically` would later."""
+    """Check early, before time is spent on work, that `write_atomically` will succeed.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     folder = path.parent
     if path.is_dir():
         raise ConfigError(f"{path}: cannot be written: it is a folder")
@@ -46,9 +58,10 @@ def check_writable(path: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file under a temporary name and renames it: whole or not at all.
+    """Write a file under a temporary name and rename it: whole or not at all.
 
-    Raises ConfigError where it cannot be written; whatever was there before then stays.
+    Raises:
+        ConfigError: the file cannot be written; a previous file then stays.
     """
     check_writable(path)
     temporary = None
@@ -65,7 +78,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def _umask() -> int:
-    """The process's umask, which temporary files ignore."""
+    """Return the process's umask, which temporary files ignore."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

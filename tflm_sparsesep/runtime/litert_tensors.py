@@ -1,4 +1,4 @@
-"""What tensors of a model hold in LiteRT's builtin kernels, without delegates."""
+"""Values of tensors inside a model, computed by LiteRT's builtin kernels."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import DeviceError
-from tflm_sparsesep.runtimes import litert_module
+from tflm_sparsesep.runtime.litert import litert_module
 
 Array = npt.NDArray[Any]
 
 
 def litert_tensors(tflite: bytes, indices: Sequence[int], inputs: Sequence[Array]) -> list[Array]:
-    """One array [inferences, *shape] for each index of a tensor of the first subgraph.
+    """Return one array [inferences, *shape] for each index of a tensor of the first subgraph.
 
     Args:
+        tflite: the bytes of a .tflite file.
+        indices: of tensors.
         inputs: for each model input an array [inferences, *shape] of the tensor's dtype.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Keeps the chatter of TensorFlow off the terminal."""
+"""Keep TensorFlow's log output off the terminal."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drops what is printed, warned about and logged inside the block; errors still rise.
+    """Drop what is printed, warned about and logged inside the block; errors still propagate.
 
-    TensorFlow's C++ parts write to file descriptor 2 whatever Python's `sys.stderr` is, so the
-    descriptor itself points to the null device meanwhile: for the whole process.
+    TensorFlow's C++ parts write to file descriptor 2, whatever Python's `sys.stderr` is. So the
+    descriptor itself points to the null device meanwhile, for the whole process.
     """
     sys.stderr.flush()
     saved = os.dup(2)

@@ -1,4 +1,4 @@
-"""Arrays of samples into what one inference takes, and back."""
+"""Convert arrays of samples to the inputs of inferences, and outputs back."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Array = npt.NDArray[Any]
 
 
 def split_inputs(inputs: Array | Sequence[Array], tensors: Sequence[Tensor]) -> list[Array]:
-    """Model inputs as arrays [inferences, *tensor.shape], in the tensors' dtypes.
+    """Return model inputs as arrays [inferences, *tensor.shape], in the tensors' dtypes.
 
     Args:
         inputs: one array for a model with one input, else a list with one array per input.
             A tensor [batch, ...] takes samples [n, ...] with n a multiple of batch, or whole
-            inferences [n, batch, ...]. Floats for an integer tensor are quantised.
+            inferences [n, batch, ...]. Floats for an integer tensor are quantized.
         tensors: the model's inputs.
 
     Raises:
@@ -39,12 +39,12 @@ def split_inputs(inputs: Array | Sequence[Array], tensors: Sequence[Tensor]) -> 
     ]
     counts = [len(array) for array in split]
     if len(set(counts)) > 1:
-        raise ConfigError(f"the inputs hold {counts} inferences, they must hold equally many")
+        raise ConfigError(f"the inputs hold {counts} inferences; accepted: equally many")
     return split
 
 
 def join_outputs(outputs: Array, tensor: Tensor, batch: int) -> Array:
-    """Outputs [inferences, *shape] as samples [inferences * batch, ...].
+    """Return outputs [inferences, *shape] as samples [inferences * batch, ...].
 
     An output without the batch as its first dimension stays [inferences, *shape].
     """
@@ -54,14 +54,14 @@ def join_outputs(outputs: Array, tensor: Tensor, batch: int) -> Array:
 
 
 def batch_of(tensors: Sequence[Tensor]) -> int:
-    """Samples per inference: the first dimension of the model's first input."""
+    """Return the samples per inference: the first dimension of the model's first input."""
     return tensors[0].shape[0] if tensors and tensors[0].shape else 1
 
 
-def quantize(values: Array, scale: float, zero_point: int, dtype: npt.DTypeLike) -> Array:
-    """round(values / scale) + zero_point, saturated to `dtype`.
+def quantize_values(values: Array, scale: float, zero_point: int, dtype: npt.DTypeLike) -> Array:
+    """Return round(values / scale) + zero_point, saturated to `dtype`.
 
-    As TFLite's QUANTIZE does it: the quotient is float32, halves round away from zero.
+    TFLite's QUANTIZE does the same: the quotient is float32, halves round away from zero.
     """
     quotient = (np.asarray(values, np.float32) / np.float32(scale)).astype(np.float64)
     rounded = np.trunc(quotient + np.copysign(0.5, quotient)) + zero_point
@@ -71,7 +71,7 @@ def quantize(values: Array, scale: float, zero_point: int, dtype: npt.DTypeLike)
 
 
 def dequantize(values: Array, tensor: Tensor) -> Array:
-    """scale * (values - zero_point) as float32; values of a tensor without scale unchanged."""
+    """Return scale * (values - zero_point) as float32; without a scale, `values` unchanged."""
     parameters = _per_tensor_parameters(tensor)
     if parameters is None:
         return values
@@ -80,7 +80,7 @@ def dequantize(values: Array, tensor: Tensor) -> Array:
 
 
 def _by_inference(array: Array, tensor: Tensor) -> Array:
-    """`array` as [inferences, *tensor.shape]."""
+    """Return `array` as [inferences, *tensor.shape]."""
     shape = tensor.shape
     batch, sample = (shape[0], shape[1:]) if shape else (1, ())
     if array.ndim == len(shape) + 1 and array.shape[1:] == shape:
@@ -94,12 +94,12 @@ def _by_inference(array: Array, tensor: Tensor) -> Array:
             f"input {tensor.name!r}: shape {list(array.shape)} given, accepted: [{accepted}]"
         )
     if len(inferences) == 0:
-        raise ConfigError(f"input {tensor.name!r}: no samples given, at least one is needed")
+        raise ConfigError(f"input {tensor.name!r}: no samples given, accepted: at least one")
     return inferences
 
 
 def _to_dtype(array: Array, tensor: Tensor) -> Array:
-    """`array` in the dtype of `tensor`; floats are quantised where that is an integer."""
+    """Return `array` in the dtype of `tensor`; floats are quantized for an integer dtype."""
     dtype = tensor_types.numpy_dtype(tensor.type)
     if array.dtype == dtype:
         return np.ascontiguousarray(array)
@@ -110,15 +110,15 @@ def _to_dtype(array: Array, tensor: Tensor) -> Array:
     if parameters is None:
         accepted = str(dtype)
         if dtype != np.float32 and _per_tensor_parameters(tensor) is not None:
-            accepted += " or float32, which is quantised"
+            accepted += " or float32, which is quantized"
         raise ConfigError(f"input {tensor.name!r}: dtype {array.dtype} given, accepted: {accepted}")
     if not np.isfinite(array).all():
-        raise ConfigError(f"input {tensor.name!r}: NaN or infinite values cannot be quantised")
-    return quantize(array, *parameters, dtype)
+        raise ConfigError(f"input {tensor.name!r}: NaN or infinite values cannot be quantized")
+    return quantize_values(array, *parameters, dtype)
 
 
 def _per_tensor_parameters(tensor: Tensor) -> tuple[float, int] | None:
-    """Scale and zero point of an integer tensor, None where it has not exactly one of each."""
+    """Return scale and zero point of an integer tensor; None unless it has one scale."""
     quantization = tensor.quantization
     is_integer = np.issubdtype(tensor_types.numpy_dtype(tensor.type), np.integer)
     if quantization is None or not is_integer or len(quantization.scales) != 1:

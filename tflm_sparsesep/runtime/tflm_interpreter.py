@@ -27,7 +27,7 @@ INSTALL = 'pip install "tflm-sparsesep[tflm]"'
 _LIBRARY = "libsparsesep_tflm_wheel.so"
 _REGISTERER = "SparseSepRegisterer"
 _MAX_ARENA_BYTES = (1 << 31) - 1
-# Structs, quantisation parameters and what kernels keep of them.
+# Structs, quantization parameters and the copies that kernels keep of them.
 _BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
 # At this scale of its int8 input and below, TFLM's SOFTMAX ends the process.
 _SOFTMAX_SCALE_LIMIT = 2.0**-26
@@ -38,20 +38,20 @@ _STDERR_LOCK = threading.Lock()
 class TflmInterpreter:
     """One model in TFLM.
 
-    interpreter = TflmInterpreter(data, model_editor.read(data))
+    interpreter = TflmInterpreter(data, editor.read(data))
     (output,) = interpreter.invoke([np.zeros((1, 640), np.int8)])
 
     Args:
-        data: the bytes of a .tflite file. TFLM trusts them: read them with `model_editor`.
+        data: the bytes of a .tflite file. TFLM trusts them: check them with `editor.read`.
         model: the same, read.
         preserve_all_tensors: keep every activation readable (`tensor`); costs arena.
-        external: the image of the external memory that the weights of a paged model are in.
+        external: the image of the external memory that holds the weights of a paged model.
 
     Raises:
         ConfigError: a paged model without `external`.
         ToolMissingError: the wheel is not installed or cannot be loaded.
-        DeviceError: TFLM refuses the model; the message holds what TFLM printed. Or it would not
-            survive the model.
+        DeviceError: TFLM refuses the model, and the message holds what TFLM printed; or the model
+            would end the process.
     """
 
     def __init__(
@@ -62,11 +62,12 @@ class TflmInterpreter:
         preserve_all_tensors: bool = False,
         external: bytes | None = None,
     ) -> None:
+        """Load a model; arguments and errors are those of the class."""
         self._runtime = _import_runtime()
         _refuse_what_ends_the_process(model)
         if external is None and _is_paged(model):
             raise ConfigError(
-                f"{model.name}: its weights are pages in an external memory; give its image as "
+                f"{model.name}: its weights are pages in an external memory; accepted: its image, "
                 "external=result.external"
             )
         self._name = model.name
@@ -93,7 +94,7 @@ class TflmInterpreter:
     def arena_bytes(self) -> int | None:
         """Arena that the model uses in this 64-bit process; None with preserved tensors.
 
-        Pointers and sizes are 4 bytes on a Cortex-M: its arena is smaller.
+        A Cortex-M needs less: its pointers and sizes are 4 bytes.
         """
         if self._preserved:
             return None
@@ -103,9 +104,18 @@ class TflmInterpreter:
         return int(found.group(1)) if found else None
 
     def invoke(self, inputs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-        """One inference: the model's inputs to its outputs, shapes and dtypes as in the file.
+        """Run one inference.
 
         Variables of the model keep their values from one call to the next.
+
+        Args:
+            inputs: one array per model input, shape and dtype as in the file.
+
+        Returns:
+            One array per model output, shape and dtype as in the file.
+
+        Raises:
+            DeviceError: TFLM fails.
         """
         with self._errors():
             for index, array in enumerate(inputs):
@@ -116,7 +126,7 @@ class TflmInterpreter:
             return [np.asarray(self._interpreter.get_output(i)) for i in range(self._outputs)]
 
     def tensor(self, index: int) -> npt.NDArray[Any]:
-        """Tensor `index` of the first subgraph after `invoke`. Needs preserved tensors."""
+        """Return tensor `index` of the first subgraph after `invoke`; needs preserved tensors."""
         with self._errors():
             return np.asarray(self._interpreter.GetTensor(index, 0)["tensor_data"])
 
@@ -135,7 +145,7 @@ class TflmInterpreter:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turns the wheel's exceptions into DeviceError, with what TFLM printed."""
+        """Turn the wheel's exceptions into DeviceError, with what TFLM printed."""
         lines: list[str] = []
         try:
             with capture_stderr() as lines:
@@ -147,10 +157,10 @@ class TflmInterpreter:
 
 
 def ample_arena_bytes(model: Model) -> int:
-    """An arena that is always enough: TFLM can crash on one that is a little short.
+    """Return an arena size that always suffices: TFLM can crash on one that is slightly short.
 
-    Nothing shares memory, and kernels get scratch for a 64-bit accumulator per activation and
-    for a copy of each constant. What TFLM does not use is never touched: it costs no memory.
+    No tensors share memory, and kernels get scratch for a 64-bit accumulator per activation and
+    for a copy of each constant. TFLM never touches what it does not use, so it costs no memory.
 
     Raises:
         DeviceError: the model needs more than TFLM's 32-bit sizes count.
@@ -213,7 +223,7 @@ def _import_runtime() -> Any:
 
 @functools.cache
 def _load_operators() -> ctypes.CDLL:
-    """Makes our registerer visible to the wheel, which looks it up by name."""
+    """Make our registerer visible to the wheel, which looks it up by name."""
     path = native.library_path(_LIBRARY)
     try:
         library = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
@@ -228,7 +238,7 @@ def _load_operators() -> ctypes.CDLL:
 
 @contextlib.contextmanager
 def _selected(image: int | None) -> Iterator[None]:
-    """Interpreters made inside read their paged weights from `image`."""
+    """Let interpreters that are made inside read their paged weights from `image`."""
     if image is None:
         yield
         return
@@ -241,16 +251,16 @@ def _selected(image: int | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def capture_stderr() -> Iterator[list[str]]:
-    """What the process, C code included, writes to file descriptor 2, line by line.
+    """Capture the lines that the process, C code included, writes to file descriptor 2.
 
-    The list is filled when the block ends. One thread at a time: the descriptor is the
-    process's.
+    The list is filled when the block ends. Only one thread at a time: the descriptor belongs to
+    the process.
     """
     lines: list[str] = []
     with _STDERR_LOCK:
         try:
             saved = os.dup(2)
-        except OSError:  # a process without stderr: there is nothing to capture
+        except OSError:  # a process without stderr
             yield lines
             return
         spool = _spool(os.getpid())
@@ -265,7 +275,7 @@ def capture_stderr() -> Iterator[list[str]]:
 
 @functools.cache
 def _spool(pid: int) -> int:
-    """A descriptor of a nameless file, one per process: a new one per call would be slow."""
+    """Open an unnamed file, one per process: a new one per call would be slow."""
     del pid  # only the cache's key: forked processes must not share a file position
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

@@ -1,0 +1,62 @@
+"""The command line: `tflm-sparsesep COMMAND ...`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import tflm_sparsesep as ts
+from tflm_sparsesep.cli import environment, measure, models
+from tflm_sparsesep.converters.errors import SparseSepError
+
+app = typer.Typer(
+    help="Sparse and separable neural networks for TensorFlow Lite Micro.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(ts.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Accept the options that all commands have in common."""
+
+
+# In the order of the help page.
+app.command()(models.convert)
+app.command()(models.compress)
+app.command()(models.plan)
+app.command()(models.inspect)
+app.command()(measure.run)
+app.command()(measure.bench)
+app.command("bench-kernels")(measure.bench_kernels)
+app.command()(models.variants)
+app.command()(environment.doctor)
+app.command()(environment.demo)
+
+
+def main() -> None:
+    """Run a command; errors of this package end in one line on stderr and exit code 2."""
+    try:
+        app()
+    except SparseSepError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

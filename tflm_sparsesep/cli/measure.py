@@ -1,0 +1,113 @@
+"""Commands that execute: `run`, `bench`, `bench-kernels`."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import tflm_sparsesep as ts
+from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, console, print_json
+from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.runtime import files
+
+
+def run(
+    model: ModelPath,
+    inputs: Annotated[Path, typer.Option("--inputs", help=r"Samples \[n, ...] as .npy.")],
+    runtime: Annotated[str, typer.Option("--runtime", help="tflm, litert or opencl.")] = "tflm",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the outputs as .npy.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a model on samples and print its outputs."""
+    if output is not None:
+        files.check_writable(output)
+    outputs = ts.run(model, files.read_array(inputs), runtime=runtime)
+    if output is not None:
+        if len(outputs) != 1:
+            raise ConfigError(
+                f"{output}: the model has {len(outputs)} outputs, accepted for a .npy file: one; "
+                "--json prints all"
+            )
+        files.write_atomically(output, _npy(outputs[0]))
+    elif as_json:
+        print_json([array.tolist() for array in outputs])
+    else:
+        for number, array in enumerate(outputs):
+            print(f"output {number}: {array.dtype}{list(array.shape)}")
+            print(array)
+
+
+def bench(
+    model: ModelPath,
+    target: TargetName = "cortex-m4",
+    inputs: Annotated[
+        Path | None, typer.Option("--inputs", help=r"Samples \[n, ...] as .npy; else random.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the instructions of each rewritten layer on an emulated core."""
+    from tflm_sparsesep.report import figures_table
+
+    samples = None if inputs is None else files.read_array(inputs)
+    figures = ts.benchmark(model, target=target, inputs=samples)
+    if as_json:
+        print_json([layer.to_json() for layer in figures])
+    elif not figures:
+        console.print(f"{model}: no sparse layers or fused pairs to measure; `convert` makes them")
+    else:
+        console.print(figures_table(figures, target))
+        console.print(f"{figures[0].compiler}, {figures[0].flags}; {figures[0].emulator}")
+    if not all(layer.bit_exact for layer in figures):
+        raise ts.DeviceError(f"{model}: outputs on {target} differ from TFLM's")
+
+
+def bench_kernels(
+    target: TargetName = "cortex-m4",
+    shape: Annotated[str, typer.Option("--shape", help="COLSxROWS of the layer.")] = "784x300",
+    zeros: Annotated[float, typer.Option("--zeros", help="Share of zero weights.")] = 0.9,
+    pattern: Annotated[
+        str | None, typer.Option("--pattern", help="Only kernels of this pattern, such as 1x4.")
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", help="Vectors per inference.")] = 1,
+    input_zeros: Annotated[
+        float, typer.Option("--input-zeros", help="Share of inputs at the zero point.")
+    ] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Count the instructions of every kernel on a random layer."""
+    from tflm_sparsesep.device.kernel_bench import bench_kernels as measure
+    from tflm_sparsesep.report import kernels_table
+
+    cols, rows = _shape(shape)
+    figures = measure(
+        target,
+        rows=rows,
+        cols=cols,
+        zeros=zeros,
+        pattern=pattern,
+        batch=batch,
+        input_zeros=input_zeros,
+    )
+    if as_json:
+        print_json([row.to_json() for row in figures])
+    else:
+        console.print(kernels_table(figures))
+
+
+def _shape(text: str) -> tuple[int, int]:
+    cols, _, rows = text.partition("x")
+    if not (cols.isdecimal() and rows.isdecimal()):
+        raise ConfigError(f"shape {text!r} is unknown; accepted: COLSxROWS, such as 784x300")
+    return int(cols), int(rows)
+
+
+def _npy(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()

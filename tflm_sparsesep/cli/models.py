@@ -1,0 +1,231 @@
+"""Commands that read and make models: `convert`, `compress`, `plan`, `inspect`, `variants`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import tflm_sparsesep as ts
+from tflm_sparsesep.cli.common import (
+    AsJson,
+    ModelPath,
+    OutputFile,
+    TargetName,
+    console,
+    print_json,
+)
+from tflm_sparsesep.converters.cost.choose_layout import check_preference
+from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.runtime import files
+
+Preference = Annotated[
+    str | None,
+    typer.Option("--prefer", help="flash: smallest layouts; speed: fastest; else the product."),
+]
+PageBytes = Annotated[
+    int | None, typer.Option("--page-bytes", help="Most bytes of a page: see docs/paging.md.")
+]
+PagesFile = Annotated[
+    Path | None, typer.Option("--external", help="Write the pages of large layers here.")
+]
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option("--data", help=r"Samples \[n, ...] as .npy; required for a .keras file."),
+]
+SamplesFile = Annotated[Path, typer.Option("--data", help=r"Unlabeled samples \[n, ...] as .npy.")]
+MinSqnr = Annotated[float | None, typer.Option("--min-sqnr", help="Least output SQNR in dB.")]
+FlashBytes = Annotated[
+    str | None, typer.Option("--flash", help="Most bytes of the file, such as 64k (of 1024).")
+]
+Instructions = Annotated[
+    str | None, typer.Option("--instructions", help="Most instructions, such as 2M (of 10^6).")
+]
+ArenaBytes = Annotated[
+    str | None, typer.Option("--arena", help="Most bytes of activations, such as 16k.")
+]
+MaxDrop = Annotated[
+    float | None, typer.Option("--max-drop", help="Most points of accuracy to lose.")
+]
+LabelsFile = Annotated[
+    Path | None, typer.Option("--labels", help=r"Classes of the samples, int\[n], as .npy.")
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Processes; by default one for each core.")
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep trials on disk.")]
+HeaderFile = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the C header sparsesep_variants.h.")
+]
+
+
+def convert(
+    model: ModelPath,
+    output: OutputFile,
+    target: TargetName = "cortex-m4",
+    prefer: Preference = None,
+    page_bytes: PageBytes = None,
+    external: PagesFile = None,
+    data: CalibrationFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rewrite the layers that get smaller and faster on the target."""
+    if (page_bytes is None) != (external is None):
+        raise ConfigError("--page-bytes and --external go together: give both or neither")
+    for path in filter(None, (output, external)):
+        files.check_writable(path)
+    result = ts.convert(
+        model,
+        representative_dataset=None if data is None else files.read_array(data),
+        target=target,
+        prefer=check_preference(prefer),
+        page_bytes=page_bytes,
+    )
+    files.write_atomically(output, result.tflite)
+    if external is not None:
+        files.write_atomically(external, result.external or b"")
+    if as_json:
+        print_json(_conversion(result, output, external))
+    else:
+        _print_conversion(result, target, output, external)
+
+
+def _conversion(result: ts.ConvertResult, output: Path, external: Path | None) -> dict[str, Any]:
+    return {
+        "output": str(output),
+        "dense_tflite_bytes": len(result.dense_tflite),
+        "sparse_tflite_bytes": len(result.tflite),
+        "external": None if external is None else str(external),
+        "external_bytes": len(result.external or b""),
+        "layers": [layer.to_json() for layer in result.layers],
+    }
+
+
+def _print_conversion(
+    result: ts.ConvertResult, target: str, output: Path, external: Path | None
+) -> None:
+    from tflm_sparsesep.report import decisions_table
+
+    console.print(decisions_table(result.layers, target))
+    rewritten = sum(layer.rewritten for layer in result.layers)
+    console.print(
+        f"{output}: {rewritten} of {len(result.layers)} layers rewritten, "
+        f"{len(result.dense_tflite):,} -> {len(result.tflite):,} bytes"
+    )
+    if external is not None:
+        console.print(f"{external}: {len(result.external or b''):,} bytes of pages")
+
+
+def compress(
+    model: ModelPath,
+    output: OutputFile,
+    data: SamplesFile,
+    target: TargetName = "cortex-m4",
+    min_sqnr: MinSqnr = None,
+    flash: FlashBytes = None,
+    instructions: Instructions = None,
+    arena: ArenaBytes = None,
+    max_drop: MaxDrop = None,
+    labels: LabelsFile = None,
+    workers: Workers = None,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compress without training, as far as a budget of quality, bytes or time asks.
+
+    Trials are kept on disk: an interrupted search resumes where it was.
+    """
+    from tflm_sparsesep.compress import USER_CACHE
+
+    files.check_writable(output)
+    budget = ts.Budget(
+        min_output_sqnr_db=min_sqnr,
+        flash_bytes=_amount(flash, 1024),
+        instructions=_amount(instructions, 1000),
+        max_accuracy_drop=max_drop,
+        arena_bytes=_amount(arena, 1024),
+    )
+    result = ts.compress(
+        model,
+        budget=budget,
+        representative_dataset=files.read_array(data),
+        labels=None if labels is None else files.read_array(labels),
+        target=target,
+        progress=sys.stderr.isatty(),
+        cache_dir=None if no_cache else USER_CACHE,
+        workers=workers,
+    )
+    files.write_atomically(output, result.tflite)
+    if as_json:
+        print_json({"output": str(output), **result.to_json()})
+    else:
+        _print_compression(result, target, output)
+
+
+def _print_compression(result: ts.CompressResult, target: str, output: Path) -> None:
+    from tflm_sparsesep.report import decisions_table
+
+    console.print(decisions_table(result.layers, target))
+    for form in result.point.forms:
+        console.print(form)
+    for point in result.pareto:
+        console.print(f"possible: {point}")
+    console.print(f"{output}: {result.point}")
+
+
+def plan(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
+    """Show what compression can gain on each layer, before any work."""
+    from tflm_sparsesep.planning.table import notes, plan_table
+
+    result = ts.plan(model, target=target)
+    if as_json:
+        print_json({"model": str(model), **result.to_json()})
+        return
+    console.print(plan_table(result), *notes(result), sep="\n")
+
+
+def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
+    """Show each layer: how it is stored, what it costs, and why it is dense."""
+    from tflm_sparsesep.report import decisions_table
+
+    layers = ts.inspect(model, target=target)
+    if as_json:
+        print_json({"model": str(model), "layers": [layer.to_json() for layer in layers]})
+    else:
+        console.print(decisions_table(layers, target))
+
+
+def variants(
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL...", help="Converted models of one firmware.")
+    ],
+    target: TargetName = "cortex-m4",
+    output: HeaderFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the kernels that models need, and write the header that links only those."""
+    from tflm_sparsesep.converters.selected_variants import variants_header
+
+    names = ts.variants(*models, target=target)
+    if output is not None:
+        files.check_writable(output)
+        files.write_atomically(output, variants_header(names, target=target).encode())
+    if as_json:
+        print_json({"target": target, "variants": names})
+    elif output is None:
+        print("\n".join(names))
+
+
+def _amount(text: str | None, kilo: int) -> int | None:
+    """Return a number with the suffix k or M for kilo or kilo^2, such as 1.5M."""
+    if text is None:
+        return None
+    factor = {"k": kilo, "M": kilo**2}.get(text[-1:], 1)
+    try:
+        return int(float(text[:-1] if factor > 1 else text) * factor)
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            f"{text!r} is not a number; accepted: a number such as 800, 64k or 2M"
+        ) from None

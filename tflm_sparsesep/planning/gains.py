@@ -1,0 +1,153 @@
+"""Gains on the layers of a model: the forms that are smaller and faster."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from tflm_sparsesep.converters.cost import break_even
+from tflm_sparsesep.converters.cost.break_even import PlannedForm
+from tflm_sparsesep.converters.cost.shapes import ConvShape
+from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
+from tflm_sparsesep.planning.shapes import LayerShape, Shape
+
+BEST_CASE_ZEROS = 0.95
+"""Zeros in the best case of fully-connected layers and of 1x1 and one-axis convolutions."""
+BEST_CASE_CHANNELS = 4
+"""In the best case of a convolution, its stages are joined by the smaller number of its input and
+output channels, divided by this."""
+
+_NONE_WINS = {
+    False: "too small: no form is both smaller and faster",
+    True: "depthwise: d x 1 and 1 x e do not pay",
+}
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """Possible gain on one layer.
+
+    Attributes:
+        name: of the layer.
+        op: its operator.
+        size: of its weights; 784->300 has 784 inputs and 300 outputs.
+        dense_bytes: weights and biases in int8.
+        dense_instructions: of CMSIS-NN for one inference; None if unknown.
+        unstructured: with the fewest zeros, at any position, that make it smaller and faster.
+        block: the same with zeros in blocks, of the pattern that needs the fewest.
+        factors: as two dense layers of the largest rank that makes it smaller and faster, or as
+            a separated convolution with the most channels between its stages; a depthwise layer
+            as two of rank 1.
+        best_case: 95% zeros in the best pattern, or a separated convolution of few channels.
+        note: why no form applies, else empty.
+    """
+
+    name: str
+    op: str
+    size: str
+    dense_bytes: int
+    dense_instructions: int | None
+    unstructured: PlannedForm | None
+    block: PlannedForm | None
+    factors: PlannedForm | None
+    best_case: PlannedForm | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Possible gain on a model.
+
+    Attributes:
+        target: the core that costs are estimated for.
+        layers: those with weights, in execution order.
+    """
+
+    target: str
+    layers: list[LayerPlan]
+
+    @property
+    def dense_bytes(self) -> int:
+        """Weights and biases of all layers in int8."""
+        return sum(layer.dense_bytes for layer in self.layers)
+
+    @property
+    def dense_instructions(self) -> int:
+        """Sum over the layers where they are known."""
+        return sum(layer.dense_instructions or 0 for layer in self.layers)
+
+    @property
+    def best_case_bytes(self) -> int:
+        """Bytes if every layer takes its best case, where it has one."""
+        return sum(x.best_case.bytes if x.best_case else x.dense_bytes for x in self.layers)
+
+    @property
+    def best_case_instructions(self) -> int:
+        """Instructions in that case, over the layers where they are known."""
+        best = ((x.best_case, x.dense_instructions or 0) for x in self.layers)
+        return sum(form.instructions if form else dense for form, dense in best)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        totals = ("dense_bytes", "dense_instructions", "best_case_bytes", "best_case_instructions")
+        return {
+            "target": self.target,
+            "layers": [dataclasses.asdict(layer) for layer in self.layers],
+            **{name: getattr(self, name) for name in totals},
+        }
+
+
+def plan_layer(layer: LayerShape, target: str) -> LayerPlan:
+    """Weigh the forms that one layer could take on a target.
+
+    Args:
+        layer: as `shapes` or `keras_shapes` read it.
+        target: a name of `targets.TARGETS`.
+    """
+    forms: _Forms = (None, None, None, None)
+    instructions, note = None, layer.reason
+    if layer.shape is not None:
+        forms, instructions = _forms(layer.shape, target), layer.shape.dense(target).instructions
+        note = "" if any(forms[:3]) else _NONE_WINS[isinstance(layer.shape, DepthwiseConv)]
+    unstructured, block, factors, best_case = forms
+    return LayerPlan(
+        name=layer.name,
+        op=layer.op,
+        size=layer.size,
+        dense_bytes=layer.dense_bytes,
+        dense_instructions=instructions,
+        unstructured=unstructured,
+        block=block,
+        factors=factors,
+        best_case=best_case,
+        note=note,
+    )
+
+
+# Forms that are smaller and faster: unstructured, block, factors, best_case of `LayerPlan`.
+_Forms = tuple[PlannedForm | None, PlannedForm | None, PlannedForm | None, PlannedForm | None]
+
+
+@functools.lru_cache(maxsize=64)
+def _forms(shape: Shape, target: str) -> _Forms:
+    if isinstance(shape, DepthwiseConv):
+        form = shape.best(target)
+        return None, None, form, form
+    if isinstance(shape, ConvShape):
+        factors = break_even.break_even_channels(shape, target)
+        return None, None, factors, _best_separated(shape, target)
+    return (
+        break_even.break_even_zeros(shape, target, "1x1"),
+        break_even.break_even_block(shape, target),
+        break_even.break_even_rank(shape, target),
+        break_even.best_sparse(shape, target, BEST_CASE_ZEROS),
+    )
+
+
+def _best_separated(shape: ConvShape, target: str) -> PlannedForm | None:
+    units, *_, channels = shape.weights
+    fewest = max(1, min(units, channels) // BEST_CASE_CHANNELS)
+    form = break_even.separated_form(shape, target, fewest)
+    return form if form.beats(shape.dense(target)) else None

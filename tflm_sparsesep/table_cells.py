@@ -1,0 +1,25 @@
+"""Cells of tables for people."""
+
+from __future__ import annotations
+
+NOTHING = "-"
+"""A cell without a value."""
+
+
+def short_name(name: str) -> str:
+    """Shorten a converted Keras name to the part that tells layers apart.
+
+    `net/dense_1/MatMul` becomes dense_1.
+    """
+    parts = name.split("/")
+    return parts[-2] if len(parts) > 1 else name
+
+
+def number(value: int | None) -> str:
+    """Format a number with thousands separators."""
+    return NOTHING if value is None else f"{value:,}"
+
+
+def ratio(before: int | None, after: int | None) -> str:
+    """Format how many times smaller `after` is."""
+    return f"{before / after:.1f}x" if before and after else NOTHING
