@@ -27,8 +27,13 @@ from tflm_sparsesep.converters.tflite.editor import (
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.litert_tensors import litert_tensors
 from tflm_sparsesep.runtime.quiet import quiet
+from tflm_sparsesep.runtime.representative_dataset import (
+    Array,
+    RepresentativeDataset,
+    arrays_of,
+    tflite_inputs,
+)
 
-Array = npt.NDArray[Any]
 Ranges = dict[str, dict[str, npt.NDArray[np.float32]]]
 
 # Samples whose activations are in memory at the same time.
@@ -49,14 +54,13 @@ def is_float(model: Model) -> bool:
 
 
 def quantize_tflite(
-    data: bytes, representative_dataset: Array | Sequence[Array], *, name: str = "model"
+    data: bytes, representative_dataset: RepresentativeDataset, *, name: str = "model"
 ) -> bytes:
     """Quantize a float32 model to int8: weights, activations, inputs and outputs.
 
     Args:
         data: a .tflite file of one subgraph.
-        representative_dataset: typical inputs, an array [samples, ...], or a list with one array
-            per input in the model's order; 100 to 500 samples are plenty.
+        representative_dataset: typical inputs in any form; 100 to 500 samples are plenty.
         name: what errors call the model.
 
     Raises:
@@ -70,7 +74,8 @@ def quantize_tflite(
     if len(model.subgraphs) != 1:
         raise ModelError(f"{name}: {len(model.subgraphs)} subgraphs, accepted to quantize: one")
     main = model.subgraphs[0]
-    arrays = samples.split_inputs(representative_dataset, main.inputs)
+    given = arrays_of(representative_dataset, tflite_inputs(model))
+    arrays = samples.split_inputs(given, main.inputs)
     signatures = model.signatures
     # The quantizer takes tensors for a graph's inputs only where a signature names them.
     model.signatures = [_signature(main)]

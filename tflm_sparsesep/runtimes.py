@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from tflm_sparsesep.converters.errors import ConfigError
@@ -18,7 +17,7 @@ RUNTIMES = ("tflm", "litert", "opencl")
 
 
 def run(
-    model: bytes | str | Path | Any,
+    model: Any,
     inputs: Samples,
     *,
     runtime: str = "tflm",

@@ -13,6 +13,7 @@ from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 from tflm_sparsesep.device import emulation, toolchain
+from tflm_sparsesep.sources import source_dir
 
 HERE = Path(__file__).parent
 RUNNER = ("startup.c", "semihosting.c", "measured_call.c")
@@ -42,7 +43,7 @@ def _shape(op: Operator) -> Shape:
 def count(target: str, shapes: Sequence[Shape]) -> list[int]:
     """Executed instructions of each layer."""
     board = toolchain.board_of(get_target(target))
-    root = toolchain.source_root()
+    root = source_dir()
     image = toolchain.build_image(
         core_sources=[HERE / "float_layers.c"],
         runner_sources=[toolchain.FIRMWARE_DIR / name for name in RUNNER],

@@ -35,7 +35,7 @@ from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 from tflm_sparsesep.device import emulation
 from tflm_sparsesep.device.kernel_bench import random_layer
-from tflm_sparsesep.device.synthetic_layers import FloatCase, LayerCase
+from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 OUTPUT = Path(__file__).parents[2] / "converters/cost/data/sparse_kernels.json"
 
@@ -169,7 +169,7 @@ def measure(target: str, layout: Layout, point: Point) -> Measured:
     )
 
 
-def share_of_zeros(case: LayerCase | FloatCase) -> float:
+def share_of_zeros(case: LayerCase[Any]) -> float:
     """Share of inputs that stand for 0, those that do by chance included."""
     return float(np.mean(case.inputs == case.options.input_zero_point))
 

@@ -15,7 +15,7 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.delegate_jobs import Array, Done, Job, run_jobs, start_jobs
-from tests.support.layers import FloatCase, check_outputs, layout_case
+from tests.support.layers import check_outputs, layout_case
 from tests.support.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
 from tests.support.operator_models import GraphBuilder, conv1d, lenet_5
 from tests.support.separable_layers import check_floats, random_shape
@@ -178,7 +178,7 @@ def test_sparse_layers_of_every_layout(tmp_path: Path) -> None:
     for (_, case), done in zip(cases, run_jobs(tmp_path, jobs), strict=True):
         assert claimed_all(done), done.messages
         check_outputs(case, done.outputs[0][0])
-    assert any(isinstance(case, FloatCase) for _, case in cases)
+    assert any(case.is_float for _, case in cases)
 
 
 def test_separable_layers_of_both_orders(tmp_path: Path) -> None:

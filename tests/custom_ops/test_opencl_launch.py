@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.delegate_jobs import Array, Done, Job, run_jobs
-from tests.support.layers import FloatCase, LayerCase, check_outputs, layout_case
+from tests.support.layers import LayerCase, check_outputs, layout_case
 from tests.support.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
 from tests.support.operator_models import GraphBuilder
 from tests.support.sparse_models import sparse_model
@@ -65,7 +65,7 @@ def check_launch(done: Done, wanted: Sequence[int]) -> None:
     assert launch[0] <= launch[1]
 
 
-def check_halves(case: FloatCase, outputs: Array) -> None:
+def check_halves(case: LayerCase, outputs: Array) -> None:
     """Weights, inputs and outputs are stored in 16 bits, sums are made in 32.
 
     Storing rounds by 2^-11 at most, of each product's two factors: errors of products are
@@ -86,12 +86,12 @@ def test_outputs_do_not_depend_on_the_launch(tmp_path: Path) -> None:
     """int8 is right, and floats are those of the default launch, to the bit."""
     rng = np.random.default_rng(5)
     halves = {"precision": "fp16"}
-    models: list[tuple[LayerCase | FloatCase | None, bytes, Array, dict[str, str]]] = []
+    models: list[tuple[LayerCase | None, bytes, Array, dict[str, str]]] = []
     for layout in tile_layouts():
         case = layout_case(rng, layout, 45, 333, zeros=0.6, batch=11)
         model, inputs = sparse_model(case, layout=layout), case.inputs[None]
         models.append((case, model, inputs, {}))
-        if isinstance(case, FloatCase):
+        if case.is_float:
             models.append((case, model, inputs, halves))
     for quantized, extra in ((True, {}), (False, halves), (False, {})):
         models.append((None, *dense_model(quantized=quantized, batch=11), extra))
@@ -108,7 +108,7 @@ def test_outputs_do_not_depend_on_the_launch(tmp_path: Path) -> None:
         case, _, _, base = models[number % len(models)]
         assert claimed_all(done), done.messages
         np.testing.assert_array_equal(done.outputs[0], results[number % len(models)].outputs[0])
-        if isinstance(case, FloatCase) and base == halves:
+        if case is not None and case.is_float and base == halves:
             check_halves(case, done.outputs[0][0])
         elif case is not None:
             check_outputs(case, done.outputs[0][0])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.layers import FloatCase, layout_case
+from tests.support.layers import layout_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -58,7 +58,7 @@ class WornFlash(Flash):
 class Paged:
     """A layer, its blob, and the same as pages in a memory."""
 
-    case: LayerCase | FloatCase
+    case: LayerCase
     blob: bytes
     table: bytes
     image: bytes

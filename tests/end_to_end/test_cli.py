@@ -112,6 +112,15 @@ def test_run_gives_the_dense_outputs(models: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(sparse, dense)
 
 
+def test_samples_by_input_name(models: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", input=np.load(models / "x.npy"))
+    np.savez(tmp_path / "y.npz", other=np.load(models / "x.npy"))
+    run = ("run", models / "dense.tflite", "--json", "--inputs")
+    assert cli(*run, tmp_path / "x.npz").stdout == cli(*run, models / "x.npy").stdout != ""
+    line = error_line(cli(*run, tmp_path / "y.npz"))
+    assert "inputs has the keys ['other']; accepted: 'input'" in line
+
+
 def test_run_on_litert_gives_what_tflm_gives(models: Path, tmp_path: Path) -> None:
     for runtime in ("tflm", "litert"):
         done = cli(

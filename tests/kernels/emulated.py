@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 import tflm_sparsesep
-from tests.support.layers import FloatCase, layout_case
+from tests.support.layers import layout_case
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.pack import can_pack, pack
 from tflm_sparsesep.device.synthetic_layers import LayerCase
 
-Case = LayerCase | FloatCase
+Case = LayerCase
 
 # SparsesepTensorType of custom_ops/port.h.
 TENSOR_TYPES = {"int8": 1, "float32": 3}

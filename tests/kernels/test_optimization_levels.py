@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.device_tools import needs_arm_compiler
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.device.toolchain import source_root
+from tflm_sparsesep.sources import source_dir
 
 pytestmark = [
     pytest.mark.slow,
@@ -39,7 +39,7 @@ CASES = [
     ("flags", "level"), [pytest.param(flags, level, id=f"{n}{level}") for n, flags, level in CASES]
 )
 def test_compiles_without_warnings(flags: tuple[str, ...], level: str, tmp_path: Path) -> None:
-    root = source_root()
+    root = source_dir()
     sources = [*(root / "kernels").rglob("*.c"), *(root / "custom_ops/core").glob("*.c")]
     assert len(sources) > 80
     command = [

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.support.layers import FloatCase, Windows, check_outputs, layout_case, windows_case
+from tests.support.layers import Windows, check_outputs, layout_case, windows_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -25,7 +25,7 @@ ROWS = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33)
 COLS = (1, 2, 3, 4, 5, 7, 15, 16, 17, 31, 61, 127, 256, 257, 521)
 
 
-def run(case: LayerCase | FloatCase, layout: Layout) -> npt.NDArray[Any]:
+def run(case: LayerCase, layout: Layout) -> npt.NDArray[Any]:
     blob = pack(case.layer, layout)
     assert native.validate(blob) is None
     rows = len(case.layer.bias)

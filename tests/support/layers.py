@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions, Layout, ValueType
 from tflm_sparsesep.converters.blob.pack import FloatWeights, can_pack
-from tflm_sparsesep.device.synthetic_layers import FloatCase, LayerCase, random_case
+from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 
 
 def layout_case(
@@ -23,7 +23,7 @@ def layout_case(
     batch: int = 1,
     input_zeros: float = 0.0,
     extreme: bool = False,
-) -> LayerCase | FloatCase:
+) -> LayerCase:
     """A random layer that `layout` can hold, with zeros in its blocks (see `random_case`)."""
     case = random_case(
         rng,
@@ -42,7 +42,7 @@ def layout_case(
         return case
     limits = np.array([-1.0, np.inf] if rng.random() < 0.5 else [-np.inf, np.inf], np.float32)
     bits = limits.view(np.int32).tolist()
-    return FloatCase(
+    return LayerCase(
         layer=FloatWeights(
             weights=case.layer.weights * rng.normal(0, 0.01, (rows, cols)).astype(np.float32),
             bias=rng.normal(0, 1, rows).astype(np.float32),
@@ -81,7 +81,7 @@ class Windows:
 
 def windows_case(
     rng: np.random.Generator, layout: Layout, windows: Windows, *, zeros: float
-) -> tuple[LayerCase | FloatCase, npt.NDArray[Any]]:
+) -> tuple[LayerCase, npt.NDArray[Any]]:
     """A layer whose inputs are windows, by its options, and the line that they lie in."""
     case = layout_case(rng, layout, windows.rows, windows.cols, zeros=zeros)
     line = layout_case(rng, layout, 1, windows.elements, zeros=0.0).inputs[0]
@@ -91,9 +91,9 @@ def windows_case(
     return replace(case, inputs=inputs, options=options), line
 
 
-def check_outputs(case: LayerCase | FloatCase, outputs: npt.NDArray[Any]) -> None:
+def check_outputs(case: LayerCase, outputs: npt.NDArray[Any]) -> None:
     """Asserts that `outputs` [batch, rows] are right: int8 to the bit, floats up to rounding."""
-    if isinstance(case, FloatCase):
+    if case.is_float:
         _check_floats(case, outputs)
     else:
         np.testing.assert_array_equal(outputs, reference(case))
@@ -117,7 +117,7 @@ def reference(case: LayerCase) -> npt.NDArray[np.int8]:
     return np.clip(outputs, options.activation_min, options.activation_max).astype(np.int8)
 
 
-def _check_floats(case: FloatCase, outputs: npt.NDArray[Any]) -> None:
+def _check_floats(case: LayerCase, outputs: npt.NDArray[Any]) -> None:
     """The order of summation is the kernel's own, and so is whether it fuses.
 
     Each of the n products and n sums of a row (bias included) rounds by at most eps / 2 of a

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tests.support.layers import FloatCase
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -24,7 +23,7 @@ from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 
 def sparse_model(
-    case: LayerCase | FloatCase,
+    case: LayerCase,
     *,
     layout: Layout = LAYOUTS[0],
     input_shape: Sequence[int] | None = None,
@@ -52,9 +51,7 @@ def sparse_model(
     return editor.write(Model([main]))
 
 
-def _activation(
-    name: str, shape: Sequence[int], case: LayerCase | FloatCase, zero_point: int
-) -> Tensor:
-    if isinstance(case, FloatCase):
+def _activation(name: str, shape: Sequence[int], case: LayerCase, zero_point: int) -> Tensor:
+    if case.is_float:
         return Tensor(name, shape, TensorType.FLOAT32)
     return Tensor(name, shape, TensorType.INT8, quantization=Quantization(0.5, zero_point))

@@ -17,7 +17,9 @@ from tflm_sparsesep.runtime import files
 
 def run(
     model: ModelPath,
-    inputs: Annotated[Path, typer.Option("--inputs", help=r"Samples \[n, ...] as .npy.")],
+    inputs: Annotated[
+        Path, typer.Option("--inputs", help=r"Samples \[n, ...] as .npy, or by input name as .npz.")
+    ],
     runtime: Annotated[str, typer.Option("--runtime", help="tflm, litert or opencl.")] = "tflm",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the outputs as .npy.")
@@ -27,7 +29,7 @@ def run(
     """Run a model on samples and print its outputs."""
     if output is not None:
         files.check_writable(output)
-    outputs = ts.run(model, files.read_array(inputs), runtime=runtime)
+    outputs = ts.run(model, files.read_samples(inputs), runtime=runtime)
     if output is not None:
         if len(outputs) != 1:
             raise ConfigError(
@@ -47,14 +49,15 @@ def bench(
     model: ModelPath,
     target: TargetName = "cortex-m4",
     inputs: Annotated[
-        Path | None, typer.Option("--inputs", help=r"Samples \[n, ...] as .npy; else random.")
+        Path | None,
+        typer.Option("--inputs", help=r"Samples \[n, ...] as .npy or .npz; else random."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Count the instructions of each rewritten layer on an emulated core."""
     from tflm_sparsesep.report import figures_table
 
-    samples = None if inputs is None else files.read_array(inputs)
+    samples = None if inputs is None else files.read_samples(inputs)
     figures = ts.benchmark(model, target=target, inputs=samples)
     if as_json:
         print_json([layer.to_json() for layer in figures])

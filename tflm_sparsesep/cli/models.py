@@ -33,9 +33,11 @@ PagesFile = Annotated[
 ]
 CalibrationFile = Annotated[
     Path | None,
-    typer.Option("--data", help=r"Samples \[n, ...] as .npy; required for a .keras file."),
+    typer.Option("--data", help=r"Samples \[n, ...] as .npy or .npz; required for a .keras file."),
 ]
-SamplesFile = Annotated[Path, typer.Option("--data", help=r"Unlabeled samples \[n, ...] as .npy.")]
+SamplesFile = Annotated[
+    Path, typer.Option("--data", help=r"Unlabeled samples \[n, ...] as .npy or .npz.")
+]
 MinSqnr = Annotated[float | None, typer.Option("--min-sqnr", help="Least output SQNR in dB.")]
 FlashBytes = Annotated[
     str | None, typer.Option("--flash", help="Most bytes of the file, such as 64k (of 1024).")
@@ -78,7 +80,7 @@ def convert(
         files.check_writable(path)
     result = ts.convert(
         model,
-        representative_dataset=None if data is None else files.read_array(data),
+        representative_dataset=None if data is None else files.read_samples(data),
         target=target,
         prefer=check_preference(prefer),
         page_bytes=page_bytes,
@@ -150,7 +152,7 @@ def compress(
     result = ts.compress(
         model,
         budget=budget,
-        representative_dataset=files.read_array(data),
+        representative_dataset=files.read_samples(data),
         labels=None if labels is None else files.read_array(labels),
         target=target,
         progress=sys.stderr.isatty(),

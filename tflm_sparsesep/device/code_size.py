@@ -16,6 +16,7 @@ from pathlib import Path
 from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device import toolchain
+from tflm_sparsesep.sources import source_dir
 
 _ENTRY_POINTS = tuple(f"sparsesep_fully_connected_{name}" for name in ("init", "prepare", "eval"))
 _KERNEL = re.compile(r"fully_connected_(\d+x\d+_\w+)")
@@ -64,7 +65,7 @@ def code_size(target: str, *, variants: Sequence[str] = (), optimization: str = 
     """
     core = get_target(target)
     toolchain.board_of(core)  # refuses a target that this compiler does not know
-    root = toolchain.source_root()
+    root = source_dir()
     sources = [
         root / "custom_ops/core/sparse_fully_connected_op.c",
         root / "kernels/validate/validate_packed_weights.c",

@@ -10,18 +10,13 @@ import numpy as np
 
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import layouts_for
-from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.pack import FloatWeights, FullyConnectedWeights, pack
 from tflm_sparsesep.converters.cost import cycles, fully_connected
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.synthetic_layers import (
-    FloatCase,
-    LayerCase,
-    random_case,
-    random_float_case,
-)
+from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case, random_float_case
 
 _PALETTE = 16
 _SEED = 0
@@ -123,7 +118,7 @@ def _check(
 
 def random_layer(
     layout: Layout, rows: int, cols: int, *, zeros: float, batch: int, input_zeros: float
-) -> LayerCase | FloatCase:
+) -> LayerCase[FullyConnectedWeights] | LayerCase[FloatWeights]:
     """Draw a layer whose zeros come in blocks of `layout`, of the type that it stores.
 
     Its activation limits are those of int8, so that layers of all shapes do the same work.
@@ -158,7 +153,7 @@ def random_layer(
 
 
 def _measure(
-    target: str, layout: Layout, case: LayerCase | FloatCase, *, input_zeros: float
+    target: str, layout: Layout, case: LayerCase[Any], *, input_zeros: float
 ) -> KernelFigures:
     rows, cols = case.layer.weights.shape
     batch = len(case.inputs)

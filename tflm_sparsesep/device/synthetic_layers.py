@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,23 +12,27 @@ from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
 from tflm_sparsesep.converters.blob.pack import FloatWeights, FullyConnectedWeights
 from tflm_sparsesep.converters.blob.requantization import float_activation_range
 
-
-@dataclass(frozen=True)
-class LayerCase:
-    """A layer, its options and inputs int8[batch, cols]."""
-
-    layer: FullyConnectedWeights
-    options: FullyConnectedOptions
-    inputs: npt.NDArray[np.int8]
+Weights = TypeVar("Weights", FullyConnectedWeights, FloatWeights)
 
 
 @dataclass(frozen=True)
-class FloatCase:
-    """A float layer, its options (limits as bits) and inputs float32[batch, cols]."""
+class LayerCase(Generic[Weights]):
+    """An int8 or float32 layer to be measured or tested.
 
-    layer: FloatWeights
+    Attributes:
+        layer: its numbers.
+        options: of its operator; those of a float32 layer hold limits as bits.
+        inputs: int8 or float32, [batch, cols].
+    """
+
+    layer: Weights
     options: FullyConnectedOptions
-    inputs: npt.NDArray[np.float32]
+    inputs: npt.NDArray[Any]
+
+    @property
+    def is_float(self) -> bool:
+        """True if weights and inputs are float32."""
+        return isinstance(self.layer, FloatWeights)
 
 
 def random_case(
@@ -41,7 +46,7 @@ def random_case(
     input_zeros: float = 0.0,
     palette: int | None = None,
     extreme: bool = False,
-) -> LayerCase:
+) -> LayerCase[FullyConnectedWeights]:
     """Draw a layer whose outputs spread over int8.
 
     Args:
@@ -90,12 +95,12 @@ def random_float_case(
     batch: int = 1,
     block: tuple[int, int] = (1, 1),
     input_zeros: float = 0.0,
-) -> FloatCase:
+) -> LayerCase[FloatWeights]:
     """Draw a float32 layer with weights and inputs around 0; arguments as for `random_case`."""
     weights = rng.standard_normal((rows, cols)).astype(np.float32)
     inputs = rng.standard_normal((batch, cols)).astype(np.float32)
     inputs[rng.random((batch, cols)) < input_zeros] = 0
-    return FloatCase(
+    return LayerCase(
         layer=FloatWeights(
             weights=np.where(_random_mask(rng, rows, cols, zeros, block), weights, 0),
             bias=rng.standard_normal(rows).astype(np.float32),

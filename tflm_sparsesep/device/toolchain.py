@@ -22,8 +22,8 @@ from types import MappingProxyType
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
 from tflm_sparsesep.converters.targets import TARGETS, Target
+from tflm_sparsesep.sources import source_dir
 
-PACKAGE_DIR = Path(__file__).resolve().parents[1]
 FIRMWARE_DIR = Path(__file__).resolve().parent / "firmware"
 
 CACHE_VARIABLE = "TFLM_SPARSESEP_CACHE"
@@ -135,16 +135,6 @@ def cache_dir() -> Path:
     return Path(base) / "tflm-sparsesep"
 
 
-def source_root() -> Path:
-    """Return the directory that holds kernels/ and custom_ops/: the package, or its checkout."""
-    for root in (PACKAGE_DIR, PACKAGE_DIR.parent):
-        if (root / "kernels" / "include").is_dir() and (root / "custom_ops" / "core").is_dir():
-            return root
-    raise DeviceError(
-        f"kernels/ and custom_ops/ are neither in {PACKAGE_DIR} nor beside it: broken install"
-    )
-
-
 def build_firmware(
     target: Target,
     *,
@@ -175,7 +165,7 @@ def build_firmware(
         raise ConfigError(
             f"optimization {optimization!r} is unknown; accepted: {', '.join(OPTIMIZATIONS)}"
         )
-    root = source_root()
+    root = source_dir()
     kernels = sorted((root / "kernels").rglob("*.c"))
     core = sorted((root / "custom_ops/core").glob("*.c"))
     defines = (*defines, *((DEFINE,) if variants else ()))
@@ -275,7 +265,7 @@ def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
         DeviceError: the compiler failed.
     """
     compiler = _require_arm_compiler()
-    root = source_root()
+    root = source_dir()
     names = (f"fully_connected_{variant}.c", f"separable_conv_{variant}.c")
     source = next(path for name in names for path in (root / "kernels").rglob(name))
     include = (f"-I{root / folder}" for folder in ("kernels", "kernels/include"))

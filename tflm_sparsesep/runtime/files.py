@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.runtime.representative_dataset import Array, Samples
 
 
 def read_model(path: Path) -> bytes:
@@ -25,21 +26,35 @@ def read_model(path: Path) -> bytes:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def read_array(path: Path) -> npt.NDArray[Any]:
+def read_array(path: Path) -> Array:
     """Return the array in a .npy file.
 
     Raises:
         ConfigError: the file cannot be read or holds no array.
     """
-    try:
-        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:
-        raise ConfigError(f"{path}: not a .npy file of numbers: {error}") from None
+    array = _load(path)
     if not isinstance(array, np.ndarray):
         raise ConfigError(f"{path}: holds several arrays (.npz), accepted: one array (.npy)")
     return array
+
+
+def read_samples(path: Path) -> Samples:
+    """Return the array in a .npy file, or those in a .npz file by the name of the model's input.
+
+    Raises:
+        ConfigError: the file cannot be read or holds no arrays.
+    """
+    found = _load(path)
+    return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+
+
+def _load(path: Path) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{path}: not a .npy file of numbers: {error}") from None
 
 
 def check_writable(path: Path) -> None:
