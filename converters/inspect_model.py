@@ -75,7 +75,7 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
     sparse = None
     if fully_connected.is_measured(target, unpacked.layout):
         size = size_of(unpacked.weights, unpacked.layout)
-        sparse = fully_connected.sparse_fully_connected(target, unpacked.layout, size, batch)
+        sparse = fully_connected.sparse_instructions(target, unpacked.layout, size, batch)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
@@ -134,8 +134,8 @@ def _describe_separable(op: Operator, target: str) -> LayerDecision:
         return decision
     return dataclasses.replace(
         decision,
-        dense_instructions=separable_conv.dense_pair(target, conv, input_shape),
-        sparse_instructions=separable_conv.separable_conv(target, conv, order, input_shape),
+        dense_instructions=separable_conv.dense_instructions(target, conv, input_shape),
+        sparse_instructions=separable_conv.fused_instructions(target, conv, order, input_shape),
         variant=separable_conv.variant_name(target, order),
         scratch_bytes=separable_conv.scratch_bytes(target, conv, order, input_shape),
     )

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tflm_sparsesep.converters.cost import depthwise_conv, fully_connected, separable_conv
+from tflm_sparsesep.converters.cost import (
+    conv_2d,
+    depthwise_conv,
+    fully_connected,
+    pointwise_conv,
+)
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
 from tflm_sparsesep.converters.layers.quantized import (
@@ -48,14 +53,12 @@ def dense_instructions(op: Operator, target: str) -> int:
         batch = math.prod(entering.shape) // cols
         is_float = weights.type == TensorType.FLOAT32
         dtype = "float32" if is_float else "int8"
-        return fully_connected.dense_fully_connected(target, rows, cols, batch, dtype=dtype)
+        return fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype)
     output = op.outputs[0].shape
     if weights.shape[1:3] == (1, 1):
         pixels = math.prod(output[:3])
-        return fully_connected.dense_pointwise_conv(
-            target, weights.shape[0], weights.shape[3], pixels
-        )
-    return separable_conv.dense_conv(target, weights.shape, output)
+        return pointwise_conv.dense_instructions(target, weights.shape[0], weights.shape[3], pixels)
+    return conv_2d.dense_instructions(target, weights.shape, output)
 
 
 def _depthwise_instructions(op: Operator, target: str) -> int:
@@ -63,7 +66,7 @@ def _depthwise_instructions(op: Operator, target: str) -> int:
         shape = depthwise_layer.shape_of(op)
     except Unsupported:  # no runtime runs it
         return 0
-    return depthwise_conv.depthwise_conv(target, shape)
+    return depthwise_conv.dense_instructions(target, shape)
 
 
 def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:

@@ -78,7 +78,7 @@ def sparse_form(layer: MatrixShape, target: str, pattern: str, zeros: float) -> 
     forms = []
     for layout in usable:
         size = packed_size(mask, layer.rows, layer.cols, layout)
-        cost = fully_connected.sparse_fully_connected(target, layout, size, layer.vectors)
+        cost = fully_connected.sparse_instructions(target, layout, size, layer.vectors)
         forms.append(PlannedForm(size.bytes, cost, pattern=pattern, zeros=zeros))
     dense = layer.dense(target)
     return min(forms, key=lambda form: (not form.beats(dense), form.bytes * form.instructions))
@@ -100,7 +100,7 @@ def separated_form(layer: ConvShape, target: str, channels: int) -> PlannedForm:
         _stage(units, width, channels, layer.strides[1], layer.padding),
     )
     order = order_for(conv, target)
-    cost = separable_conv.separable_conv(target, conv, order, layer.inputs)
+    cost = separable_conv.fused_instructions(target, conv, order, layer.inputs)
     return PlannedForm(len(pack(conv, order)), cost, channels=channels)
 
 

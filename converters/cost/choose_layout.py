@@ -72,7 +72,7 @@ def choose_layout(
     for layout in measured_layouts(target):
         if can_pack(layer, layout):
             size = packed_size(mask((layout.block_rows, layout.block_cols)), rows, cols, layout)
-            time = fully_connected.sparse_fully_connected(target, layout, size, batch, input_zeros)
+            time = fully_connected.sparse_instructions(target, layout, size, batch, input_zeros)
             candidates.append(PackedCost(size.bytes, time, layout))
 
     def order(candidate: PackedCost) -> tuple[bool, tuple[float, float]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tflm_sparsesep.converters.blob.separable_format import Padding
-from tflm_sparsesep.converters.cost import fully_connected, separable_conv
+from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv
 from tflm_sparsesep.converters.cost.cost import Cost
 
 BIAS_BYTES = 4
@@ -50,11 +50,11 @@ class MatrixShape:
     def dense_instructions(self, target: str, dtype: str = "int8") -> int:
         """Return the instructions of the dense operator; `dtype` is int8 or float32."""
         if self.taps == 1:
-            return fully_connected.dense_pointwise_conv(target, self.rows, self.cols, self.vectors)
+            return pointwise_conv.dense_instructions(target, self.rows, self.cols, self.vectors)
         if self.taps > 1:
             weights = (self.rows, 1, self.taps, self.cols // self.taps)
-            return separable_conv.dense_conv(target, weights, (1, 1, self.vectors, self.rows))
-        return fully_connected.dense_fully_connected(
+            return conv_2d.dense_instructions(target, weights, (1, 1, self.vectors, self.rows))
+        return fully_connected.dense_instructions(
             target, self.rows, self.cols, self.vectors, dtype=dtype
         )
 
@@ -91,5 +91,5 @@ class ConvShape:
 
     def dense(self, target: str) -> Cost:
         """Return the cost of the int8 layer as it is."""
-        instructions = separable_conv.dense_conv(target, self.weights, self.outputs)
+        instructions = conv_2d.dense_instructions(target, self.weights, self.outputs)
         return Cost(math.prod(self.weights) + self.bias_bytes, instructions)

@@ -188,5 +188,5 @@ def _separable_conv(op: Operator, target: str) -> PackedLayer:
         pattern=f"{conv.vertical.kernel}x1,1x{conv.horizontal.kernel}",
         index=order.name.lower(),
         dense_bytes=weights + 4 * sum(stage.units for stage in stages),
-        dense_instructions=separable_conv.dense_pair(target, conv, input_shape),
+        dense_instructions=separable_conv.dense_instructions(target, conv, input_shape),
     )
