@@ -123,13 +123,13 @@ def variant_name(blob: bytes, *, target: str = "host", is_header: bool = False) 
     `is_header`: `blob` is the header alone, which says all that this needs. Raises ConfigError for
     an unknown target, ModelError for a blob that a device would refuse.
     """
-    isa = _isa(target)
+    isa = get_target(target).isa
     aligned = _aligned_copy(blob) if is_header else _valid(blob)
     name: bytes | None
     if isa is None:
         name = _library().sparsesep_host_variant_name(aligned.ctypes.data)
     else:
-        name = _library().sparsesep_device_variant_name(isa, aligned.ctypes.data)
+        name = _library().sparsesep_device_variant_name(isa.encode(), aligned.ctypes.data)
     return None if name is None else name.decode()
 
 
@@ -151,23 +151,11 @@ def scratch_bytes(
         raise ConfigError(f"batch is {batch}, accepted: 1 to 2147483647")
     if variant_name(blob, target=target, is_header=is_header) is None:
         raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
-    isa = _isa(target)
+    isa = get_target(target).isa
     aligned = _aligned_copy(blob)
     if isa is None:
         return int(_library().sparsesep_host_scratch_bytes(aligned.ctypes.data, batch))
-    return int(_library().sparsesep_device_scratch_bytes(isa, aligned.ctypes.data, batch))
-
-
-def _isa(target: str) -> bytes | None:
-    """What custom_ops/host/device_variants.h calls the instruction set of a target; None: ours."""
-    core = get_target(target)
-    if not core.gcc_flags:
-        return None
-    if core.has_mve:
-        return b"mve"
-    if core.has_dsp:
-        return b"dsp"
-    return b"v7m" if core.unaligned_access else b"v6m"
+    return int(_library().sparsesep_device_scratch_bytes(isa.encode(), aligned.ctypes.data, batch))
 
 
 def _valid(blob: bytes) -> npt.NDArray[np.uint8]:
@@ -240,25 +228,7 @@ def paged_fully_connected(
     memory, or None where they cannot be read. `overlaps`: what it returns arrives only when the
     operator waits for it. Errors as for `sparse_fully_connected`, of Eval, too.
     """
-    pending: list[tuple[int, bytes | None]] = []
-
-    def deliver(_: int | None) -> bool:
-        destination, data = pending.pop()
-        if data is None:
-            return False
-        ctypes.memmove(destination, data, len(data))
-        return True
-
-    def start(_: int | None, offset: int, size: int, destination: int) -> bool:
-        assert not pending, "a transfer is under way"
-        data = fetch(offset, size)
-        assert data is None or len(data) == size
-        pending.append((destination, data))
-        return overlaps or deliver(None)
-
-    memory = _ExternalMemory(
-        None, _Fetch(start), _Wait(deliver) if overlaps else _Wait(), is_trusted
-    )
+    memory, pending = _external_memory(fetch, overlaps=overlaps, is_trusted=is_trusted)
     batch = len(inputs)
     inputs = np.ascontiguousarray(inputs)
     outputs = np.zeros((batch, rows), inputs.dtype)
@@ -279,10 +249,34 @@ def paged_fully_connected(
         evals,
         ctypes.byref(scratch),
     )
-    assert not pending, "a transfer goes on behind the operator's back"
+    assert not pending, "the operator returned during a transfer"
     if status != _OK:
         raise DeviceError(f"SPARSE_FULLY_CONNECTED refused: {_message(status)}")
     return PagedRun(outputs, scratch.value)
+
+
+def _external_memory(
+    fetch: Callable[[int, int], bytes | None], *, overlaps: bool, is_trusted: bool
+) -> tuple[_ExternalMemory, list[tuple[int, bytes | None]]]:
+    """Return the memory that an operator reads with `fetch`, and its list of open transfers."""
+    pending: list[tuple[int, bytes | None]] = []
+
+    def deliver(_: int | None) -> bool:
+        destination, data = pending.pop()
+        if data is None:
+            return False
+        ctypes.memmove(destination, data, len(data))
+        return True
+
+    def start(_: int | None, offset: int, size: int, destination: int) -> bool:
+        assert not pending, "the operator fetched during a transfer"
+        data = fetch(offset, size)
+        assert data is None or len(data) == size
+        pending.append((destination, data))
+        return overlaps or deliver(None)
+
+    wait = _Wait(deliver) if overlaps else _Wait()
+    return _ExternalMemory(None, _Fetch(start), wait, is_trusted), pending
 
 
 def validate_separable_conv(blob: bytes) -> str | None:

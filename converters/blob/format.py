@@ -16,6 +16,12 @@ MAGIC = 0x31575053
 VERSION = 1
 MAX_DIM = 65535
 ALIGNMENT = 16
+MAX_DELTA8 = 255
+"""The largest step of DELTA8."""
+GAP4_ESCAPE = 15
+"""The nibble of GAP4 that is a step without a block."""
+WINDOW_TILES = 256
+"""Tiles of a window of WINDOW8. A group with more tiles has several windows."""
 FLAG_BIAS_FOLDED = 1 << 0
 FLAG_BOUNDED = 1 << 1
 

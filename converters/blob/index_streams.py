@@ -11,14 +11,19 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, Major, ValueType
+from tflm_sparsesep.converters.blob.format import (
+    GAP4_ESCAPE,
+    MAX_DELTA8,
+    WINDOW_TILES,
+    IndexEncoding,
+    Layout,
+    Major,
+    ValueType,
+)
 
 Tiles = npt.NDArray[np.int64]
 
-_MAX_DELTA8 = 255
-_GAP4_ESCAPE = 15
 _UINT16_MAX = 65535
-_WINDOW = 256
 
 
 def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
@@ -32,9 +37,9 @@ def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
     if layout.index_encoding is not IndexEncoding.DELTA8 or len(tiles) == 0:
         return tiles
     stones = [
-        np.arange(previous + _MAX_DELTA8, tile, _MAX_DELTA8)
+        np.arange(previous + MAX_DELTA8, tile, MAX_DELTA8)
         for previous, tile in zip([0, *tiles[:-1]], tiles, strict=True)
-        if tile - previous > _MAX_DELTA8
+        if tile - previous > MAX_DELTA8
     ]
     # A palette may lack a 0: two opposite weights take its place.
     blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1
@@ -44,7 +49,7 @@ def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
 def has_wide_gaps(occupied: npt.NDArray[np.bool_]) -> bool:
     """Whether steps of DELTA8 need more tiles of a group than the occupied ones."""
     gaps = np.diff(np.flatnonzero(occupied), prepend=0)
-    return bool(np.any(gaps > _MAX_DELTA8))
+    return bool(np.any(gaps > MAX_DELTA8))
 
 
 def pad(tiles: Tiles, multiple: int) -> Tiles:
@@ -108,7 +113,7 @@ def _offset_unit(layout: Layout) -> int:
 
 def _window_unit(tiles_per_group: int) -> int:
     """Tiles between neighbouring windows; 1 where there is no need for windows."""
-    return -(-tiles_per_group // _WINDOW)
+    return -(-tiles_per_group // WINDOW_TILES)
 
 
 def _fill_windows(tiles: Tiles, unit: int, run_blocks: int) -> Tiles:
@@ -118,7 +123,7 @@ def _fill_windows(tiles: Tiles, unit: int, run_blocks: int) -> Tiles:
     runs = [tiles[:0]]
     start = 0
     while start < len(tiles):
-        window_end = tiles[start] // unit * unit + _WINDOW
+        window_end = tiles[start] // unit * unit + WINDOW_TILES
         end = min(start + run_blocks, int(np.searchsorted(tiles, window_end)))
         run = tiles[start:end]
         runs.append(run if end == len(tiles) else pad(run, run_blocks))
@@ -154,8 +159,8 @@ def _decode_window8(
 def _encode_gap4(tiles: Tiles) -> bytes:
     nibbles: list[int] = []
     for gap in (np.diff(tiles, prepend=-1) - 1).tolist():
-        escapes, rest = divmod(gap, _GAP4_ESCAPE)
-        nibbles += [_GAP4_ESCAPE] * escapes + [rest]
+        escapes, rest = divmod(gap, GAP4_ESCAPE)
+        nibbles += [GAP4_ESCAPE] * escapes + [rest]
     return pack_nibbles(np.array(nibbles, np.uint8))
 
 
@@ -167,7 +172,7 @@ def _decode_gap4(stream: bytes, position: int, count: int) -> tuple[Tiles, int]:
         gap = stream[position + nibbles // 2] >> 4 * (nibbles % 2) & 15
         nibbles += 1
         tile += gap
-        if gap < _GAP4_ESCAPE:
+        if gap < GAP4_ESCAPE:
             tiles.append(tile)
             tile += 1
     return np.array(tiles, np.int64), (nibbles + 1) // 2

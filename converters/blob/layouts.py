@@ -13,6 +13,7 @@ from tflm_sparsesep.converters.blob.format import (
     ValueOrder,
     ValueType,
 )
+from tflm_sparsesep.converters.targets import get_target
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(IndexEncoding.DELTA8),
@@ -43,9 +44,6 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(IndexEncoding.WINDOW8, 4, 4, count_multiple=4, value_order=ValueOrder.ROWS16),
 )
 
-_HELIUM_TARGETS = ("cortex-m55",)
-_DSP_TARGETS = ("cortex-m4", "cortex-m7", "cortex-m33")
-
 
 def layouts_for(target: str) -> tuple[Layout, ...]:
     """The layouts that a target has kernels for: those made for one extension stay with it.
@@ -58,11 +56,12 @@ def layouts_for(target: str) -> tuple[Layout, ...]:
 
 
 def _has_kernel(layout: Layout, target: str) -> bool:
+    isa = get_target(target).isa
     if layout.value_type is ValueType.FLOAT32:
         return layout.pattern == "1x1"
     if layout.index_encoding is IndexEncoding.WINDOW8:
-        return target in _HELIUM_TARGETS
-    if target in _HELIUM_TARGETS:
+        return isa == "mve"
+    if isa == "mve":
         # Blocks in windows are several times as fast there; other encodings of these patterns
         # would only take code. 1x16 needs no windows.
         if layout.index_encoding is IndexEncoding.OFFSET16:
@@ -70,7 +69,7 @@ def _has_kernel(layout: Layout, target: str) -> bool:
         if layout.index_encoding is IndexEncoding.DELTA8:
             return layout.pattern in ("1x1", "1x16")
     if layout.value_order is ValueOrder.WOVEN:
-        return target in _DSP_TARGETS
+        return isa == "dsp"
     # The DSP extension runs blocks of these shapes in woven order only.
     is_woven_there = layout.block_rows > 1 and layout.block_cols == 4
-    return not (is_woven_there and target in _DSP_TARGETS)
+    return not (is_woven_there and isa == "dsp")

@@ -25,8 +25,7 @@ from tflm_sparsesep.converters.blob.format import (
     ValueOrder,
     ValueType,
 )
-
-_ACCUMULATOR_BOUND = 1 << 30
+from tflm_sparsesep.converters.blob.requantization import is_bounded
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,8 @@ class FullyConnectedWeights:
 
     def is_bounded(self) -> bool:
         """Whether the promise of FLAG_BOUNDED holds for every input."""
-        sums = np.abs(self.weights.astype(np.int64)).sum(axis=1)
-        largest = np.abs(self._wide_folded_bias()) + 128 * sums
-        return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(self.shift < 0))
+        magnitudes = np.abs(self.weights.astype(np.int64)).sum(axis=1)
+        return is_bounded(self._wide_folded_bias(), magnitudes, self.shift)
 
     def _wide_folded_bias(self) -> npt.NDArray[np.int64]:
         sums = self.weights.sum(axis=1, dtype=np.int64)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.blob.requantization import is_bounded
 from tflm_sparsesep.converters.blob.separable_format import (
     HEADER,
     MAGIC,
@@ -23,10 +24,8 @@ from tflm_sparsesep.converters.blob.separable_format import (
     Padding,
     ValueType,
 )
-
-_ACCUMULATOR_BOUND = 1 << 30
-_WOVEN_BOUND = 1 << 23
-_DSP_TARGETS = ("cortex-m4", "cortex-m7", "cortex-m33")
+from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
+from tflm_sparsesep.converters.targets import get_target
 
 
 @dataclass(frozen=True)
@@ -85,12 +84,11 @@ class ConvStage:
 
     def is_bounded(self) -> bool:
         """Whether the promise of SPARSESEP_STAGE_BOUNDED holds for every input."""
-        largest = np.abs(self.folded_bias()) + 128 * self._magnitudes()
-        return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(self.shift < 0))
+        return is_bounded(self.folded_bias(), self._magnitudes(), self.shift)
 
     def fits_weave(self) -> bool:
         """Whether two units share an int16, and the sums of two come apart again."""
-        if self.is_float or np.any(128 * self._magnitudes() >= _WOVEN_BOUND):
+        if self.is_float or np.any(128 * self._magnitudes() >= WOVEN_BOUND):
             return False
         return bool(np.all(np.abs(_woven_values(self.weights)) < 1 << 15))
 
@@ -123,7 +121,7 @@ def order_for(conv: SeparableConv, target: str) -> Order:
     Weights too large to be woven stay in natural order, which every target runs.
     """
     woven = conv.vertical.fits_weave() and conv.horizontal.fits_weave()
-    return Order.WOVEN if woven and target in _DSP_TARGETS else Order.NATURAL
+    return Order.WOVEN if woven and get_target(target).isa == "dsp" else Order.NATURAL
 
 
 def pack(conv: SeparableConv, order: Order = Order.NATURAL) -> bytes:

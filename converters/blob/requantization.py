@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 INT8_MIN, INT8_MAX = -128, 127
 
+_ACCUMULATOR_BOUND = 1 << 30
+
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
     """`real` as (multiplier, shift) with real ~ multiplier * 2^(shift - 31).
@@ -62,6 +64,24 @@ def requantization(
         np.array([multiplier for multiplier, _ in pairs], dtype=np.int32),
         np.array([shift for _, shift in pairs], dtype=np.int8),
     )
+
+
+def is_bounded(
+    folded_bias: npt.NDArray[np.int64],
+    magnitudes: npt.NDArray[np.int64],
+    shift: npt.NDArray[np.int8],
+) -> bool:
+    """Return True if every accumulator stays below 2^30 and every shift is to the right.
+
+    Kernels requantize such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED).
+
+    Args:
+        folded_bias: [rows], before it wraps to 32 bits.
+        magnitudes: [rows], the sum of |weight| of each row.
+        shift: [rows].
+    """
+    largest = np.abs(folded_bias) - INT8_MIN * magnitudes
+    return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(shift < 0))
 
 
 _LIMITS: dict[str, tuple[float | None, float | None]] = {

@@ -12,20 +12,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.blob.format import HEADER, IndexEncoding, Layout, Major, ValueType
+from tflm_sparsesep.converters.blob.format import (
+    GAP4_ESCAPE,
+    HEADER,
+    MAX_DELTA8,
+    WINDOW_TILES,
+    IndexEncoding,
+    Layout,
+    Major,
+    ValueType,
+)
 
 Mask = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
 
 _PALETTE_BYTES = 16
-# A nibble of GAP4 that stands for a step of 15 without a block.
-_ESCAPE = 15
-# The largest step of DELTA8.
-_MAX_DELTA8 = 255
 # Columns of a round where the index is uint16 (fully_connected_1x1_u16_int8_mve.c).
 _U16_ROUND = 8
-# A group of more tiles than this names the window of each run in WINDOW8.
-_WINDOW_TILES = 256
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
     nibbles = np.zeros(len(groups), np.int64)
     escapes = 0
     if layout.index_encoding is IndexEncoding.GAP4:
-        steps = (gaps - 1) // _ESCAPE
+        steps = (gaps - 1) // GAP4_ESCAPE
         nibbles = np.bincount(owners, steps + 1, minlength=len(groups)).astype(np.int64)
         escapes = int(steps.sum())
     is_u16 = layout.index_encoding is IndexEncoding.U16
@@ -129,10 +132,10 @@ def _stored(groups: Mask, layout: Layout) -> tuple[Counts, Counts, Counts]:
     counts = np.bincount(owners, minlength=len(groups)).astype(np.int64)
     if layout.index_encoding is IndexEncoding.DELTA8:
         deltas = gaps - first  # the first counts from tile 0
-        stones = np.maximum(deltas - 1, 0) // _MAX_DELTA8
+        stones = np.maximum(deltas - 1, 0) // MAX_DELTA8
         blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1  # as index_streams has it
         counts += np.bincount(owners, blocks * stones, minlength=len(groups)).astype(np.int64)
-    if layout.index_encoding is IndexEncoding.WINDOW8 and groups.shape[1] > _WINDOW_TILES:
+    if layout.index_encoding is IndexEncoding.WINDOW8 and groups.shape[1] > WINDOW_TILES:
         counts = _filled_windows(groups, tiles, counts, layout.run_blocks)
     padded = -(-counts // layout.count_multiple) * layout.count_multiple
     return padded, gaps, owners
@@ -143,13 +146,13 @@ def _filled_windows(groups: Mask, tiles: Counts, counts: Counts, run_blocks: int
 
     The runs of all groups are cut side by side. `tiles` are the occupied ones of group after group.
     """
-    unit = -(-groups.shape[1] // _WINDOW_TILES)
+    unit = -(-groups.shape[1] // WINDOW_TILES)
     before = np.pad(np.cumsum(groups, axis=1), ((0, 0), (1, 0)))  # occupied ones left of a tile
     offsets = np.cumsum(counts) - counts
     start, stored = np.zeros_like(counts), np.zeros_like(counts)
     while len(active := np.flatnonzero(start < counts)):
         first = tiles[offsets[active] + start[active]]
-        window_end = np.minimum(first // unit * unit + _WINDOW_TILES, groups.shape[1])
+        window_end = np.minimum(first // unit * unit + WINDOW_TILES, groups.shape[1])
         end = np.minimum(start[active] + run_blocks, before[active, window_end])
         is_last = end == counts[active]
         stored[active] += np.where(is_last, end - start[active], run_blocks)
@@ -163,7 +166,7 @@ def _index_bytes(counts: Counts, nibbles: Counts, tiles_per_group: int, layout: 
         return 2 * blocks
     if encoding is IndexEncoding.GAP4:
         return int(np.sum(-(-nibbles // 2)))
-    if encoding is IndexEncoding.WINDOW8 and tiles_per_group > _WINDOW_TILES:
+    if encoding is IndexEncoding.WINDOW8 and tiles_per_group > WINDOW_TILES:
         return blocks + int(np.sum(-(-counts // layout.run_blocks)))
     return blocks
 

@@ -15,6 +15,8 @@ from tflm_sparsesep.converters.blob.format import Layout, ValueOrder, ValueType
 from tflm_sparsesep.converters.blob.index_streams import pack_nibbles
 
 PALETTE_SIZE = 16
+WOVEN_BOUND = 1 << 23
+"""What 128 times the sum of |weight| of an interleaved row stays below."""
 
 Blocks = npt.NDArray[Any]
 
@@ -34,7 +36,7 @@ def fits_weave(weights: npt.NDArray[np.int8], layout: Layout) -> bool:
     low, high = wide[0::2], wide[1::2]
     bottom = np.where(low[: len(high)] < 0, -127, -128)
     sums = np.abs(wide).sum(axis=1)
-    return bool(np.all(high >= bottom) and np.all(sums * 128 < 1 << 23))
+    return bool(np.all(high >= bottom) and np.all(sums * 128 < WOVEN_BOUND))
 
 
 def make_palette(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

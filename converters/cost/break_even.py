@@ -24,6 +24,7 @@ from tflm_sparsesep.converters.blob.format import Layout, Major, ValueOrder, Val
 from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv, order_for, pack
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.size import packed_size
+from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
 from tflm_sparsesep.converters.cost import fully_connected, separable_conv
 from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
 from tflm_sparsesep.converters.cost.cost import Cost, total
@@ -36,8 +37,6 @@ MOST_ZEROS = 0.99
 _SEED = 0
 # The mean magnitude of int8 weights: a bell curve whose largest value is 127.
 _MAGNITUDE = 32
-# Rows of interleaved blocks add up to less than this, inputs being up to 128 (`fits_weave`).
-_WOVEN_BOUND = (1 << 23) // 128
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def _beats(form: PlannedForm | None, dense: Cost) -> bool:
 
 def _fits(layer: MatrixShape, layout: Layout, zeros: float) -> bool:
     is_woven = layout.value_order is ValueOrder.WOVEN
-    return not is_woven or _MAGNITUDE * layer.cols * (1 - zeros) < _WOVEN_BOUND
+    return not is_woven or 128 * _MAGNITUDE * layer.cols * (1 - zeros) < WOVEN_BOUND
 
 
 @functools.lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ many instructions each takes; terms that a kernel does not execute have none.
 
 from __future__ import annotations
 
-from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, Major
+from tflm_sparsesep.converters.blob.format import WINDOW_TILES, IndexEncoding, Layout, Major
 from tflm_sparsesep.converters.blob.size import PackedSize
 
 # Accumulators that most kernels hand over at once (SPARSESEP_ROW_PORTION in rows.h).
@@ -16,8 +16,6 @@ _PORTION_ROWS = 16
 _QUAD_ROWS = 4
 # Inputs that vector code takes at once.
 _VECTOR_COLS = 16
-# Tiles that a window spans; a group of more has several.
-_WINDOW_TILES = 256
 # What vectors that take a pass together share, or do in code of its own.
 _PASS_TERMS = (
     "per_vector",
@@ -112,6 +110,6 @@ def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[s
         "per_block": size.blocks * active,
         "per_rest_block": size.rest_blocks if is_unrolled else 0,
         "per_run": size.runs if is_window8 or layout.index_encoding is IndexEncoding.U16 else 0,
-        "per_window_run": size.runs if is_window8 and tiles > _WINDOW_TILES else 0,
+        "per_window_run": size.runs if is_window8 and tiles > WINDOW_TILES else 0,
         "per_escape": size.escapes,
     }

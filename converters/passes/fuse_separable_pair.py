@@ -62,7 +62,7 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
 
 def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
     """The pair that starts with `op`; None where there is none that a kernel could run."""
-    follower = _only_reader(subgraph, op)
+    follower = _follower(subgraph, op)
     if follower is None:
         return None
     for one in (op, follower):
@@ -77,18 +77,14 @@ def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
     return Pair(op, follower, conv, shape)
 
 
-def _only_reader(subgraph: Subgraph, op: Operator) -> Operator | None:
-    """The CONV_2D behind the CONV_2D `op`, if nothing else meets what is between."""
+def _follower(subgraph: Subgraph, op: Operator) -> Operator | None:
+    """Return the CONV_2D that alone reads the output of the CONV_2D `op`."""
     if op.builtin_code != BuiltinOperator.CONV_2D or len(op.outputs) != 1:
         return None
-    between = op.outputs[0]
-    if between.is_variable or any(t is between for t in (*subgraph.inputs, *subgraph.outputs)):
+    reader = subgraph.only_reader(op.outputs[0])
+    if reader is None or reader.builtin_code != BuiltinOperator.CONV_2D:
         return None
-    users = [user for user in subgraph.operators for t in user.tensors if t is between]
-    if len(users) != 2 or users[0] is not op or users[1].inputs[:1] != [between]:
-        return None
-    is_conv = users[1].builtin_code == BuiltinOperator.CONV_2D
-    return users[1] if is_conv and users[1] is not op else None
+    return reader if reader.inputs[0] is op.outputs[0] else None
 
 
 def _read_stage(op: Operator, *, axis: int) -> ConvStage:

@@ -198,6 +198,21 @@ class Subgraph:
         """The operator that writes `tensor`; None for constants and subgraph inputs."""
         return next((op for op in self.operators if any(t is tensor for t in op.outputs)), None)
 
+    def only_reader(self, tensor: Tensor) -> Operator | None:
+        """Return the operator that alone reads `tensor`, once, after one operator has written it.
+
+        None otherwise, and for tensors that outlive the pair: inputs and outputs of the subgraph,
+        and variables.
+        """
+        uses = [op for op in self.operators for t in op.tensors if t is tensor]
+        outlives = tensor.is_variable or any(t is tensor for t in (*self.inputs, *self.outputs))
+        if outlives or len(uses) != 2:
+            return None
+        writer, reader = uses
+        is_written = any(t is tensor for t in writer.outputs)
+        is_read = writer is not reader and any(t is tensor for t in reader.inputs)
+        return reader if is_written and is_read else None
+
     def replace(self, old: Operator, *new: Operator) -> None:
         """Put the operators `new` (none to remove it) in the place of `old`.
 

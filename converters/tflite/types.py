@@ -50,11 +50,6 @@ def numpy_dtype(tensor_type: int) -> np.dtype[Any]:
     return np.dtype(np.uint8 if dtype is None else dtype)
 
 
-def is_packed(tensor_type: int) -> bool:
-    """True for types of fewer than 8 bits, several elements of which share a byte."""
-    return 0 < element_bits(tensor_type) < 8
-
-
 def element_bits(tensor_type: int) -> int:
     """Bits per element, 0 where elements have no fixed size or the type is not known here."""
     return _TYPES.get(NAMES.get(tensor_type, ""), (None, 0))[1]

@@ -1,4 +1,4 @@
-"""Measured costs, one JSON file for each kind of kernel; each names the command that made it."""
+"""Measured costs, one JSON file for each kind of kernel; each file states where it is from."""
 
 from __future__ import annotations
 
