@@ -1,4 +1,4 @@
-"""What a .tflite file holds, layer by layer: packed layers as they are, others as they would be."""
+"""The layers of a .tflite file: packed layers as stored, dense layers as they would be packed."""
 
 from __future__ import annotations
 
@@ -30,11 +30,18 @@ from tflm_sparsesep.converters.tflite.editor import Operator
 
 
 def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[LayerDecision]:
-    """One decision for each operator that holds weights, in execution order.
+    """Return one decision for each operator with weights, in execution order.
 
-    Layers that are packed already appear as rewritten. The others appear with the decision that
-    `rewrite` would take for `target`. Raises ModelError for bytes that are no usable model, a
-    packed layer being damaged included, and ConfigError for an unknown target.
+    Packed layers have `rewritten` set. Dense layers have the decision of `rewrite` for `target`.
+
+    Args:
+        data: the bytes of the file.
+        target: a name of `targets.TARGETS`.
+        name: the name of the model in errors.
+
+    Raises:
+        ModelError: the bytes are not a usable model, or a packed layer is damaged.
+        ConfigError: the target is unknown.
     """
     conversion = Conversion(get_target(target).name)
     model = editor.read(data, name=name)

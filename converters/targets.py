@@ -1,7 +1,7 @@
-"""The processors that code and figures are made for, as data.
+"""The processors that the converter supports.
 
-A target says how gcc compiles for a core, what the core can do, and which emulated board runs
-that code. Nothing here knows QEMU beyond two names; the emulation does the rest.
+A target holds the gcc flags of a core, its instruction set extensions, and the emulated boards that
+run its code.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ class Target:
     """One processor.
 
     Attributes:
-        name: what users write, such as "cortex-m4".
-        gcc_flags: what selects core, FPU and calling convention; empty for the host.
+        name: as users write it, such as "cortex-m4".
+        gcc_flags: core, FPU and calling convention; empty for the host.
         qemu_machine: the emulated board that runs code of this target; None for the host.
             Cortex-M0 code runs on a Cortex-M3, whose instructions are a superset, because QEMU's
             only board with an M0 core (microbit) has 16 KiB of RAM.
-        has_dsp: the DSP extension of Armv7E-M and Armv8-M (SMLAD and friends).
-        has_mve: the M-profile vector extension (Helium).
-        unaligned_access: words and halfwords may sit at any address.
-        other_machines: further boards that run this code, less roomy than `qemu_machine`.
-        cost_unit: what the cost models count.
+        has_dsp: the core has the DSP extension of Armv7E-M and Armv8-M (SMLAD, ...).
+        has_mve: the core has the M-profile vector extension (Helium).
+        unaligned_access: the core loads and stores words and halfwords at any address.
+        other_machines: other boards that run this code, with less memory than `qemu_machine`.
+        cost_unit: the unit of the cost models.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Target:
 
     @property
     def isa(self) -> str | None:
-        """The kernels that the target runs: "mve", "dsp", "v7m" or "v6m"; None for the host."""
+        """The instruction set of the kernels: "mve", "dsp", "v7m" or "v6m"; None for the host."""
         if not self.gcc_flags:
             return None
         if self.has_mve:
@@ -78,10 +78,10 @@ TARGETS: dict[str, Target] = {
 
 
 def get_target(name: str) -> Target:
-    """The target called `name`.
+    """Return the target called `name`.
 
     Raises:
-        ConfigError: no target has that name; the message lists those that exist.
+        ConfigError: no target has that name; the message lists all names.
 
     Example:
         >>> get_target("cortex-m4").has_dsp

@@ -1,7 +1,7 @@
-"""The blob layouts that kernels exist for: what the packer may choose from.
+"""The blob layouts that have kernels.
 
-A layout says how weights are stored, not which kernel reads them: the device picks the fastest
-variant of its own `kernels/sparse_fully_connected/variants.inc` that runs it.
+A layout defines the storage of the weights, not the kernel that reads them: the device takes the
+first variant in its list that fits.
 """
 
 from __future__ import annotations
@@ -46,9 +46,12 @@ LAYOUTS: tuple[Layout, ...] = (
 
 
 def layouts_for(target: str) -> tuple[Layout, ...]:
-    """The layouts that a target has kernels for: those made for one extension stay with it.
+    """Return the layouts that `target` has kernels for.
 
-    The host runs all of them, so that it can check any blob.
+    The host runs all layouts, so that it can verify any blob.
+
+    Raises:
+        ConfigError: the target is unknown.
     """
     if target == "host":
         return LAYOUTS
@@ -62,14 +65,14 @@ def _has_kernel(layout: Layout, target: str) -> bool:
     if layout.index_encoding is IndexEncoding.WINDOW8:
         return isa == "mve"
     if isa == "mve":
-        # Blocks in windows are several times as fast there; other encodings of these patterns
-        # would only take code. 1x16 needs no windows.
+        # WINDOW8 is several times as fast with Helium, so that other encodings of these patterns
+        # would only add code. 1x16 needs no windows.
         if layout.index_encoding is IndexEncoding.OFFSET16:
             return False
         if layout.index_encoding is IndexEncoding.DELTA8:
             return layout.pattern in ("1x1", "1x16")
     if layout.value_order is ValueOrder.WOVEN:
         return isa == "dsp"
-    # The DSP extension runs blocks of these shapes in woven order only.
-    is_woven_there = layout.block_rows > 1 and layout.block_cols == 4
-    return not (is_woven_there and isa == "dsp")
+    # Kernels of the DSP extension take these patterns in interleaved order only.
+    is_interleaved = layout.block_rows > 1 and layout.block_cols == 4
+    return not (is_interleaved and isa == "dsp")

@@ -41,7 +41,8 @@ def dense_instructions(
 
     Args:
         target: a name of `targets.TARGETS`.
-        rows, cols: of the weight matrix.
+        rows: output channels.
+        cols: input channels.
         batch: input vectors of one inference.
         dtype: "int8" or "float32".
     """

@@ -190,8 +190,8 @@ def test_zero_size_layers_are_refused() -> None:
         (lambda op: setattr(op.inputs[0].quantization, "zero_points", [200]), "outside int8"),
         (lambda op: setattr(op.options, "weightsFormat", 1), "shuffled"),
         (lambda op: setattr(op.options, "fusedActivationFunction", 4), "TANH cannot be fused"),
-        (lambda op: setattr(op.inputs[1], "buffer", None), "no dense constant"),
-        (lambda op: setattr(op.inputs[0], "quantization", None), "input has no quantisation"),
+        (lambda op: setattr(op.inputs[1], "buffer", None), "not a dense constant"),
+        (lambda op: setattr(op.inputs[0], "quantization", None), "input has no quantization"),
     ],
 )
 def test_layers_of_other_kinds_stay_with_the_reason(change, reason: str) -> None:
