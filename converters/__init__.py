@@ -1,0 +1,1 @@
+"""Conversion of .tflite files: dense layers become packed layers; one file in, one file out."""

@@ -1,4 +1,4 @@
-"""What the converter decided about each layer that it looked at, and why."""
+"""The decision of the converter about each layer, with its reason."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LayerDecision:
-    """One layer before and after.
+    """One layer before and after the conversion.
 
-    `rows` are output units, `cols` input units, `batch` vectors per inference, `zeros` the
-    fraction of weights that are zero. Bytes count weights, bias and requantisation as stored in
-    the file; instructions are estimates of the cost model for one inference on the target.
-    `variant` is the kernel that runs the packed layer on the target and `scratch_bytes` the arena
-    that it asks for, for the time of one inference.
+    Fields that do not apply are None. If no kernel runs the layer, only the first four are set.
 
-    Fields that do not apply are None: those of the packed form where the layer stays dense for
-    a reason of kind, all but `reason` for layers of a sort that no pass handles.
+    Attributes:
+        name: the name of the layer: of its output tensor, without fused parts.
+        op: the operator in the source file.
+        rewritten: True if the layer is packed.
+        reason: why.
+        rows, cols: output and input channels of the weight matrix.
+        batch: input vectors of one inference.
+        zeros: fraction of weights that are zero.
+        pattern, index: of the layout, as in "1x4" and "delta8".
+        dense_bytes, packed_bytes: weights, bias and requantization in the file.
+        dense_instructions, sparse_instructions: estimates for one inference on the target.
+        variant: the kernel that runs the packed layer on the target.
+        scratch_bytes: the arena that the kernel uses during an inference.
     """
 
     name: str
@@ -39,5 +46,5 @@ class LayerDecision:
     scratch_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values."""
+        """Return the fields as plain values."""
         return dataclasses.asdict(self)

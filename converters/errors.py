@@ -1,8 +1,7 @@
-"""The errors a user of tflm-sparsesep may meet.
+"""The errors that tflm-sparsesep raises.
 
-Every class derives from `SparseSepError`, so `except SparseSepError` catches all that the
-project raises on purpose; each also derives from the built-in exception a caller would expect.
-A message is one line: what was received, what is accepted, and where.
+`except SparseSepError` catches all of them. Each class also derives from the built-in exception
+that a caller expects. A message is one line: the received value, the accepted values, and where.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ class SparseSepError(Exception):
 
 
 class ModelError(SparseSepError, ValueError):
-    """The bytes are not a .tflite model, are damaged, or use what is not supported."""
+    """The bytes are not a .tflite model, are damaged, or use an unsupported feature."""
 
 
 class ConfigError(SparseSepError, ValueError):
-    """An argument or option has a value that is not accepted."""
+    """An argument or option has an invalid value."""
 
 
 class ToolMissingError(SparseSepError, RuntimeError):
-    """A tool or runtime is absent; the message ends with the line that installs it."""
+    """A tool or runtime is missing; the message ends with the command that installs it."""
 
 
 class DeviceError(SparseSepError, RuntimeError):
-    """A runtime, an emulator or a device failed while running a model."""
+    """A runtime, an emulator or a device failed while it ran a model."""

@@ -1,4 +1,4 @@
-"""What a .tflite file holds, layer by layer: packed layers as they are, others as they would be."""
+"""The layers of a .tflite file: packed layers as stored, dense layers as they would be packed."""
 
 from __future__ import annotations
 
@@ -31,11 +31,18 @@ from tflm_sparsesep.converters.tflite.references import buffer_users
 
 
 def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[LayerDecision]:
-    """One decision for each operator that holds weights, in execution order.
+    """Return one decision for each operator with weights, in execution order.
 
-    Layers that are packed already appear as rewritten. The others appear with the decision that
-    `rewrite` would take for `target`. Raises ModelError for bytes that are no usable model, a
-    packed layer being damaged included, and ConfigError for an unknown target.
+    Packed layers have `rewritten` set. Dense layers have the decision of `rewrite` for `target`.
+
+    Args:
+        data: the bytes of the file.
+        target: a name of `targets.TARGETS`.
+        name: the name of the model in errors.
+
+    Raises:
+        ModelError: the bytes are not a usable model, or a packed layer is damaged.
+        ConfigError: the target is unknown.
     """
     model = editor.read(data, name=name)
     conversion = Conversion(get_target(target).name, users=buffer_users(model))
@@ -76,7 +83,7 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
     sparse = None
     if fully_connected.is_measured(target, unpacked.layout):
         size = size_of(unpacked.weights, unpacked.layout)
-        sparse = fully_connected.sparse_fully_connected(target, unpacked.layout, size, batch)
+        sparse = fully_connected.sparse_instructions(target, unpacked.layout, size, batch)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
@@ -135,8 +142,8 @@ def _describe_separable(op: Operator, target: str) -> LayerDecision:
         return decision
     return dataclasses.replace(
         decision,
-        dense_instructions=separable_conv.dense_pair(target, conv, input_shape),
-        sparse_instructions=separable_conv.separable_conv(target, conv, order, input_shape),
+        dense_instructions=separable_conv.dense_instructions(target, conv, input_shape),
+        sparse_instructions=separable_conv.fused_instructions(target, conv, order, input_shape),
         variant=separable_conv.variant_name(target, order),
         scratch_bytes=separable_conv.scratch_bytes(target, conv, order, input_shape),
     )

@@ -1,11 +1,16 @@
-"""What a rewritten model costs on a target: instructions, and bytes of activations."""
+"""The cost of a rewritten model on a target: instructions, and bytes of activations."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from tflm_sparsesep.converters.cost import depthwise_conv, fully_connected, separable_conv
+from tflm_sparsesep.converters.cost import (
+    conv_2d,
+    depthwise_conv,
+    fully_connected,
+    pointwise_conv,
+)
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
 from tflm_sparsesep.converters.layers.quantized import (
@@ -24,38 +29,37 @@ _COUNTED = (
 
 
 def instructions(model: Model, layers: Sequence[LayerDecision], target: str) -> int:
-    """Estimated instructions of all fully-connected and convolution layers, per inference.
+    """Return the estimated instructions of all layers for one inference.
 
-    Ours as decided, dense ones as CMSIS-NN's kernels. Operators without weights are the same
-    before and after, and not counted.
+    Packed layers count as decided, dense layers as CMSIS-NN's kernels. Operators without weights
+    are not counted, because the conversion does not change them.
 
     Args:
-        model: as rewritten.
-        layers: what the rewriting decided.
+        model: the rewritten model.
+        layers: the decisions of the conversion.
+        target: a name of `targets.TARGETS`.
     """
     return sum(layer_instructions(model, layers, target).values())
 
 
 def dense_instructions(op: Operator, target: str) -> int:
-    """Of a FULLY_CONNECTED, CONV_2D or DEPTHWISE_CONV_2D; 0 for others."""
+    """Return the instructions of a FULLY_CONNECTED, CONV_2D or DEPTHWISE_CONV_2D; 0 for others."""
     if op.builtin_code not in _COUNTED or op.inputs[1] is None:
         return 0
     if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
         return _depthwise_instructions(op, target)
-    weights, entering = op.weights, op.input(0)
+    weights = op.weights
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         rows, cols = weights.shape
-        batch = math.prod(entering.shape) // cols
+        batch = math.prod(op.input(0).shape) // cols
         is_float = weights.type == TensorType.FLOAT32
         dtype = "float32" if is_float else "int8"
-        return fully_connected.dense_fully_connected(target, rows, cols, batch, dtype=dtype)
+        return fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype)
     output = op.outputs[0].shape
     if weights.shape[1:3] == (1, 1):
         pixels = math.prod(output[:3])
-        return fully_connected.dense_pointwise_conv(
-            target, weights.shape[0], weights.shape[3], pixels
-        )
-    return separable_conv.dense_conv(target, weights.shape, output)
+        return pointwise_conv.dense_instructions(target, weights.shape[0], weights.shape[3], pixels)
+    return conv_2d.dense_instructions(target, weights.shape, output)
 
 
 def _depthwise_instructions(op: Operator, target: str) -> int:
@@ -63,11 +67,11 @@ def _depthwise_instructions(op: Operator, target: str) -> int:
         shape = depthwise_layer.shape_of(op)
     except Unsupported:  # no runtime runs it
         return 0
-    return depthwise_conv.depthwise_conv(target, shape)
+    return depthwise_conv.dense_instructions(target, shape)
 
 
 def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:
-    """The most bytes of activations and scratch at once; TFLM's planner needs at least this."""
+    """Return the peak of activations and scratch; TFLM's planner needs at least this arena."""
     main = model.subgraphs[0]
     scratch = {layer.name: layer.scratch_bytes or 0 for layer in layers if layer.rewritten}
     names = {i: layer_name(op) for i, op in enumerate(main.operators)}
@@ -77,11 +81,11 @@ def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:
 def layer_instructions(
     model: Model, layers: Sequence[LayerDecision], target: str
 ) -> dict[str, int]:
-    """What `instructions` sums, by layer."""
+    """Return the terms of `instructions`, by layer."""
     found = {layer_name(op): dense_instructions(op, target) for op in model.subgraphs[0].operators}
     return found | {x.name: x.sparse_instructions or 0 for x in layers if x.rewritten}
 
 
 def layer_bytes(model: Model, layers: Sequence[LayerDecision], target: str) -> dict[str, int]:
-    """Constants of each operator."""
+    """Return the bytes of weights and bias, by operator."""
     return {layer_name(op): dense_bytes([op]) for op in model.subgraphs[0].operators}

@@ -1,4 +1,4 @@
-"""The C kernels and the op core on this machine, through ctypes (the only file that does so)."""
+"""The C kernels and the op core on this machine. This is the only module that uses ctypes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OK = 0
 _TENSOR_OTHER = 0
 _TENSOR_TYPES = {"int8": 1, "float32": 3}
 
-# TFLM requantises with two roundings, LiteRT with one; the op core is built for either.
+# TFLM requantizes with two roundings, LiteRT with one; the op core is built for both.
 _LIBRARIES = {
     "double": "libsparsesep_host.so",
     "single": "libsparsesep_host_single_rounding.so",
@@ -52,9 +52,10 @@ class _ExternalMemory(ctypes.Structure):
 
 
 def library_path(name: str) -> Path:
-    """Path of a shared library that the build has installed, e.g. `libsparsesep_host.so`.
+    """Return the path of a shared library that the build installed, as `libsparsesep_host.so`.
 
-    Raises ToolMissingError where the package was not built.
+    Raises:
+        ToolMissingError: the package was not built.
     """
     path = importlib.resources.files("tflm_sparsesep") / "native" / name
     if not path.is_file():
@@ -112,36 +113,49 @@ def _message(status: int) -> str:
 
 
 def validate(blob: bytes) -> str | None:
-    """None where the device would accept `blob`, else the reason why not."""
+    """Return the reason why the device rejects `blob`; None if it accepts it."""
     status = _library().sparsesep_host_validate(blob, len(blob))
     return None if status == _OK else _message(status)
 
 
 def variant_name(blob: bytes, *, target: str = "host", is_header: bool = False) -> str | None:
-    """The kernel that runs a blob on a target, or None where the target has none for its layout.
+    """Return the kernel that runs `blob` on `target`; None if the target has none for its layout.
 
-    `is_header`: `blob` is the header alone, which says all that this needs. Raises ConfigError for
-    an unknown target, ModelError for a blob that a device would refuse.
+    Args:
+        blob: a blob, or only its header.
+        target: a name of `targets.TARGETS`.
+        is_header: `blob` is only the header, which is not validated.
+
+    Raises:
+        ConfigError: the target is unknown.
+        ModelError: a device would reject the blob.
     """
-    isa = _isa(target)
+    isa = get_target(target).isa
     aligned = _aligned_copy(blob) if is_header else _valid(blob)
     name: bytes | None
     if isa is None:
         name = _library().sparsesep_host_variant_name(aligned.ctypes.data)
     else:
-        name = _library().sparsesep_device_variant_name(isa, aligned.ctypes.data)
+        name = _library().sparsesep_device_variant_name(isa.encode(), aligned.ctypes.data)
     return None if name is None else name.decode()
 
 
 def scratch_bytes(
     blob: bytes, batch: int = 1, *, target: str = "host", is_header: bool = False
 ) -> int:
-    """Bytes of arena that the kernel of a blob asks for, for the time of one inference.
+    """Return the bytes of arena that the kernel of `blob` uses during an inference.
 
-    `batch` is the number of vectors per inference, `is_header` as for `variant_name`. This is the
-    query that the kernel's Prepare makes on the device. Raises ConfigError for an unknown target,
-    a batch below 1, or a target without a kernel for the blob's layout, ModelError for a blob that
-    a device would refuse.
+    Prepare makes the same query on the device.
+
+    Args:
+        blob: a blob, or only its header.
+        batch: input vectors of one inference.
+        target: a name of `targets.TARGETS`.
+        is_header: `blob` is only the header, which is not validated.
+
+    Raises:
+        ConfigError: the target is unknown or has no kernel for the layout, or `batch` is below 1.
+        ModelError: a device would reject the blob.
 
     Example:
         >>> scratch_bytes(blob, target="cortex-m4")  # doctest: +SKIP
@@ -151,27 +165,15 @@ def scratch_bytes(
         raise ConfigError(f"batch is {batch}, accepted: 1 to 2147483647")
     if variant_name(blob, target=target, is_header=is_header) is None:
         raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
-    isa = _isa(target)
+    isa = get_target(target).isa
     aligned = _aligned_copy(blob)
     if isa is None:
         return int(_library().sparsesep_host_scratch_bytes(aligned.ctypes.data, batch))
-    return int(_library().sparsesep_device_scratch_bytes(isa, aligned.ctypes.data, batch))
-
-
-def _isa(target: str) -> bytes | None:
-    """What custom_ops/host/device_variants.h calls the instruction set of a target; None: ours."""
-    core = get_target(target)
-    if not core.gcc_flags:
-        return None
-    if core.has_mve:
-        return b"mve"
-    if core.has_dsp:
-        return b"dsp"
-    return b"v7m" if core.unaligned_access else b"v6m"
+    return int(_library().sparsesep_device_scratch_bytes(isa.encode(), aligned.ctypes.data, batch))
 
 
 def _valid(blob: bytes) -> npt.NDArray[np.uint8]:
-    """`blob` where the kernels may read it."""
+    """Return an aligned copy of `blob`. Raises ModelError if a device would reject it."""
     reason = validate(blob)
     if reason is not None:
         raise ModelError(reason)
@@ -187,12 +189,18 @@ def sparse_fully_connected(
     windows: int | None = None,
     rounding: Literal["double", "single"] = "double",
 ) -> npt.NDArray[Any]:
-    """Runs one layer through the op core: inputs [batch, cols] -> [batch, rows].
+    """Run one SPARSE_FULLY_CONNECTED in the op core and return its outputs [batch, rows].
 
-    int8 or float32, as the blob. `windows`: the batch of the outputs where options with a step
-    say that vectors are windows of the inputs [length, channels]. `rounding` is that of
-    requantisation: "double" as TFLM and CMSIS-NN, "single" as LiteRT. Raises DeviceError with the
-    core's reason where Prepare refuses.
+    Args:
+        options: the custom_options of the operator.
+        blob: its packed weights.
+        inputs: [batch, cols], or [length, channels] with `windows`; of the dtype of the blob.
+        rows: output channels.
+        windows: the number of windows, if the options hold a step between windows of `inputs`.
+        rounding: of requantization: "double" as in TFLM and CMSIS-NN, "single" as in LiteRT.
+
+    Raises:
+        DeviceError: Prepare failed; the message holds its reason.
     """
     batch = len(inputs) if windows is None else windows
     inputs = np.ascontiguousarray(inputs)
@@ -217,7 +225,7 @@ def sparse_fully_connected(
 
 @dataclass(frozen=True)
 class PagedRun:
-    """outputs [batch, rows], and the bytes of scratch that Prepare asked for."""
+    """Outputs [batch, rows], and the bytes of scratch that Prepare requested."""
 
     outputs: npt.NDArray[Any]
     scratch_bytes: int
@@ -234,31 +242,23 @@ def paged_fully_connected(
     is_trusted: bool = False,
     evals: int = 1,
 ) -> PagedRun:
-    """Runs one layer whose weights may be a table of contents, `evals` times on the same inputs.
+    """Run one SPARSE_FULLY_CONNECTED whose weights may be pages in external memory.
 
-    `fetch(offset, bytes)` stands for the application's: it returns so many bytes of the external
-    memory, or None where they cannot be read. `overlaps`: what it returns arrives only when the
-    operator waits for it. Errors as for `sparse_fully_connected`, of Eval, too.
+    Args:
+        options: the custom_options of the operator.
+        weights: the table of contents, or packed weights.
+        fetch: takes an offset and a size, and returns that many bytes of the external memory, or
+            None for a read error.
+        inputs: [batch, cols].
+        rows: output channels.
+        overlaps: transfers end only when the operator waits for them.
+        is_trusted: the operator validates each page completely only in the first Eval.
+        evals: how often to run Eval, on the same inputs.
+
+    Raises:
+        DeviceError: Prepare or Eval failed; the message holds the reason.
     """
-    pending: list[tuple[int, bytes | None]] = []
-
-    def deliver(_: int | None) -> bool:
-        destination, data = pending.pop()
-        if data is None:
-            return False
-        ctypes.memmove(destination, data, len(data))
-        return True
-
-    def start(_: int | None, offset: int, size: int, destination: int) -> bool:
-        assert not pending, "a transfer is under way"
-        data = fetch(offset, size)
-        assert data is None or len(data) == size
-        pending.append((destination, data))
-        return overlaps or deliver(None)
-
-    memory = _ExternalMemory(
-        None, _Fetch(start), _Wait(deliver) if overlaps else _Wait(), is_trusted
-    )
+    memory, pending = _external_memory(fetch, overlaps=overlaps, is_trusted=is_trusted)
     batch = len(inputs)
     inputs = np.ascontiguousarray(inputs)
     outputs = np.zeros((batch, rows), inputs.dtype)
@@ -279,14 +279,38 @@ def paged_fully_connected(
         evals,
         ctypes.byref(scratch),
     )
-    assert not pending, "a transfer goes on behind the operator's back"
+    assert not pending, "the operator returned during a transfer"
     if status != _OK:
         raise DeviceError(f"SPARSE_FULLY_CONNECTED refused: {_message(status)}")
     return PagedRun(outputs, scratch.value)
 
 
+def _external_memory(
+    fetch: Callable[[int, int], bytes | None], *, overlaps: bool, is_trusted: bool
+) -> tuple[_ExternalMemory, list[tuple[int, bytes | None]]]:
+    """Return the memory that an operator reads with `fetch`, and its list of open transfers."""
+    pending: list[tuple[int, bytes | None]] = []
+
+    def deliver(_: int | None) -> bool:
+        destination, data = pending.pop()
+        if data is None:
+            return False
+        ctypes.memmove(destination, data, len(data))
+        return True
+
+    def start(_: int | None, offset: int, size: int, destination: int) -> bool:
+        assert not pending, "the operator fetched during a transfer"
+        data = fetch(offset, size)
+        assert data is None or len(data) == size
+        pending.append((destination, data))
+        return overlaps or deliver(None)
+
+    wait = _Wait(deliver) if overlaps else _Wait()
+    return _ExternalMemory(None, _Fetch(start), wait, is_trusted), pending
+
+
 def validate_separable_conv(blob: bytes) -> str | None:
-    """None where the device would accept `blob` as SEPARABLE_CONV_2D, else the reason why not."""
+    """Return the reason why SEPARABLE_CONV_2D rejects `blob`; None if it accepts it."""
     status = _library().sparsesep_host_validate_separable_conv(blob, len(blob))
     return None if status == _OK else _message(status)
 
@@ -298,9 +322,16 @@ def separable_conv_2d(
     *,
     rounding: Literal["double", "single"] = "double",
 ) -> npt.NDArray[Any]:
-    """Runs one SEPARABLE_CONV_2D: inputs [batch, height, width, channels] to the same of its own.
+    """Run one SEPARABLE_CONV_2D in the op core and return its outputs.
 
-    `rounding` and errors as for `sparse_fully_connected`.
+    Args:
+        blob: the packed weights of both stages.
+        inputs: [batch, height, width, channels].
+        output_shape: [batch, height, width, channels].
+        rounding: as for `sparse_fully_connected`.
+
+    Raises:
+        DeviceError: Prepare failed; the message holds its reason.
     """
     inputs = np.ascontiguousarray(inputs)
     outputs = np.zeros(output_shape, inputs.dtype)
@@ -321,7 +352,7 @@ def separable_conv_2d(
 
 
 def _aligned_copy(blob: bytes) -> npt.NDArray[np.uint8]:
-    """`blob` at a multiple of 16, as a model file holds it."""
+    """Return `blob` at an address that is a multiple of 16, as in a model file."""
     room = np.zeros(len(blob) + HEADER.itemsize, np.uint8)
     start = -room.ctypes.data % 16
     room[start : start + len(blob)] = np.frombuffer(blob, np.uint8)

@@ -1,4 +1,4 @@
-"""Names of our custom operators in a .tflite file (`custom_ops/op_names.h`)."""
+"""Names of the custom operators in a .tflite file (`custom_ops/op_names.h`)."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""A model's sparse layers -> pages in an external memory.
+"""Packed layers of a model -> pages in external memory.
 
 Given:   SPARSE_FULLY_CONNECTED(input, blob uint8[bytes]) -> output
 Result:  SPARSE_FULLY_CONNECTED(input, table uint8[32 + 12 * pages]) -> output
-         and an image of the external memory with the pages of all such layers
+         and an image of the external memory with the pages of all these layers
 
-Layers whose blob is no larger than a page stay in the model: paging would save them nothing.
+A layer whose blob fits into one page stays in the model.
 """
 
 from __future__ import annotations
@@ -25,18 +25,28 @@ from tflm_sparsesep.converters.tflite.editor import Operator, Tensor
 
 @dataclass(frozen=True)
 class PagedModel:
-    """tflite: the model with tables of contents. external: the image of the external memory."""
+    """A paged model.
+
+    Attributes:
+        tflite: the model, with tables of contents in the place of weights.
+        external: the image of the external memory.
+    """
 
     tflite: bytes
     external: bytes
 
 
 def page_model(data: bytes, *, page_bytes: int, name: str = "model") -> PagedModel:
-    """Moves the weights of sparse layers into pages of at most `page_bytes` bytes.
+    """Move the weights of SPARSE_FULLY_CONNECTED layers into pages.
 
-    On the device, `page_bytes` is arena for the time of one layer. `name` is what errors call the
-    model. Raises ModelError for bytes that are no usable model or whose weights are damaged or
-    paged already, ConfigError where a layer has rows that do not fit into a page.
+    Args:
+        data: the bytes of the file.
+        page_bytes: the largest page; on the device, arena during one layer.
+        name: the name of the model in errors.
+
+    Raises:
+        ModelError: the bytes are not a usable model, or the weights are damaged or already paged.
+        ConfigError: a row of blocks of a layer does not fit into a page.
 
     Example:
         >>> paged = page_model(result.tflite, page_bytes=4096)  # doctest: +SKIP

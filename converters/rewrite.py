@@ -1,7 +1,4 @@
-"""The whole conversion of a .tflite file on one page.
-
-read -> check -> passes -> drop what is no longer used -> shorten names -> build
-"""
+"""The conversion of a .tflite file: read, check, passes, prune, shorten names, write."""
 
 from __future__ import annotations
 
@@ -22,13 +19,13 @@ from tflm_sparsesep.converters.tflite.appended import append_files, appended_fil
 from tflm_sparsesep.converters.tflite.editor import Model, Subgraph
 from tflm_sparsesep.converters.tflite.references import buffer_users, called_subgraphs
 
-# Pairs come first: a convolution along one axis could be sparse, too.
+# Pairs come first: one convolution of a pair could also become sparse.
 PASSES: tuple[ModuleType, ...] = (fuse_separable_pair, sparse_fully_connected)
 
 
 @dataclass(frozen=True)
 class RewriteResult:
-    """The new file and what was decided about each layer, in execution order."""
+    """The new file, and the decision about each layer in execution order."""
 
     tflite: bytes
     layers: list[LayerDecision]
@@ -47,12 +44,12 @@ def rewrite(
     Args:
         data: the bytes of the file.
         target: a name of `targets.TARGETS`.
-        input_zeros: what calibration has seen (`Conversion`).
-        name: what errors call the model.
-        prefer: what layouts are chosen by (`choose_layout`).
+        input_zeros: for tensors by name, their share of input zeros (`Conversion`).
+        name: the name of the model in errors.
+        prefer: "flash", "speed", or None for their product (`choose_layout`).
 
     Raises:
-        ModelError: the bytes are no usable model.
+        ModelError: the bytes are not a usable model.
         ConfigError: the target or the preference is unknown.
     """
     model = editor.read(data, name=name)
@@ -89,7 +86,7 @@ def run_passes(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision
 
 
 def check(model: Model) -> None:
-    """Raise ModelError for models that no pass may touch."""
+    """Raise ModelError for a model that no pass may change."""
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
             if op.custom_code in op_names.ALL:
@@ -105,18 +102,18 @@ def check(model: Model) -> None:
 
 
 def tidy(model: Model) -> None:
-    """Drop what no runtime reads: unused tensors and buffers, and long names."""
+    """Drop unused tensors and buffers, and shorten names."""
     editor.prune_unused(model)
     _shorten_names(model)
 
 
 def _shorten_names(model: Model) -> None:
-    """Keep the first part of "dense/MatMul;dense/Relu;dense/BiasAdd", as in layers' names.
+    """Keep the first part of names such as "dense/MatMul;dense/Relu;dense/BiasAdd".
 
-    No runtime reads them, and they are up to a tenth of a small file.
+    No runtime reads these names, and they take up to a tenth of a small file.
     """
     for subgraph in model.subgraphs:
-        known = {*subgraph.inputs, *subgraph.outputs}  # callers may look these up
+        known = {*subgraph.inputs, *subgraph.outputs}  # callers may look up these names
         for tensor in subgraph.tensors:
             if tensor not in known:
                 tensor.name = tensor.name.split(";")[0]

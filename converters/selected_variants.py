@@ -1,9 +1,9 @@
-"""Which kernels a model needs on a target, and the C header that links those alone.
+"""The kernels that a model needs on a target, and the C header that links only them.
 
-A build links every kernel of its core, for any model. One that defines SPARSESEP_SELECTED_VARIANTS
-and finds `sparsesep_variants.h` on its include path links only those that the header names; what
-is not named is not referenced, and the linker leaves it out (compile with -ffunction-sections, link
-with -Wl,--gc-sections). A layer without its kernel is refused in Prepare.
+A build links every kernel of its core by default. A build that defines SPARSESEP_SELECTED_VARIANTS
+and has `sparsesep_variants.h` on its include path references only the kernels in that header, and
+the linker drops the others (compile with -ffunction-sections, link with -Wl,--gc-sections). Prepare
+rejects a layer whose kernel is not linked.
 """
 
 from __future__ import annotations
@@ -23,10 +23,16 @@ DEFINE = "SPARSESEP_SELECTED_VARIANTS"
 
 
 def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
-    """Names of the kernels that run a model's SPARSE_FULLY_CONNECTED layers, sorted, each once.
+    """Return the names of the kernels that run a model's SPARSE_FULLY_CONNECTED layers, sorted.
 
-    Raises ModelError for bytes that are no usable model or hold a layer that no kernel of the
-    target runs, ConfigError for an unknown target.
+    Args:
+        data: the bytes of the file.
+        target: a name of `targets.TARGETS`.
+        name: the name of the model in errors.
+
+    Raises:
+        ModelError: the bytes are not a usable model, or no kernel of the target runs a layer.
+        ConfigError: the target is unknown.
 
     Example:
         >>> variants_of(model, target="cortex-m4")  # doctest: +SKIP
@@ -52,7 +58,7 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
 
 
 def _variant_of(weights: bytes, target: str) -> str | None:
-    """The kernel that runs packed weights or pages of them."""
+    """Return the kernel that runs packed weights, or a table of contents of their pages."""
     if not paged_format.is_table(weights):
         return native.variant_name(weights, target=target)
     try:
@@ -63,15 +69,16 @@ def _variant_of(weights: bytes, target: str) -> str | None:
 
 
 def variants_header(variants: Sequence[str], *, target: str) -> str:
-    """The text of `sparsesep_variants.h` for kernels of a target's build.
+    """Return the text of `sparsesep_variants.h` for the kernels `variants` of `target`.
 
-    Raises ConfigError where there are none: such a build could run no layer.
+    Raises:
+        ConfigError: `variants` is empty.
     """
     if not variants:
         raise ConfigError("no kernels to link: the models have no SPARSE_FULLY_CONNECTED layers")
     lines = [
-        f"// Kernels to link for {target}. Found on the include path where {DEFINE}",
-        "// is defined; written by `tflm-sparsesep variants`.",
+        f"// Kernels to link for {target}, in builds that define {DEFINE}.",
+        "// Written by `tflm-sparsesep variants`.",
         f"#define SPARSESEP_SELECTED_VARIANT_COUNT {len(variants)}",
         *(f"#define SPARSESEP_LINK_{variant} 1" for variant in variants),
     ]

@@ -1,7 +1,7 @@
-"""The processors that code and figures are made for, as data.
+"""The processors that the converter supports.
 
-A target says how gcc compiles for a core, what the core can do, and which emulated board runs
-that code. Nothing here knows QEMU beyond two names; the emulation does the rest.
+A target holds the gcc flags of a core, its instruction set extensions, and the emulated boards that
+run its code.
 """
 
 from __future__ import annotations
@@ -16,29 +16,37 @@ class Target:
     """One processor.
 
     Attributes:
-        name: what users write, such as "cortex-m4".
-        gcc_flags: what selects core, FPU and calling convention; empty for the host.
+        name: as users write it, such as "cortex-m4".
+        gcc_flags: core, FPU and calling convention; empty for the host.
         qemu_machine: the emulated board that runs code of this target; None for the host.
-        qemu_cpu: the core of that board. Cortex-M0 code runs on a Cortex-M3, because QEMU's only
-            board with a true M0 core (microbit) has 16 KiB of RAM; M0 instructions are a subset.
-        has_dsp: the DSP extension of Armv7E-M and Armv8-M (SMLAD and friends).
-        has_mve: the M-profile vector extension (Helium).
-        has_fpu: single-precision floats in hardware.
-        unaligned_access: words and halfwords may sit at any address.
-        other_machines: further boards that run this code, less roomy than `qemu_machine`.
-        cost_unit: what the cost models count.
+            Cortex-M0 code runs on a Cortex-M3, whose instructions are a superset, because QEMU's
+            only board with an M0 core (microbit) has 16 KiB of RAM.
+        has_dsp: the core has the DSP extension of Armv7E-M and Armv8-M (SMLAD, ...).
+        has_mve: the core has the M-profile vector extension (Helium).
+        unaligned_access: the core loads and stores words and halfwords at any address.
+        other_machines: other boards that run this code, with less memory than `qemu_machine`.
+        cost_unit: the unit of the cost models.
     """
 
     name: str
     gcc_flags: tuple[str, ...]
     qemu_machine: str | None
-    qemu_cpu: str | None
     has_dsp: bool = False
     has_mve: bool = False
-    has_fpu: bool = False
     unaligned_access: bool = True
     other_machines: tuple[str, ...] = ()
     cost_unit: str = "instructions"
+
+    @property
+    def isa(self) -> str | None:
+        """The instruction set of the kernels: "mve", "dsp", "v7m" or "v6m"; None for the host."""
+        if not self.gcc_flags:
+            return None
+        if self.has_mve:
+            return "mve"
+        if self.has_dsp:
+            return "dsp"
+        return "v7m" if self.unaligned_access else "v6m"
 
 
 def _soft_float(cpu: str) -> tuple[str, ...]:
@@ -56,54 +64,24 @@ TARGETS: dict[str, Target] = {
             "cortex-m0",
             _soft_float("cortex-m0"),
             "mps2-an385",
-            "cortex-m3",
             unaligned_access=False,
             other_machines=("microbit",),
         ),
-        Target("cortex-m3", _soft_float("cortex-m3"), "mps2-an385", "cortex-m3"),
-        Target(
-            "cortex-m4",
-            _hard_float("cortex-m4"),
-            "mps2-an386",
-            "cortex-m4",
-            has_dsp=True,
-            has_fpu=True,
-        ),
-        Target(
-            "cortex-m7",
-            _hard_float("cortex-m7"),
-            "mps2-an500",
-            "cortex-m7",
-            has_dsp=True,
-            has_fpu=True,
-        ),
-        Target(
-            "cortex-m33",
-            _hard_float("cortex-m33"),
-            "mps2-an505",
-            "cortex-m33",
-            has_dsp=True,
-            has_fpu=True,
-        ),
-        Target(
-            "cortex-m55",
-            _hard_float("cortex-m55"),
-            "mps3-an547",
-            "cortex-m55",
-            has_dsp=True,
-            has_mve=True,
-            has_fpu=True,
-        ),
-        Target("host", (), None, None, has_fpu=True, cost_unit="ns"),
+        Target("cortex-m3", _soft_float("cortex-m3"), "mps2-an385"),
+        Target("cortex-m4", _hard_float("cortex-m4"), "mps2-an386", has_dsp=True),
+        Target("cortex-m7", _hard_float("cortex-m7"), "mps2-an500", has_dsp=True),
+        Target("cortex-m33", _hard_float("cortex-m33"), "mps2-an505", has_dsp=True),
+        Target("cortex-m55", _hard_float("cortex-m55"), "mps3-an547", has_dsp=True, has_mve=True),
+        Target("host", (), None, cost_unit="ns"),
     )
 }
 
 
 def get_target(name: str) -> Target:
-    """The target called `name`.
+    """Return the target called `name`.
 
     Raises:
-        ConfigError: no target has that name; the message lists those that exist.
+        ConfigError: no target has that name; the message lists all names.
 
     Example:
         >>> get_target("cortex-m4").has_dsp

@@ -1,0 +1,1 @@
+"""The blobs of packed layers: layouts, packing, sizes, requantization, pages."""

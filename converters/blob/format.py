@@ -1,7 +1,7 @@
-"""The packed weight blob in Python: mirror of `kernels/include/sparsesep/packed_weights.h`.
+"""The packed weight blob in Python, a mirror of `kernels/include/sparsesep/packed_weights.h`.
 
-That header is the specification: sections, order, alignment, meaning of every field. This file
-only names the same things; `tests/converters/blob/test_format.py` holds one against the other.
+That header specifies the sections, their order and alignment, and every field. This module gives
+them Python names; `tests/converters/blob/test_format.py` compares the two.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ MAGIC = 0x31575053
 VERSION = 1
 MAX_DIM = 65535
 ALIGNMENT = 16
+MAX_DELTA8 = 255
+"""The largest step of DELTA8."""
+GAP4_ESCAPE = 15
+"""The nibble of GAP4 that is a step without a block."""
+WINDOW_TILES = 256
+"""Tiles of a window of WINDOW8. A group with more tiles has several windows."""
 FLAG_BIAS_FOLDED = 1 << 0
 FLAG_BOUNDED = 1 << 1
 
 
 class ValueType(enum.IntEnum):
-    """How a weight is stored."""
+    """The storage of a weight."""
 
     INT8 = 0
     PALETTE4 = 1
@@ -29,7 +35,7 @@ class ValueType(enum.IntEnum):
 
 
 class IndexEncoding(enum.IntEnum):
-    """How the position of a block is stored."""
+    """The storage of the position of a block."""
 
     U16 = 0
     DELTA8 = 1
@@ -39,14 +45,14 @@ class IndexEncoding(enum.IntEnum):
 
 
 class Major(enum.IntEnum):
-    """Whether a group of blocks is a row or a column of tiles."""
+    """The direction of a group of blocks: a row or a column of tiles."""
 
     ROW = 0
     COLUMN = 1
 
 
 class ValueOrder(enum.IntEnum):
-    """Order of the weights inside a block."""
+    """The order of the weights in a block. WOVEN interleaves two rows in each int16."""
 
     NATURAL = 0
     PAIRS = 1
@@ -56,7 +62,16 @@ class ValueOrder(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Layout:
-    """What a kernel must know of a blob to run it: the choice that the packer makes."""
+    """The storage of a blob: what a kernel is written for, and what the packer selects.
+
+    Attributes:
+        index_encoding: of the positions of blocks.
+        block_rows, block_cols: size of a block.
+        count_multiple: the number of blocks of a group is a multiple of this.
+        value_type: of the weights.
+        major: direction of groups.
+        value_order: of the weights in a block.
+    """
 
     index_encoding: IndexEncoding
     block_rows: int = 1
@@ -68,17 +83,17 @@ class Layout:
 
     @property
     def pattern(self) -> str:
-        """Block shape as users write it, e.g. `1x4`."""
+        """The pattern as users write it, such as `1x4`."""
         return f"{self.block_rows}x{self.block_cols}"
 
     @property
     def run_blocks(self) -> int:
-        """Blocks of a run of WINDOW8 and ROWS16: together 16 columns wide."""
+        """Blocks of a run of WINDOW8 and ROWS16, which is 16 columns wide."""
         return 16 // self.block_cols
 
     @property
     def index(self) -> str:
-        """Index encoding as users write it, e.g. `delta8`."""
+        """The index encoding as users write it, such as `delta8`."""
         return self.index_encoding.name.lower()
 
     def __str__(self) -> str:
@@ -124,10 +139,13 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class FullyConnectedOptions:
-    """custom_options of SPARSE_FULLY_CONNECTED (`custom_ops/op_options.h`).
+    """The custom_options of SPARSE_FULLY_CONNECTED (`custom_ops/op_options.h`).
 
-    input_step: elements from one input vector to the next where vectors are windows of the input;
-    0 where they lie side by side.
+    Attributes:
+        input_zero_point, output_zero_point: 0 for float32.
+        activation_min, activation_max: limits of the output; for float32 the int32 of their bits.
+        input_step: elements between the starts of consecutive windows, if the input vectors are
+            windows of the input; 0 if they are contiguous, one after the other.
     """
 
     input_zero_point: int
@@ -137,11 +155,11 @@ class FullyConnectedOptions:
     input_step: int = 0
 
     def windows(self, elements: int, cols: int) -> int:
-        """Vectors of `cols` elements in an input of so many, whole ones only."""
+        """Return the number of whole vectors of `cols` elements in an input of `elements`."""
         return (elements - cols) // (self.input_step or cols) + 1
 
     def to_bytes(self) -> bytes:
-        """The 20 or 24 bytes of `SparsesepFullyConnectedOptions`, by version."""
+        """Return the 20 (version 1) or 24 bytes of `SparsesepFullyConnectedOptions`."""
         version = OPTIONS_VERSION_WINDOWS if self.input_step else OPTIONS_VERSION
         step = [self.input_step] if self.input_step else []
         return _OPTIONS[version].pack(
@@ -156,7 +174,11 @@ class FullyConnectedOptions:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FullyConnectedOptions:
-        """Inverse of `to_bytes`. Raises ValueError for another size or version."""
+        """Return the options in `data`, the inverse of `to_bytes`.
+
+        Raises:
+            ValueError: the size or the version is unknown.
+        """
         for version, layout in _OPTIONS.items():
             if len(data) == layout.size:
                 found, size, *params = layout.unpack(data)

@@ -1,7 +1,7 @@
-"""Index streams of the packed format: which tiles of a group are stored.
+"""Index streams of a blob: the stored tiles of each group.
 
-A group is one row (or column) of tiles; `tiles` are int64 indices, ascending, repeated only as
-padding. The encodings are specified in `kernels/include/sparsesep/packed_weights.h`.
+A group is one row (or column) of tiles. `tiles` are ascending int64 indices; an index repeats only
+as padding. `kernels/include/sparsesep/packed_weights.h` specifies the encodings.
 """
 
 from __future__ import annotations
@@ -11,57 +11,68 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, Major, ValueType
+from tflm_sparsesep.converters.blob.format import (
+    GAP4_ESCAPE,
+    MAX_DELTA8,
+    WINDOW_TILES,
+    IndexEncoding,
+    Layout,
+    Major,
+    ValueType,
+)
 
 Tiles = npt.NDArray[np.int64]
 
-_MAX_DELTA8 = 255
-_GAP4_ESCAPE = 15
 _UINT16_MAX = 65535
-_WINDOW = 256
 
 
 def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
-    """Tiles of one group that must be stored: occupied ones, and what the encoding adds to them.
+    """Return the tiles of one group that are stored: the occupied ones, and those that fill gaps.
 
-    That is steps over too wide gaps, or a tile repeated to fill up a run of its window.
+    DELTA8 adds tiles in gaps wider than its largest step. WINDOW8 repeats a tile to complete a run
+    at the end of a window.
+
+    Args:
+        occupied: [tiles of the group], True for tiles with a nonzero weight.
+        layout: the layout of the blob.
     """
     tiles = np.flatnonzero(occupied).astype(np.int64)
     if layout.index_encoding is IndexEncoding.WINDOW8:
         return _fill_windows(tiles, _window_unit(len(occupied)), layout.run_blocks)
     if layout.index_encoding is not IndexEncoding.DELTA8 or len(tiles) == 0:
         return tiles
-    stones = [
-        np.arange(previous + _MAX_DELTA8, tile, _MAX_DELTA8)
+    fillers = [
+        np.arange(previous + MAX_DELTA8, tile, MAX_DELTA8)
         for previous, tile in zip([0, *tiles[:-1]], tiles, strict=True)
-        if tile - previous > _MAX_DELTA8
+        if tile - previous > MAX_DELTA8
     ]
-    # A palette may lack a 0: two opposite weights take its place.
+    # A palette without 0 has two opposite weights in its place.
     blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1
-    return np.sort(np.concatenate([tiles, *stones * blocks]))
+    return np.sort(np.concatenate([tiles, *fillers * blocks]))
 
 
 def has_wide_gaps(occupied: npt.NDArray[np.bool_]) -> bool:
-    """Whether steps of DELTA8 need more tiles of a group than the occupied ones."""
+    """Return True if DELTA8 stores more tiles of a group than the occupied ones."""
     gaps = np.diff(np.flatnonzero(occupied), prepend=0)
-    return bool(np.any(gaps > _MAX_DELTA8))
+    return bool(np.any(gaps > MAX_DELTA8))
 
 
 def pad(tiles: Tiles, multiple: int) -> Tiles:
-    """`tiles` with the last one repeated up to a multiple of `multiple`."""
+    """Return `tiles` with the last one repeated up to a multiple of `multiple`."""
     return np.pad(tiles, (0, -len(tiles) % multiple), mode="edge") if len(tiles) else tiles
 
 
 def repeats(tiles: Tiles) -> npt.NDArray[np.bool_]:
-    """Which of `tiles` only repeat the one before, and stand for all-zero blocks."""
+    """Return which of `tiles` repeat the previous one; their blocks are all zero."""
     repeated: npt.NDArray[np.bool_] = np.diff(tiles, prepend=-1) == 0
     return repeated
 
 
 def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
-    """The index stream of one group.
+    """Return the index stream of one group.
 
-    Raises ValueError where OFFSET16 cannot hold an offset.
+    Raises:
+        ValueError: an offset exceeds OFFSET16.
     """
     encoding = layout.index_encoding
     if encoding is IndexEncoding.U16:
@@ -79,7 +90,14 @@ def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
 
 
 def decode(stream: bytes, counts: Tiles, tiles_per_group: int, layout: Layout) -> Iterator[Tiles]:
-    """The tiles of each group, from a stream that the validator has accepted."""
+    """Yield the tiles of each group.
+
+    Args:
+        stream: the index section of a valid blob.
+        counts: stored tiles of each group.
+        tiles_per_group: tiles of a group, stored or not.
+        layout: the layout of the blob.
+    """
     encoding = layout.index_encoding
     position = 0
     for count in counts.tolist():
@@ -102,23 +120,23 @@ def decode(stream: bytes, counts: Tiles, tiles_per_group: int, layout: Layout) -
 
 
 def _offset_unit(layout: Layout) -> int:
-    """Bytes between neighbouring tiles in a vector of int32."""
+    """Return the bytes between adjacent tiles in a vector of int32."""
     return 4 * (layout.block_cols if layout.major is Major.ROW else layout.block_rows)
 
 
 def _window_unit(tiles_per_group: int) -> int:
-    """Tiles between neighbouring windows; 1 where there is no need for windows."""
-    return -(-tiles_per_group // _WINDOW)
+    """Return the tiles between adjacent windows; 1 if one window covers the group."""
+    return -(-tiles_per_group // WINDOW_TILES)
 
 
 def _fill_windows(tiles: Tiles, unit: int, run_blocks: int) -> Tiles:
-    """`tiles` such that each run of `run_blocks` lies in the window of its first tile."""
+    """Return `tiles`, padded so that each run lies in the window of its first tile."""
     if unit == 1:
         return tiles
     runs = [tiles[:0]]
     start = 0
     while start < len(tiles):
-        window_end = tiles[start] // unit * unit + _WINDOW
+        window_end = tiles[start] // unit * unit + WINDOW_TILES
         end = min(start + run_blocks, int(np.searchsorted(tiles, window_end)))
         run = tiles[start:end]
         runs.append(run if end == len(tiles) else pad(run, run_blocks))
@@ -141,7 +159,7 @@ def _encode_window8(tiles: Tiles, unit: int, run_blocks: int) -> bytes:
 def _decode_window8(
     stream: bytes, position: int, count: int, unit: int, run_blocks: int
 ) -> tuple[Tiles, int]:
-    """`count` tiles and the bytes that they take."""
+    """Return `count` tiles, and the size of their stream in bytes."""
     if unit == 1:
         return np.frombuffer(stream, np.uint8, count, position).astype(np.int64), count
     size = count + -(-count // run_blocks)
@@ -154,26 +172,26 @@ def _decode_window8(
 def _encode_gap4(tiles: Tiles) -> bytes:
     nibbles: list[int] = []
     for gap in (np.diff(tiles, prepend=-1) - 1).tolist():
-        escapes, rest = divmod(gap, _GAP4_ESCAPE)
-        nibbles += [_GAP4_ESCAPE] * escapes + [rest]
+        escapes, remainder = divmod(gap, GAP4_ESCAPE)
+        nibbles += [GAP4_ESCAPE] * escapes + [remainder]
     return pack_nibbles(np.array(nibbles, np.uint8))
 
 
 def _decode_gap4(stream: bytes, position: int, count: int) -> tuple[Tiles, int]:
-    """`count` tiles and the bytes that they take."""
+    """Return `count` tiles, and the size of their stream in bytes."""
     tiles: list[int] = []
     tile, nibbles = 0, 0
     while len(tiles) < count:
         gap = stream[position + nibbles // 2] >> 4 * (nibbles % 2) & 15
         nibbles += 1
         tile += gap
-        if gap < _GAP4_ESCAPE:
+        if gap < GAP4_ESCAPE:
             tiles.append(tile)
             tile += 1
     return np.array(tiles, np.int64), (nibbles + 1) // 2
 
 
 def pack_nibbles(nibbles: npt.NDArray[np.uint8]) -> bytes:
-    """Two numbers of 0..15 a byte, the first one low."""
+    """Return bytes that hold two numbers of 0..15 each, the first in the low nibble."""
     even = np.pad(nibbles, (0, len(nibbles) % 2)).reshape(-1, 2)
     return (even[:, 0] | even[:, 1] << 4).astype(np.uint8).tobytes()

@@ -1,7 +1,7 @@
-"""The blob layouts that kernels exist for: what the packer may choose from.
+"""The blob layouts that have kernels.
 
-A layout says how weights are stored, not which kernel reads them: the device picks the fastest
-variant of its own `kernels/sparse_fully_connected/variants.inc` that runs it.
+A layout defines the storage of the weights, not the kernel that reads them: the device takes the
+first variant in its list that fits.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from tflm_sparsesep.converters.blob.format import (
     ValueOrder,
     ValueType,
 )
+from tflm_sparsesep.converters.targets import get_target
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(IndexEncoding.DELTA8),
@@ -43,14 +44,14 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(IndexEncoding.WINDOW8, 4, 4, count_multiple=4, value_order=ValueOrder.ROWS16),
 )
 
-_HELIUM_TARGETS = ("cortex-m55",)
-_DSP_TARGETS = ("cortex-m4", "cortex-m7", "cortex-m33")
-
 
 def layouts_for(target: str) -> tuple[Layout, ...]:
-    """The layouts that a target has kernels for: those made for one extension stay with it.
+    """Return the layouts that `target` has kernels for.
 
-    The host runs all of them, so that it can check any blob.
+    The host runs all layouts, so that it can verify any blob.
+
+    Raises:
+        ConfigError: the target is unknown.
     """
     if target == "host":
         return LAYOUTS
@@ -58,19 +59,20 @@ def layouts_for(target: str) -> tuple[Layout, ...]:
 
 
 def _has_kernel(layout: Layout, target: str) -> bool:
+    isa = get_target(target).isa
     if layout.value_type is ValueType.FLOAT32:
         return layout.pattern == "1x1"
     if layout.index_encoding is IndexEncoding.WINDOW8:
-        return target in _HELIUM_TARGETS
-    if target in _HELIUM_TARGETS:
-        # Blocks in windows are several times as fast there; other encodings of these patterns
-        # would only take code. 1x16 needs no windows.
+        return isa == "mve"
+    if isa == "mve":
+        # WINDOW8 is several times as fast with Helium, so that other encodings of these patterns
+        # would only add code. 1x16 needs no windows.
         if layout.index_encoding is IndexEncoding.OFFSET16:
             return False
         if layout.index_encoding is IndexEncoding.DELTA8:
             return layout.pattern in ("1x1", "1x16")
     if layout.value_order is ValueOrder.WOVEN:
-        return target in _DSP_TARGETS
-    # The DSP extension runs blocks of these shapes in woven order only.
-    is_woven_there = layout.block_rows > 1 and layout.block_cols == 4
-    return not (is_woven_there and target in _DSP_TARGETS)
+        return isa == "dsp"
+    # Kernels of the DSP extension take these patterns in interleaved order only.
+    is_interleaved = layout.block_rows > 1 and layout.block_cols == 4
+    return not (is_interleaved and isa == "dsp")

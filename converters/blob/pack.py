@@ -1,6 +1,6 @@
-"""Dense weights to packed blob, and back.
+"""Dense weights to a blob of packed weights, and back.
 
-The layout of the blob is specified in `kernels/include/sparsesep/packed_weights.h`.
+`kernels/include/sparsesep/packed_weights.h` specifies the blob.
 """
 
 from __future__ import annotations
@@ -25,16 +25,19 @@ from tflm_sparsesep.converters.blob.format import (
     ValueOrder,
     ValueType,
 )
-
-_ACCUMULATOR_BOUND = 1 << 30
+from tflm_sparsesep.converters.blob.requantization import is_bounded
 
 
 @dataclass(frozen=True)
 class FullyConnectedWeights:
-    """A quantised fully-connected layer, dense.
+    """The numbers of a dense int8 layer.
 
-    weights int8[rows, cols], bias int32[rows] (not folded), multiplier int32[rows] in Q0.31,
-    shift int8[rows], and the zero point that the kernel's inputs carry.
+    Attributes:
+        weights: int8[rows, cols].
+        bias: int32[rows], not folded.
+        multiplier: int32[rows], Q0.31.
+        shift: int8[rows], positive to the left.
+        input_zero_point: of the input.
     """
 
     weights: npt.NDArray[np.int8]
@@ -44,14 +47,13 @@ class FullyConnectedWeights:
     input_zero_point: int
 
     def folded_bias(self) -> npt.NDArray[np.int32]:
-        """bias - input_zero_point * sum(row), modulo 2^32 as the device's accumulator."""
+        """Return bias - input_zero_point * sum(row), modulo 2^32 as in the accumulator."""
         return self._wide_folded_bias().astype(np.int32)
 
     def is_bounded(self) -> bool:
-        """Whether the promise of FLAG_BOUNDED holds for every input."""
-        sums = np.abs(self.weights.astype(np.int64)).sum(axis=1)
-        largest = np.abs(self._wide_folded_bias()) + 128 * sums
-        return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(self.shift < 0))
+        """Return True if FLAG_BOUNDED holds for every input."""
+        magnitudes = np.abs(self.weights.astype(np.int64)).sum(axis=1)
+        return is_bounded(self._wide_folded_bias(), magnitudes, self.shift)
 
     def _wide_folded_bias(self) -> npt.NDArray[np.int64]:
         sums = self.weights.sum(axis=1, dtype=np.int64)
@@ -61,7 +63,7 @@ class FullyConnectedWeights:
 
 @dataclass(frozen=True)
 class FloatWeights:
-    """A float fully-connected layer, dense: weights float32[rows, cols], bias float32[rows]."""
+    """The numbers of a dense float32 layer: weights [rows, cols], bias [rows]."""
 
     weights: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
@@ -71,7 +73,7 @@ PackableWeights = FullyConnectedWeights | FloatWeights
 
 
 def can_pack(layer: PackableWeights, layout: Layout) -> bool:
-    """Whether the layer's weights are of the kind that `layout` stores."""
+    """Return True if `layout` can store the weights of `layer`."""
     if isinstance(layer, FloatWeights):
         return layout.value_type is ValueType.FLOAT32
     if layout.value_type is ValueType.PALETTE4:
@@ -82,11 +84,12 @@ def can_pack(layer: PackableWeights, layout: Layout) -> bool:
 
 
 def pack(layer: PackableWeights, layout: Layout) -> bytes:
-    """The blob of `layer` in `layout`.
+    """Return the blob of `layer` in `layout`.
 
-    Raises ValueError for a layer that the format cannot hold, or not in this layout: too large a
-    matrix, more than 16 different weights for a palette (or 16 without two opposite ones, where
-    DELTA8 must fill gaps), a float layer in an int8 layout, too large weights for a woven one.
+    Raises:
+        ValueError: the matrix is too large, or `layout` cannot store the weights: they have another
+            dtype, more than 16 different values for a palette (or 16 without two opposite values,
+            if DELTA8 must fill gaps), or are too large to be interleaved.
     """
     rows, cols = layer.weights.shape
     if not (1 <= rows <= MAX_DIM and 1 <= cols <= MAX_DIM):
@@ -127,10 +130,15 @@ def pack(layer: PackableWeights, layout: Layout) -> bytes:
 
 @dataclass(frozen=True)
 class UnpackedWeights:
-    """What a blob says: weights [rows, cols], bias [rows] as stored, number of stored blocks.
+    """The contents of a blob.
 
-    The bias of int8 layers is folded in row-major blobs. multiplier and shift are empty for float
-    layers.
+    Attributes:
+        layout: of the blob.
+        weights: [rows, cols].
+        bias: [rows], as stored: folded in row-major int8 blobs.
+        multiplier: int32[rows], Q0.31; empty for float32.
+        shift: int8[rows]; empty for float32.
+        blocks: stored blocks.
     """
 
     layout: Layout
@@ -142,9 +150,10 @@ class UnpackedWeights:
 
 
 def read_header(blob: bytes) -> np.void:
-    """The header of a blob as a record of `packed_format.HEADER`.
+    """Return the header of a blob, a record of `format.HEADER`.
 
-    Raises ValueError where `blob` is too short or of another format.
+    Raises:
+        ValueError: `blob` is too short or has another format.
     """
     if len(blob) < HEADER.itemsize:
         raise ValueError(f"blob has {len(blob)} bytes, its header alone has {HEADER.itemsize}")
@@ -155,7 +164,7 @@ def read_header(blob: bytes) -> np.void:
 
 
 def layout_of(header: np.void) -> Layout:
-    """The layout that a header names."""
+    """Return the layout in a header."""
     return Layout(
         index_encoding=IndexEncoding(int(header["index_encoding"])),
         block_rows=int(header["block_rows"]),
@@ -168,7 +177,7 @@ def layout_of(header: np.void) -> Layout:
 
 
 def group_counts(blob: bytes) -> npt.NDArray[np.int64]:
-    """Stored blocks of each group of a valid blob."""
+    """Return the number of stored blocks of each group of a valid blob."""
     header = read_header(blob)
     layout = layout_of(header)
     if layout.major is Major.ROW:
@@ -180,7 +189,7 @@ def group_counts(blob: bytes) -> npt.NDArray[np.int64]:
 
 
 def unpack(blob: bytes) -> UnpackedWeights:
-    """Inverse of `pack`, for a blob that `native.validate` has accepted."""
+    """Return the contents of a blob that `native.validate` accepts."""
     header = read_header(blob)
     layout = layout_of(header)
     rows, cols = int(header["rows"]), int(header["cols"])
@@ -194,7 +203,7 @@ def unpack(blob: bytes) -> UnpackedWeights:
     tiles = np.zeros((groups, per_group, layout.block_rows, layout.block_cols), blocks.dtype)
     stored = index_streams.decode(blob[offset["index_offset"] :], counts, per_group, layout)
     for group, indices, start in zip(tiles, stored, np.cumsum(counts) - counts, strict=True):
-        # Padding repeats an index with zeros: adding leaves what stands there.
+        # Padding repeats an index with zeros: the sum keeps the block before it.
         np.add.at(group, indices, blocks[start : start + len(indices)])
     if layout.major is Major.COLUMN:
         tiles = tiles.transpose(1, 0, 2, 3)
@@ -212,7 +221,7 @@ def unpack(blob: bytes) -> UnpackedWeights:
 
 
 def _tiles(weights: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
-    """weights[rows, cols] as [group, tile, block_rows, block_cols], edges filled with zeros."""
+    """Return `weights` [rows, cols] as [group, tile, block_rows, block_cols], zero-padded."""
     rows, cols = weights.shape
     padded = np.pad(weights, ((0, -rows % layout.block_rows), (0, -cols % layout.block_cols)))
     height, width = padded.shape[0] // layout.block_rows, padded.shape[1] // layout.block_cols
@@ -237,7 +246,7 @@ def _row_sections(layer: PackableWeights, layout: Layout) -> list[tuple[str, int
 
 
 def _fills_gaps(weights: npt.NDArray[np.int8], layout: Layout) -> bool:
-    """Whether the palette of `weights` can pass over gaps that are too wide for the index."""
+    """Return True if the palette of `weights` can fill gaps wider than the largest step."""
     if layout.index_encoding is not IndexEncoding.DELTA8:
         return True
     if value_streams.opposites(value_streams.make_palette(weights)) is not None:
@@ -261,7 +270,7 @@ def _header(layer: PackableWeights, layout: Layout, blocks: int) -> npt.NDArray[
 
 
 def _assemble(header: npt.NDArray[np.void], sections: list[tuple[str, int, bytes]]) -> bytes:
-    """Header and aligned sections in one piece; fills the offsets in."""
+    """Return the blob: the header with all offsets set, and the aligned sections."""
     body = bytearray(HEADER.itemsize)
     for key, alignment, data in sections:
         body.extend(bytes(-len(body) % alignment))

@@ -1,6 +1,6 @@
-"""Two convolutions in a row, d x 1 and 1 x d, to the blob of SEPARABLE_CONV_2D, and back.
+"""A d x 1 and a 1 x e convolution to the blob of SEPARABLE_CONV_2D, and back.
 
-The layout of the blob is specified in `kernels/include/sparsesep/separable_conv.h`.
+`kernels/include/sparsesep/separable_conv.h` specifies the blob.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.blob.requantization import is_bounded
 from tflm_sparsesep.converters.blob.separable_format import (
     HEADER,
     MAGIC,
@@ -23,10 +24,8 @@ from tflm_sparsesep.converters.blob.separable_format import (
     Padding,
     ValueType,
 )
-
-_ACCUMULATOR_BOUND = 1 << 30
-_WOVEN_BOUND = 1 << 23
-_DSP_TARGETS = ("cortex-m4", "cortex-m7", "cortex-m33")
+from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
+from tflm_sparsesep.converters.targets import get_target
 
 
 @dataclass(frozen=True)
@@ -57,40 +56,43 @@ class ConvStage:
 
     @property
     def units(self) -> int:
+        """Output channels."""
         return int(self.weights.shape[0])
 
     @property
     def kernel(self) -> int:
+        """Taps along the kernel."""
         return int(self.weights.shape[1])
 
     @property
     def channels(self) -> int:
+        """Input channels."""
         return int(self.weights.shape[2])
 
     @property
     def is_float(self) -> bool:
+        """True for float32, False for int8."""
         return bool(self.weights.dtype == np.float32)
 
     def output_size(self, size: int) -> int:
-        """Outputs along the kernel of `size` inputs, as TFLite counts them; 0 for none."""
+        """Return the number of outputs along the kernel for `size` inputs, as in TFLite."""
         if self.padding is Padding.SAME:
             return -(-size // self.stride)
         return max(0, (size - self.kernel) // self.stride + 1)
 
     def folded_bias(self) -> npt.NDArray[np.int64]:
-        """bias - input_zero_point * sum(weights of a unit), before it wraps to 32 bits."""
+        """Return bias - input_zero_point * sum(weights of a row), before it wraps to 32 bits."""
         sums = self.weights.sum(axis=(1, 2), dtype=np.int64)
         folded: npt.NDArray[np.int64] = self.bias.astype(np.int64) - self.input_zero_point * sums
         return folded
 
     def is_bounded(self) -> bool:
-        """Whether the promise of SPARSESEP_STAGE_BOUNDED holds for every input."""
-        largest = np.abs(self.folded_bias()) + 128 * self._magnitudes()
-        return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(self.shift < 0))
+        """Return True if SPARSESEP_STAGE_BOUNDED holds for every input."""
+        return is_bounded(self.folded_bias(), self._magnitudes(), self.shift)
 
     def fits_weave(self) -> bool:
-        """Whether two units share an int16, and the sums of two come apart again."""
-        if self.is_float or np.any(128 * self._magnitudes() >= _WOVEN_BOUND):
+        """Return True if rows can be interleaved, and their sums can be separated."""
+        if self.is_float or np.any(128 * self._magnitudes() >= WOVEN_BOUND):
             return False
         return bool(np.all(np.abs(_woven_values(self.weights)) < 1 << 15))
 
@@ -101,13 +103,13 @@ class ConvStage:
 
 @dataclass(frozen=True)
 class SeparableConv:
-    """A vertical stage, kernel x 1, and the horizontal one, 1 x kernel, that reads its output."""
+    """A vertical stage, kernel x 1, and the horizontal stage, 1 x kernel, that reads its output."""
 
     vertical: ConvStage
     horizontal: ConvStage
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-        """[batch, height, width, channels] of the output for such a shape of the input."""
+        """Return the shape of the output for an input [batch, height, width, channels]."""
         batch, height, width, _ = input_shape
         return (
             batch,
@@ -118,19 +120,20 @@ class SeparableConv:
 
 
 def order_for(conv: SeparableConv, target: str) -> Order:
-    """The order of weights that the fastest kernel of `target` reads.
+    """Return the order of weights that the fastest kernel of `target` reads.
 
-    Weights too large to be woven stay in natural order, which every target runs.
+    Weights that are too large to be interleaved keep the natural order, which every target runs.
     """
-    woven = conv.vertical.fits_weave() and conv.horizontal.fits_weave()
-    return Order.WOVEN if woven and target in _DSP_TARGETS else Order.NATURAL
+    fits = conv.vertical.fits_weave() and conv.horizontal.fits_weave()
+    return Order.WOVEN if fits and get_target(target).isa == "dsp" else Order.NATURAL
 
 
 def pack(conv: SeparableConv, order: Order = Order.NATURAL) -> bytes:
-    """The blob of `conv`.
+    """Return the blob of `conv`.
 
-    Raises ValueError for what the format cannot hold: too many channels, too large a kernel or
-    stride, stages that do not fit each other, or weights that cannot be woven.
+    Raises:
+        ValueError: the stages do not fit each other, or the format cannot store them: too many
+            channels, a kernel or stride that is too large, or weights that cannot be interleaved.
     """
     vertical, horizontal = conv.vertical, conv.horizontal
     _check(conv, order)
@@ -162,10 +165,10 @@ def pack(conv: SeparableConv, order: Order = Order.NATURAL) -> bytes:
 
 
 def weave(weights: npt.NDArray[np.int8]) -> bytes:
-    """Weights [units, kernel, channels] in `Order.WOVEN`.
+    """Return `weights` [units, kernel, channels] in `Order.WOVEN`.
 
-    A unit's channels are taken in pairs, (0, 2), (1, 3) of each whole four and (0, 1) of what is
-    left; units 2n and 2n + 1 share each int16 as a + 256 * b.
+    Rows 2n and 2n + 1 share each int16 as a + 256 * b. The channels of a row are taken in pairs:
+    (0, 2) and (1, 3) of each four, and (0, 1) of the remainder.
     """
     units, kernel, channels = weights.shape
     padded = np.pad(weights, ((0, -units % 4), (0, 0), (0, channels % 2)))
@@ -175,7 +178,7 @@ def weave(weights: npt.NDArray[np.int8]) -> bytes:
 
 
 def unweave(data: bytes, shape: tuple[int, int, int]) -> npt.NDArray[np.int8]:
-    """Inverse of `weave` for weights of `shape`."""
+    """Return the weights of `shape` [units, kernel, channels], the inverse of `weave`."""
     units, kernel, channels = shape
     groups = np.frombuffer(data, "<i2").reshape(-(-units // 4), kernel, -1, 2, 2)
     values = groups.transpose(0, 3, 1, 2, 4).reshape(-1, kernel, channels + channels % 2)
@@ -188,12 +191,12 @@ def unweave(data: bytes, shape: tuple[int, int, int]) -> npt.NDArray[np.int8]:
 
 
 def read_order(blob: bytes) -> Order:
-    """How a valid blob stores its weights."""
+    """Return the order of the weights in a valid blob."""
     return Order(int(np.frombuffer(blob, HEADER, 1)[0]["order"]))
 
 
 def unpack(blob: bytes) -> SeparableConv:
-    """Inverse of `pack`, for a blob that `native.validate_separable_conv` has accepted."""
+    """Return the contents of a blob that `native.validate_separable_conv` accepts."""
     header = np.frombuffer(blob, HEADER, 1)[0]
     channels = [int(header[f"{name}_channels"]) for name in ("input", "middle", "output")]
     points = [int(header[f"{name}_zero_point"]) for name in ("input", "middle", "output")]
@@ -239,7 +242,7 @@ def _unpack_stage(
 
 
 def _channel_order(channels: int) -> list[int]:
-    """The order of channels, an odd one filled up, of which woven weights hold each two."""
+    """Return the order of channels in interleaved weights, an odd number padded to even."""
     whole = channels // 4 * 4
     order = [four + n for four in range(0, whole, 4) for n in (0, 2, 1, 3)]
     return order + list(range(whole, channels + channels % 2))
@@ -252,7 +255,7 @@ def _woven_values(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int32]:
 
 
 def _sections(stage: ConvStage, order: Order) -> dict[str, bytes]:
-    """A stage's data by the names of its offsets, entries of units in whole fours."""
+    """Return the sections of a stage by name, each padded to a multiple of four rows."""
     missing = -stage.units % 4
     if stage.is_float:
         bias = np.pad(stage.bias.astype("<f4"), (0, missing))
@@ -287,8 +290,8 @@ def _check(conv: SeparableConv, order: Order) -> None:
         )
     if vertical.output_zero_point != horizontal.input_zero_point:
         raise ValueError(
-            f"zero points between the stages are {vertical.output_zero_point} and "
+            f"zero points of the intermediate feature map are {vertical.output_zero_point} and "
             f"{horizontal.input_zero_point}, accepted: one for both"
         )
     if order is Order.WOVEN and not (vertical.fits_weave() and horizontal.fits_weave()):
-        raise ValueError("weights cannot be woven: see ConvStage.fits_weave")
+        raise ValueError("weights cannot be interleaved: see ConvStage.fits_weave")

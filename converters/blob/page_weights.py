@@ -1,11 +1,10 @@
 """Packed weights -> pages of at most a given size, each a blob of consecutive rows.
 
 Given:   blob of rows x cols
-Result:  pages p1, p2, ... with rows r1, r2, ...: kernel(blob)(x) = kernel(p1)(x) + kernel(p2)(x)
-         + ..., outputs joined
+Result:  pages p1, p2, ...: the outputs of blob are those of p1, p2, ..., concatenated
 
-Every page is packed in the layer's layout, so that the same kernel runs it, and filled with as
-many whole rows of blocks as fit.
+Every page has the layout of the layer, so that the same kernel runs it, and holds as many whole
+rows of blocks as fit.
 """
 
 from __future__ import annotations
@@ -31,16 +30,22 @@ from tflm_sparsesep.converters.errors import ConfigError
 def page_weights(
     blob: bytes, *, page_bytes: int, input_zero_point: int, offset: int = 0, name: str = "layer"
 ) -> tuple[bytes, bytes]:
-    """The table of contents of a valid blob, and its pages in one piece for `offset`.
+    """Return the table of contents of a valid blob, and its concatenated pages.
 
-    `page_bytes` is the most that a page may take; `input_zero_point` is that of the operator's
-    options; `name` is what errors call the layer. Raises ConfigError where not even one row of
-    blocks fits into a page.
+    Args:
+        blob: packed weights.
+        page_bytes: the largest page.
+        input_zero_point: of the operator's options.
+        offset: of the first page in external memory.
+        name: the name of the layer in errors.
+
+    Raises:
+        ConfigError: one row of blocks does not fit into a page.
     """
     unpacked = unpack(blob)
     layer, layout = _layer_of(unpacked, input_zero_point), unpacked.layout
     rows, cols = layer.weights.shape
-    # Search not far beyond what fits.
+    # The search needs few counts beyond the average that fits.
     most = max(1, 2 * page_bytes * rows // (len(blob) * layout.block_rows))
     pages, contents = [], []
     first = 0
@@ -67,7 +72,7 @@ def page_weights(
 
 
 def _page(layer: PackableWeights, unpacked: UnpackedWeights, first: int, count: int) -> bytes:
-    """`count` rows from `first` on, as they lie in external memory."""
+    """Return the page of `count` rows from `first` on, padded to its alignment."""
     blob = pack(_rows_of(layer, slice(first, first + count)), unpacked.layout)
     return blob + bytes(-len(blob) % PAGE_ALIGNMENT)
 
@@ -85,10 +90,10 @@ def _rows_of(layer: PackableWeights, rows: slice) -> PackableWeights:
 
 
 def _layer_of(unpacked: UnpackedWeights, input_zero_point: int) -> PackableWeights:
-    """What `pack` makes the blob's numbers of."""
+    """Return the layer that `pack` turns into the blob."""
     if unpacked.weights.dtype != np.int8:
         return FloatWeights(unpacked.weights, unpacked.bias)
-    # A bias that is folded already would be folded again.
+    # The bias of a row-major blob is already folded: with zero_point 0, `pack` leaves it as it is.
     is_folded = unpacked.layout.major is Major.ROW
     return FullyConnectedWeights(
         weights=unpacked.weights,

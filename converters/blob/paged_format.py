@@ -1,7 +1,6 @@
-"""Paged weights in Python: mirror of `kernels/include/sparsesep/paged_weights.h`.
+"""Paged weights in Python, a mirror of `kernels/include/sparsesep/paged_weights.h`.
 
-That header is the specification; `tests/converters/blob/test_paged_format.py` holds one against the
-other.
+That header is the specification; `tests/converters/blob/test_paged_format.py` compares the two.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _LAYOUT_FIELDS = (PAGED_HEADER.names or ())[2:9]
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its bytes in external memory, its rows, and the checksum of the bytes."""
+    """A page: its bytes in external memory, its rows, and the checksum of its bytes."""
 
     bytes: int
     rows: int
@@ -51,9 +50,13 @@ class Page:
 
 @dataclass(frozen=True)
 class Table:
-    """The table of contents of a layer: what the model holds in place of its weights.
+    """The table of contents of a paged layer, which the model holds in place of its weights.
 
-    cols: input units. offset: of the first page in external memory; the others follow.
+    Attributes:
+        layout: of every page.
+        cols: input channels.
+        offset: of the first page in external memory; the other pages follow.
+        pages: in the order of their rows.
     """
 
     layout: Layout
@@ -63,17 +66,17 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """Output units."""
+        """Output channels."""
         return sum(page.rows for page in self.pages)
 
     @property
     def external_bytes(self) -> int:
-        """All pages in external memory."""
+        """Bytes of all pages in external memory."""
         return sum(page.bytes for page in self.pages)
 
     @property
     def largest_page(self) -> int:
-        """Bytes of arena that a page takes at most."""
+        """Bytes of the largest page, which needs as much arena."""
         return max(page.bytes for page in self.pages)
 
     @property
@@ -82,7 +85,7 @@ class Table:
         return 4 if self.layout.value_type is ValueType.FLOAT32 else 1
 
     def to_bytes(self) -> bytes:
-        """The constant tensor of the model."""
+        """Return the constant tensor of the model."""
         header = np.zeros((), PAGED_HEADER)
         header["magic"], header["version"] = MAGIC, VERSION
         for name in _LAYOUT_FIELDS:
@@ -95,7 +98,11 @@ class Table:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Table:
-        """Inverse of `to_bytes`. Raises ValueError where the numbers do not agree."""
+        """Return the table in `data`, the inverse of `to_bytes`.
+
+        Raises:
+            ValueError: `data` is not a table, or its fields contradict each other.
+        """
         if not is_table(data) or len(data) < PAGED_HEADER.itemsize:
             raise ValueError("not a table of contents of paged weights")
         header = np.frombuffer(data, PAGED_HEADER, count=1)[0]
@@ -112,7 +119,10 @@ class Table:
         return table
 
     def page_header(self) -> bytes:
-        """The header of a blob with the most rows of a page: what kernel and scratch go by."""
+        """Return the header of a blob with as many rows as the page with the most rows.
+
+        The kernel and its scratch depend on this header only.
+        """
         header = np.zeros((), HEADER)
         for name in _LAYOUT_FIELDS:
             header[name] = getattr(self.layout, name)
@@ -121,12 +131,12 @@ class Table:
 
 
 def is_table(data: bytes) -> bool:
-    """Whether a constant tensor holds a table of contents, and not packed weights."""
+    """Return True if a constant tensor holds a table of contents, not packed weights."""
     return data[:4] == MAGIC.to_bytes(4, "little")
 
 
 def checksum(page: bytes) -> int:
-    """FxHash of little-endian words, as `sparsesep_page_checksum` of paged_weights.h."""
+    """Return the FxHash of little-endian words, as `sparsesep_page_checksum` in C does."""
     value = 0
     for word in np.frombuffer(page, "<u4").tolist():
         value = ((((value << 5) | (value >> 27)) & 0xFFFFFFFF) ^ word) * 0x9E3779B9 & 0xFFFFFFFF
@@ -134,5 +144,5 @@ def checksum(page: bytes) -> int:
 
 
 def smallest_page() -> int:
-    """Bytes below which no page can be: its header."""
+    """Return the size of a page header, the lower bound of `page_bytes`."""
     return HEADER.itemsize

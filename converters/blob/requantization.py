@@ -1,7 +1,7 @@
-"""Quantisation arithmetic of TFLite's int8 kernels, bit for bit.
+"""Requantization parameters of TFLite's int8 kernels, bit-exact.
 
-Sources: TFLite's `QuantizeMultiplier`, `GetQuantizedConvolutionMultipler` and
-`CalculateActivationRangeQuantized`; the device side is `sparsesep/requantize.h`.
+They follow TFLite's `QuantizeMultiplier`, `GetQuantizedConvolutionMultipler` and
+`CalculateActivationRangeQuantized`. `sparsesep/requantize.h` is the device side.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ import numpy.typing as npt
 
 INT8_MIN, INT8_MAX = -128, 127
 
+_ACCUMULATOR_BOUND = 1 << 30
+
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
-    """`real` as (multiplier, shift) with real ~ multiplier * 2^(shift - 31).
+    """Return (multiplier, shift) with real ~ multiplier * 2^(shift - 31).
 
-    multiplier is Q0.31 in [2^30, 2^31), or 0; shift is positive to the left.
+    The multiplier is Q0.31 in [2^30, 2^31), or 0. A positive shift is to the left.
 
-    >>> quantize_multiplier(0.75)
-    (1610612736, 0)
+    Example:
+        >>> quantize_multiplier(0.75)
+        (1610612736, 0)
     """
     if real == 0.0:
         return 0, 0
     fraction, shift = math.frexp(real)
-    # Halves away from zero, as TfLiteRound; `fraction` is positive.
+    # Rounds half away from zero, as TfLiteRound does; `fraction` is positive.
     multiplier = math.floor(fraction * (1 << 31) + 0.5)
     if multiplier == 1 << 31:
         multiplier //= 2
@@ -42,13 +45,20 @@ def requantization(
     *,
     rows: int,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
-    """Multipliers int32[rows] and shifts int8[rows] of a layer.
+    """Return the multipliers int32[rows] and shifts int8[rows] of a layer.
 
-    `weight_scales` holds one scale (per-tensor) or `rows` (per-channel). Scales are multiplied in
-    float64, as LiteRT does, and TFLM since October 2026; earlier TFLM does so in float32 for
-    FULLY_CONNECTED with one scale, which changes about one int8 output in 64,000 by 1.
+    Scales are multiplied in float64, as in LiteRT, and in TFLM since October 2026. Earlier TFLM
+    uses float32 for FULLY_CONNECTED with one scale, which changes about one int8 output in 64,000
+    by 1.
 
-    Raises ValueError where a shift is over 30: no kernel computes that.
+    Args:
+        input_scale: of the input.
+        weight_scales: [1] per tensor, or [rows] per channel.
+        output_scale: of the output.
+        rows: output channels.
+
+    Raises:
+        ValueError: a shift exceeds 30, which no kernel computes.
     """
     scale_in, scale_out = np.float32(input_scale), np.float32(output_scale)
     product = [float(scale_in) * float(np.float32(scale)) for scale in weight_scales]
@@ -57,11 +67,29 @@ def requantization(
         pairs = pairs * rows
     largest = max(shift for _, shift in pairs)
     if largest > 30:
-        raise ValueError(f"the scales ask for a left shift of {largest}, at most 30 is possible")
+        raise ValueError(f"the scales need a left shift of {largest}, at most 30 is possible")
     return (
         np.array([multiplier for multiplier, _ in pairs], dtype=np.int32),
         np.array([shift for _, shift in pairs], dtype=np.int8),
     )
+
+
+def is_bounded(
+    folded_bias: npt.NDArray[np.int64],
+    magnitudes: npt.NDArray[np.int64],
+    shift: npt.NDArray[np.int8],
+) -> bool:
+    """Return True if every accumulator stays below 2^30 and every shift is to the right.
+
+    Kernels requantize such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED).
+
+    Args:
+        folded_bias: [rows], before it wraps to 32 bits.
+        magnitudes: [rows], the sum of |weight| of each row.
+        shift: [rows].
+    """
+    largest = np.abs(folded_bias) - INT8_MIN * magnitudes
+    return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(shift < 0))
 
 
 _LIMITS: dict[str, tuple[float | None, float | None]] = {
@@ -80,9 +108,10 @@ def _limits(activation: str) -> tuple[float | None, float | None]:
 
 
 def float_activation_range(activation: str) -> tuple[int, int]:
-    """Clamp limits of a float output under a fused activation, as the int32 of their bits.
+    """Return the limits of a float output after a fused activation, as the int32 of their bits.
 
-    Raises ValueError as `activation_range`.
+    Raises:
+        ValueError: `activation` is not NONE, RELU, RELU6 or RELU_N1_TO_1.
     """
     low, high = _limits(activation)
     bits = np.array(
@@ -92,9 +121,10 @@ def float_activation_range(activation: str) -> tuple[int, int]:
 
 
 def activation_range(activation: str, output_scale: float, zero_point: int) -> tuple[int, int]:
-    """Clamp limits of the int8 output under a fused activation.
+    """Return the limits of an int8 output after a fused activation.
 
-    `activation` is NONE, RELU, RELU6 or RELU_N1_TO_1. Raises ValueError for others.
+    Raises:
+        ValueError: `activation` is not NONE, RELU, RELU6 or RELU_N1_TO_1.
     """
 
     def quantize(real: float) -> int:

@@ -1,8 +1,8 @@
-"""The packed separable convolution in Python: mirror of `sparsesep/separable_conv.h`.
+"""The blob of SEPARABLE_CONV_2D in Python, a mirror of `sparsesep/separable_conv.h`.
 
-That header (`kernels/include/sparsesep/separable_conv.h`) is the specification: sections, order,
-alignment, meaning of every field. This file only names the same things;
-`tests/converters/blob/test_separable_format.py` holds one against the other.
+That header (in `kernels/include/`) specifies the sections, their order and alignment, and every
+field. This module gives them Python names; `tests/converters/blob/test_separable_format.py`
+compares the two.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ STAGE_BOUNDED = 1 << 0
 
 
 class ValueType(enum.IntEnum):
-    """How a weight is stored."""
+    """The storage of a weight."""
 
     INT8 = 0
     FLOAT32 = 2
 
 
 class Order(enum.IntEnum):
-    """Order of the weights of a stage."""
+    """The order of the weights of a stage. WOVEN interleaves two output channels in each int16."""
 
     NATURAL = 0
     WOVEN = 1
 
 
 class Padding(enum.IntEnum):
-    """TFLite's two kinds; the numbers are those of its schema, too."""
+    """The paddings of TFLite, with the numbers of its schema."""
 
     SAME = 0
     VALID = 1

@@ -1,7 +1,7 @@
-"""How large a packed layer would be, and what drives its cost, without packing it.
+"""The size of a packed layer and the counts that its cost depends on, without packing.
 
-Both follow from which blocks are stored: equal, for every layout, to what `pack` writes, in a
-fraction of the time (`tests/converters/blob/test_size.py`).
+Both follow from the positions of the stored blocks. For every layout they equal those of the blob
+that `pack` writes (`tests/converters/blob/test_size.py`), in a fraction of the time.
 """
 
 from __future__ import annotations
@@ -12,36 +12,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.blob.format import HEADER, IndexEncoding, Layout, Major, ValueType
+from tflm_sparsesep.converters.blob.format import (
+    GAP4_ESCAPE,
+    HEADER,
+    MAX_DELTA8,
+    WINDOW_TILES,
+    IndexEncoding,
+    Layout,
+    Major,
+    ValueType,
+)
 
 Mask = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
 
 _PALETTE_BYTES = 16
-# A nibble of GAP4 that stands for a step of 15 without a block.
-_ESCAPE = 15
-# The largest step of DELTA8.
-_MAX_DELTA8 = 255
-# Columns of a round where the index is uint16 (fully_connected_1x1_u16_int8_mve.c).
-_U16_ROUND = 8
-# A group of more tiles than this names the window of each run in WINDOW8.
-_WINDOW_TILES = 256
+# Blocks of a run of U16 in fully_connected_1x1_u16_int8_mve.c.
+_U16_RUN = 8
 
 
 @dataclass(frozen=True)
 class PackedSize:
-    """The size of a packed layer, and the counts that drive its cost.
+    """The size of a packed layer, and the counts that its cost depends on.
 
     Attributes:
-        bytes: of the whole blob.
-        rows, cols: output and input units.
-        groups: rows of tiles, or columns of them in column-major blobs.
-        stored_groups: groups that store at least one block.
-        odd_groups: groups with an odd number of blocks, which kernels take by twos.
+        bytes: of the blob.
+        rows, cols: output and input channels.
+        groups: rows of tiles, or columns of tiles in column-major blobs.
+        stored_groups: groups with at least one stored block.
+        odd_groups: groups with an odd number of blocks, as some kernels take two at once.
         blocks: stored blocks.
         rest_blocks: blocks after the last whole run of their group.
-        runs: steps of 16 columns (8 where the index is uint16), partial last ones included.
-        escapes: steps over 15 columns in a GAP4 stream.
+        runs: runs of 16 columns (8 in U16), including partial ones.
+        escapes: steps of 15 columns without a block in a GAP4 stream.
     """
 
     bytes: int
@@ -86,12 +89,13 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
 
     Args:
         mask: `block_mask` of the weights for the layout's block.
-        rows, cols: of the weights.
+        rows: of the weights.
+        cols: of the weights.
         layout: any that `pack` accepts for them.
 
     Example:
         >>> size = packed_size(np.ones((8, 8), bool), 8, 8, Layout(IndexEncoding.DELTA8))
-        >>> size.blocks, size.bytes  # 64 of header, 72 of rows, 16 of counts, 64 + 64
+        >>> size.blocks, size.bytes  # header 64, rows 72, counts 16, index and values 64 each
         (64, 280)
     """
     groups = mask if layout.major is Major.ROW else mask.T
@@ -99,11 +103,11 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
     nibbles = np.zeros(len(groups), np.int64)
     escapes = 0
     if layout.index_encoding is IndexEncoding.GAP4:
-        steps = (gaps - 1) // _ESCAPE
+        steps = (gaps - 1) // GAP4_ESCAPE
         nibbles = np.bincount(owners, steps + 1, minlength=len(groups)).astype(np.int64)
         escapes = int(steps.sum())
     is_u16 = layout.index_encoding is IndexEncoding.U16
-    round_blocks = _U16_ROUND if is_u16 else layout.run_blocks
+    run_blocks = _U16_RUN if is_u16 else layout.run_blocks
     index = _index_bytes(counts, nibbles, groups.shape[1], layout)
     return PackedSize(
         bytes=_blob_bytes(rows, counts, index, layout),
@@ -114,42 +118,44 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
         odd_groups=int(np.count_nonzero(counts % 2)),
         blocks=int(counts.sum()),
         rest_blocks=int(np.sum(counts % layout.run_blocks)),
-        runs=int(np.sum(-(-counts // round_blocks))),
+        runs=int(np.sum(-(-counts // run_blocks))),
         escapes=escapes,
     )
 
 
 def _stored(groups: Mask, layout: Layout) -> tuple[Counts, Counts, Counts]:
-    """Blocks stored of each group; of each occupied block the step from the one before (the first
-    counts from -1), and its group.
+    """Return the stored blocks of each group, and the gap and the group of each occupied block.
+
+    A gap is the difference to the previous tile; the first of a group counts from -1.
     """
     owners, tiles = np.nonzero(groups)
     first = np.diff(owners, prepend=-1) != 0
     gaps = np.where(first, tiles + 1, np.diff(tiles, prepend=-1))
     counts = np.bincount(owners, minlength=len(groups)).astype(np.int64)
     if layout.index_encoding is IndexEncoding.DELTA8:
-        deltas = gaps - first  # the first counts from tile 0
-        stones = np.maximum(deltas - 1, 0) // _MAX_DELTA8
-        blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1  # as index_streams has it
-        counts += np.bincount(owners, blocks * stones, minlength=len(groups)).astype(np.int64)
-    if layout.index_encoding is IndexEncoding.WINDOW8 and groups.shape[1] > _WINDOW_TILES:
+        deltas = gaps - first  # the first delta counts from tile 0
+        fillers = np.maximum(deltas - 1, 0) // MAX_DELTA8
+        blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1  # as in `index_streams`
+        counts += np.bincount(owners, blocks * fillers, minlength=len(groups)).astype(np.int64)
+    if layout.index_encoding is IndexEncoding.WINDOW8 and groups.shape[1] > WINDOW_TILES:
         counts = _filled_windows(groups, tiles, counts, layout.run_blocks)
     padded = -(-counts // layout.count_multiple) * layout.count_multiple
     return padded, gaps, owners
 
 
 def _filled_windows(groups: Mask, tiles: Counts, counts: Counts, run_blocks: int) -> Counts:
-    """`counts` with what `index_streams` fills runs up with, so that each lies in one window.
+    """Return `counts` with the padding that keeps each run in one window (`index_streams`).
 
-    The runs of all groups are cut side by side. `tiles` are the occupied ones of group after group.
+    Each iteration cuts one run of every group. `tiles` holds the occupied tiles of all groups, one
+    group after the other.
     """
-    unit = -(-groups.shape[1] // _WINDOW_TILES)
-    before = np.pad(np.cumsum(groups, axis=1), ((0, 0), (1, 0)))  # occupied ones left of a tile
+    unit = -(-groups.shape[1] // WINDOW_TILES)
+    before = np.pad(np.cumsum(groups, axis=1), ((0, 0), (1, 0)))  # occupied tiles left of each
     offsets = np.cumsum(counts) - counts
     start, stored = np.zeros_like(counts), np.zeros_like(counts)
     while len(active := np.flatnonzero(start < counts)):
         first = tiles[offsets[active] + start[active]]
-        window_end = np.minimum(first // unit * unit + _WINDOW_TILES, groups.shape[1])
+        window_end = np.minimum(first // unit * unit + WINDOW_TILES, groups.shape[1])
         end = np.minimum(start[active] + run_blocks, before[active, window_end])
         is_last = end == counts[active]
         stored[active] += np.where(is_last, end - start[active], run_blocks)
@@ -163,13 +169,13 @@ def _index_bytes(counts: Counts, nibbles: Counts, tiles_per_group: int, layout: 
         return 2 * blocks
     if encoding is IndexEncoding.GAP4:
         return int(np.sum(-(-nibbles // 2)))
-    if encoding is IndexEncoding.WINDOW8 and tiles_per_group > _WINDOW_TILES:
+    if encoding is IndexEncoding.WINDOW8 and tiles_per_group > WINDOW_TILES:
         return blocks + int(np.sum(-(-counts // layout.run_blocks)))
     return blocks
 
 
 def _blob_bytes(rows: int, counts: Counts, index: int, layout: Layout) -> int:
-    """Sections of `pack._assemble`, each aligned."""
+    """Return the size of the header and of all aligned sections (`pack._assemble`)."""
     values = int(counts.sum()) * layout.block_rows * layout.block_cols
     is_palette = layout.value_type is ValueType.PALETTE4
     if is_palette:

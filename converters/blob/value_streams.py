@@ -1,7 +1,7 @@
-"""Value streams of the packed format: the weights of stored blocks.
+"""Value streams of a blob: the weights of the stored blocks.
 
-Blocks are arrays [blocks, block_rows, block_cols]; the encodings are specified in
-`kernels/include/sparsesep/packed_weights.h`.
+Blocks are arrays [blocks, block_rows, block_cols]. `kernels/include/sparsesep/packed_weights.h`
+specifies the encodings.
 """
 
 from __future__ import annotations
@@ -15,32 +15,35 @@ from tflm_sparsesep.converters.blob.format import Layout, ValueOrder, ValueType
 from tflm_sparsesep.converters.blob.index_streams import pack_nibbles
 
 PALETTE_SIZE = 16
+WOVEN_BOUND = 1 << 23
+"""In interleaved blobs, 128 * sum(|weight|) of each row is less than this."""
 
 Blocks = npt.NDArray[Any]
 
 
 def fits_palette(weights: npt.NDArray[np.int8]) -> bool:
-    """Whether `weights` has at most 16 different nonzero values."""
+    """Return True if `weights` has at most 16 different nonzero values."""
     return len(np.unique(weights[weights != 0])) <= PALETTE_SIZE
 
 
 def fits_weave(weights: npt.NDArray[np.int8], layout: Layout) -> bool:
-    """Whether rows of `weights` [rows, cols] can share int16s: see ORDER_WOVEN.
+    """Return True if rows of `weights` [rows, cols] can be interleaved (ORDER_WOVEN).
 
-    Two rows must fit into 16 bits (-128 with a negative weight above it does not), and the
-    products of a row with any input must add up to less than 2^23.
+    Two weights must fit into 16 bits: -128 does not fit together with a negative weight in the high
+    byte. The products of a row with any int8 input must sum to less than 2^23.
     """
     wide = weights.astype(np.int32)
     low, high = wide[0::2], wide[1::2]
     bottom = np.where(low[: len(high)] < 0, -127, -128)
     sums = np.abs(wide).sum(axis=1)
-    return bool(np.all(high >= bottom) and np.all(sums * 128 < 1 << 23))
+    return bool(np.all(high >= bottom) and np.all(sums * 128 < WOVEN_BOUND))
 
 
 def make_palette(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """The int8[16] values that `weights` is made of, ascending, filled up with 0.
+    """Return the nonzero values of `weights`, ascending and padded with 0: int8[16].
 
-    Raises ValueError where there are more than 16 different nonzero ones.
+    Raises:
+        ValueError: there are more than 16 different nonzero values.
     """
     values = np.unique(weights[weights != 0])
     if len(values) > PALETTE_SIZE:
@@ -49,14 +52,18 @@ def make_palette(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
 
 
 def opposites(palette: npt.NDArray[np.int8]) -> tuple[int, int] | None:
-    """Two values of a palette that add up to 0, or None: 0 and 0 where it has one."""
+    """Return two values of a palette with the sum 0 (0 and 0 if it has a 0); None if none do."""
     values = np.unique(palette).astype(int).tolist()
     negative = sorted(v for v in values if v <= 0 and -v in values)
     return (negative[-1], -negative[-1]) if negative else None
 
 
 def encode(blocks: Blocks, layout: Layout, palette: npt.NDArray[np.int8] | None) -> bytes:
-    """The value stream of one group."""
+    """Return the value stream of one group.
+
+    Raises:
+        ValueError: the palette cannot represent zero weights that fill gaps.
+    """
     if layout.value_type is ValueType.FLOAT32:
         return blocks.astype("<f4").tobytes()
     if layout.value_type is ValueType.PALETTE4:
@@ -73,7 +80,14 @@ def encode(blocks: Blocks, layout: Layout, palette: npt.NDArray[np.int8] | None)
 
 
 def decode(stream: bytes, counts: npt.NDArray[np.int64], layout: Layout, palette: bytes) -> Blocks:
-    """All blocks, from a stream that the validator has accepted."""
+    """Return all blocks.
+
+    Args:
+        stream: the value section of a valid blob.
+        counts: stored blocks of each group.
+        layout: the layout of the blob.
+        palette: the palette section.
+    """
     shape = (int(counts.sum()), layout.block_rows, layout.block_cols)
     area = layout.block_rows * layout.block_cols
     if layout.value_type is ValueType.FLOAT32:
@@ -90,16 +104,19 @@ def decode(stream: bytes, counts: npt.NDArray[np.int64], layout: Layout, palette
 
 
 def _without_zeros(values: Blocks, palette: npt.NDArray[np.int8]) -> Blocks:
-    """`values` with opposite ones for each two zeros, which DELTA8 puts into one place.
+    """Return `values` with two opposite values in place of each two zeros.
 
-    Raises ValueError where the palette has none.
+    DELTA8 stores such a pair of zeros at one position, so that their products cancel.
+
+    Raises:
+        ValueError: the palette has no opposite values.
     """
     zeros = np.flatnonzero(values == 0)
     if len(zeros) == 0:
         return values
     pair = opposites(palette)
     if pair is None:
-        raise ValueError("16 different weights without 0 or two opposite ones, to fill up gaps")
+        raise ValueError("16 different weights without 0 or two opposite values, which fill gaps")
     filled = values.copy()
     filled[zeros[0::2]], filled[zeros[1::2]] = pair
     return filled
@@ -120,12 +137,12 @@ def _from_palette(
 
 
 def _runs(blocks: Blocks, layout: Layout) -> Blocks:
-    """Blocks as [run, block, block_rows, block_cols]."""
+    """Return blocks as [run, block, block_rows, block_cols]."""
     return blocks.reshape(-1, layout.run_blocks, layout.block_rows, layout.block_cols)
 
 
 def _weave(blocks: Blocks, layout: Layout) -> npt.NDArray[np.int16]:
-    """Blocks as [block, parity of column, pair of rows, columns of that parity]."""
+    """Return blocks as [block, parity of column, pair of rows, columns of that parity]."""
     wide = blocks.astype(np.int32)
     pairs = wide[:, 0::2] + 256 * wide[:, 1::2]
     by_row = pairs.reshape(len(blocks), layout.block_rows // 2, layout.block_cols // 2, 2)
@@ -142,7 +159,7 @@ def _unweave(values: Blocks, layout: Layout) -> Blocks:
 
 
 def _to_pairs(blocks: Blocks) -> Blocks:
-    """4x1 blocks a, b -> a0 a1 b0 b1 a2 a3 b2 b3."""
+    """Reorder two 4x1 blocks a, b into a0 a1 b0 b1 a2 a3 b2 b3."""
     return blocks.reshape(-1, 2, 2, 2).transpose(0, 2, 1, 3).astype(np.int8)
 
 

@@ -1,14 +1,14 @@
-"""From which zeros, or up to which rank, a layer gets both smaller and faster on a target.
+"""The fewest zeros, or the largest rank, at which a layer is both smaller and faster on a target.
 
-Forms of a layer are weighed by shapes alone, with the packer's exact sizes and the cost model; the
-blocks that are kept are random.
+Forms of a layer are compared from shapes alone, with the exact sizes of the packer and the cost
+models. The positions of the kept blocks are random.
 
 - sparse: SPARSE_FULLY_CONNECTED in blocks of a pattern. Column-major and palette layouts are left
-  out: they depend on zero inputs, and on weights of few values.
+  out, because they depend on input zeros and on the values of weights.
 - low rank (SVD): rows x cols as k x cols followed by rows x k, two dense layers with biases.
 - separated: a d x e convolution C -> N as d x 1, C -> K, and 1 x e, K -> N: SEPARABLE_CONV_2D.
 
-Bytes are weights, biases and requantization as stored; instructions are those of one inference.
+Bytes are weights, biases and requantization as stored; instructions are for one inference.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from tflm_sparsesep.converters.blob.format import Layout, Major, ValueOrder, Val
 from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv, order_for, pack
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.size import packed_size
+from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
 from tflm_sparsesep.converters.cost import fully_connected, separable_conv
 from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
 from tflm_sparsesep.converters.cost.cost import Cost, total
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, ConvShape, MatrixShape
 
 ZERO_STEPS = 200
-"""Shares of zeros are multiples of 1 / ZERO_STEPS."""
+"""Fractions of zeros are multiples of 1 / ZERO_STEPS."""
 MOST_ZEROS = 0.99
+"""The largest fraction of zeros that is tried."""
 
 _SEED = 0
-# The mean magnitude of int8 weights: a bell curve whose largest value is 127.
+# The mean magnitude of normally distributed int8 weights whose largest value is 127.
 _MAGNITUDE = 32
-# Rows of interleaved blocks add up to less than this, inputs being up to 128 (`fits_weave`).
-_WOVEN_BOUND = (1 << 23) // 128
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class PlannedForm(Cost):
     """One way to store and run a layer.
 
     Attributes:
-        pattern: blocks of a sparse layer, such as "4x4"; None for others.
-        zeros: share of its weights that are zero.
+        pattern: of a sparse layer, such as "4x4".
+        zeros: of a sparse layer, the fraction of weights that are zero.
         rank: of two dense layers.
         channels: of the intermediate feature map of a separated convolution.
     """
@@ -65,10 +65,11 @@ class PlannedForm(Cost):
 
 
 def sparse_form(layer: MatrixShape, target: str, pattern: str, zeros: float) -> PlannedForm | None:
-    """Return `layer` with a share of its blocks zero, in the best layout of the pattern.
+    """Return `layer` with a fraction `zeros` of its blocks zero, in the best layout of `pattern`.
 
-    That is the one of the least bytes times instructions, of those that beat the dense layer if
-    any does. Which blocks are kept is random (`kept_blocks`). None where the pattern has no kernel.
+    The best layout has the smallest product of bytes and instructions, among the layouts that beat
+    the dense layer if there are any. The kept blocks are random (`kept_blocks`). None if the
+    pattern has no kernel.
     """
     usable = [x for x in _layouts(target, pattern) if _fits(layer, x, zeros)]
     if not usable:
@@ -78,7 +79,7 @@ def sparse_form(layer: MatrixShape, target: str, pattern: str, zeros: float) -> 
     forms = []
     for layout in usable:
         size = packed_size(mask, layer.rows, layer.cols, layout)
-        cost = fully_connected.sparse_fully_connected(target, layout, size, layer.vectors)
+        cost = fully_connected.sparse_instructions(target, layout, size, layer.vectors)
         forms.append(PlannedForm(size.bytes, cost, pattern=pattern, zeros=zeros))
     dense = layer.dense(target)
     return min(forms, key=lambda form: (not form.beats(dense), form.bytes * form.instructions))
@@ -100,30 +101,32 @@ def separated_form(layer: ConvShape, target: str, channels: int) -> PlannedForm:
         _stage(units, width, channels, layer.strides[1], layer.padding),
     )
     order = order_for(conv, target)
-    cost = separable_conv.separable_conv(target, conv, order, layer.inputs)
+    cost = separable_conv.fused_instructions(target, conv, order, layer.inputs)
     return PlannedForm(len(pack(conv, order)), cost, channels=channels)
 
 
 def kept_blocks(
     rows: int, cols: int, block: tuple[int, int], zeros: float
 ) -> npt.NDArray[np.bool_]:
-    """Return which blocks of a layer are not zero, [ceil(rows / height), ceil(cols / width)].
+    """Return which blocks of a layer are kept, bool[ceil(rows / height), ceil(cols / width)].
 
-    The number is that closest to the share; those that fewer zeros keep are kept with more, too.
+    Their number is nearest to the fraction. Blocks that are kept at some `zeros` are also kept at
+    fewer.
     """
     order = _random_order(-(-rows // block[0]), -(-cols // block[1]))
     return order < round(order.size * (1 - zeros))
 
 
 def patterns(target: str) -> list[str]:
-    """Return the patterns that the target has kernels for, single weights first."""
+    """Return the patterns that the target has kernels for, 1x1 first."""
     return list(dict.fromkeys(layout.pattern for layout in _usable(target)))
 
 
 def break_even_zeros(layer: MatrixShape, target: str, pattern: str) -> PlannedForm | None:
-    """Return the sparse form of the fewest zeros, a multiple of 1 / ZERO_STEPS, that wins.
+    """Return the sparse form with the fewest zeros that beats the dense layer.
 
-    None where not even MOST_ZEROS do. A form that wins is taken to win with more zeros, too.
+    None if even MOST_ZEROS does not. The search assumes that a form that wins also wins with more
+    zeros.
     """
     dense = layer.dense(target)
 
@@ -137,7 +140,7 @@ def break_even_zeros(layer: MatrixShape, target: str, pattern: str) -> PlannedFo
 def break_even_block(layer: MatrixShape, target: str) -> PlannedForm | None:
     """Return `break_even_zeros` of the block pattern that needs the fewest zeros.
 
-    Of patterns that need equally many the one of the fewest instructions.
+    Equal patterns are ordered by instructions.
     """
     blocks = [p for p in patterns(target) if p != "1x1"]
     forms = [form for p in blocks if (form := break_even_zeros(layer, target, p))]
@@ -145,9 +148,9 @@ def break_even_block(layer: MatrixShape, target: str) -> PlannedForm | None:
 
 
 def best_sparse(layer: MatrixShape, target: str, zeros: float) -> PlannedForm | None:
-    """Return the pattern with the least bytes times instructions at a share of zeros.
+    """Return the pattern with the smallest product of bytes and instructions at `zeros`.
 
-    None where it does not win.
+    None if it does not beat the dense layer.
     """
     forms = [form for p in patterns(target) if (form := sparse_form(layer, target, p, zeros))]
     best = min(forms, key=lambda form: form.bytes * form.instructions, default=None)
@@ -155,7 +158,7 @@ def best_sparse(layer: MatrixShape, target: str, zeros: float) -> PlannedForm | 
 
 
 def break_even_rank(layer: MatrixShape, target: str) -> PlannedForm | None:
-    """Return the two dense layers of the largest rank that win; None where rank 1 does not."""
+    """Return the two dense layers with the largest rank that wins; None if rank 1 does not."""
     dense = layer.dense(target)
     most = layer.rows * layer.cols // (layer.rows + layer.cols)
     ranks = range(most, 0, -1)
@@ -163,9 +166,9 @@ def break_even_rank(layer: MatrixShape, target: str) -> PlannedForm | None:
 
 
 def break_even_channels(layer: ConvShape, target: str) -> PlannedForm | None:
-    """Return the separated form of the most intermediate channels that wins; None if none does.
+    """Return the separated form with the most intermediate channels that wins; None if none does.
 
-    A form that wins is taken to win with fewer channels, too.
+    The search assumes that a form that wins also wins with fewer channels.
     """
     dense, most = layer.dense(target), layer.most_channels
     fewer = _first(lambda n: separated_form(layer, target, most - n).beats(dense), most - 1)
@@ -173,9 +176,9 @@ def break_even_channels(layer: ConvShape, target: str) -> PlannedForm | None:
 
 
 def _first(holds: Callable[[int], bool], last: int) -> int | None:
-    """Return the first of 0..last that holds; None if the last does not.
+    """Return the first of 0..last that holds; None if none does.
 
-    All after the first are taken to hold.
+    The search assumes that all after the first hold.
     """
     if last < 0 or not holds(last):
         return None
@@ -204,18 +207,18 @@ def _beats(form: PlannedForm | None, dense: Cost) -> bool:
 
 def _fits(layer: MatrixShape, layout: Layout, zeros: float) -> bool:
     is_woven = layout.value_order is ValueOrder.WOVEN
-    return not is_woven or _MAGNITUDE * layer.cols * (1 - zeros) < _WOVEN_BOUND
+    return not is_woven or 128 * _MAGNITUDE * layer.cols * (1 - zeros) < WOVEN_BOUND
 
 
 @functools.lru_cache(maxsize=16)
 def _random_order(height: int, width: int) -> npt.NDArray[np.int64]:
-    """A random order of blocks, [height, width]."""
+    """Return random ranks of blocks, [height, width]."""
     order = np.random.default_rng(_SEED).permutation(height * width)
     return order.reshape(height, width)
 
 
 def _stage(units: int, kernel: int, channels: int, stride: int, padding: Padding) -> ConvStage:
-    """A stage of typical weights."""
+    """Return a stage with typical weights."""
     return ConvStage(
         weights=np.full((units, kernel, channels), _MAGNITUDE, np.int8),
         bias=np.zeros(units, np.int32),

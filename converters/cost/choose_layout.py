@@ -1,6 +1,6 @@
-"""Which layout stores a layer best on a target, or why none beats the dense layer.
+"""The selection of the layout that stores a layer best on a target.
 
-A layout is judged by its exact size and predicted cost; nothing is packed to find out.
+It compares exact sizes and predicted instructions, without packing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tflm_sparsesep.converters.targets import get_target
 Prefer = Literal["flash", "speed"]
 PREFERENCES: tuple[Prefer, ...] = ("flash", "speed")
 
-# Column-major kernels keep an accumulator for every row in the arena: they must win by this much.
+# Column-major kernels keep an accumulator for every row in the arena, so they must win by a tenth.
 _COLUMN_MAJOR_HANDICAP = 1.1
 
 
@@ -36,7 +36,7 @@ def check_preference(prefer: str | None) -> Prefer | None:
 
 @functools.cache
 def measured_layouts(target: str) -> tuple[Layout, ...]:
-    """Return the layouts that a kernel of the target runs at a known cost."""
+    """Return the layouts that kernels of the target run at a known cost."""
     return tuple(x for x in layouts_for(target) if fully_connected.is_measured(target, x))
 
 
@@ -49,22 +49,21 @@ def choose_layout(
     dense: Cost | None = None,
     prefer: Prefer | None = None,
 ) -> PackedCost | None:
-    """Return the layout of `layer` with the smallest product of time and flash, and its cost.
+    """Return the layout of `layer` with the smallest product of instructions and bytes.
 
-    A layout that is twice as large must be more than twice as fast to be chosen, and a
-    column-major one must win by a tenth. With `prefer` the smallest or the fastest layout wins.
-    Layouts that beat `dense` in both time and flash come before all others.
+    With `prefer`, the smallest or the fastest layout wins. A column-major layout must win by a
+    tenth. Layouts that beat `dense` in both come before all others.
 
     Args:
         layer: the weights.
         target: a name of `targets.TARGETS`.
         batch: input vectors of one inference.
-        input_zeros: share of inputs that equal the zero point.
-        dense: the cost of the layer as it is.
+        input_zeros: fraction of inputs that equal the zero_point.
+        dense: the cost of the dense layer.
         prefer: "flash", "speed", or None for their product.
 
     Returns:
-        None where no kernel of the target takes such weights.
+        The layout with its cost; None if no kernel of the target takes these weights.
     """
     rows, cols = layer.weights.shape
     mask = functools.cache(functools.partial(block_mask, layer.weights))
@@ -72,7 +71,7 @@ def choose_layout(
     for layout in measured_layouts(target):
         if can_pack(layer, layout):
             size = packed_size(mask((layout.block_rows, layout.block_cols)), rows, cols, layout)
-            time = fully_connected.sparse_fully_connected(target, layout, size, batch, input_zeros)
+            time = fully_connected.sparse_instructions(target, layout, size, batch, input_zeros)
             candidates.append(PackedCost(size.bytes, time, layout))
 
     def order(candidate: PackedCost) -> tuple[bool, tuple[float, float]]:
@@ -82,7 +81,7 @@ def choose_layout(
 
 
 def _price(cost: PackedCost, prefer: Prefer | None) -> tuple[float, float]:
-    """Return what the choice makes small, then what decides between equals."""
+    """Return what the selection minimizes, then what decides between equals."""
     handicap = _COLUMN_MAJOR_HANDICAP if cost.layout.major is Major.COLUMN else 1.0
     time, flash = handicap * cost.instructions, cost.bytes
     if prefer == "flash":
@@ -91,7 +90,7 @@ def _price(cost: PackedCost, prefer: Prefer | None) -> tuple[float, float]:
 
 
 def reason_to_stay_dense(best: Cost, dense: Cost, *, zeros: float, target: str) -> str | None:
-    """Return None where the packed form wins in both time and flash, else why it does not."""
+    """Return why `best` does not beat `dense`; None if it is smaller and faster."""
     share = f"{zeros:.1%} zeros"
     if best.instructions >= dense.instructions:
         return (

@@ -1,4 +1,4 @@
-"""What a layer, a form of it, or a model costs on a device."""
+"""The cost of a layer, of a form of it, or of a model on a device."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class PackedCost(Cost):
-    """The cost of a layer that is packed in `layout`."""
+    """The cost of a layer packed in `layout`."""
 
     layout: Layout
 

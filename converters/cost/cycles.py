@@ -2,15 +2,15 @@
 
     cycles = sum over classes of instructions * cycles of the class
 
-with the timings of Arm's Technical Reference Manuals, for code and data in memory without wait
-states: an idea of the time that a layer takes.
+The timings are those of Arm's Technical Reference Manuals, for code and data in memory without wait
+states. They give an idea of the time that a layer takes.
 
-What it leaves out, on every core: wait states and caches, stalls between dependent instructions,
-and interrupts. An instruction that loads or stores several registers counts as one, so kernels
-that do so a lot look faster than they are: do not rank close ones by it. Whether a
-branch was taken is not counted: `TAKEN` of them are assumed to be, as loops close with a branch
-that is taken and most tests inside fall through. On Cortex-M7 and Cortex-M55, for which Arm gives
-no table of timings, the figures are assumptions (`Timing.source`).
+The model leaves out wait states and caches, stalls between dependent instructions, and interrupts.
+An instruction that loads or stores several registers counts as one, so kernels that use them look
+faster than they are: do not rank similar kernels by cycles. The fraction of taken branches is not
+measured but assumed (`TAKEN`): loops close with a taken branch, and most tests inside fall through.
+For Cortex-M7 and Cortex-M55 Arm publishes no table, so their timings are assumptions
+(`Timing.source`).
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Share of branches that are taken, assumed.
 TAKEN = 0.75
+"""The assumed fraction of branches that are taken."""
 
 
 @dataclass(frozen=True)
 class Timing:
     """Cycles of one instruction of each class on a core.
 
-    `vector` are those of FPU and Helium but for loads and stores; `source` says where the figures
-    come from, or what is assumed.
+    Attributes:
+        load, store, multiply, branch_taken, branch_not_taken, other: cycles of the class.
+        vector: cycles of FPU and Helium instructions, except loads and stores.
+        source: the origin of the figures, or the assumptions.
     """
 
     load: float
@@ -40,7 +42,7 @@ class Timing:
     source: str
 
     def of_class(self, name: str) -> float:
-        """Cycles of an average instruction of a class of `emulation.CLASSES`."""
+        """Return the cycles of an average instruction of a class of `emulation.CLASSES`."""
         if name == "branch":
             return TAKEN * self.branch_taken + (1.0 - TAKEN) * self.branch_not_taken
         cycles: float = getattr(self, name)
@@ -67,7 +69,7 @@ TIMINGS: dict[str, Timing] = {
         vector=1,
         other=1,
         source="Cortex-M3 TRM (DDI 0337), table 3-1: MLA for multiplications, a pipeline refill of "
-        "2 cycles (1 to 3) for a taken branch; no overlap of neighbouring loads and stores",
+        "2 cycles (1 to 3) for a taken branch; no overlap of adjacent loads and stores",
     ),
     "cortex-m4": Timing(
         load=2,
@@ -78,7 +80,7 @@ TIMINGS: dict[str, Timing] = {
         vector=1,
         other=1,
         source="Cortex-M4 TRM (100166), table 3-1: a pipeline refill of 2 cycles (1 to 3) for a "
-        "taken branch; no overlap of neighbouring loads and stores",
+        "taken branch; no overlap of adjacent loads and stores",
     ),
     "cortex-m7": Timing(
         load=1,
@@ -120,11 +122,11 @@ TIMINGS: dict[str, Timing] = {
 
 
 def estimate_cycles(target: str, classes: Mapping[str, float]) -> int:
-    """Estimated cycles of executed instructions.
+    """Return the estimated cycles of executed instructions.
 
     Args:
         target: an emulated core, a key of `TIMINGS`.
-        classes: instructions by class, as `emulation.LayerRun.classes` has them.
+        classes: instructions by class, as in `emulation.LayerRun.classes`.
 
     Example:
         >>> estimate_cycles("cortex-m4", {"load": 10, "multiply": 5, "other": 20})

@@ -1,46 +1,48 @@
-"""Executed instructions of CMSIS-NN's int8 DEPTHWISE_CONV_2D on a target.
+"""Instructions of CMSIS-NN's int8 DEPTHWISE_CONV_2D on a target.
 
-CMSIS-NN has several kernels (`arm_depthwise_conv_wrapper_s8` chooses): one for 3x3 taps, one that
-copies what an output looks at to 16 bits first, on cores with the DSP extension or Helium, and
-plain loops. Each is a sum of terms with coefficients, none negative, fitted here by least squares
-of the relative error to measured counts (`data/depthwise_cmsis_nn.json`, which also says how
-far off the sum is on shapes outside the fit). On `host` it is the nanoseconds of so many products
-by XNNPACK (`host_cost`).
+`arm_depthwise_conv_wrapper_s8` selects one of several kernels: one for 3x3 taps; for cores with the
+DSP extension or Helium, one that first copies the inputs of an output to 16 bits; and plain loops.
+The instructions of each are a sum of terms. The nonnegative coefficients are fitted here, by least
+squares of the relative error, to measured counts (`data/depthwise_cmsis_nn.json`, which also holds
+the error on shapes outside the fit). On `host`, costs are the nanoseconds of the products in
+XNNPACK (`host`).
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.resources
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.cost import fit as fitted_counts
-from tflm_sparsesep.converters.cost import host as host_cost
-from tflm_sparsesep.converters.cost import separable_conv
+from tflm_sparsesep.converters.cost import conv_2d, host
+from tflm_sparsesep.converters.cost.data import load
+from tflm_sparsesep.converters.cost.fit import fit
 from tflm_sparsesep.converters.targets import get_target
 
-# Channels that the kernels take at once, and that the one for Helium copies at once.
+_FILE = "depthwise_cmsis_nn.json"
+# Channels that the kernels compute at once, and that the Helium kernel copies at once.
 _QUAD = 4
 _HELIUM_BLOCK = 124
 _VECTOR = 16
-# One input channel and more outputs than this are a convolution to Helium.
+# With Helium, CMSIS-NN runs one input channel with more outputs than this as a convolution.
 _HELIUM_MOST_UNITS = 8
 
 
 @dataclass(frozen=True)
 class DepthwiseShape:
-    """What the cost depends on.
+    """The shape of a depthwise convolution.
 
-    image: height and width of the input. channels: of the input; each gives `multiplier` outputs.
-    kernel, strides, dilation: down, right. same: zeros around, as TensorFlow pads, instead of
-    VALID.
+    Attributes:
+        image: height and width of the input.
+        channels: of the input; each has `multiplier` output channels.
+        kernel, strides, dilation: down, right.
+        same: SAME padding as in TensorFlow; False for VALID.
+        multiplier: output channels of each input channel.
+        batch: images of one inference.
     """
 
     image: tuple[int, int]
@@ -54,7 +56,7 @@ class DepthwiseShape:
 
     @property
     def units(self) -> int:
-        """Channels of the output."""
+        """Output channels."""
         return self.channels * self.multiplier
 
     @property
@@ -65,13 +67,13 @@ class DepthwiseShape:
 
     @property
     def seen(self) -> tuple[int, int]:
-        """Taps that fall onto the image, summed over the output's rows and over its columns."""
+        """Taps inside the image, summed over the rows and over the columns of the output."""
         down, right = (sum(self._taps(axis)) for axis in (0, 1))
         return down, right
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Zeros above and to the left."""
+        """Rows of padding above the image, and columns to its left."""
         down, right = (self._pad(axis) for axis in (0, 1))
         return down, right
 
@@ -89,46 +91,39 @@ class DepthwiseShape:
         return max(0, last + self._reach(axis) - self.image[axis]) // 2
 
     def _taps(self, axis: int) -> list[int]:
-        """Of each output along an axis, those on the image."""
+        """Return for each output along an axis the number of its taps inside the image."""
         size, step = self.image[axis], self.dilation[axis]
         starts = [n * self.strides[axis] - self._pad(axis) for n in range(self._outputs(axis))]
-        places = [[start + k * step for k in range(self.kernel[axis])] for start in starts]
-        return [sum(0 <= place < size for place in taps) for taps in places]
+        positions = [[start + k * step for k in range(self.kernel[axis])] for start in starts]
+        return [sum(0 <= position < size for position in taps) for taps in positions]
 
 
-def depthwise_conv(target: str, shape: DepthwiseShape) -> int:
-    """Instructions of one inference; `target` is a name of `targets.TARGETS`."""
+def dense_instructions(target: str, shape: DepthwiseShape) -> int:
+    """Return the instructions of one inference (nanoseconds on `host`)."""
     if target == "host":
-        places = math.prod(shape.output) * shape.batch
-        return host_cost.multiply_accumulates(places * math.prod(shape.kernel) * shape.units)
+        pixels = math.prod(shape.output) * shape.batch
+        return host.convolution_nanoseconds(pixels * math.prod(shape.kernel) * shape.units)
     kernel = _kernel(target, shape)
     if kernel == "convolution":
         weights = (shape.units, *shape.kernel, 1)
         output = (shape.batch, *shape.output, shape.units)
-        return separable_conv.dense_conv(target, weights, output)
+        return conv_2d.dense_instructions(target, weights, output)
     terms = _terms(kernel, shape)
     return round(float(np.dot(_coefficients(target, kernel), terms)))
 
 
 def held_out_error(target: str) -> float:
-    """The largest relative error on measured shapes that are not in the fit."""
-    data = _data()
+    """Return the largest relative error on measured shapes outside the fit."""
+    data = load(_FILE)
     counts = data["held_out"]["targets"][target]
     pairs = zip(data["held_out"]["shapes"], counts, strict=True)
-    errors = [abs(depthwise_conv(target, _shape(f)) / int(count) - 1) for f, count in pairs]
-    return max(errors)
-
-
-@functools.cache
-def _data() -> dict[str, Any]:
-    files = importlib.resources.files(__package__)
-    text = files.joinpath("data", "depthwise_cmsis_nn.json").read_text()
-    data: dict[str, Any] = json.loads(text)
-    return data
+    return max(
+        abs(dense_instructions(target, _shape(fields)) / int(count) - 1) for fields, count in pairs
+    )
 
 
 def _shape(fields: Sequence[int]) -> DepthwiseShape:
-    """A row of the file."""
+    """Return the shape in a row of the file."""
     height, width, channels, multiplier, *kernel, down, right, valid = fields
     return DepthwiseShape(
         (height, width), channels, (kernel[0], kernel[1]), (down, right), not valid, multiplier
@@ -136,7 +131,7 @@ def _shape(fields: Sequence[int]) -> DepthwiseShape:
 
 
 def _kernel(target: str, shape: DepthwiseShape) -> str:
-    """What `arm_depthwise_conv_wrapper_s8` runs."""
+    """Return the kernel that `arm_depthwise_conv_wrapper_s8` selects."""
     core = get_target(target)
     if core.has_mve and shape.channels == 1 and shape.units > _HELIUM_MOST_UNITS:
         return "convolution"
@@ -150,7 +145,7 @@ def _kernel(target: str, shape: DepthwiseShape) -> str:
 
 
 def _terms(kernel: str, shape: DepthwiseShape) -> list[float]:
-    """What a kernel's instructions are made of."""
+    """Return the terms of a kernel's instructions."""
     rows, columns = shape.output
     down, right = shape.seen
     places, seen, taps = rows * columns, down * right, math.prod(shape.kernel)
@@ -192,9 +187,9 @@ def _terms(kernel: str, shape: DepthwiseShape) -> list[float]:
 
 @functools.cache
 def _coefficients(target: str, kernel: str) -> npt.NDArray[np.float64]:
-    data = _data()
+    data = load(_FILE)
     counted = zip(data["shapes"], data["targets"][target], strict=True)
     rows = [(_shape(fields), count) for fields, count in counted]
     rows = [(shape, count) for shape, count in rows if _kernel(target, shape) == kernel]
     terms = [_terms(kernel, shape) for shape, _ in rows]
-    return fitted_counts.fit(terms, [count for _, count in rows])
+    return fit(terms, [count for _, count in rows])

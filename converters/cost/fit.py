@@ -1,4 +1,4 @@
-"""Coefficients that make sums of terms equal to measured counts, as nearly as they can."""
+"""Fit of the coefficients of a sum of terms to measured counts."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 
 Vector = npt.NDArray[np.float64]
 
 
 def fit(terms: Sequence[Sequence[float]], counts: Sequence[float]) -> Vector:
-    """None is negative; least squares of the relative error.
+    """Return the nonnegative coefficients with the least squares of the relative error.
 
     Args:
-        terms: [measurements, terms], none negative.
-        counts: what each measurement gave, positive.
+        terms: [measurements, terms], nonnegative.
+        counts: the result of each measurement, positive.
 
     Example:
         >>> fit([[1, 10], [1, 20], [1, 30]], [25, 45, 65]).round(6).tolist()
         [5.0, 2.0]
     """
+    from scipy.optimize import nnls  # slow to import, and most programs never fit
+
     relative = np.array(terms, np.float64) / np.array(counts, np.float64)[:, None]
     scale = relative.max(axis=0)
     scale = np.where(scale > 0, scale, 1.0)

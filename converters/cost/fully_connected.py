@@ -1,117 +1,81 @@
-"""Executed instructions of one layer on a target: dense (CMSIS-NN) against ours.
+"""Instructions of fully-connected layers on a target: dense in CMSIS-NN, and packed.
 
-Dense figures are measured facts (`data/dense_cmsis_nn.json`); shapes in between follow
+Measured dense shapes have their measured count (`data/dense_cmsis_nn.json`). Other shapes follow
 
     instructions = per_weight * rows * cols + per_row * rows + per_call
 
-fitted to them by least squares of the relative error (below 0.8% on every measured shape).
-Sparse kernels are sums of the terms in `cost_terms`, with one set of coefficients for each target
-and layout in `data/sparse_kernels.json`; that file names the command that measures them
-again, and how well they predict shapes outside the fit. They hold for activation limits of int8,
-which is what a RELU has whose output range begins at 0; narrower ones cost the DSP extension two
-instructions a row.
+with coefficients fitted to those counts by least squares of the relative error; no measured shape
+is off by more than 0.8%.
 
-On `host`, costs are nanoseconds in LiteRT instead: see `host_cost`.
+The instructions of sparse kernels are sums of the terms in `terms`. `data/sparse_kernels.json`
+holds one set of coefficients for each target and layout, the command that measures them again, and
+the error on shapes outside the fit. They are for the activation limits of int8, as of a RELU whose
+output range begins at 0; narrower limits cost the DSP extension two instructions for each row.
+
+On `host`, costs are nanoseconds in LiteRT (`host`).
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.resources
-import json
 from typing import Any
 
 import numpy as np
 
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.size import PackedSize
-from tflm_sparsesep.converters.cost import host as host_cost
-from tflm_sparsesep.converters.cost import pointwise_conv
+from tflm_sparsesep.converters.cost import host
+from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.terms import sparse_terms
 
-__all__ = [
-    "dense_fully_connected",
-    "dense_pointwise_conv",
-    "held_out_errors",
-    "is_measured",
-    "sparse_fully_connected",
-]
+_DENSE_FILE = "dense_cmsis_nn.json"
 
 
-@functools.cache
-def _data(name: str) -> dict[str, Any]:
-    text = importlib.resources.files(__package__).joinpath("data", name).read_text()
-    data: dict[str, Any] = json.loads(text)
-    return data
-
-
-@functools.cache
-def _dense_coefficients(target: str) -> tuple[float, float, float]:
-    table = _data("dense_cmsis_nn.json")["fully_connected_s8"]
-    shapes = np.array(table["shapes_cols_rows"], np.float64)
-    counts = np.array(table[target], np.float64)
-    cols, rows = shapes.T
-    terms = np.stack([rows * cols, rows, np.ones_like(rows)], axis=1)
-    solution, *_ = np.linalg.lstsq(terms / counts[:, None], np.ones_like(counts), rcond=None)
-    per_weight, per_row, per_call = (float(value) for value in solution)
-    return per_weight, per_row, per_call
-
-
-def dense_fully_connected(
+def dense_instructions(
     target: str, rows: int, cols: int, batch: int = 1, *, dtype: str = "int8"
 ) -> int:
-    """Instructions of a dense fully-connected layer; exact where it was measured.
+    """Return the instructions of a dense layer (nanoseconds on `host`).
 
-    int8 is CMSIS-NN's kernel. float32 is TFLM's reference kernel, scaled from one measured
-    shape by the number of weights. `target` is a name of `targets.TARGETS`.
+    int8 is CMSIS-NN's kernel, exact for measured shapes. float32 is TFLM's reference kernel, scaled
+    from one measured shape by the number of weights.
+
+    Args:
+        target: a name of `targets.TARGETS`.
+        rows: output channels.
+        cols: input channels.
+        batch: input vectors of one inference.
+        dtype: "int8" or "float32".
     """
     if target == "host":
-        return host_cost.dense_fully_connected(rows, cols, batch, dtype)
+        return host.dense_nanoseconds(rows, cols, batch, dtype)
     if dtype == "float32":
-        measured: int = _data("dense_cmsis_nn.json")["fully_connected_float32_784_to_300"][target]
+        measured: int = load(_DENSE_FILE)["fully_connected_float32_784_to_300"][target]
         return round(measured * (rows * cols * batch) / (784 * 300))
-    table = _data("dense_cmsis_nn.json")["fully_connected_s8"]
+    table = load(_DENSE_FILE)["fully_connected_s8"]
     if batch == 1 and [cols, rows] in table["shapes_cols_rows"]:
         return int(table[target][table["shapes_cols_rows"].index([cols, rows])])
     per_weight, per_row, per_call = _dense_coefficients(target)
     return round(batch * (per_weight * rows * cols + per_row * rows) + per_call)
 
 
-def dense_pointwise_conv(target: str, rows: int, cols: int, pixels: int) -> int:
-    """Instructions of CMSIS-NN's int8 1x1 convolution over `pixels` (`pointwise_cost`)."""
-    if target == "host":
-        return host_cost.dense_fully_connected(rows, cols, pixels, "int8")
-    return pointwise_conv.pointwise_conv(target, rows, cols, pixels)
-
-
-def _kernels(target: str) -> dict[str, dict[str, Any]]:
-    kernels: dict[str, dict[str, Any]] = _data("sparse_kernels.json")["targets"].get(target, {})
-    return kernels
-
-
-def is_measured(target: str, layout: Layout) -> bool:
-    """Whether a kernel of the target runs the layout, and its cost is known."""
-    return host_cost.is_measured(layout) if target == "host" else str(layout) in _kernels(target)
-
-
-def held_out_errors(target: str) -> dict[str, float]:
-    """By layout, the largest relative error of the model on layers that it was not fitted to."""
-    return {name: float(kernel["held_out_error"]) for name, kernel in _kernels(target).items()}
-
-
-def sparse_fully_connected(
+def sparse_instructions(
     target: str,
     layout: Layout,
     size: PackedSize,
     batch: int = 1,
     input_zeros: float = 0.0,
 ) -> int:
-    """Instructions of our kernel for a blob of `size` in `layout`.
+    """Return the instructions of the sparse kernel (nanoseconds on `host`).
 
-    `layout` is one that `is_measured` on the target; the rest is as for `cost_terms.sparse_terms`.
+    Args:
+        target: a name of `targets.TARGETS`.
+        layout: a layout that `is_measured` on the target.
+        size: the size of the blob in that layout.
+        batch: input vectors of one inference.
+        input_zeros: share of inputs that equal the zero_point.
     """
     if target == "host":
-        return host_cost.sparse_fully_connected(layout, size, batch)
+        return host.sparse_nanoseconds(layout, size, batch)
     kernel = _kernels(target)[str(layout)]
     terms = sparse_terms(
         layout,
@@ -122,3 +86,30 @@ def sparse_fully_connected(
     )
     coefficients: dict[str, float] = kernel["instructions"]
     return round(sum(value * terms[name] for name, value in coefficients.items()))
+
+
+def is_measured(target: str, layout: Layout) -> bool:
+    """Return True if a kernel of `target` runs `layout` and its cost is known."""
+    return host.is_measured(layout) if target == "host" else str(layout) in _kernels(target)
+
+
+def held_out_errors(target: str) -> dict[str, float]:
+    """Return for each layout the largest relative error on layers outside the fit."""
+    return {name: float(kernel["held_out_error"]) for name, kernel in _kernels(target).items()}
+
+
+def _kernels(target: str) -> dict[str, dict[str, Any]]:
+    kernels: dict[str, dict[str, Any]] = load("sparse_kernels.json")["targets"].get(target, {})
+    return kernels
+
+
+@functools.cache
+def _dense_coefficients(target: str) -> tuple[float, float, float]:
+    table = load(_DENSE_FILE)["fully_connected_s8"]
+    shapes = np.array(table["shapes_cols_rows"], np.float64)
+    counts = np.array(table[target], np.float64)
+    cols, rows = shapes.T
+    terms = np.stack([rows * cols, rows, np.ones_like(rows)], axis=1)
+    solution, *_ = np.linalg.lstsq(terms / counts[:, None], np.ones_like(counts), rcond=None)
+    per_weight, per_row, per_call = (float(value) for value in solution)
+    return per_weight, per_row, per_call

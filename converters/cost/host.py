@@ -1,46 +1,36 @@
-"""Nanoseconds of a layer in LiteRT on a PC or a phone: dense by XNNPACK against the delegate's CPU.
+"""Nanoseconds of a layer in LiteRT on a PC or a phone: XNNPACK against the delegate's CPU backend.
 
-A model, as for the Cortex cores, but of times: sums of terms with coefficients fitted to the
-fastest of many inferences on one machine and one thread. `data/host_litert.json` names that
-machine, the command that measures another one, and how far off the model is on layers outside the
-fit. Sparse costs are upper estimates: by as much as both models may err, so that no layer is made
-sparse where dense would win.
+Times are sums of terms with coefficients fitted to the fastest of many inferences, on one machine
+and one thread. `data/host_litert.json` names that machine, the command that measures another one,
+and the error on layers outside the fit. Sparse times are upper estimates: they include the errors
+of both models, so that no layer becomes sparse where dense would win.
 
-Other machines have other times. What counts is their ratio, and it depends most on what XNNPACK
-finds there: on a processor without VNNI, or with one thread's share of memory smaller, dense int8
-layers take longer against sparse ones than here.
+Other machines have other times; the decision needs only their ratio. The ratio depends most on
+XNNPACK's instruction set: without VNNI, or with less memory bandwidth for each thread, dense int8
+layers take longer relative to sparse ones.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
-import json
 from typing import Any
 
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.size import PackedSize
+from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.terms import sparse_terms
 
-# Caches of the machine that the data is from.
+_FILE = "host_litert.json"
+# Cache sizes of the machine that was measured.
 _L2_BYTES = 1 << 20
 _L3_BYTES = 32 << 20
 _SPARSE_TERMS = ("per_call", "per_row", "per_col", "per_group", "per_block")
 
 
-@functools.cache
-def data() -> dict[str, Any]:
-    """What was measured, as the file has it."""
-    path = importlib.resources.files(__package__).joinpath("data", "host_litert.json")
-    parsed: dict[str, Any] = json.loads(path.read_text())
-    return parsed
-
-
 def dense_terms(rows: int, cols: int, vectors: int, dtype: str) -> dict[str, float]:
-    """What a matrix product by XNNPACK takes, by the name of the coefficient.
+    """Return the terms of a matrix product in XNNPACK, by the name of the coefficient.
 
-    Weights larger than a cache come on top with all their bytes: who streams through more than
-    fits finds nothing left of the time before. Sparse ones rarely reach these sizes.
+    Weights larger than a cache add a term of all their bytes, because a stream that exceeds the
+    cache evicts itself. Sparse weights rarely reach these sizes.
     """
     weight_bytes = rows * cols * (4 if dtype == "float32" else 1)
     return {
@@ -55,33 +45,34 @@ def dense_terms(rows: int, cols: int, vectors: int, dtype: str) -> dict[str, flo
 
 
 def sparse_terms_of(layout: Layout, size: PackedSize, vectors: int) -> dict[str, float]:
-    """What our kernels take, by the name of the coefficient."""
+    """Return the terms of a sparse kernel, by the name of the coefficient."""
     terms = sparse_terms(layout, size, batch=vectors)
     return {name: terms[name] for name in _SPARSE_TERMS}
 
 
-def dense_fully_connected(rows: int, cols: int, vectors: int, dtype: str) -> int:
-    """Nanoseconds of a dense layer, `dtype` int8 or float32; a 1x1 convolution is one, too."""
-    return round(_sum(data()["dense"][dtype], dense_terms(rows, cols, vectors, dtype)))
+def dense_nanoseconds(rows: int, cols: int, vectors: int, dtype: str) -> int:
+    """Return the time of a fully-connected layer or a 1x1 convolution; dtype int8 or float32."""
+    return round(_sum(load(_FILE)["dense"][dtype], dense_terms(rows, cols, vectors, dtype)))
 
 
-def multiply_accumulates(number: float) -> int:
-    """Nanoseconds of so many int8 products of a convolution by XNNPACK.
+def convolution_nanoseconds(products: float) -> int:
+    """Return the time of an int8 convolution with `products` multiplications.
 
-    Of a large matrix product, which is what it makes of a convolution.
+    XNNPACK computes a convolution as one large matrix product.
     """
-    return round(number * float(data()["dense"]["int8"]["nanoseconds"]["per_product"]))
+    return round(products * float(load(_FILE)["dense"]["int8"]["nanoseconds"]["per_product"]))
 
 
 def is_measured(layout: Layout) -> bool:
-    """Whether the cost of a layout is known; others are slower and larger than one that is."""
-    return str(layout) in data()["sparse"]
+    """Return True if the cost of `layout` is known; each other layout is slower and larger."""
+    return str(layout) in load(_FILE)["sparse"]
 
 
-def sparse_fully_connected(layout: Layout, size: PackedSize, vectors: int) -> int:
-    """Nanoseconds of our kernel, an upper estimate, for a layout that `is_measured`."""
-    kernel = data()["sparse"][str(layout)]
-    dense = data()["dense"]["float32" if layout.value_type is ValueType.FLOAT32 else "int8"]
+def sparse_nanoseconds(layout: Layout, size: PackedSize, vectors: int) -> int:
+    """Return an upper estimate of the time in a layout that `is_measured`."""
+    data = load(_FILE)
+    kernel = data["sparse"][str(layout)]
+    dense = data["dense"]["float32" if layout.value_type is ValueType.FLOAT32 else "int8"]
     margin = (1.0 + float(kernel["held_out_error"])) * (1.0 + float(dense["held_out_error"]))
     return round(margin * _sum(kernel, sparse_terms_of(layout, size, vectors)))
 

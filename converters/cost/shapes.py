@@ -1,4 +1,4 @@
-"""Layers as shapes with costs: what is known of them before there are weights."""
+"""Layers as shapes, with the cost of their dense form."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tflm_sparsesep.converters.blob.separable_format import Padding
-from tflm_sparsesep.converters.cost import fully_connected, separable_conv
+from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv
 from tflm_sparsesep.converters.cost.cost import Cost
 
 BIAS_BYTES = 4
-"""Bytes of one int32 bias."""
+"""The size of an int32 bias in bytes."""
 
 
 class Shape(Protocol):
     """The shape of a layer."""
 
     def dense(self, target: str) -> Cost:
-        """Return the cost of the int8 layer as it is."""
+        """Return the cost of the dense int8 layer."""
 
 
 @dataclass(frozen=True)
 class MatrixShape:
-    """A layer that multiplies vectors of `cols` inputs by a matrix of `rows` outputs.
+    """A layer that multiplies vectors by a matrix.
 
     Attributes:
-        vectors: of one inference: the batch, or the windows of a convolution.
+        rows, cols: output and input channels.
+        vectors: input vectors of one inference: the batch, or the windows of a convolution.
         taps: of a convolution, 1x1 or along one axis, whose windows are the vectors; 0 for
             fully-connected layers.
         bias_bytes: of the dense layer.
@@ -44,30 +45,30 @@ class MatrixShape:
         return f"{taps}{self.cols // max(self.taps, 1)}->{self.rows}{times}"
 
     def dense(self, target: str) -> Cost:
-        """Return the cost of the int8 layer as it is."""
+        """Return the cost of the dense int8 layer."""
         return Cost(self.rows * self.cols + self.bias_bytes, self.dense_instructions(target))
 
     def dense_instructions(self, target: str, dtype: str = "int8") -> int:
         """Return the instructions of the dense operator; `dtype` is int8 or float32."""
         if self.taps == 1:
-            return fully_connected.dense_pointwise_conv(target, self.rows, self.cols, self.vectors)
+            return pointwise_conv.dense_instructions(target, self.rows, self.cols, self.vectors)
         if self.taps > 1:
             weights = (self.rows, 1, self.taps, self.cols // self.taps)
-            return separable_conv.dense_conv(target, weights, (1, 1, self.vectors, self.rows))
-        return fully_connected.dense_fully_connected(
+            return conv_2d.dense_instructions(target, weights, (1, 1, self.vectors, self.rows))
+        return fully_connected.dense_instructions(
             target, self.rows, self.cols, self.vectors, dtype=dtype
         )
 
 
 @dataclass(frozen=True)
 class ConvShape:
-    """A convolution of more than one tap each way, dilation 1.
+    """A convolution with more than one tap down and right, and dilation 1.
 
     Attributes:
         weights: [units, height, width, channels].
         inputs, outputs: [batch, height, width, channels or units].
         strides: down, right.
-        padding: both ways.
+        padding: of both axes.
         bias_bytes: of the dense layer.
     """
 
@@ -85,11 +86,11 @@ class ConvShape:
 
     @property
     def most_channels(self) -> int:
-        """Intermediate channels above which two stages have more weights than the convolution."""
+        """The most intermediate channels whose two stages have no more weights than the layer."""
         units, height, width, channels = self.weights
         return math.prod(self.weights) // (height * channels + width * units)
 
     def dense(self, target: str) -> Cost:
-        """Return the cost of the int8 layer as it is."""
-        instructions = separable_conv.dense_conv(target, self.weights, self.outputs)
+        """Return the cost of the dense int8 layer."""
+        instructions = conv_2d.dense_instructions(target, self.weights, self.outputs)
         return Cost(math.prod(self.weights) + self.bias_bytes, instructions)

@@ -1,24 +1,22 @@
-"""What the instructions of a sparse kernel are made of: the facts of a blob that drive its cost.
+"""The terms of a sparse kernel's instructions.
 
-Each term counts something that a kernel does, as its source reads: a row finished, a block
-multiplied, a vector copied. A target's coefficients (`data/sparse_kernels.json`) say how
-many instructions each takes; terms that a kernel does not execute have none.
+Each term counts one action of a kernel: it finishes a row, multiplies a block, copies a vector. The
+coefficients of a target (`data/sparse_kernels.json`) are the instructions of each action; actions
+that a kernel does not take have no coefficient.
 """
 
 from __future__ import annotations
 
-from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, Major
+from tflm_sparsesep.converters.blob.format import WINDOW_TILES, IndexEncoding, Layout, Major
 from tflm_sparsesep.converters.blob.size import PackedSize
 
-# Accumulators that most kernels hand over at once (SPARSESEP_ROW_PORTION in rows.h).
+# Rows that most kernels requantize at once (SPARSESEP_ROW_PORTION in rows.h).
 _PORTION_ROWS = 16
-# Rows that the DSP extension and Helium finish at once.
+# Rows that kernels of the DSP extension and Helium finish at once.
 _QUAD_ROWS = 4
-# Inputs that vector code takes at once.
+# Inputs that vector code loads at once.
 _VECTOR_COLS = 16
-# Tiles that a window spans; a group of more has several.
-_WINDOW_TILES = 256
-# What vectors that take a pass together share, or do in code of its own.
+# Actions that the vectors of a pass share, or that have code of their own in a pass.
 _PASS_TERMS = (
     "per_vector",
     "per_row",
@@ -37,16 +35,15 @@ def sparse_terms(
     input_zeros: float = 0.0,
     vectors_per_pass: int = 1,
 ) -> dict[str, float]:
-    """How often a kernel does what it is made of, by the name of the coefficient.
+    """Return how often a kernel takes each action, by the name of the coefficient.
 
     Args:
         layout: the layout of the blob.
-        size: its size.
-        batch: input vectors.
-        input_zeros: share of inputs that equal the zero point, each on its own. Column-major
-            kernels pass over them; the others do not look.
-        vectors_per_pass: vectors for which a kernel decodes the blob once. So many at a time take
-            a pass together (terms `.._and_pass`); those left over go alone.
+        size: the size of the blob.
+        batch: input vectors of one inference.
+        input_zeros: fraction of inputs that equal the zero_point. Column-major kernels skip them.
+        vectors_per_pass: vectors for which a kernel decodes the blob once. They share a pass
+            (terms `.._and_pass`); the remaining vectors are multiplied one by one.
     """
     passes, alone = divmod(batch, vectors_per_pass) if vectors_per_pass > 1 else (0, batch)
     once = _vector_terms(layout, size) | _block_terms(layout, size, input_zeros)
@@ -62,19 +59,19 @@ def sparse_terms(
 
 
 def _unaligned_vectors(cols: int, batch: int) -> int:
-    """Vectors of int8 that begin between words: Armv6-M copies them byte by byte."""
+    """Return the number of int8 vectors that Armv6-M copies by bytes, as they start unaligned."""
     return sum(vector * cols % 4 > 0 for vector in range(batch))
 
 
 def _vector_terms(layout: Layout, size: PackedSize) -> dict[str, float]:
-    """What happens for each vector: it is prepared, and its rows are finished."""
+    """Return the actions of each vector: the kernel prepares it and finishes its rows."""
     rest_rows = size.rows % _QUAD_ROWS
-    # Kernels bring a vector to whole blocks where the last one reaches past its end.
+    # A vector that ends inside a block is copied and padded.
     is_copied = size.cols % layout.block_cols > 0
     is_helium = layout.index_encoding is IndexEncoding.WINDOW8
     copy_cols = _VECTOR_COLS if is_helium else layout.block_cols
     padded_cols = -(-size.cols // layout.block_cols) * layout.block_cols
-    # The DSP extension widens vectors for such blocks: by 16 columns, the rest one by one.
+    # The DSP extension widens vectors for these blocks: 16 columns at once, the rest one by one.
     is_wide = layout.block_cols > 1 and layout.major is Major.ROW
     rest_cols = padded_cols - size.cols // _VECTOR_COLS * _VECTOR_COLS
     return {
@@ -92,12 +89,12 @@ def _vector_terms(layout: Layout, size: PackedSize) -> dict[str, float]:
 
 
 def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[str, float]:
-    """What happens on the way through the blob."""
+    """Return the actions for the contents of the blob."""
     is_column = layout.major is Major.COLUMN
-    # Columns whose input is the zero point are passed over.
+    # Column-major kernels skip columns whose input is the zero_point.
     active = 1.0 - input_zeros if is_column else 1.0
     tiles = -(-size.cols // layout.block_cols)
-    # Kernels of blocks go through them by twos, kernels of single rows by runs.
+    # Kernels of blocks with several rows take two blocks at once, others take runs.
     is_block = layout.block_rows > 1
     is_unrolled = not is_block and layout.index_encoding in (
         IndexEncoding.U16,
@@ -112,6 +109,6 @@ def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[s
         "per_block": size.blocks * active,
         "per_rest_block": size.rest_blocks if is_unrolled else 0,
         "per_run": size.runs if is_window8 or layout.index_encoding is IndexEncoding.U16 else 0,
-        "per_window_run": size.runs if is_window8 and tiles > _WINDOW_TILES else 0,
+        "per_window_run": size.runs if is_window8 and tiles > WINDOW_TILES else 0,
         "per_escape": size.escapes,
     }

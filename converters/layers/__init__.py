@@ -1,0 +1,1 @@
+"""Layers read out of operators as matrices, and matrices written as operators."""

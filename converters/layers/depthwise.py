@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tflm_sparsesep.converters.cost.break_even import PlannedForm
 from tflm_sparsesep.converters.cost.cost import Cost
-from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape, depthwise_conv
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape, dense_instructions
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.converters.tflite.editor import Operator
@@ -31,7 +31,7 @@ class DepthwiseConv:
     def dense(self, target: str) -> Cost:
         """Return the cost of the int8 layer as it is."""
         weights = math.prod(self.shape.kernel) * self.shape.units
-        return Cost(weights + self.bias_bytes, depthwise_conv(target, self.shape))
+        return Cost(weights + self.bias_bytes, dense_instructions(target, self.shape))
 
     def separated(self, target: str) -> PlannedForm | None:
         """Return two layers with a bias each; None where there is nothing to separate."""
@@ -39,7 +39,7 @@ class DepthwiseConv:
             return None
         down, right = stages(self.shape)
         weights = sum(self.shape.kernel) * self.shape.units
-        instructions = depthwise_conv(target, down) + depthwise_conv(target, right)
+        instructions = dense_instructions(target, down) + dense_instructions(target, right)
         biases = self.bias_bytes + BIAS_BYTES * self.shape.units
         return PlannedForm(weights + biases, instructions, rank=1)
 

@@ -1,8 +1,8 @@
-"""Layers that multiply vectors by a matrix, read out of the operators that compute them.
+"""Layers that multiply vectors by a matrix, read from their operators.
 
 FULLY_CONNECTED multiplies the last dimension of its input, a 1x1 CONV_2D every pixel, and a CONV_2D
-along one axis every window (`windows.py`). SPARSE_FULLY_CONNECTED runs them all. A new kind of
-operator is one more reader in `_READERS`.
+along one axis every window (`windows`). SPARSE_FULLY_CONNECTED replaces all of them. Another kind
+of operator needs one more reader in `_READERS`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class MatrixLayer:
 
     Attributes:
         weights: int8 or float32 numbers, [rows, cols].
-        options: zero points, activation limits and the step between windows.
-        shape: of the matrix, and how many vectors it multiplies.
+        options: zero points, activation limits, and the step between windows.
+        shape: of the matrix, with the number of vectors.
     """
 
     weights: PackableWeights
@@ -45,7 +45,7 @@ class MatrixLayer:
 
 
 def is_matrix_operator(op: Operator) -> bool:
-    """Return True for the kinds of operators that `read_matrix_layer` looks at."""
+    """Return True if `read_matrix_layer` has a reader for this kind of operator."""
     return op.builtin_code in _READERS
 
 
@@ -54,7 +54,7 @@ def read_matrix_layer(op: Operator) -> MatrixLayer:
 
     Raises:
         Unsupported: no kernel computes this layer; the message is the reason.
-        ModelError: the operator has an unknown version, or a shape that no runtime executes.
+        ModelError: the operator has an unknown version, or a shape that no runtime runs.
     """
     if not is_matrix_operator(op):
         raise Unsupported(f"no sparse kernel for {op.op_name}")
@@ -112,7 +112,7 @@ def _on_windows(op: Operator, weights: npt.NDArray[Any], step: int) -> MatrixLay
     _check_size(rows, cols, step)
     elements = math.prod(op.input(0).shape)
     if elements < cols or (step == cols and elements % cols):
-        raise Unsupported(f"windows of {cols} elements leave a rest of {elements}")
+        raise Unsupported(f"windows of {cols} elements do not divide an input of {elements}")
     layer, params = read_numbers(op, weights.reshape(rows, cols))
     options = dataclasses.replace(params, input_step=step)
     windows = options.windows(elements, cols)
@@ -124,9 +124,11 @@ def _on_windows(op: Operator, weights: npt.NDArray[Any], step: int) -> MatrixLay
 
 def _check_size(rows: int, cols: int, step: int = 0) -> None:
     if max(rows, cols, step) > MAX_DIM:
-        raise Unsupported(f"{rows}x{cols} weights, the packed format holds {MAX_DIM} each way")
+        raise Unsupported(
+            f"{rows}x{cols} weights, the packed format holds {MAX_DIM} rows and columns"
+        )
 
 
 def bias_bytes(op: Operator) -> int:
-    """Return the bytes of the bias in int8 models, 0 where there is none."""
+    """Return the bytes of the bias in int8 models; 0 if there is none."""
     return 0 if op.bias is None else BIAS_BYTES * math.prod(op.bias.shape)

@@ -1,4 +1,4 @@
-"""Operators of ours in a model, read back: their numbers, and what a benchmark measures of them."""
+"""Packed operators of a model, read back: their numbers, shapes and dense costs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ from tflm_sparsesep.converters.tflite.editor import Operator
 
 
 def packed_weights(op: Operator) -> UnpackedWeights:
-    """The weights of a SPARSE_FULLY_CONNECTED. Raises ModelError where the device would refuse."""
+    """Return the weights of a SPARSE_FULLY_CONNECTED.
+
+    Raises:
+        ModelError: the device would reject the blob, or the layer is paged.
+    """
     blob = blob_of(op)
     if is_table(blob):
         raise ModelError(
-            f"layer {layer_name(op)!r}: its weights are pages in an external memory, accepted: the "
+            f"layer {layer_name(op)!r}: its weights are pages in external memory, accepted: the "
             "model as converted without page_bytes"
         )
     reason = native.validate(blob)
@@ -36,7 +40,11 @@ def packed_weights(op: Operator) -> UnpackedWeights:
 
 
 def paged_weights(op: Operator) -> Table:
-    """The table of contents of a paged SPARSE_FULLY_CONNECTED. Raises ModelError if damaged."""
+    """Return the table of contents of a paged SPARSE_FULLY_CONNECTED.
+
+    Raises:
+        ModelError: the table is damaged.
+    """
     try:
         return Table.from_bytes(blob_of(op))
     except ValueError as error:
@@ -44,18 +52,27 @@ def paged_weights(op: Operator) -> Table:
 
 
 def packed_separable(op: Operator) -> tuple[SeparableConv, Order, tuple[int, ...]]:
-    """A SEPARABLE_CONV_2D, the order of its weights, and the shape [batch, height, width, channels]
-    of what enters it. Raises ModelError where the device would refuse.
+    """Return a SEPARABLE_CONV_2D, the order of its weights, and the shape of its input.
+
+    Returns:
+        Both stages, the order, and [batch, height, width, channels].
+
+    Raises:
+        ModelError: the device would reject the blob, or the input is not an image.
     """
     blob, inputs = blob_of(op), op.inputs[0]
     problem = native.validate_separable_conv(blob)
     if problem is not None or inputs is None or len(inputs.shape) != 4:
-        raise ModelError(f"layer {layer_name(op)!r}: {problem or 'no image enters it'}")
+        raise ModelError(f"layer {layer_name(op)!r}: {problem or 'its input is no image'}")
     return unpack_separable(blob), read_order(blob), inputs.shape
 
 
 def blob_of(op: Operator) -> bytes:
-    """The packed weights of one of our operators. Raises ModelError where it has none."""
+    """Return the packed weights or the table of contents of a packed operator.
+
+    Raises:
+        ModelError: the operator has no such constant.
+    """
     tensor = op.inputs[1] if len(op.inputs) > 1 else None
     if tensor is None or tensor.array is None or tensor.array.dtype != np.uint8:
         raise ModelError(f"layer {layer_name(op)!r}: {op.op_name} has no constant packed weights")
@@ -63,7 +80,11 @@ def blob_of(op: Operator) -> bytes:
 
 
 def options_of(op: Operator) -> FullyConnectedOptions:
-    """The custom_options of a SPARSE_FULLY_CONNECTED. Raises ModelError where they are damaged."""
+    """Return the custom_options of a SPARSE_FULLY_CONNECTED.
+
+    Raises:
+        ModelError: the options are damaged.
+    """
     try:
         return FullyConnectedOptions.from_bytes(op.custom_options or b"")
     except ValueError as error:
@@ -71,16 +92,16 @@ def options_of(op: Operator) -> FullyConnectedOptions:
 
 
 def batch_of(op: Operator, cols: int) -> int:
-    """Vectors per inference of a SPARSE_FULLY_CONNECTED."""
+    """Return the input vectors of one inference of a SPARSE_FULLY_CONNECTED."""
     if op.inputs[0] is None:
         return 0
     return options_of(op).windows(math.prod(op.inputs[0].shape), cols)
 
 
 def matrix_shape(op: Operator, rows: int, cols: int) -> MatrixShape:
-    """Return the shape of a SPARSE_FULLY_CONNECTED, as of the dense operator that it stands for.
+    """Return the shape of the dense operator that a SPARSE_FULLY_CONNECTED replaces.
 
-    A packed layer over the pixels of an image stands for a 1x1 convolution, one over windows for a
+    A packed layer on the pixels of an image replaces a 1x1 convolution, a packed layer on windows a
     convolution along one axis.
     """
     shape, taps = op.input(0).shape, 0
@@ -92,7 +113,7 @@ def matrix_shape(op: Operator, rows: int, cols: int) -> MatrixShape:
 
 
 def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> int:
-    """Return what the dense operator that a packed one stands for executes on `target`."""
+    """Return the instructions of the dense operator that a packed one replaces, on `target`."""
     dtype = unpacked.weights.dtype.name
     shape = matrix_shape(op, *unpacked.weights.shape)
     if dtype != "int8":
@@ -144,10 +165,11 @@ class PackedLayer:
 
 
 def read_packed_layer(op: Operator, target: str) -> PackedLayer | None:
-    """What is to be measured of `op`; None for operators that are not ours.
+    """Return the packed layer of `op`; None for operators that are not packed.
 
-    Raises ModelError for a damaged layer, and for a float32 SEPARABLE_CONV_2D: CMSIS-NN has no
-    dense float32 convolution that it could be compared with.
+    Raises:
+        ModelError: the layer is damaged, or a float32 SEPARABLE_CONV_2D, for which CMSIS-NN has no
+            dense kernel to compare with.
     """
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _fully_connected(op, target)
@@ -187,7 +209,7 @@ def _separable_conv(op: Operator, target: str) -> PackedLayer:
     stages = (conv.vertical, conv.horizontal)
     if conv.vertical.is_float:
         raise ModelError(
-            f"layer {layer_name(op)!r}: float32 {op.op_name} has no dense figure to compare with, "
+            f"layer {layer_name(op)!r}: float32 {op.op_name} has no dense kernel to compare with, "
             "accepted: int8"
         )
     weights = sum(stage.weights.size for stage in stages)
@@ -209,6 +231,6 @@ def _separable_conv(op: Operator, target: str) -> PackedLayer:
             pattern=f"{conv.vertical.kernel}x1,1x{conv.horizontal.kernel}",
             index=order.name.lower(),
             dense_bytes=weights + 4 * sum(stage.units for stage in stages),
-            dense_instructions=separable_conv.dense_pair(target, conv, input_shape),
+            dense_instructions=separable_conv.dense_instructions(target, conv, input_shape),
         ),
     )

@@ -1,7 +1,6 @@
-"""The numbers of a quantized or float layer, read out of the operator that computes it.
+"""The numbers of a quantized or float layer, read from its operator.
 
-Operators differ in how their weights are shaped (`matrix.py`, `depthwise.py`); what is common to
-all is here.
+`matrix` and `depthwise` handle the different shapes of weights.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ from tflm_sparsesep.converters.tflite.editor import (
     Tensor,
     TensorType,
 )
-from tflm_sparsesep.converters.tflite.types import is_packed
+from tflm_sparsesep.converters.tflite.types import element_bits
 
-# Dimensions of the weights, and the newest version of the operator whose meaning is known here.
+# The dimensions of the weights, and the newest known version of the operator.
 _KNOWN: dict[int, tuple[int, int]] = {
     BuiltinOperator.FULLY_CONNECTED: (2, 14),
     BuiltinOperator.CONV_2D: (4, 9),
@@ -48,18 +47,18 @@ _ACTIVATIONS: dict[int, str] = {
 
 
 class Unsupported(Exception):
-    """The layer stays as it is; the message is the reason."""
+    """The layer stays dense; the message is the reason."""
 
 
 def layer_name(op: Operator) -> str:
-    """How users know a layer: its output's name without the fused parts."""
+    """Return the name of a layer: that of its output, without fused parts."""
     return op.outputs[0].name.split(";")[0] if op.outputs else op.op_name
 
 
 def check_operator(op: Operator) -> None:
-    """Raise ModelError for an operator that makes the whole model unfit.
+    """Raise ModelError for an operator that no runtime runs.
 
-    Layers that are merely unfit for our kernels raise Unsupported where their numbers are read.
+    Operators that only the sparse kernels cannot run raise Unsupported in `read_numbers`.
     """
     name = layer_name(op)
     weight_rank, max_version = _KNOWN[op.builtin_code]
@@ -86,12 +85,16 @@ def check_operator(op: Operator) -> None:
 
 
 def read_weights(op: Operator) -> npt.NDArray[Any]:
-    """The constant weights as they are shaped. Raises Unsupported where there are none."""
+    """Return the constant weights in their shape.
+
+    Raises:
+        Unsupported: the weights are not a dense constant.
+    """
     weights = op.weights
-    if is_packed(weights.type):
+    if 0 < element_bits(weights.type) < 8:
         raise Unsupported(f"weights are {weights.type_name}, sparse kernels take INT8 or FLOAT32")
     if weights.array is None or weights.raw.sparsity is not None:
-        raise Unsupported("weights are no dense constant")
+        raise Unsupported("weights are not a dense constant")
     _check_finite(weights)
     return weights.array
 
@@ -107,10 +110,14 @@ def _check_finite(tensor: Tensor) -> None:
 def read_numbers(
     op: Operator, weights: npt.NDArray[Any]
 ) -> tuple[PackableWeights, FullyConnectedOptions]:
-    """Return the numbers of `op`: each row of `weights` [rows, cols] is an output unit.
+    """Return the numbers of `op` as a matrix layer.
 
-    A convolution is such a layer on windows of its input. Raises Unsupported with the reason where
-    no kernel computes the same.
+    Args:
+        op: the operator.
+        weights: its weights, reshaped to [rows, cols] with one output channel in each row.
+
+    Raises:
+        Unsupported: no kernel computes the same outputs; the message is the reason.
     """
     inputs, output = op.input(0), op.outputs[0]
     rows = len(weights)
@@ -158,21 +165,21 @@ def _float_layer(
 def _check_quantization(
     tensors: dict[str, Tensor], rows: int
 ) -> tuple[float, npt.NDArray[np.float32], float]:
-    """Scales of input, weights and output, fit for int8 kernels."""
+    """Return the scales of input, weights and output. Raises Unsupported for unsupported ones."""
     found: dict[str, Quantization] = {}
     for role, tensor in tensors.items():
         if tensor.quantization is None or len(tensor.quantization.scales) == 0:
-            raise Unsupported(f"{role} has no quantisation")
+            raise Unsupported(f"{role} has no quantization")
         found[role] = tensor.quantization
     weights = found["weights"]
     if np.any(weights.zero_points != 0):
         raise Unsupported("weights have a zero point other than 0")
     if len(weights.scales) > 1 and (weights.axis != 0 or len(weights.scales) != rows):
-        raise Unsupported("weights are not quantised per output unit")
+        raise Unsupported("weights are not quantized per output channel")
     input_scale, output_scale = float(found["input"].scales[0]), float(found["output"].scales[0])
     finite = np.all(np.isfinite([input_scale, output_scale, *weights.scales]))
     if not finite or min(input_scale, output_scale) <= 0 or np.any(weights.scales < 0):
-        raise Unsupported("a quantisation scale is not a positive number")
+        raise Unsupported("a quantization scale is not a positive number")
     return input_scale, weights.scales, output_scale
 
 
@@ -186,7 +193,7 @@ def _options(op: Operator, inputs: Tensor, output: Tensor) -> FullyConnectedOpti
     except ValueError as error:
         raise Unsupported(str(error)) from None
     if not all(-128 <= value <= 127 for value in (*zero_points, low, high)) or low > high:
-        raise Unsupported("a zero point or activation limit lies outside int8")
+        raise Unsupported("a zero point or activation limit is outside int8")
     return FullyConnectedOptions(*zero_points, low, high)
 
 
@@ -200,6 +207,8 @@ def _bias(op: Operator, rows: int, tensor_type: int) -> npt.NDArray[Any]:
     if tensor is None:
         return np.zeros(rows)
     if tensor.type != tensor_type or tensor.array is None or tensor.array.size != rows:
-        raise Unsupported(f"bias is {tensor.type_name}{list(tensor.shape)}, no constant that fits")
+        raise Unsupported(
+            f"bias is {tensor.type_name}{list(tensor.shape)}, expected a constant of {rows}"
+        )
     _check_finite(tensor)
     return tensor.array.reshape(rows)

@@ -1,0 +1,1 @@
+"""The rewrite rules of the converter, one module each: read, check, replace."""

@@ -1,4 +1,4 @@
-"""What a pass knows besides the model: for whom it converts, and what calibration has seen."""
+"""The parameters of a conversion, which every pass gets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from tflm_sparsesep.converters.tflite.editor import Buffer
 
 @dataclass(frozen=True)
 class Conversion:
-    """One conversion.
+    """The parameters of one conversion.
 
-    target: a name of `targets.TARGETS`. input_zeros: for tensors, by name, the share of elements
-    that equal their zero point on calibration data (after a RELU often over a half); tensors that
-    are not in it count as free of zeros. prefer: what layouts are chosen by (`choose_layout`).
-    users: how many operators and others refer to a constant (`tflite.references`).
+    Attributes:
+        target: a name of `targets.TARGETS`.
+        input_zeros: for tensors by name, the fraction of elements that equal their zero_point on
+            calibration data. It is 0 for other tensors; after a RELU it often exceeds one half.
+        prefer: "flash", "speed", or None for their product (`choose_layout`).
+        users: the number of references to a constant (`tflite.references`); 1 for those not listed.
     """
 
     target: str

@@ -1,14 +1,14 @@
-"""A d x 1 CONV_2D and the 1 x d CONV_2D behind it -> SEPARABLE_CONV_2D.
+"""A d x 1 CONV_2D followed by a 1 x e CONV_2D -> SEPARABLE_CONV_2D.
 
-Given:   CONV_2D(input, weights[middle, d, 1, in], bias), stride s x 1 -> between
-         CONV_2D(between, weights[out, 1, e, middle], bias), stride 1 x t -> output
+Given:   CONV_2D(input, weights[middle, d, 1, in], bias), stride s x 1 -> intermediate
+         CONV_2D(intermediate, weights[out, 1, e, middle], bias), stride 1 x t -> output
 Result:  SEPARABLE_CONV_2D(input, blob uint8[bytes]) -> output
 
-`between` never exists whole any more: the kernel keeps one row of it. Outputs are the same bit for
-bit, for fused activations of either convolution too. Rewritten are int8 pairs without dilation of
-which nothing else reads `between`, where that saves instructions; or where it makes the model's
-peak of activations smaller, by a larger factor than it costs instructions. The peak may grow where
-instructions are saved: input and output of a pair are alive at once when no tensor is between them.
+The intermediate feature map is never materialized: the kernel keeps one row of it. Outputs are
+bit-exact, including fused activations of both convolutions. The pass rewrites int8 pairs without
+dilation if no other operator reads the intermediate feature map, and if the result needs fewer
+instructions, or reduces the activation peak by a larger factor than it adds instructions. Where it
+saves instructions the peak may grow, because input and output of the pair are alive at once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, S
 
 @dataclass(frozen=True)
 class Pair:
-    """Two operators of which the first writes only for the second, and what they compute."""
+    """Two convolutions, the second of which alone reads the output of the first.
+
+    Attributes:
+        vertical, horizontal: the operators.
+        conv: their numbers.
+        input_shape: [batch, height, width, channels].
+    """
 
     vertical: Operator
     horizontal: Operator
@@ -48,15 +54,16 @@ class Pair:
 
 
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
-    """Fuses what pays on the target; one decision for each pair that a kernel could run.
+    """Fuse the pairs that gain on the target; return a decision for each pair that a kernel runs.
 
-    Raises ModelError for a layer of an unknown version, or of a shape that no runtime executes.
+    Raises:
+        ModelError: a layer has an unknown version, or a shape that no runtime runs.
     """
     decisions = []
     for op in list(subgraph.operators):
         pair = find_pair(subgraph, op)
         if pair is not None and not _is_shared(pair, conversion):
-            decisions.append(_fuse_if_it_pays(subgraph, pair, conversion.target))
+            decisions.append(_fuse_if_it_gains(subgraph, pair, conversion.target))
     return decisions
 
 
@@ -67,12 +74,12 @@ def _is_shared(pair: Pair, conversion: Conversion) -> bool:
 
 
 def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
-    """The pair that starts with `op`; None where there is none that a kernel could run."""
-    follower = _only_reader(subgraph, op)
+    """Return the pair that starts with `op`; None if there is none that a kernel runs."""
+    follower = _follower(subgraph, op)
     if follower is None:
         return None
-    for one in (op, follower):
-        check_operator(one)
+    check_operator(op)
+    check_operator(follower)
     try:
         conv = SeparableConv(_read_stage(op, axis=0), _read_stage(follower, axis=1))
         shape = op.input(0).shape
@@ -83,37 +90,34 @@ def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
     return Pair(op, follower, conv, shape)
 
 
-def _only_reader(subgraph: Subgraph, op: Operator) -> Operator | None:
-    """The CONV_2D behind the CONV_2D `op`, if nothing else meets what is between."""
+def _follower(subgraph: Subgraph, op: Operator) -> Operator | None:
+    """Return the CONV_2D that alone reads the output of the CONV_2D `op`."""
     if op.builtin_code != BuiltinOperator.CONV_2D or len(op.outputs) != 1:
         return None
-    between = op.outputs[0]
-    if between.is_variable or any(t is between for t in (*subgraph.inputs, *subgraph.outputs)):
+    reader = subgraph.only_reader(op.outputs[0])
+    if reader is None or reader.builtin_code != BuiltinOperator.CONV_2D:
         return None
-    users = [user for user in subgraph.operators for t in user.tensors if t is between]
-    if len(users) != 2 or users[0] is not op or users[1].inputs[:1] != [between]:
-        return None
-    is_conv = users[1].builtin_code == BuiltinOperator.CONV_2D
-    return users[1] if is_conv and users[1] is not op else None
+    return reader if reader.inputs[0] is op.outputs[0] else None
 
 
 def _read_stage(op: Operator, *, axis: int) -> ConvStage:
-    """The stage whose kernel runs along `axis` of the image: 0 down, 1 to the right.
+    """Return the stage whose kernel runs along `axis` of the image: 0 down, 1 right.
 
-    Raises Unsupported for convolutions that are no such stage.
+    Raises:
+        Unsupported: the convolution is not such a stage.
     """
     weights = read_weights(op)
     units, *kernel, channels = weights.shape
     if op.options is None or op.dilation != (1, 1):
-        raise Unsupported("dilated")
+        raise Unsupported("dilation")
     strides = op.strides
     if kernel[1 - axis] != 1 or strides[1 - axis] != 1:
-        raise Unsupported("kernel or stride across")
+        raise Unsupported("kernel or stride across the axis")
     if not (1 < kernel[axis] <= MAX_KERNEL and 1 <= strides[axis] <= MAX_KERNEL):
-        raise Unsupported("kernel or stride along")
+        raise Unsupported("kernel or stride along the axis")
     inputs, output = op.input(0), op.outputs[0]
     if len(inputs.shape) != 4 or inputs.shape[3] != channels or op.options.padding not in (0, 1):
-        raise Unsupported("grouped, or a padding of the future")
+        raise Unsupported("groups, or an unknown padding")
     layer, params = read_numbers(op, weights.reshape(units, -1))
     if not isinstance(layer, FullyConnectedWeights):
         raise Unsupported("float32")
@@ -136,12 +140,12 @@ def _read_stage(op: Operator, *, axis: int) -> ConvStage:
     return stage
 
 
-def _fuse_if_it_pays(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecision:
+def _fuse_if_it_gains(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecision:
     conv, name = pair.conv, layer_name(pair.horizontal)
     order = order_for(conv, target)
     operators = (pair.vertical, pair.horizontal)
-    dense = separable_conv.dense_pair(target, conv, pair.input_shape)
-    fused = separable_conv.separable_conv(target, conv, order, pair.input_shape)
+    dense = separable_conv.dense_instructions(target, conv, pair.input_shape)
+    fused = separable_conv.fused_instructions(target, conv, order, pair.input_shape)
     scratch = separable_conv.scratch_bytes(target, conv, order, pair.input_shape)
     peak_before = arena.peak_bytes(subgraph)
     blob = pack(conv, order)
@@ -179,7 +183,7 @@ def _operator(pair: Pair, blob: bytes) -> Operator:
 
 
 def _with_fused(subgraph: Subgraph, pair: Pair, operator: Operator) -> Subgraph:
-    """A copy of the graph with `operator` where the second of the pair stood."""
+    """Return a copy of the graph with `operator` in the place of `pair`."""
     kept = [op for op in subgraph.operators if op is not pair.vertical]
     return Subgraph(
         tensors=subgraph.tensors,

@@ -7,8 +7,8 @@ Result:  SPARSE_FULLY_CONNECTED(input, blob uint8[bytes]) -> output
 
 The blob holds weights, bias, and the requantization of each row; zero points, activation limits and
 the step between windows go into custom_options (`blob.format.FullyConnectedOptions`). int8 outputs
-stay the same bit for bit. A layer that would not get both smaller and faster stays dense, and so
-does one that no kernel computes; the decision says why.
+are bit-exact. A layer stays dense if it would not become both smaller and faster, or if no kernel
+computes it; the decision holds the reason.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ class _Choice:
 
 
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
-    """Rewrite what pays on the target; return a decision for each layer, in execution order.
+    """Rewrite the layers that gain on the target; return a decision for each, in execution order.
 
-    Raises ModelError for a layer of an unknown version, or of a shape that no runtime executes.
+    Raises:
+        ModelError: a layer has an unknown version, or a shape that no runtime runs.
     """
     operators = [op for op in subgraph.operators if is_matrix_operator(op)]
     choices = _weigh_shared([_choose(op, conversion) for op in operators], conversion)
@@ -64,7 +65,7 @@ def _choose(op: Operator, conversion: Conversion) -> _Choice:
         return _keep_dense(op, str(reason))
     dtype, target = layer.weights.weights.dtype.name, conversion.target
     if layer.shape.taps and dtype != "int8":
-        return _keep_dense(op, "float32 convolution: no dense figure to compare a sparse one with")
+        return _keep_dense(op, "float32 convolution: no dense kernel to compare with")
     dense = Cost(dense_bytes([op]), layer.shape.dense_instructions(target, dtype))
     best = choose_layout(
         layer.weights,

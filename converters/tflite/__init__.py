@@ -1,0 +1,1 @@
+"""The .tflite file: verify, read, edit, write."""

@@ -1,4 +1,4 @@
-"""How much memory a model's activations need at once."""
+"""The memory that the activations of a model need at once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from tflm_sparsesep.converters.tflite.editor import Operator, Subgraph, Tensor
 
 
 def tensor_bytes(tensor: Tensor) -> int:
-    """Bytes of an activation; 0 where its type has no fixed size."""
+    """Return the bytes of an activation; 0 if its type has no fixed size."""
     return tensor_types.byte_size(tensor.type, tensor.shape) or 0
 
 
 def peak_bytes(subgraph: Subgraph, scratch: dict[int, int] | None = None) -> int:
-    """The most that is alive while any one operator runs, in bytes.
+    """Return the most bytes of activations that are alive during one operator.
 
-    An activation lives from the operator that writes it (the start for inputs) to the last that
-    reads it (the end for outputs and variables). A planner needs at least this much. `scratch`
-    holds the bytes that operators ask for besides, by position.
+    An activation is alive from the operator that writes it (the start for inputs) to the last
+    operator that reads it (the end for outputs and variables). A planner needs at least this arena.
+
+    Args:
+        subgraph: the graph.
+        scratch: for operators by position, the bytes of scratch that they add.
     """
     first: dict[Tensor, float] = {}
     last: dict[Tensor, float] = {}

@@ -1,8 +1,8 @@
-"""Consistency check of a model that `flatbuffer_verifier` found to lie inside its file.
+"""Consistency check of a model that `verifier` has accepted.
 
-What is checked is what the editor and the passes rely on: every index refers to something,
-constants have the size of their type and shape, quantisation parameters fit their tensor.
-Whether operators make sense (versions, types, values) is for those to decide who use them.
+It covers what the editor and the passes rely on: every index refers to an object, constants have
+the size of their type and shape, quantization parameters fit their tensor. It does not cover
+versions, types and values of operators, which their readers check.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tflm_sparsesep.converters.tflite.tensor import to_text
 
 _SCHEMA_VERSION = 3
 _BUILTIN_CODES = {v for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
-# Data behind the flatbuffer may be referred to more than once, but not so often that a small
-# file describes a huge model.
+# Buffers may share data that is stored after the flatbuffer, but a small file must not describe a
+# huge model.
 _MAX_REUSE = 4
 
 
@@ -47,7 +47,7 @@ class _Checker:
         raise ModelError(f"{self.name}: inconsistent model: {reason}")
 
     def indices(self, vector: Any, count: int, what: str, lowest: int = 0) -> None:
-        """Demand that every index in `vector` (None where absent) is in [lowest, count)."""
+        """Check that every index in `vector` (None if absent) is in [lowest, count)."""
         values: NDArray[Any] = np.asarray(() if vector is None else vector, np.int64)
         wrong = values[(values < lowest) | (values >= count)]
         if wrong.size:
@@ -72,7 +72,7 @@ class _Checker:
             self.signature(signature, f"signature {i}")
 
     def external(self, inline: Any, offset: int, size: int, what: str) -> None:
-        """Check data that may be stored behind the flatbuffer (offset 0 or 1: it is not)."""
+        """Check data that may be stored after the flatbuffer (if the offset exceeds 1)."""
         if inline is not None or offset <= 1:
             return
         self.external_bytes += size
@@ -96,7 +96,7 @@ class _Checker:
         entries = self.raw.metadata or []
         self.indices([entry.buffer for entry in entries], count, "buffer index of metadata")
         self.indices(self.raw.metadataBuffer, count, "buffer index of metadata")
-        # TFLM's look-up-table compression leaves shapes as they were and shrinks buffers.
+        # TFLM's look-up-table compression shrinks buffers and keeps shapes.
         names = {to_text(entry.name) for entry in entries}
         self.sizes_are_exact = COMPRESSION not in names
 
@@ -180,7 +180,7 @@ class _Checker:
 
 
 def is_subgraph_index(options: Any, field: str) -> bool:
-    """True for fields of control flow options (IF, WHILE, ...) that number subgraphs."""
+    """Return True for fields of control flow options (IF, WHILE, ...) that are subgraph indices."""
     return (
         field.lower().endswith(("subgraphindex", "subgraphindices"))
         or field == "calledComputations"

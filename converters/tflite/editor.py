@@ -1,17 +1,17 @@
-"""Read, edit and write .tflite models as objects wired by identity.
+"""Read, edit and write .tflite models as objects that refer to each other.
 
     model = editor.read(data, name="kws.tflite")
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
             if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
-                weights = op.inputs[1].array          # numpy view, [rows, cols]
+                weights = op.weights.array            # numpy view, [rows, cols]
                 subgraph.replace(op, Operator.custom("MY_OP", [op.inputs[0], blob], op.outputs))
     editor.prune_unused(model)
     data = editor.write(model)
 
 Integer indices (of tensors, buffers, operator codes, signatures' subgraphs) exist only at read
 and write. Options of control flow operators keep subgraph indices, so subgraphs may be appended
-but not moved. What this module does not know survives: see `tensor.py`.
+but not moved. Fields that this module does not know survive (`tensor`).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ __all__ = [
 
 
 def read_file(path: str | Path) -> Model:
-    """`read` the file at `path`; ModelError also where it cannot be read."""
+    """Check and read the file at `path`. Raises ModelError as `read`, and for unreadable files."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -75,17 +75,17 @@ def read_file(path: str | Path) -> Model:
 def read(data: bytes, *, name: str = "model") -> Model:
     """Check and read the bytes of a .tflite file.
 
-    Nothing in `data` is trusted: everything that the schema describes is checked to lie in the
-    file, and every index, size and length to be consistent (`verifier.py`,
-    `check.py`). Constant data stays a view of `data`, it is not copied. Data stored
-    after the flatbuffer (models above 2 GiB) is taken in; `write` puts it inside.
+    Nothing in `data` is trusted: `verifier` checks that every part is inside the file, and `check`
+    that every index, size and length is consistent. Constant data is a view of `data`, not a copy.
+    Data that is stored after the flatbuffer (models above 2 GiB) is read, too; `write` puts it
+    inside.
 
     Args:
         data: the bytes.
-        name: what error messages call them, e.g. the file name.
+        name: the name of the model in errors, such as the file name.
 
     Raises:
-        ModelError: one line with `name` and the reason, if the bytes are not an intact model.
+        ModelError: the bytes are not an intact model; one line with `name` and the reason.
     """
     data = bytes(data)
     verify(data, name)
@@ -95,7 +95,7 @@ def read(data: bytes, *, name: str = "model") -> Model:
 
 
 class _Reader:
-    """Turns a checked `ModelT` into objects: here indices become references."""
+    """Turns a checked `ModelT` into objects, and indices into references."""
 
     def __init__(self, raw: Any, data: bytes, name: str) -> None:
         self.raw = raw
@@ -107,8 +107,8 @@ class _Reader:
     def read(self) -> Model:
         model, raw = self.model, self.raw
         model.operator_codes = list(self.codes)
-        # Index 0 stands for "no data". Should it hold data after all, only metadata uses it
-        # (check.py refuses the rest) and it becomes a buffer like any other.
+        # Buffer 0 is empty by convention. If it holds data, only metadata uses it (`check` rejects
+        # other uses), and it becomes a normal buffer.
         model.buffers = [b for i, b in enumerate(self.buffers) if i > 0 or b.data.size > 0]
         model.subgraphs = [self.subgraph(subgraph) for subgraph in raw.subgraphs]
         model.metadata = [
@@ -122,7 +122,7 @@ class _Reader:
         return model
 
     def external(self, inline: Any, offset: int, size: int) -> bytes | Any:
-        """Data that is `inline` in the flatbuffer, or else behind it at `offset` of the file."""
+        """Return the data that is `inline` in the flatbuffer, or at `offset` of the file."""
         if inline is None and offset > 1:
             return memoryview(self.data)[offset : offset + size]
         return b"" if inline is None else inline
@@ -187,15 +187,15 @@ def _indices(vector: Any) -> list[int]:
 
 
 def _operator_code(raw: Any) -> OperatorCode:
-    # Files from before the field was widened only have the deprecated byte; newer ones have
-    # both, the byte being a placeholder (127) for codes that it cannot hold.
+    # Old files have only the deprecated byte. Newer files have both fields; the byte is 127 for
+    # codes that it cannot hold.
     builtin_code = max(raw.deprecatedBuiltinCode, raw.builtinCode)
     custom_code = None if raw.customCode is None else to_text(raw.customCode)
     return OperatorCode(builtin_code, custom_code, raw.version)
 
 
 def _wire_quantization(tensor: Tensor, tensors: list[Tensor]) -> None:
-    """Resolve the tensors that hold blockwise or multi-axis quantisation parameters."""
+    """Resolve the tensors that hold blockwise or multi-axis quantization parameters."""
     details = None if tensor.quantization is None else tensor.quantization.raw.details
     if details is None or not hasattr(details, "zeroPoints") or tensor.quantization is None:
         return

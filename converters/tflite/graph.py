@@ -1,7 +1,7 @@
-"""The parts of a .tflite model as Python objects: operators, subgraphs, signatures, tensors.
+"""The parts of a .tflite model as Python objects: operators, subgraphs, signatures.
 
-As the tensors and buffers of `tensor_objects.py` (importable from here, too), each wraps the
-schema's object in `raw` and refers to others by identity.
+Like the tensors and buffers of `tensor`, which can be imported from here too, each object wraps the
+schema's object in `raw` and refers to other objects directly.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ class Operator:
     """One operation of a subgraph.
 
     Attributes:
-        builtin_code: a `BuiltinOperator` number, CUSTOM for a custom op.
-        custom_code: name of a custom op, else None.
-        version: of the op.
-        inputs: tensors, None for an absent optional input.
-        outputs, intermediates: tensors (intermediates may be absent, too).
+        builtin_code: a `BuiltinOperator` number, CUSTOM for a custom operator.
+        custom_code: the name of a custom operator, else None.
+        version: of the operator.
+        inputs: tensors; None for an absent optional input.
+        outputs: tensors.
+        intermediates: tensors; None for an absent one.
         options: the builtin options object, e.g. `schema.FullyConnectedOptionsT()`, or None.
-        options_2: the same for ops numbered in the schema's second union (StableHLO), or None.
-        custom_options: bytes handed to a custom op, or None.
+        options_2: the options object of the schema's second union (StableHLO), or None.
+        custom_options: the bytes that a custom operator gets, or None.
         raw: the schema's `OperatorT` (also mutating variable inputs, debug metadata index).
     """
 
@@ -94,7 +95,7 @@ class Operator:
         custom_options: bytes | None = None,
         version: int = 1,
     ) -> Operator:
-        """A custom op by its name."""
+        """Return the custom operator called `custom_code`."""
         return cls(
             BuiltinOperator.CUSTOM,
             inputs,
@@ -106,18 +107,18 @@ class Operator:
 
     @property
     def op_name(self) -> str:
-        """E.g. "FULLY_CONNECTED", or the custom op's own name."""
+        """The name, such as "FULLY_CONNECTED" or that of a custom operator."""
         if self.builtin_code == BuiltinOperator.CUSTOM:
             return self.custom_code or ""
         return _OP_NAMES.get(self.builtin_code, f"operator {self.builtin_code}")
 
     @property
     def tensors(self) -> list[Tensor]:
-        """Every tensor that the operator refers to, in order, absent ones left out."""
+        """Every tensor that the operator refers to, in order, without absent ones."""
         return [t for t in (*self.inputs, *self.outputs, *self.intermediates) if t is not None]
 
     def input(self, index: int) -> Tensor:
-        """Return the input `index`. Raises ModelError where it is absent."""
+        """Return the input `index`. Raises ModelError if it is absent."""
         tensor = self.inputs[index] if index < len(self.inputs) else None
         if tensor is None:
             raise ModelError(f"{self.op_name} has no input {index}")
@@ -125,22 +126,22 @@ class Operator:
 
     @property
     def weights(self) -> Tensor:
-        """Input 1. Raises ModelError where it is absent."""
+        """Input 1. Raises ModelError if it is absent."""
         return self.input(1)
 
     @property
     def bias(self) -> Tensor | None:
-        """Input 2; None where it is absent."""
+        """Input 2; None if it is absent."""
         return self.inputs[2] if len(self.inputs) > 2 else None
 
     @property
     def strides(self) -> tuple[int, int]:
-        """Down and right, of a convolution or pool."""
+        """The strides of a convolution or pool: down, right."""
         return int(self.options.strideH), int(self.options.strideW)
 
     @property
     def dilation(self) -> tuple[int, int]:
-        """Down and right, of a convolution."""
+        """The dilation of a convolution: down, right."""
         return int(self.options.dilationHFactor), int(self.options.dilationWFactor)
 
     @property
@@ -156,8 +157,8 @@ class Subgraph:
     """A graph of operators in execution order.
 
     Attributes:
-        tensors: those of the file, in order. A tensor that operators refer to need not be put
-            here: `editor.write` appends it.
+        tensors: of the file, in order. `editor.write` appends other tensors that operators refer
+            to.
         operators: in execution order.
         inputs, outputs: the tensors that the caller sets and reads.
         raw: the schema's `SubGraphT`.
@@ -173,7 +174,7 @@ class Subgraph:
         tensors: Sequence[Tensor] = (),
         raw: Any = None,
     ) -> None:
-        """A new subgraph, or a wrapper of `raw` (name being ignored then)."""
+        """Create a subgraph, or wrap `raw` and ignore `name`."""
         self.tensors = list(tensors)
         self.operators = list(operators)
         self.inputs = list(inputs)
@@ -184,6 +185,7 @@ class Subgraph:
 
     @property
     def name(self) -> str:
+        """The name of the subgraph."""
         return to_text(self.raw.name)
 
     @name.setter
@@ -191,18 +193,33 @@ class Subgraph:
         self.raw.name = to_bytes(value)
 
     def consumers(self, tensor: Tensor) -> list[Operator]:
-        """Operators that read `tensor`, in execution order."""
+        """Return the operators that read `tensor`, in execution order."""
         return [op for op in self.operators if any(t is tensor for t in op.inputs)]
 
     def producer(self, tensor: Tensor) -> Operator | None:
-        """The operator that writes `tensor`; None for constants and subgraph inputs."""
+        """Return the operator that writes `tensor`; None for constants and subgraph inputs."""
         return next((op for op in self.operators if any(t is tensor for t in op.outputs)), None)
 
+    def only_reader(self, tensor: Tensor) -> Operator | None:
+        """Return the operator that alone reads `tensor`, once, after one operator has written it.
+
+        None otherwise, and for tensors that outlive the pair: inputs and outputs of the subgraph,
+        and variables.
+        """
+        uses = [op for op in self.operators for t in op.tensors if t is tensor]
+        outlives = tensor.is_variable or any(t is tensor for t in (*self.inputs, *self.outputs))
+        if outlives or len(uses) != 2:
+            return None
+        writer, reader = uses
+        is_written = any(t is tensor for t in writer.outputs)
+        is_read = writer is not reader and any(t is tensor for t in reader.inputs)
+        return reader if is_written and is_read else None
+
     def replace(self, old: Operator, *new: Operator) -> None:
-        """Put the operators `new` (none to remove it) in the place of `old`.
+        """Replace the operator `old` by `new`; without `new`, remove it.
 
         Raises:
-            ConfigError: if `old` is not an operator of this subgraph.
+            ConfigError: `old` is not an operator of this subgraph.
         """
         if old not in self.operators:
             raise ConfigError(f"subgraph {self.name!r} has no operator {old!r} to replace")
@@ -214,11 +231,11 @@ class Subgraph:
 
 
 class Metadata:
-    """A named blob at model level.
+    """A named byte string of the model.
 
     Attributes:
         name: its key.
-        buffer: its bytes; None stands for the file's buffer 0, which is empty.
+        buffer: its bytes; None for the file's buffer 0, which is empty.
     """
 
     def __init__(self, name: str, buffer: Buffer | None = None) -> None:
@@ -249,7 +266,7 @@ class Signature:
 
 
 class OperatorCode(NamedTuple):
-    """An entry of the file's operator code table, kept so that its order survives."""
+    """An entry of the file's operator code table, kept to preserve its order."""
 
     builtin_code: int
     custom_code: str | None
@@ -257,19 +274,19 @@ class OperatorCode(NamedTuple):
 
 
 class Model:
-    """A whole .tflite model.
+    """A .tflite model.
 
     Attributes:
         subgraphs: the first is the main one. Append only (see `editor.py`).
-        buffers: those of the file in order, the empty buffer 0 left out. A buffer that tensors
-            or metadata refer to need not be put here: `editor.write` appends it.
-        metadata: named blobs.
+        buffers: of the file, in order, without the empty buffer 0. `editor.write` appends other
+            buffers that tensors or metadata refer to.
+        metadata: named byte strings.
         metadata_buffers: buffers of the deprecated `metadata_buffer` field, or None.
         signatures: named entry points.
-        operator_codes: those of the file, in order; `editor.write` appends what operators need.
-        name: what error messages call the model.
+        operator_codes: of the file, in order; `editor.write` appends those that operators need.
+        name: the name of the model in errors.
         raw: the schema's `ModelT` (also version, external buffers).
-        as_read: what the file's indices meant when it was read; None for new models.
+        as_read: the meaning of the file's indices when it was read; None for new models.
     """
 
     def __init__(
@@ -280,7 +297,7 @@ class Model:
         name: str = "model",
         raw: Any = None,
     ) -> None:
-        """A new model, or a wrapper of `raw` (description being ignored then)."""
+        """Create a model, or wrap `raw` and ignore `description`."""
         self.subgraphs = subgraphs or []
         self.buffers: list[Buffer] = []
         self.metadata: list[Metadata] = []
@@ -295,6 +312,7 @@ class Model:
 
     @property
     def description(self) -> str:
+        """The description in the file."""
         return to_text(self.raw.description)
 
     @property
@@ -303,23 +321,23 @@ class Model:
         return (op for subgraph in self.subgraphs for op in subgraph.operators)
 
     def metadata_bytes(self, name: str) -> bytes | None:
-        """Contents of the metadata entry `name`, None where there is no such entry."""
+        """Return the contents of the metadata entry `name`; None if there is none."""
         for entry in self.metadata:
             if entry.name == name:
                 return b"" if entry.buffer is None else entry.buffer.data.tobytes()
         return None
 
     def set_metadata(self, name: str, value: bytes) -> None:
-        """Add the metadata entry `name`, or give the present one a new value."""
+        """Set the metadata entry `name` to `value`."""
         self.metadata = [entry for entry in self.metadata if entry.name != name]
         self.metadata.append(Metadata(name, Buffer(value)))
 
 
 class ModelIndices:
-    """What the indices in a file stood for when it was read.
+    """The objects that the indices in a file referred to when it was read.
 
     Attributes:
-        subgraphs, buffers: of the model, in order, the empty buffer 0 left out.
+        subgraphs, buffers: of the model, in order, without the empty buffer 0.
         tensors, operator_counts: of each subgraph.
     """
 

@@ -1,13 +1,13 @@
-"""Metadata whose contents name tensors, buffers or operators by index.
+"""Metadata with indices of tensors, buffers or operators.
 
-To the schema a metadata entry is opaque, but three well-known ones silently mean something else
-once a tensor or operator has moved:
+The schema treats metadata as opaque bytes, but the meaning of three well-known entries changes when
+a tensor or operator moves:
 - `OfflineMemoryAllocation` (TFLM): int32 [version, subgraph, count, offset of tensor 0, 1, ...],
   offset -1 for "plan at run time". TFLM refuses a model whose count differs from its number of
-  tensors. It is rewritten: tensors that stay keep their offsets, new ones get -1.
+  tensors. `write` rewrites it: old tensors keep their offsets, new tensors get -1.
 - `COMPRESSION_METADATA` (TFLM's look-up-table compression): tensor and buffer indices.
 - `model_control_dependencies` (TFLite): operator indices.
-The last two are kept while what they point at stays in place, and refused else.
+The last two are kept if the objects that they refer to stay in place; otherwise `write` fails.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def pins_tensors(model: Model) -> bool:
 
 
 def offline_plan(model: Model, tensors: list[list[Tensor]]) -> Buffer | None:
-    """Return the offline plan for `tensors` of each subgraph, in file order; None: keep it."""
+    """Return the offline plan for `tensors` of each subgraph; None if it needs no change."""
     header, plan = _read_plan(model)
     if not header:
         return None
@@ -42,7 +42,7 @@ def offline_plan(model: Model, tensors: list[list[Tensor]]) -> Buffer | None:
 
 
 def _read_plan(model: Model) -> tuple[list[int], dict[Tensor, int]]:
-    """Return the offline plan as header and offsets; empty where there is none that fits."""
+    """Return header and offsets of the offline plan; empty if there is none that fits."""
     if model.as_read is None:
         return [], {}
     data = model.metadata_bytes(OFFLINE_PLAN) or b""
@@ -54,15 +54,15 @@ def _read_plan(model: Model) -> tuple[list[int], dict[Tensor, int]]:
 
 
 def check(model: Model, tensors: list[list[Tensor]], buffers: list[Buffer]) -> None:
-    """Refuse an edit that changed what indices kept in the file stand for.
+    """Check that indices in metadata and options still refer to the same objects.
 
     Args:
         model: the edited model.
-        tensors: of each subgraph, in the order they will be written.
-        buffers: in the order they will be written, buffer 0 left out.
+        tensors: of each subgraph, in the order of the new file.
+        buffers: in the order of the new file, without buffer 0.
 
     Raises:
-        ModelError: naming what was moved.
+        ModelError: such an object was moved or removed.
     """
     before = model.as_read
     if before is None:
@@ -90,5 +90,5 @@ def _starts_with(
     now: list[Subgraph] | list[Tensor] | list[Buffer] | list[int],
     before: list[Subgraph] | list[Tensor] | list[Buffer] | list[int],
 ) -> bool:
-    # The objects compare by identity, so this is "the same ones at the same places".
+    # Objects compare by identity: this is True if the same objects are at the same indices.
     return now[: len(before)] == before

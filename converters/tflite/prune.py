@@ -1,4 +1,4 @@
-"""What a model's parts refer to, and dropping what nothing refers to any more."""
+"""The references in a model, and removal of unreferenced tensors and buffers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tflm_sparsesep.converters.tflite.tensor import Buffer, Tensor
 
 
 def prune_unused(model: Model) -> None:
-    """Drop tensors, buffers and operator codes that nothing refers to any more.
+    """Drop tensors, buffers and operator codes that nothing refers to.
 
-    Kept are the tensors of operators, subgraph inputs and outputs, signatures and quantization
-    parameters, and the buffers of kept tensors and of metadata. Subgraphs and operators always
-    stay. A model whose metadata names tensors by index in a format that cannot be rewritten (see
-    `metadata.py`) keeps its tensors and buffers.
+    The tensors of operators, subgraph inputs and outputs, signatures and quantization parameters
+    stay, and so do the buffers of these tensors and of metadata. Subgraphs and operators always
+    stay. If metadata refers to tensors by index in a format that cannot be rewritten (`metadata`),
+    all tensors and buffers stay.
     """
     in_use = {(op.builtin_code, op.custom_code, op.version) for op in model.operators}
     model.operator_codes = [code for code in model.operator_codes if tuple(code) in in_use]
@@ -27,7 +27,7 @@ def prune_unused(model: Model) -> None:
 
 
 def referenced_tensors(model: Model, subgraph: Subgraph) -> dict[Tensor, None]:
-    """Tensors of `subgraph` that something refers to, in order of first reference."""
+    """Return the referenced tensors of `subgraph`, in order of first reference."""
     used: dict[Tensor, None] = dict.fromkeys(subgraph.inputs)
     for op in subgraph.operators:
         used.update(dict.fromkeys(op.tensors))
@@ -37,7 +37,7 @@ def referenced_tensors(model: Model, subgraph: Subgraph) -> dict[Tensor, None]:
             pairs = (*signature.inputs, *signature.outputs)
             used.update(dict.fromkeys(tensor for _, tensor in pairs))
     pending = list(used)
-    while pending:  # parameters may be quantised in turn
+    while pending:  # parameters may be quantized, too
         quantization = pending.pop().quantization
         if quantization is not None:
             found = (quantization.scale_tensor, quantization.zero_point_tensor)
@@ -48,7 +48,7 @@ def referenced_tensors(model: Model, subgraph: Subgraph) -> dict[Tensor, None]:
 
 
 def referenced_buffers(model: Model) -> dict[Buffer, None]:
-    """Buffers that listed or referenced tensors and metadata hold, in order of reference."""
+    """Return the buffers of listed or referenced tensors and metadata, in order of reference."""
     tensors = (t for subgraph in model.subgraphs for t in all_tensors(model, subgraph))
     found = [tensor.buffer for tensor in tensors]
     found += [entry.buffer for entry in model.metadata]
@@ -57,5 +57,5 @@ def referenced_buffers(model: Model) -> dict[Buffer, None]:
 
 
 def all_tensors(model: Model, subgraph: Subgraph) -> list[Tensor]:
-    """Tensors of `subgraph` in file order: the listed ones, then those only referred to."""
+    """Return the tensors of `subgraph` in file order: listed ones, then other referenced ones."""
     return list(dict.fromkeys((*subgraph.tensors, *referenced_tensors(model, subgraph))))

@@ -1,9 +1,9 @@
-"""The data half of a .tflite model as Python objects: buffers, quantisation, tensors.
+"""The data of a .tflite model as Python objects: buffers, quantization, tensors.
 
-Each object wraps the schema's own object of its table in `raw`, so fields that have no property
-here survive reading and writing untouched. References (a tensor's buffer, ...) are attributes
-holding objects; the integer fields in `raw` that stand for them in the file are ignored until
-`Model.build` fills in fresh ones on a copy.
+Each object wraps the schema's object of its table in `raw`, so fields without a property survive
+reading and writing. References (a tensor's buffer, ...) are attributes that hold objects. The
+integer fields in `raw` that represent them in the file are ignored; `writer.write` sets new ones on
+a copy.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ TensorType = schema.TensorType
 
 
 def to_text(value: bytes | str | None) -> str:
-    """A schema string as `str`. Bytes that are not UTF-8 survive the way back by `to_bytes`."""
+    """Return a schema string as `str`. `to_bytes` restores bytes that are not UTF-8."""
     if value is None:
         return ""
     return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
 
 
 def to_bytes(value: str) -> bytes:
-    """Inverse of `to_text`."""
+    """Return the bytes of a string, the inverse of `to_text`."""
     return value.encode("utf-8", "surrogateescape")
 
 
 def schema_object(kind: Any, **fields: Any) -> Any:
-    """A new schema object such as `schema.FullyConnectedOptionsT` with some fields set.
+    """Return a new schema object, such as `schema.FullyConnectedOptionsT`, with `fields` set.
 
-    The generated constructors take arguments only from ai-edge-litert 2 on.
+    The generated constructors take arguments only since ai-edge-litert 2.
 
     Raises:
-        ConfigError: for a field that the installed schema does not have.
+        ConfigError: the installed schema does not have a field.
     """
     created = kind()
     for field, value in fields.items():
@@ -51,11 +51,11 @@ def schema_object(kind: Any, **fields: Any) -> Any:
 
 
 class Buffer:
-    """Constant data, shared by every tensor that holds this very object.
+    """Constant data, shared by every tensor that refers to this object.
 
     Attributes:
-        data: uint8 [bytes], read-only where it is a view of the file that was read. Assigning
-            bytes or an array of any dtype stores that array's bytes.
+        data: uint8 [bytes], read-only if it is a view of the file. The setter takes bytes or an
+            array of any dtype.
     """
 
     def __init__(self, data: bytes | NDArray[Any] = b"") -> None:
@@ -63,6 +63,7 @@ class Buffer:
 
     @property
     def data(self) -> NDArray[np.uint8]:
+        """The bytes, uint8 [bytes]."""
         return self._data
 
     @data.setter
@@ -77,11 +78,11 @@ class Buffer:
 
 
 class Quantization:
-    """How stored integers map to reals: `real = scale * (stored - zero_point)`.
+    """The map of stored integers to reals: `real = scale * (stored - zero_point)`.
 
     Attributes:
-        scale_tensor, zero_point_tensor: tensors of the same subgraph that hold the parameters
-            of blockwise or multi-axis quantisation (`raw.details`), else None.
+        scale_tensor, zero_point_tensor: tensors of the same subgraph with the parameters of
+            blockwise or multi-axis quantization (`raw.details`), else None.
         raw: the schema's `QuantizationParametersT` (also min, max, details).
     """
 
@@ -93,13 +94,13 @@ class Quantization:
         axis: int = 0,
         raw: Any = None,
     ) -> None:
-        """Per-tensor parameters from two numbers, per-channel ones from two sequences.
+        """Create per-tensor parameters from two numbers, or per-channel ones from two sequences.
 
         Args:
             scales: one float, or [channels].
-            zero_points: one integer, used for every channel, or [channels].
-            axis: the tensor dimension that counts channels.
-            raw: wrap this schema object instead, the other arguments being ignored.
+            zero_points: one integer for all channels, or [channels].
+            axis: the dimension of channels.
+            raw: a schema object to wrap; the other arguments are ignored then.
         """
         self.scale_tensor: Tensor | None = None
         self.zero_point_tensor: Tensor | None = None
@@ -111,7 +112,7 @@ class Quantization:
 
     @property
     def scales(self) -> NDArray[np.float32]:
-        """float32 [1] per tensor, [channels] per channel, [0] where not quantised."""
+        """float32 [1] per tensor, [channels] per channel, [0] without quantization."""
         return _vector(self.raw.scale, np.float32)
 
     @scales.setter
@@ -120,7 +121,7 @@ class Quantization:
 
     @property
     def zero_points(self) -> NDArray[np.int64]:
-        """int64, one per scale; a file may also give one for all scales, or none (0)."""
+        """int64, one per scale; a file may also hold one for all scales, or none (0)."""
         return _vector(self.raw.zeroPoint, np.int64)
 
     @zero_points.setter
@@ -129,9 +130,9 @@ class Quantization:
 
     @property
     def axis(self) -> int:
-        """The dimension that `scales` runs along; meaningless with one scale.
+        """The dimension of `scales`, if there are several.
 
-        Not checked on read: biases in old files have an axis they do not have dimensions for.
+        `read` does not check it: biases in old files have an axis that exceeds their dimensions.
         """
         return int(self.raw.quantizedDimension)
 
@@ -147,9 +148,9 @@ class Tensor:
     """A tensor of one subgraph: a constant if its buffer holds data, else an activation.
 
     Attributes:
-        buffer: constant data, or None (the file's buffer 0). A buffer object without data also
-            means "no data"; files of the TensorFlow converter give each activation one.
-        quantization: or None.
+        buffer: constant data, or None (the file's buffer 0). The TensorFlow converter gives each
+            activation an empty buffer.
+        quantization: its parameters, or None.
         raw: the schema's `TensorT` (also sparsity, variant tensors, external buffer id, ...).
     """
 
@@ -163,7 +164,7 @@ class Tensor:
         quantization: Quantization | None = None,
         raw: Any = None,
     ) -> None:
-        """A new tensor, or a wrapper of `raw` (name, shape and type being ignored then)."""
+        """Create a tensor, or wrap `raw` and ignore name, shape and type."""
         self.buffer = buffer
         self.quantization = quantization
         self.raw = schema_object(schema.TensorT, hasRank=True) if raw is None else raw
@@ -182,17 +183,17 @@ class Tensor:
         shape: Sequence[int] | None = None,
         quantization: Quantization | None = None,
     ) -> Tensor:
-        """A constant tensor with a buffer of its own.
+        """Return a constant tensor with a new buffer.
 
         Args:
             name: its name in the file.
-            array: the values. For a packed type (INT4, ...) the packed bytes, uint8.
-            type: tensor type, by default the one of the array's dtype.
+            array: the values; for a packed type (INT4, ...) the packed bytes, uint8.
+            type: the tensor type, by default that of the array's dtype.
             shape: by default the array's; required for packed types.
-            quantization: or None.
+            quantization: its parameters, or None.
 
         Raises:
-            ConfigError: if no tensor type stores the dtype, or the bytes do not fit the shape.
+            ConfigError: no tensor type stores the dtype, or the bytes do not fit the shape.
         """
         if type is None:
             try:
@@ -211,6 +212,7 @@ class Tensor:
 
     @property
     def name(self) -> str:
+        """The name in the file."""
         return to_text(self.raw.name)
 
     @name.setter
@@ -219,16 +221,17 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The dimensions."""
         return tuple(_vector(self.raw.shape, np.int32).tolist())
 
     @shape.setter
     def shape(self, value: Sequence[int]) -> None:
         self.raw.shape = np.asarray(value, np.int32)
-        self.raw.shapeSignature = None  # described the former shape
+        self.raw.shapeSignature = None  # it described the previous shape
 
     @property
     def shape_signature(self) -> tuple[int, ...]:
-        """The shape with -1 for dimensions not known before run time."""
+        """The shape, with -1 for dimensions that are unknown before run time."""
         if self.raw.shapeSignature is None:
             return self.shape
         return tuple(_vector(self.raw.shapeSignature, np.int32).tolist())
@@ -244,17 +247,17 @@ class Tensor:
 
     @property
     def type_name(self) -> str:
-        """E.g. "INT8"."""
+        """The name of the type, such as "INT8"."""
         return tensor_types.NAMES.get(self.type, f"type {self.type}")
 
     @property
     def is_variable(self) -> bool:
-        """True for state that outlives an inference."""
+        """True for state that persists between inferences."""
         return bool(self.raw.isVariable)
 
     @property
     def zero_point(self) -> int:
-        """The first zero point; 0 where there is none."""
+        """The first zero_point; 0 if there is none."""
         if self.quantization is None or len(self.quantization.zero_points) == 0:
             return 0
         return int(self.quantization.zero_points[0])
@@ -266,18 +269,19 @@ class Tensor:
 
     @property
     def array(self) -> NDArray[Any] | None:
-        """The constant data as a numpy view of the buffer, None for an activation.
+        """The constant data as a numpy view of the buffer; None for an activation.
 
-        It has the tensor's shape and dtype, except that it is one-dimensional where elements
-        are not stored one by one: uint8 packed bytes of INT4, UINT4 and INT2; uint8 raw bytes
-        of STRING, RESOURCE and VARIANT; the stored values only of a tensor with `raw.sparsity`.
-        BFLOAT16 appears as uint16, FLOAT8 types as uint8. Read-only after `read`: assign a new
-        array to change values. That gives the tensor a buffer of its own, so that tensors it
-        shared the old one with keep theirs, and the array's shape (for packed and raw types
-        only bytes that fit the present shape are accepted).
+        It has the tensor's shape and dtype, with exceptions that are one-dimensional: the packed
+        bytes (uint8) of INT4, UINT4 and INT2; the raw bytes (uint8) of STRING, RESOURCE and
+        VARIANT; the stored values of a tensor with `raw.sparsity`. BFLOAT16 is uint16, FLOAT8 types
+        are uint8.
+
+        The view is read-only after `read`: assign a new array to change values. The tensor then
+        gets a new buffer, so that other tensors keep the old one, and the shape of the array.
+        Packed and raw types accept only bytes that fit the present shape.
 
         Raises:
-            ModelError: if the buffer does not fit the shape (a TFLM-compressed tensor).
+            ModelError: the buffer does not fit the shape (a TFLM-compressed tensor).
         """
         if self.buffer is None or self.buffer.data.size == 0:
             return None
@@ -311,5 +315,5 @@ class Tensor:
 
 
 def _vector(value: Any, dtype: Any) -> NDArray[Any]:
-    """A schema vector (None where absent) as an array."""
+    """Return a schema vector (None if absent) as an array."""
     return np.asarray(() if value is None else value, dtype)

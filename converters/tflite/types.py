@@ -1,4 +1,4 @@
-"""What one element of each TFLite tensor type is: its numpy dtype and its size in bits."""
+"""The elements of each TFLite tensor type: their numpy dtype and their size in bits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.schema_py_generated import TensorType
 
-# Schema name -> (numpy dtype of the stored bytes, bits per element). A dtype of None means that
-# the bytes have no fixed element size. Types that numpy lacks appear as raw unsigned words, and
-# types under 8 bits as the bytes they are packed in.
+# Schema name -> (numpy dtype of the stored bytes, bits per element). The dtype is None if elements
+# have no fixed size, unsigned words for types that numpy lacks, and bytes for types that are packed
+# into them.
 _TYPES: dict[str, tuple[Any, int]] = {
     "FLOAT32": (np.float32, 32),
     "FLOAT16": (np.float16, 16),
@@ -41,29 +41,24 @@ _TYPES: dict[str, tuple[Any, int]] = {
 NAMES: dict[int, str] = {
     value: name for name, value in vars(TensorType).items() if not name.startswith("_")
 }
-"""Name of every tensor type that the installed schema knows, by its number."""
+"""The names of the tensor types in the installed schema, by number."""
 
 
 def numpy_dtype(tensor_type: int) -> np.dtype[Any]:
-    """Dtype in which a tensor's stored bytes are viewed; uint8 where there is no element size."""
+    """Return the dtype of a tensor's stored data; uint8 if elements have no fixed size."""
     dtype, _ = _TYPES.get(NAMES.get(tensor_type, ""), (None, 0))
     return np.dtype(np.uint8 if dtype is None else dtype)
 
 
-def is_packed(tensor_type: int) -> bool:
-    """True for types of fewer than 8 bits, several elements of which share a byte."""
-    return 0 < element_bits(tensor_type) < 8
-
-
 def element_bits(tensor_type: int) -> int:
-    """Bits per element, 0 where elements have no fixed size or the type is not known here."""
+    """Return the bits per element; 0 if elements have no fixed size or the type is unknown."""
     return _TYPES.get(NAMES.get(tensor_type, ""), (None, 0))[1]
 
 
 def byte_size(tensor_type: int, shape: Sequence[int]) -> int | None:
-    """Bytes of a dense tensor, the last byte of packed types being filled up.
+    """Return the bytes of a dense tensor, including the padding of packed types.
 
-    `None` where elements have no fixed size (STRING, RESOURCE, VARIANT).
+    None if elements have no fixed size (STRING, RESOURCE, VARIANT).
     """
     bits = element_bits(tensor_type)
     if bits == 0:
@@ -72,7 +67,7 @@ def byte_size(tensor_type: int, shape: Sequence[int]) -> int | None:
 
 
 def from_dtype(dtype: np.dtype[Any]) -> int:
-    """Tensor type whose elements are exactly `dtype`; ValueError where there is none."""
+    """Return the tensor type whose elements are `dtype`. Raises ValueError if there is none."""
     for name, (candidate, bits) in _TYPES.items():
         exact = candidate is not None and bits == 8 * np.dtype(candidate).itemsize
         if exact and np.dtype(candidate) == dtype and hasattr(TensorType, name):

@@ -1,13 +1,13 @@
 """Bounds check of an untrusted .tflite flatbuffer, before anything else reads it.
 
-Python's flatbuffers package has no verifier: reading a damaged file with the generated classes
-may fail in any way, or loop over a vector of four billion elements. `verify` walks every table,
-vector and string that those classes would touch and reports the first one that is not wholly
-inside the file. The contents of scalar vectors (the weights) are not looked at.
+Python's flatbuffers package has no verifier: the generated classes may fail in any way on a damaged
+file, or loop over a vector of four billion elements. `verify` visits every table, vector and string
+that these classes read, and reports the first one that is not entirely inside the file. It skips
+the contents of scalar vectors (the weights).
 
-The layout of each table is asked from the installed generated classes themselves: every accessor
-is called once on a stand-in for `flatbuffers.Table` that notes the vtable slot and the kind of
-field. So the check always covers exactly what the installed schema reads, of whatever version.
+The layout of each table comes from the installed generated classes: every accessor is called once
+on a substitute for `flatbuffers.Table` that records the vtable slot and the kind of field. The
+check therefore covers exactly what the installed schema reads, whatever its version.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tflm_sparsesep.converters.errors import ModelError
 
-# Bounds the time a hostile file can take (some 10 s); models of billions of weights have fewer. The
-# C++ verifier of flatbuffers gives up at 1,000,000.
+# Limits the time for a hostile file to about 10 s. Models with billions of weights have fewer
+# tables. The limit of flatbuffers' C++ verifier is 1,000,000.
 _MAX_TABLES = 250_000
-# Offsets may legally point at the same bytes twice (shared strings). A hostile file uses that to
-# describe far more than it holds, so what is reached may be at most this multiple of the file.
+# Several offsets may point at the same bytes (shared strings). A hostile file could describe far
+# more data than it holds, so the visited bytes may be at most this multiple of the file.
 _MAX_REUSE = 4
 _REUSE_SLACK_BYTES = 64 * 1024
 
@@ -42,11 +42,15 @@ _UNIONS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a table: vtable `slot`, and what its bytes are.
+    """One field of a table.
 
-    `size` is the width in bytes of a scalar or of one vector element, `table` the class of the
-    table pointed at (directly, or by each vector element), `members` the tables of a union by
-    their number, which the scalar in slot - 1 holds.
+    Attributes:
+        name: of its accessor.
+        slot: in the vtable.
+        size: bytes of a scalar, or of one vector element.
+        is_vector, is_string: its kind.
+        table: the class of the table that the field, or each vector element, points at.
+        members: the tables of a union by their number, which the scalar in slot - 1 holds.
     """
 
     name: str
@@ -59,7 +63,7 @@ class Field:
 
 
 class _Probe:
-    """Stands in for `flatbuffers.Table` and notes what one accessor asks of it."""
+    """A substitute for `flatbuffers.Table` that records the calls of one accessor."""
 
     Bytes = b""
     Pos = 0
@@ -91,7 +95,7 @@ class _Probe:
 
 
 def _is_accessor(table: Any, name: str) -> bool:
-    """True for methods that return a field, not for helpers such as `ShapeLength` of `Shape`."""
+    """Return True for methods that return a field, not for helpers such as `ShapeLength`."""
     if name == "Init" or not inspect.isfunction(vars(table)[name]):
         return False
     stems = [name[: -len(s)] for s in ("AsNumpy", "Length", "IsNone") if name.endswith(s)]
@@ -119,13 +123,13 @@ def _probe_field(table: Any, name: str) -> Field:
 
 @functools.cache
 def layout(table: Any) -> dict[int, Field]:
-    """Fields of the generated class `table` by vtable slot, e.g. `layout(schema.Tensor)`."""
+    """Return the fields of the generated class `table` by vtable slot."""
     names = [name for name in vars(table) if _is_accessor(table, name)]
     return {found.slot: found for found in (_probe_field(table, name) for name in names)}
 
 
 class _SlotCounter:
-    """Stands in for a flatbuffers builder that a table is begun in."""
+    """A substitute for a flatbuffers builder that records the slots of a table."""
 
     def StartObject(self, count: int) -> None:
         self.count = count
@@ -133,10 +137,10 @@ class _SlotCounter:
 
 @functools.cache
 def slot_count(table: Any) -> int:
-    """How many vtable slots the installed schema knows for the generated class `table`.
+    """Return the number of vtable slots of the generated class `table`.
 
-    Slots among them that `layout` lacks are deprecated fields (`new_height` of RESIZE_BILINEAR,
-    `deprecated_tag` of signatures): old files have them, no one reads them.
+    Slots that `layout` lacks are deprecated fields of old files, which no runtime reads
+    (`new_height` of RESIZE_BILINEAR, `deprecated_tag` of signatures).
     """
     counter = _SlotCounter()
     getattr(schema, f"{table.__name__}Start")(counter)
@@ -145,7 +149,7 @@ def slot_count(table: Any) -> int:
 
 @dataclass
 class _Walk:
-    """State of one verification: the bytes, where the walk is, and what it may still reach."""
+    """The state of one verification: the bytes, the path, and the remaining limits."""
 
     data: bytes
     name: str
@@ -162,7 +166,7 @@ class _Walk:
         raise ModelError(f"{self.name}: damaged .tflite file: {where}: {reason}")
 
     def need(self, position: int, size: int, what: str) -> None:
-        """Demand that `size` bytes from `position` are inside the file."""
+        """Check that `size` bytes from `position` are inside the file."""
         if position < 0 or position + size > len(self.data):
             self.fail(
                 f"{what} of {size} bytes at offset {position} is outside the file "
@@ -170,18 +174,18 @@ class _Walk:
             )
 
     def reach(self, size: int) -> None:
-        """Count `size` bytes as described by the file; fail where it describes too many."""
+        """Count `size` visited bytes; fail if the file describes too many."""
         self.bytes_left -= size
         if self.bytes_left < 0:
             self.fail("the file describes many times more data than it holds")
 
     def follow(self, position: int, what: str) -> int:
-        """Absolute position that the relative offset at `position` points at."""
+        """Return the absolute position that the offset at `position` points at."""
         self.need(position, 4, f"offset of {what}")
         return position + int(struct.unpack_from("<I", self.data, position)[0])
 
     def vtable(self, position: int) -> tuple[int, ...]:
-        """Field offsets of the table at `position` (0 = absent), its extents checked."""
+        """Check and return the field offsets of the table at `position` (0 = absent)."""
         self.need(position, 4, "table")
         start = position - int(struct.unpack_from("<i", self.data, position)[0])
         if start not in self.vtables:
@@ -229,19 +233,19 @@ class _Walk:
             self.table(found.table, self.follow(start, "table"))
 
     def union(self, found: Field, position: int, start: int, offsets: list[int]) -> None:
-        """Check a union: its kind, one byte in the slot before, must be one the schema knows."""
+        """Check a union. The schema must know its kind, the byte in the slot before."""
         kind = 0
         if offsets[found.slot - 1]:
             self.need(position + offsets[found.slot - 1], 1, "union kind")
             kind = self.data[position + offsets[found.slot - 1]]
         if kind == 0:
-            return  # the generated classes do not look at the value either
+            return  # the generated classes do not read the value either
         if found.members is None or kind not in found.members:
             self.fail(f"kind {kind} is not known to the installed schema of ai-edge-litert")
         self.table(found.members[kind], self.follow(start, "table"))
 
     def vector(self, found: Field, start: int) -> None:
-        """Check a vector at `start`: its length, then its elements where they are offsets."""
+        """Check the length of the vector at `start`, and its elements if they are offsets."""
         self.need(start, 4, "vector length")
         count = int(struct.unpack_from("<I", self.data, start)[0])
         self.need(start + 4, count * found.size, f"vector of {count} elements")
@@ -255,14 +259,14 @@ class _Walk:
 
 
 def verify(data: bytes, name: str) -> None:
-    """Check that every part of the flatbuffer `data` that the schema names lies inside it.
+    """Check that every part of the flatbuffer `data` that the schema knows is inside it.
 
     Args:
         data: the bytes of a .tflite file.
-        name: what error messages call it.
+        name: the name of the model in errors.
 
     Raises:
-        ModelError: with one line that says which part of the file is wrong and how.
+        ModelError: a part of the file is damaged; one line names the part and the damage.
     """
     if len(data) < 8:
         raise ModelError(f"{name}: not a .tflite file: {len(data)} bytes, at least 8 are needed")

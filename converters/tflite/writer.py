@@ -1,6 +1,6 @@
-"""From edited objects back to .tflite bytes: here references become indices.
+"""Edited objects to .tflite bytes: references become indices.
 
-The objects are not changed by writing: every schema object is filled in on a shallow copy.
+Writing does not change the objects: indices are set on shallow copies of the schema objects.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from tflm_sparsesep.converters.tflite.tensor import (
 )
 
 BUFFER_ALIGNMENT = 16
-"""Bytes; the schema's `force_align` of buffers, which its generated Python code ignores."""
+"""In bytes; the schema's `force_align` of buffers, which its generated Python code ignores."""
 
 # `deprecated_builtin_code` is one signed byte; larger codes are written as this placeholder.
 _LARGEST_DEPRECATED_CODE = 127
-# Flatbuffer bytes per table and its share of vtables and padding, to size the builder up front.
+# The average size of a table with its share of vtables and padding, for the size of the builder.
 _BYTES_PER_OBJECT = 256
 
 
 def write(model: Model) -> bytes:
-    """Return the model as .tflite bytes, the same for the same model.
+    """Return the model as .tflite bytes. The output is deterministic.
 
     The data of every buffer is 16-byte aligned in the file.
 
     Raises:
-        ModelError: it would exceed 2 GiB, or the edit broke what indices in the file stand for (a
+        ModelError: the file would exceed 2 GiB, or the edit invalidated indices in the file (a
             moved subgraph, a signature of a removed subgraph, ...).
     """
     raw = _Writer(model).model()
@@ -89,7 +89,7 @@ def _assert_buffers_aligned(data: bytes) -> None:
 
 
 class _Writer:
-    """Builds the schema's object tree of a model, numbering what is referred to."""
+    """Builds the tree of schema objects of a model, and assigns the indices."""
 
     def __init__(self, model: Model) -> None:
         self.source = model
@@ -105,7 +105,7 @@ class _Writer:
             self.codes.setdefault(code, len(self.codes))
 
     def rewrite_offline_plan(self) -> None:
-        """Let the offline memory plan, if any, follow its tensors to their new indices."""
+        """Rewrite the offline memory plan, if there is one, for the new indices of tensors."""
         plan = metadata.offline_plan(self.source, self.tensors)
         for entry in self.metadata:
             if plan is not None and entry.name == metadata.OFFLINE_PLAN and entry.buffer:
@@ -220,7 +220,7 @@ def _quantization(quantization: Quantization | None, index: dict[Tensor, int]) -
 
 
 def _union_number(union: Any, options: Any) -> int:
-    """Number of the type of an options object in the schema's union, 0 for None."""
+    """Return the number of an options type in the schema's union; 0 for None."""
     if options is None:
         return 0
     member = type(options).__name__.removesuffix("T")

@@ -47,7 +47,7 @@ def error_on(target: str, layout: Layout) -> float:
         case.inputs[:, None, :],
         (1, ROWS),
     )
-    predicted = fully_connected.sparse_fully_connected(
+    predicted = fully_connected.sparse_instructions(
         target, layout, size_of(case.layer.weights, layout), input_zeros=input_zeros
     )
     return predicted / float(np.mean(run.instructions)) - 1.0

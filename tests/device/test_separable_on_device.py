@@ -128,6 +128,6 @@ def test_the_cost_model_predicts(target: str) -> None:
     conv = random_separable(rng, shape)
     order = order_for(conv, target)
     measured = run(target, conv, random_images(rng, shape)[None], order).instructions[0]
-    predicted = separable_conv.separable_conv(target, conv, order, shape.input_shape)
+    predicted = separable_conv.fused_instructions(target, conv, order, shape.input_shape)
     # The fit's largest error on the four shapes outside it is 2.7% (separable_kernels.json).
     assert abs(predicted / measured - 1) < 0.05

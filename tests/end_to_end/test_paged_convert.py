@@ -105,7 +105,7 @@ def test_command_line(tmp_path: Path) -> None:
 
 def test_a_paged_model_is_refused_where_its_weights_are_needed() -> None:
     paged = ts.convert(dense_model(), page_bytes=1024).tflite
-    with pytest.raises(ts.ModelError, match="its weights are pages in an external memory"):
+    with pytest.raises(ts.ModelError, match="its weights are pages in external memory"):
         ts.benchmark(paged, inputs=np.zeros((1, COLS), np.int8))
     with pytest.raises(ts.ModelError, match="already rewritten"):
         ts.convert(paged)

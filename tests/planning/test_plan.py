@@ -125,9 +125,7 @@ def test_a_model_of_others(target: str) -> None:
     shapes = [(640, 128), *[(128, 128)] * 3, (128, 8), (8, 128), *[(128, 128)] * 3, (128, 640)]
     assert [layer.size for layer in plan.layers] == [f"{c}->{r}" for c, r in shapes]
     assert plan.dense_bytes == sum(c * r + 4 * r for c, r in shapes)
-    assert plan.dense_instructions == sum(
-        cost.dense_fully_connected(target, r, c) for c, r in shapes
-    )
+    assert plan.dense_instructions == sum(cost.dense_instructions(target, r, c) for c, r in shapes)
     best = [layer.best_case for layer in plan.layers]
     assert plan.best_case_bytes == sum(form.bytes if form else 8 * 128 + 512 for form in best)
     float32 = ts.plan(SHARED_MODELS / "ad01_fp32.tflite", target=target)

@@ -11,7 +11,7 @@ import numpy as np
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.blob.pack import FloatWeights, FullyConnectedWeights, pack
-from tflm_sparsesep.converters.cost import cycles, fully_connected
+from tflm_sparsesep.converters.cost import cycles, fully_connected, pointwise_conv
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS, get_target
@@ -168,9 +168,9 @@ def _measure(
     )
     dtype = case.layer.weights.dtype.name
     if batch > 1 and dtype == "int8":
-        dense = fully_connected.dense_pointwise_conv(target, rows, cols, batch)
+        dense = pointwise_conv.dense_instructions(target, rows, cols, batch)
     else:
-        dense = fully_connected.dense_fully_connected(target, rows, cols, batch, dtype=dtype)
+        dense = fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype)
     nonzeros = int(np.count_nonzero(case.layer.weights))
     instructions = run.instructions[0]
     return KernelFigures(

@@ -106,7 +106,7 @@ def test_a_full_palette_without_opposites_cannot_step_over_wide_gaps() -> None:
     weights[0, 512] = 1
     assert not can_pack(_layer(weights), PALETTE)
     assert can_pack(_layer(weights), replace(PALETTE, index_encoding=IndexEncoding.GAP4))
-    with pytest.raises(ValueError, match="16 different weights without 0 or two opposite ones"):
+    with pytest.raises(ValueError, match="16 different weights without 0 or two opposite values"):
         pack(_layer(weights), PALETTE)
 
 

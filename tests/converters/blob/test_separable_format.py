@@ -122,7 +122,7 @@ def test_large_weights_stay_in_natural_order() -> None:
     assert order_for(layer, "cortex-m55") is Order.NATURAL
     layer.vertical.weights[:] = 127
     assert order_for(layer, "cortex-m4") is Order.NATURAL
-    with pytest.raises(ValueError, match="cannot be woven"):
+    with pytest.raises(ValueError, match="cannot be interleaved"):
         pack(layer, Order.WOVEN)
 
 
@@ -130,7 +130,7 @@ def test_large_weights_stay_in_natural_order() -> None:
     ("changes", "message"),
     [
         ({"stride": 256}, r"kernel is 3 and stride 256, accepted: 1\.\.255 each"),
-        ({"output_zero_point": 5}, "zero points between the stages"),
+        ({"output_zero_point": 5}, "zero points of the intermediate"),
         ({"weights": np.zeros((8, 3, 6), np.int8)}, "gives 8 channels, the horizontal one takes 7"),
         ({"weights": np.zeros((7, 3, 0), np.int8)}, r"channels are \(0, 7, 5\), accepted"),
         ({"weights": np.zeros((7, 3, 6), np.int16)}, "weights are int16 and int8, accepted"),

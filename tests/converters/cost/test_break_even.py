@@ -15,7 +15,7 @@ from tflm_sparsesep.converters.blob.pack import can_pack
 from tflm_sparsesep.converters.blob.pack import pack as pack_weights
 from tflm_sparsesep.converters.blob.pack_separable import order_for, pack
 from tflm_sparsesep.converters.blob.separable_format import Padding
-from tflm_sparsesep.converters.cost import fully_connected, separable_conv
+from tflm_sparsesep.converters.cost import fully_connected, pointwise_conv, separable_conv
 from tflm_sparsesep.converters.cost.break_even import (
     MOST_ZEROS,
     ZERO_STEPS,
@@ -62,7 +62,7 @@ def packed_forms(layer: MatrixShape, target: str, pattern: str, zeros: float) ->
         is_usable = layout.major is Major.ROW and fully_connected.is_measured(target, layout)
         if layout.pattern == pattern and is_usable and can_pack(weighed, layout):
             blob = pack_weights(weighed, layout)
-            cost = fully_connected.sparse_fully_connected(
+            cost = fully_connected.sparse_instructions(
                 target, layout, size_of_blob(blob), layer.vectors
             )
             forms.append(PlannedForm(len(blob), cost, pattern=pattern, zeros=zeros))
@@ -120,11 +120,7 @@ def test_the_best_case_is_the_best_of_all_patterns_and_wins() -> None:
 
 def two_dense(layer: MatrixShape, target: str, rank: int) -> PlannedForm:
     """Weights and biases of both, by hand."""
-    cost = (
-        fully_connected.dense_pointwise_conv
-        if layer.taps
-        else fully_connected.dense_fully_connected
-    )
+    cost = pointwise_conv.dense_instructions if layer.taps else fully_connected.dense_instructions
     return PlannedForm(
         rank * (layer.rows + layer.cols + 4) + layer.bias_bytes,
         cost(target, rank, layer.cols, layer.vectors)
@@ -164,7 +160,7 @@ def separated(layer: ConvShape, target: str, channels: int) -> PlannedForm:
     conv = random_separable(np.random.default_rng(0), shape)
     assert conv.output_shape(layer.inputs) == layer.outputs
     order = order_for(conv, target)
-    cost = separable_conv.separable_conv(target, conv, order, layer.inputs)
+    cost = separable_conv.fused_instructions(target, conv, order, layer.inputs)
     return PlannedForm(len(pack(conv, order)), cost, channels=channels)
 
 

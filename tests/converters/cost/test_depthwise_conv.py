@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,13 @@ import pytest
 from tests.support.operator_models import GraphBuilder
 from tests.support.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.converters import model_cost
-from tflm_sparsesep.converters.cost import depthwise_conv as depthwise_cost
-from tflm_sparsesep.converters.cost import separable_conv
-from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape, depthwise_conv
+from tflm_sparsesep.converters.cost import conv_2d
+from tflm_sparsesep.converters.cost.data import load
+from tflm_sparsesep.converters.cost.depthwise_conv import (
+    DepthwiseShape,
+    dense_instructions,
+    held_out_error,
+)
 from tflm_sparsesep.converters.factorize.gram import patches
 from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
 from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv, stages
@@ -24,17 +27,16 @@ from tflm_sparsesep.converters.tflite import editor
 
 DEVICES = [name for name in TARGETS if name != "host"]
 ROOT = Path(__file__).parents[3]
-FILE = Path(depthwise_cost.__file__).with_name("data") / "depthwise_cmsis_nn.json"
 
 
 def held_out() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(FILE.read_text())["held_out"]
+    data: dict[str, Any] = load("depthwise_cmsis_nn.json")["held_out"]
     return data
 
 
 @pytest.mark.parametrize("target", DEVICES)
 def test_shapes_outside_the_fit_are_as_near_as_the_file_says(target: str) -> None:
-    error = depthwise_cost.held_out_error(target)
+    error = held_out_error(target)
     assert round(error, 4) == held_out()["errors"][target]
     # Helium's compiler has vectorised the plain loops, which multipliers above 1 run in.
     assert error < (0.09 if target == "cortex-m55" else 0.05)
@@ -50,7 +52,7 @@ def test_one_output_per_channel_is_within_five_percent(target: str) -> None:
         shape = DepthwiseShape(
             (height, width), channels, (down, right), (strides[0], strides[1]), not valid
         )
-        assert depthwise_conv(target, shape) == pytest.approx(count, rel=0.05)
+        assert dense_instructions(target, shape) == pytest.approx(count, rel=0.05)
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -77,14 +79,14 @@ def test_more_of_everything_costs_more(target: str) -> None:
         DepthwiseShape((8, 8), 16, (5, 5), multiplier=3),
         DepthwiseShape((8, 8), 16, (5, 5), batch=2),
     ):
-        assert depthwise_conv(target, more) > depthwise_conv(target, small)
+        assert dense_instructions(target, more) > dense_instructions(target, small)
 
 
 def test_one_channel_is_a_convolution_to_helium() -> None:
     one = DepthwiseShape((8, 8), 1, (5, 5), multiplier=16)
-    conv = separable_conv.dense_conv("cortex-m55", (16, 5, 5, 1), (1, 8, 8, 16))
-    assert depthwise_conv("cortex-m55", one) == conv
-    assert depthwise_conv("cortex-m33", one) != depthwise_conv("cortex-m55", one)
+    conv = conv_2d.dense_instructions("cortex-m55", (16, 5, 5, 1), (1, 8, 8, 16))
+    assert dense_instructions("cortex-m55", one) == conv
+    assert dense_instructions("cortex-m33", one) != dense_instructions("cortex-m55", one)
 
 
 @needs_shared_models
@@ -106,7 +108,7 @@ def test_an_operator_as_a_shape() -> None:
     shape = depthwise_layer.shape_of(op)
     assert shape == DepthwiseShape((9, 8), 4, (5, 3), (2, 1), same=False, multiplier=2)
     assert shape.output == op.outputs[0].shape[1:3]
-    assert model_cost.dense_instructions(op, "cortex-m3") == depthwise_conv("cortex-m3", shape)
+    assert model_cost.dense_instructions(op, "cortex-m3") == dense_instructions("cortex-m3", shape)
     op.options = None
     with pytest.raises(Unsupported):
         depthwise_layer.shape_of(op)

@@ -53,9 +53,7 @@ def test_more_of_everything_costs_more(target: str) -> None:
     shapes = [(32, 64, 0.9, 1), (32, 64, 0.6, 1), (96, 64, 0.6, 1), (96, 64, 0.6, 8)]
     for layout in layouts_for(target):
         costs = [
-            fully_connected.sparse_fully_connected(
-                target, layout, random_size(layout, *shape), batch
-            )
+            fully_connected.sparse_instructions(target, layout, random_size(layout, *shape), batch)
             for *shape, batch in shapes
         ]
         assert all(few < many for few, many in itertools.pairwise(costs)), str(layout)
@@ -135,9 +133,9 @@ def test_copies_of_vectors_between_words_are_told_apart(
 
 
 def test_dense_costs_are_exact_where_they_were_measured_and_near_the_line_elsewhere() -> None:
-    assert fully_connected.dense_fully_connected("cortex-m4", 300, 784) == 455928
-    below = fully_connected.dense_fully_connected("cortex-m4", 299, 784)
+    assert fully_connected.dense_instructions("cortex-m4", 300, 784) == 455928
+    below = fully_connected.dense_instructions("cortex-m4", 299, 784)
     # One row of 784 weights costs about 1520 instructions; the line is within 0.8% of the counts.
     assert abs(below / (455928 * 299 / 300) - 1) < 0.008
-    per_vector = fully_connected.dense_fully_connected("cortex-m4", 300, 784, batch=10) / 10
+    per_vector = fully_connected.dense_instructions("cortex-m4", 300, 784, batch=10) / 10
     assert abs(per_vector / 455928 - 1) < 0.008

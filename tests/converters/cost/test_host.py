@@ -13,8 +13,8 @@ from tests.support.dense_models import float_fully_connected_model, fully_connec
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.cost import fully_connected
-from tflm_sparsesep.converters.cost import host as host_cost
 from tflm_sparsesep.converters.cost.break_even import best_sparse, break_even_zeros, sparse_form
+from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.shapes import MatrixShape
 from tflm_sparsesep.converters.rewrite import rewrite
 
@@ -31,7 +31,7 @@ def measured_ratios() -> list[tuple[MatrixShape, str, float, float]]:
     (layers,) = (
         run["layers"]
         for run in json.loads(RESULTS.read_text())["runs"]
-        if run["threads"] == host_cost.data()["threads"]
+        if run["threads"] == load("host_litert.json")["threads"]
     )
     found = []
     for (rows, cols, vectors), layer in zip(BENCHMARKED, layers, strict=True):
@@ -67,7 +67,7 @@ def test_what_wins_clearly_is_predicted_to() -> None:
 
 
 def test_errors_outside_the_fit_are_known_and_bounded() -> None:
-    data = host_cost.data()
+    data = load("host_litert.json")
     fits: dict[str, dict[str, Any]] = data["dense"] | data["sparse"]
     errors = {kind: fit["held_out_error"] for kind, fit in fits.items()}
     assert {kind: error for kind, error in errors.items() if not 0 < error <= 0.3} == {}
@@ -81,7 +81,7 @@ def test_layouts_that_nobody_would_choose_on_a_host_are_not_measured() -> None:
 
 
 def test_sparse_costs_are_upper_estimates() -> None:
-    data = host_cost.data()
+    data = load("host_litert.json")
     fit = data["sparse"][str(BLOCKS)]
     layer = MatrixShape(1024, 1024)
     sparse = sparse_form(layer, "host", "4x4", 0.9)

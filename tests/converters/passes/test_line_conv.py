@@ -95,7 +95,7 @@ def test_windows_of_all_kinds(
         ((2, 1, 50, 6), (1, 5, 6), {}, "no sparse kernel for a 1x5 convolution"),
         ((1, 9, 50, 6), (1, 5, 6), {}, "no sparse kernel for a 1x5 convolution"),
         ((1, 9, 9, 6), (3, 3, 6), {}, "no sparse kernel for a 3x3 convolution"),
-        ((1, 1, 41, 4), (1, 4, 4), {"stride": (1, 4)}, "leave a rest"),
+        ((1, 1, 41, 4), (1, 4, 4), {"stride": (1, 4)}, "do not divide an input"),
         (CONV1D, (1, 5, 6), {"activation": "TANH"}, "TANH"),
     ],
 )

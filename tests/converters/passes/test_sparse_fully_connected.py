@@ -190,8 +190,8 @@ def test_zero_size_layers_are_refused() -> None:
         (lambda op: setattr(op.inputs[0].quantization, "zero_points", [200]), "outside int8"),
         (lambda op: setattr(op.options, "weightsFormat", 1), "shuffled"),
         (lambda op: setattr(op.options, "fusedActivationFunction", 4), "TANH cannot be fused"),
-        (lambda op: setattr(op.inputs[1], "buffer", None), "no dense constant"),
-        (lambda op: setattr(op.inputs[0], "quantization", None), "input has no quantisation"),
+        (lambda op: setattr(op.inputs[1], "buffer", None), "not a dense constant"),
+        (lambda op: setattr(op.inputs[0], "quantization", None), "input has no quantization"),
     ],
 )
 def test_layers_of_other_kinds_stay_with_the_reason(change, reason: str) -> None:
@@ -206,7 +206,7 @@ def test_a_layout_that_is_smaller_and_faster_comes_before_the_best_product(zeros
     """On M4 the best product is that of a layout that is larger, or slower, than dense here."""
     weights = sparse_weights(128, 640, zeros)
     layer = read_matrix_layer(editor.read(model(weights)).subgraphs[0].operators[0]).weights
-    dense = Cost(weights.size, fully_connected.dense_fully_connected("cortex-m4", 128, 640, 1))
+    dense = Cost(weights.size, fully_connected.dense_instructions("cortex-m4", 128, 640, 1))
     by_product = choose_layout(layer, "cortex-m4", 1)
     assert by_product is not None
     best = choose_layout(layer, "cortex-m4", 1, dense=dense)
@@ -221,7 +221,7 @@ def test_some_best_products_do_not_beat_dense() -> None:
     """Or the test before would show nothing."""
     weights = sparse_weights(128, 640, 0.56)
     layer = read_matrix_layer(editor.read(model(weights)).subgraphs[0].operators[0]).weights
-    dense = Cost(weights.size, fully_connected.dense_fully_connected("cortex-m4", 128, 640, 1))
+    dense = Cost(weights.size, fully_connected.dense_instructions("cortex-m4", 128, 640, 1))
     by_product = choose_layout(layer, "cortex-m4", 1)
     assert by_product is not None
     assert not by_product.beats(dense)

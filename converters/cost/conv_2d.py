@@ -1,0 +1,86 @@
+"""Instructions of CMSIS-NN's int8 CONV_2D on a target.
+
+They are a sum of terms. The coefficients are fitted here, by least squares of the relative error,
+to measured counts (`data/dense_conv_cmsis_nn.json`); no shape in that file is off by more than 6%.
+On `host`, costs are the nanoseconds of the products in XNNPACK (`host`). 1x1 convolutions of
+stride 1 have a model of their own (`pointwise_conv`).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.cost import host
+from tflm_sparsesep.converters.cost.data import load
+
+_FILE = "dense_conv_cmsis_nn.json"
+
+
+def dense_instructions(
+    target: str, weights_shape: tuple[int, ...], output_shape: tuple[int, ...]
+) -> int:
+    """Return the instructions of one inference (nanoseconds on `host`).
+
+    Args:
+        target: a name of `targets.TARGETS`.
+        weights_shape: [units, height, width, channels].
+        output_shape: [batch, height, width, units].
+    """
+    units, height, width, channels = weights_shape
+    terms = _terms(math.prod(output_shape[:3]), units, height * width, channels)
+    if target == "host":
+        return host.convolution_nanoseconds(terms[0])
+    return round(float(np.dot(_coefficients(target), terms)))
+
+
+def measured_instructions(
+    target: str, input_shape: tuple[int, ...], weights_shape: tuple[int, ...], stride: int
+) -> int:
+    """Return the measured instructions of a CONV_2D.
+
+    Padding does not distinguish entries of the file.
+
+    Args:
+        target: a name of `targets.TARGETS`, not host.
+        input_shape: [batch, height, width, channels].
+        weights_shape: [units, height, width, channels].
+        stride: down and right.
+
+    Raises:
+        KeyError: this shape was not measured.
+    """
+    data = load(_FILE)
+    units, *kernel, channels = weights_shape
+    wanted = [*input_shape[1:3], channels, units, *kernel, stride, stride]
+    for fields, count in zip(data["shapes"], data["targets"][target], strict=True):
+        if fields[:-1] == wanted:
+            return int(count)
+    raise KeyError(f"no CONV_2D of {wanted} was measured")
+
+
+def _terms(
+    pixels: int, units: int, taps: int, channels: int
+) -> tuple[float, float, float, float, float]:
+    """Return products, copied inputs, copied runs of inputs, outputs, pixels."""
+    macs = pixels * units * taps * channels
+    return macs, pixels * taps * channels, pixels * taps, pixels * units, pixels
+
+
+@functools.cache
+def _coefficients(target: str) -> npt.NDArray[np.float64]:
+    data = load(_FILE)
+    terms = []
+    for height, width, channels, units, *kernel, down, right, valid in data["shapes"]:
+        less = [taps - 1 if valid else 0 for taps in kernel]
+        pixels = math.ceil((height - less[0]) / down) * math.ceil((width - less[1]) / right)
+        terms.append(_terms(pixels, units, math.prod(kernel), channels))
+    counts = np.array(data["targets"][target], np.float64)
+    relative = np.array(terms, np.float64) / counts[:, None]
+    scale = relative.max(axis=0)
+    solution, *_ = np.linalg.lstsq(relative / scale, np.ones_like(counts), rcond=None)
+    coefficients: npt.NDArray[np.float64] = solution / scale
+    return coefficients
