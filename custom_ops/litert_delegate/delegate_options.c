@@ -16,8 +16,9 @@ static int word_number(const char* value, const char* const* words) {
 }
 
 static bool read_text(const char* value, char* text) {
-  if (strlen(value) >= SPARSESEP_OPTION_LENGTH) return false;
-  strcpy(text, value);
+  const size_t length = strlen(value);
+  if (length >= SPARSESEP_OPTION_LENGTH) return false;
+  memcpy(text, value, length + 1);
   return true;
 }
 
