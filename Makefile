@@ -17,8 +17,9 @@ help: ## List the targets
 
 setup: .venv/.debian .venv/.installed ## Make .venv and install what is missing
 
-runtimes: setup ## Other versions of the runtimes, which some tests load
+runtimes: setup ## Runtimes and data that some tests load
 	sh tools/make_runtimes.sh $(BIN)/python
+	-$(BIN)/python benchmarks/accuracy/environment.py
 
 demo: setup ## Train, convert, run in TFLM, count on a Cortex-M4
 	$(BIN)/tflm-sparsesep demo
