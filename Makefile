@@ -20,6 +20,7 @@ setup: .venv/.debian .venv/.installed ## Make .venv and install what is missing
 runtimes: setup ## Runtimes and data that some tests load
 	sh tools/make_runtimes.sh $(BIN)/python
 	-$(BIN)/python benchmarks/accuracy/environment.py
+	-test -d ../shared/models || $(BIN)/python tools/fetch_models.py build/models
 
 demo: setup ## Train, convert, run in TFLM, count on a Cortex-M4
 	$(BIN)/tflm-sparsesep demo
