@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("matplotlib")
+pytest.importorskip("matplotlib", reason="no matplotlib: pip install matplotlib")
 
 FOLDER = Path(__file__).parents[2] / "benchmarks/accuracy"
 # The fields that readers of results.json rely on.

@@ -53,7 +53,7 @@ def test_reads_a_folder(folder: Path) -> None:
 
 def test_debian_package_is_the_default() -> None:
     if not datasets.DEBIAN_FASHION_MNIST.is_dir():
-        pytest.skip("dataset-fashion-mnist is not installed")
+        pytest.skip("no Fashion-MNIST: sudo apt install dataset-fashion-mnist")
     data = datasets.load_demo_dataset()
     assert data.x_train.shape == (60_000, 28, 28)
     assert data.x_test.shape == (10_000, 28, 28)
@@ -64,7 +64,7 @@ def test_debian_package_is_the_default() -> None:
 
 
 def test_digits_are_named_as_what_they_are() -> None:
-    pytest.importorskip("sklearn")
+    pytest.importorskip("sklearn", reason="no scikit-learn: pip install scikit-learn")
     data = datasets.digits()
     assert data.x_train.shape == (1437, 8, 8)
     assert data.x_test.shape == (360, 8, 8)
@@ -133,7 +133,7 @@ print(datasets.load_demo_dataset().name)
 
 @pytest.mark.slow
 def test_without_disk_and_network(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn")
+    pytest.importorskip("sklearn", reason="no scikit-learn: pip install scikit-learn")
     # A proxy that refuses connections is a network that is not there.
     dead = "http://127.0.0.1:9"
     environment = os.environ | {"KERAS_HOME": str(tmp_path), "no_proxy": "", "NO_PROXY": ""}
