@@ -1,36 +1,47 @@
 # Everything a developer or a user of the checkout runs. `make help` lists it.
 PYTHON ?= python3
 BIN := .venv/bin
+# Parallel test processes: a number, or `auto` for one per core.
+JOBS ?= auto
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.cc')
+SHELL_SCRIPTS = .ci/run $(shell git ls-files '*.sh')
+PYTEST_OPTIONS := -n $(JOBS) --dist loadgroup
 # What the installed package is built from: a change asks for a reinstall.
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test quick lint format cost-model accuracy clean
+.PHONY: help setup runtimes demo test quick lint format cost-model kernel-log accuracy clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.debian .venv/.installed ## Make .venv and install what is missing
 
-runtimes: setup ## Older LiteRT runtimes, which some tests load the delegate into
+runtimes: setup ## Runtimes and data that some tests load
 	sh tools/make_runtimes.sh $(BIN)/python
+	-$(BIN)/python benchmarks/accuracy/environment.py
+	-test -d ../shared/models || $(BIN)/python tools/fetch_models.py build/models
 
 demo: setup ## Train, convert, run in TFLM, count on a Cortex-M4
 	$(BIN)/tflm-sparsesep demo
 
-test: setup ## The whole test suite
-	$(BIN)/python -m pytest
+test: setup runtimes ## The whole test suite, with line coverage
+	@mkdir -p build
+	$(BIN)/python -m slipcover --source tflm_sparsesep,converters --json --out build/coverage.json \
+		-m pytest $(PYTEST_OPTIONS)
+	@$(BIN)/python tools/coverage_summary.py build/coverage.json
 
 quick: setup ## The fast tests: no training, no emulated cores
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not slow"
 
-lint: setup ## ruff, mypy, clang-format
+lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p tflm_sparsesep
 	for folder in benchmarks/*/; do MYPYPATH=benchmarks/accuracy $(BIN)/mypy $$folder*.py || exit 1; done
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	$(BIN)/python tools/run_clang_tidy.py
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 
 format: setup ## Format Python and C
 	$(BIN)/ruff check --fix .
@@ -43,6 +54,9 @@ cost-model: setup ## Measure the cost model's coefficients again
 
 accuracy: setup ## Accuracy against zeros, several methods: hours, goes on where it was stopped
 	$(BIN)/python benchmarks/accuracy/run.py
+
+kernel-log: setup ## Log code size and instructions of every kernel again
+	$(BIN)/python benchmarks/kernels/log.py
 
 clean: ## Remove what was built, .venv included
 	rm -rf .venv build

@@ -32,4 +32,5 @@ fi
 
 echo "Installing:$missing"
 $as_root apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
 DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from environment import BUILD, watch_file
+from smartwatch import smartwatch
 
 from tflm_sparsesep import datasets
 
@@ -50,7 +51,7 @@ def _smartwatch(validation: bool) -> Data:
     if validation:
         train = tuple(subject for subject in train if subject not in _WATCH_VALIDATION)
         test = _WATCH_VALIDATION
-    data = datasets.smartwatch(watch_file(), train_subjects=train, test_subjects=test)
+    data = smartwatch(watch_file(), train_subjects=train, test_subjects=test)
     return _data(data.x_train, data.y_train, data.x_test, data.y_test)
 
 

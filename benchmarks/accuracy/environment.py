@@ -47,3 +47,7 @@ def watch_file() -> Path:
                 member = Path(archive.extract(_WATCH_MEMBER, folder))
             member.replace(path)
     return path
+
+
+if __name__ == "__main__":
+    watch_file()

@@ -65,7 +65,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained Keras 3 model. seconds: CPU time of its training. notes: for the run's file."""
+    """A trained Keras 3 model. seconds: CPU time of its training. notes: for the run's line."""
 
     model: Any
     seconds: float

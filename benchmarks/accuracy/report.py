@@ -1,4 +1,4 @@
-"""results.json and the tables of README.md, from the files in runs/."""
+"""results.json and the tables of README.md, from runs.jsonl."""
 
 from __future__ import annotations
 

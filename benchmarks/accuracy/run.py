@@ -1,4 +1,4 @@
-"""Accuracy of sparse networks by several methods, each setting trained once and kept in runs/.
+"""Accuracy of sparse networks by several methods, each setting trained once and kept in runs.jsonl.
 
     python benchmarks/accuracy/run.py                       what is missing of the whole sweep
     python benchmarks/accuracy/run.py --model lenet_300_100 --method ours --seed 0
@@ -29,10 +29,11 @@ def main() -> int:
     failed = 0
     if not arguments.report_only:
         chosen = [setting for setting in sweep() if _wanted(setting, arguments)]
-        missing = [setting for setting in chosen if store.load(setting) is None]
+        kept = store.kept()
+        missing = [setting for setting in chosen if setting not in kept]
         print(f"{len(chosen)} settings, {len(missing)} to run", flush=True)
         if arguments.list:
-            print("\n".join(setting.file_name for setting in missing))
+            print("\n".join(setting.name for setting in missing))
             return 0
         if arguments.evaluate_again:
             _evaluate_again([setting for setting in chosen if setting not in missing])
@@ -101,7 +102,7 @@ def _run_all(settings: list[Setting]) -> int:
         store.save(setting, row)
         _report(store.FOLDER)  # so that what is there fits together whenever this is stopped
         print(
-            f"{time.strftime('%H:%M:%S')} {number}/{len(settings)} {setting.file_name}: "
+            f"{time.strftime('%H:%M:%S')} {number}/{len(settings)} {setting.name}: "
             f"zeros {row['zeros']:.4f}, float {row['float_accuracy']:.4f}, "
             f"int8 {row['int8_tflm_accuracy']:.4f}, {row['packed_bytes']} bytes, "
             f"{row['seconds']:.0f} CPU s, {time.monotonic() - start:.0f} s in all",
@@ -118,11 +119,11 @@ def _evaluate_again(settings: list[Setting]) -> None:
         before = store.load(setting)
         row = None if before is None else run_evaluation(setting, before)
         if row is None:
-            print(f"{setting.file_name}: its weights are not in build/, left as it is", flush=True)
+            print(f"{setting.name}: its weights are not in build/, left as it is", flush=True)
             continue
         store.save(setting, row)
         changed = {key: value for key, value in row.items() if value != (before or {}).get(key)}
-        print(f"{setting.file_name}: {changed or 'unchanged'}", flush=True)
+        print(f"{setting.name}: {changed or 'unchanged'}", flush=True)
 
 
 if __name__ == "__main__":

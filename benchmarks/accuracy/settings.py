@@ -1,4 +1,4 @@
-"""What is run: one `Setting` is one training and one file in runs/."""
+"""What is run: one `Setting` is one training and one line of runs.jsonl."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Setting:
     seed: int
 
     @property
-    def file_name(self) -> str:
-        """Of the run, with the method's version."""
+    def name(self) -> str:
+        """Name of the run, with the method's version. Fit for a file name."""
         goal = "" if self.zeros_goal is None else f"-{self.pattern}-{100 * self.zeros_goal:g}"
         version = METHOD_VERSIONS[self.method]
-        return f"{self.model}-{self.method}{goal}-seed{self.seed}-v{version}.json"
+        return f"{self.model}-{self.method}{goal}-seed{self.seed}-v{version}"
 
 
 def phases(epochs: int) -> tuple[int, int]:

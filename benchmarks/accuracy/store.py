@@ -1,11 +1,13 @@
-"""The files in runs/, one for each setting, and the table that they make together."""
+"""The runs in runs.jsonl, one line each, and the table that they make together."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
 
+from environment import BUILD
 from models import MODELS
 from settings import Setting, sweep
 
@@ -14,7 +16,8 @@ from tflm_sparsesep.runtime.files import write_atomically
 Row = dict[str, Any]
 
 FOLDER = Path(__file__).parent
-RUNS = FOLDER / "runs"
+RUNS = FOLDER / "runs.jsonl"
+LOCK = BUILD / "runs.lock"
 
 COLUMNS = (
     "model",
@@ -31,43 +34,60 @@ COLUMNS = (
     "packed_bytes",
     "seconds",
 )
-"""Of a row of results.json, in this order."""
+"""Columns of results.json, in this order."""
+
+
+def kept() -> dict[Setting, Row]:
+    """Return the runs of the sweep, without those that another recipe trained."""
+    runs = _read()
+    found = {setting: runs[setting.name] for setting in sweep() if setting.name in runs}
+    return {setting: row for setting, row in found.items() if _is_current(setting, row)}
 
 
 def load(setting: Setting) -> Row | None:
-    """The run of a setting, None if it is not there or was trained by another recipe."""
-    path = RUNS / setting.file_name
-    if not path.exists():
-        return None
-    row: Row = json.loads(path.read_text())
-    model = MODELS[setting.model]
-    current = (row["epochs"], row["batch_size"]) == (model.epochs, model.batch_size)
-    return row if current else None
+    """Return the run of a setting, None if there is none or another recipe trained it."""
+    return kept().get(setting)
 
 
 def save(setting: Setting, row: Row) -> None:
-    """Writes a run, whole or not at all."""
-    RUNS.mkdir(exist_ok=True)
-    write_json(RUNS / setting.file_name, row)
+    """Add or replace a run. Processes may save at the same time: each waits for the others."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        runs = _read() | {setting.name: row}
+        lines = (json.dumps({"run": name, **runs[name]}) for name in sorted(runs))
+        write_atomically(RUNS, ("\n".join(lines) + "\n").encode())
+
+
+def _read() -> dict[str, Row]:
+    """Return all runs by name, those of former method versions included."""
+    if not RUNS.exists():
+        return {}
+    rows: list[Row] = [json.loads(line) for line in RUNS.read_text().splitlines()]
+    return {row.pop("run"): row for row in rows}
+
+
+def _is_current(setting: Setting, row: Row) -> bool:
+    model = MODELS[setting.model]
+    return (row["epochs"], row["batch_size"]) == (model.epochs, model.batch_size)
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Writes a file, whole or not at all."""
+    """Write a file, whole or not at all."""
     write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
 def results() -> list[Row]:
-    """One row for each setting of the sweep that has run, with `COLUMNS`."""
-    runs = [(setting, load(setting)) for setting in sweep()]
+    """Return one row with `COLUMNS` for each setting of the sweep that has run."""
+    runs = kept()
     dense = {
         (setting.model, setting.seed): row["float_accuracy"]
-        for setting, row in runs
-        if row is not None and setting.method == "dense"
+        for setting, row in runs.items()
+        if setting.method == "dense"
     }
     rows = [
         row | {"dense_accuracy": dense.get((setting.model, setting.seed))}
-        for setting, row in runs
-        if row is not None
+        for setting, row in runs.items()
     ]
     rows.sort(key=_order)
     return [{column: row[column] for column in COLUMNS} for row in rows]
@@ -85,5 +105,5 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 
 def results_text(rows: list[Row]) -> str:
-    """results.json: one row a line, so that changes can be read."""
+    """Return the text of results.json: one row a line, so that a diff is readable."""
     return "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"

@@ -13,13 +13,13 @@ from environment import BUILD
 from evaluate import evaluate
 from jobs import Job, zeros
 from methods import TRAIN
-from settings import Setting, sweep
+from settings import Setting
 
 training.prepare_tensorflow()
 
 
 def run(setting: Setting) -> store.Row:
-    """Trains and evaluates; the content of the run's file."""
+    """Trains and evaluates; the content of the run's line."""
     recipe = tuning.recipe(setting.model)
     options = tuning.options(setting)
     job = Job(setting, recipe, options | _probes(setting))
@@ -51,7 +51,7 @@ def run_evaluation(setting: Setting, row: store.Row) -> store.Row | None:
 
 
 def _weights_file(setting: Setting) -> Path:
-    return BUILD / "weights" / f"{setting.file_name}.npz"
+    return BUILD / "weights" / f"{setting.name}.npz"
 
 
 def _probes(setting: Setting) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def _probes(setting: Setting) -> dict[str, Any]:
     if not setting.method.startswith("lee_lee"):
         return {}
     others = [
-        store.load(other)
-        for other in sweep()
+        row
+        for other, row in store.kept().items()
         if (other.model, other.method) == (setting.model, setting.method)
     ]
-    return {"probes": [tuple(p) for row in others if row is not None for p in row["probes"]]}
+    return {"probes": [tuple(p) for row in others for p in row["probes"]]}

@@ -42,7 +42,7 @@ RATES = (2.5e-4, 1e-3, 4e-3)
 # Whose rate a network takes: a LeNet-5 more would take an hour.
 RATE_OF = {name: name for name in NETS} | {"lenet_5": "lenet_300_100"}
 # Orders of the samples; of LeNet-5, which takes ten times as long, one.
-SEEDS = {name: (0, 1, 2) for name in NETS} | {"lenet_5": (0,)}
+SEEDS = dict.fromkeys(NETS, (0, 1, 2)) | {"lenet_5": (0,)}
 
 Row = dict[str, Any]
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import sparse_chain
 
 from tflm_sparsesep.converters.factorize import (
     chain,
@@ -25,7 +26,6 @@ from tflm_sparsesep.converters.factorize import (
     gram,
     low_rank,
     separation,
-    sparse_chain,
     sparse_refit,
 )
 from tflm_sparsesep.converters.factorize.chain import DenseLayer

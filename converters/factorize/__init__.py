@@ -6,7 +6,6 @@
 | `low_rank` | two thin matrices (SVD) |
 | `dictionary` | a dense basis times a sparse code |
 | `separation` | a column convolution and a row convolution, or 1x1 + small core + 1x1 (Tucker) |
-| `sparse_chain` | the first of these, over consecutive fully-connected layers |
 
 `joint_refit` mends what is left of consecutive layers together, convolutions and pools included
 (`chain`, `steps`).

@@ -46,6 +46,8 @@ static inline uint32_t sparsesep_window_count(const SparsesepHost* host,
   SparsesepTensor tensor;
   const uint32_t elements =
       sparsesep_vector_count(host, SPARSESEP_SLOT_INPUT, type, 1, &tensor);
+  // Valid headers have columns, and the step defaults to them: neither is 0.
+  // NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
   if (elements < cols || (step == cols && elements % cols != 0)) return 0;
   return (elements - cols) / step + 1;
 }

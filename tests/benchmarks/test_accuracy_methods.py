@@ -76,9 +76,9 @@ def test_dense_output_layer_only_where_the_others_can_make_up(load: Load) -> Non
     assert output_layers([500, 25_000, 400_000, 5_000], 0.99) == ("pruned",)  # LeNet-5
 
 
-def test_settings_are_unique_and_theirs_is_a_file_name(load: Load) -> None:
+def test_names_of_settings_are_unique(load: Load) -> None:
     settings = list(load("settings").sweep())
-    names = {setting.file_name for setting in settings}
+    names = {setting.name for setting in settings}
     assert len(names) == len(settings)
     assert "lenet_300_100-ours-4x4-90-seed2" in {name.rpartition("-v")[0] for name in names}
     assert settings[0].method == "dense"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("matplotlib")
+pytest.importorskip("matplotlib", reason="no matplotlib: pip install matplotlib")
 
 FOLDER = Path(__file__).parents[2] / "benchmarks/accuracy"
 # The fields that readers of results.json rely on.
@@ -84,6 +84,29 @@ def test_rows_are_complete_and_plausible(rows: list[dict[str, Any]]) -> None:
             assert row["zeros"] == pytest.approx(row["zeros_goal"], abs=2e-3)
 
 
-def test_runs_are_small() -> None:
-    sizes = {path.name: path.stat().st_size for path in (FOLDER / "runs").iterdir()}
-    assert max(sizes.values()) < RUN_BYTES
+def test_runs_are_small_and_sorted() -> None:
+    lines = (FOLDER / "runs.jsonl").read_text().splitlines()
+    assert max(map(len, lines)) < RUN_BYTES
+    names = [json.loads(line)["run"] for line in lines]
+    assert names == sorted(set(names))
+
+
+SAVE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import settings, store
+store.RUNS, store.LOCK = Path(sys.argv[2], "runs.jsonl"), Path(sys.argv[2], "lock")
+for setting in list(settings.sweep())[int(sys.argv[3])::2][:20]:
+    store.save(setting, {"epochs": 1, "batch_size": 2, "seed": setting.seed})
+"""
+
+
+def test_processes_save_side_by_side(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SAVE, str(FOLDER), str(tmp_path)]
+    savers = [subprocess.Popen([*command, half]) for half in "01"]
+    assert [saver.wait(timeout=100) for saver in savers] == [0, 0]
+    rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
+    assert len(rows) == 40
+    assert [row["run"] for row in rows] == sorted(row["run"] for row in rows)
+    assert all(f"-seed{row['seed']}-" in row["run"] for row in rows)

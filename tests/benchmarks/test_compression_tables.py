@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-pytest.importorskip("matplotlib")
+pytest.importorskip("matplotlib", reason="no matplotlib: pip install matplotlib")
 
 FOLDER = Path(__file__).parents[2] / "benchmarks/compression"
 

@@ -1,9 +1,8 @@
-"""Reading Fashion-MNIST and smartwatch files, and what is said when they are not there."""
+"""Reading Fashion-MNIST files, and the messages when they are not there."""
 
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import os
 import struct
 import subprocess
@@ -17,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from tflm_sparsesep import datasets
-from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
+from tflm_sparsesep.converters.errors import ConfigError
 
 FILES = (
     "train-images-idx3-ubyte.gz",
@@ -25,9 +24,6 @@ FILES = (
     "t10k-images-idx3-ubyte.gz",
     "t10k-labels-idx1-ubyte.gz",
 )
-
-# Where benchmarks/accuracy puts it.
-WATCH_FILE = Path(__file__).parents[2] / "build/accuracy/watch_dataset.npy"
 
 
 def idx(array: npt.NDArray[Any]) -> bytes:
@@ -57,7 +53,7 @@ def test_reads_a_folder(folder: Path) -> None:
 
 def test_debian_package_is_the_default() -> None:
     if not datasets.DEBIAN_FASHION_MNIST.is_dir():
-        pytest.skip("dataset-fashion-mnist is not installed")
+        pytest.skip("no Fashion-MNIST: sudo apt install dataset-fashion-mnist")
     data = datasets.load_demo_dataset()
     assert data.x_train.shape == (60_000, 28, 28)
     assert data.x_test.shape == (10_000, 28, 28)
@@ -68,7 +64,7 @@ def test_debian_package_is_the_default() -> None:
 
 
 def test_digits_are_named_as_what_they_are() -> None:
-    pytest.importorskip("sklearn")
+    pytest.importorskip("sklearn", reason="no scikit-learn: pip install scikit-learn")
     data = datasets.digits()
     assert data.x_train.shape == (1437, 8, 8)
     assert data.x_test.shape == (360, 8, 8)
@@ -137,7 +133,7 @@ print(datasets.load_demo_dataset().name)
 
 @pytest.mark.slow
 def test_without_disk_and_network(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn")
+    pytest.importorskip("sklearn", reason="no scikit-learn: pip install scikit-learn")
     # A proxy that refuses connections is a network that is not there.
     dead = "http://127.0.0.1:9"
     environment = os.environ | {"KERAS_HOME": str(tmp_path), "no_proxy": "", "NO_PROXY": ""}
@@ -154,63 +150,3 @@ def test_without_disk_and_network(tmp_path: Path) -> None:
     *_, error, name = done.stdout.strip().splitlines()
     assert error.endswith("apt-get install dataset-fashion-mnist")
     assert name == "scikit-learn digits (no Fashion-MNIST found)"
-
-
-def test_smartwatch_holds_people_out() -> None:
-    if not WATCH_FILE.exists():
-        pytest.skip("the smartwatch data is not there: make accuracy fetches it")
-    data = datasets.smartwatch(WATCH_FILE)
-    # 140 recordings of 947 to 2618 samples: windows counted from the recordings' lengths.
-    assert data.x_train.shape == (6336, 100, 6)
-    assert data.x_test.shape == (2940, 100, 6)
-    assert data.x_train.dtype == np.float32
-    assert data.classes == 7
-    assert set(data.y_test) == set(range(7))
-    # 633,600 values of size 1 in float32: their mean is 0 to well below 1e-4.
-    np.testing.assert_allclose(data.x_train.mean(axis=(0, 1)), 0, atol=1e-4)
-    np.testing.assert_allclose(data.x_train.std(axis=(0, 1)), 1, atol=1e-4)
-    # Scaled by other people's mean and deviation, the test half is not at 0 and 1 itself.
-    assert np.all(np.abs(data.x_test.std(axis=(0, 1)) - 1) > 1e-3)
-    swapped = datasets.smartwatch(
-        WATCH_FILE, train_subjects=range(8, 11), test_subjects=range(1, 8)
-    )
-    assert (len(swapped.x_train), len(swapped.x_test)) == (2940, 6336)
-
-
-def test_windows_of_recordings() -> None:
-    """Two subjects; windows overlap, tails that are too short are dropped."""
-    recordings = [np.arange(2 * n, dtype=np.float64).reshape(n, 2) for n in (10, 7, 3, 9)]
-    content = {"X": recordings, "y": np.array([4, 5, 6, 0]), "subject": np.array([1, 1, 1, 2])}
-    windows, labels = datasets._windows(content, {1}, length=4, step=3)
-    assert windows.shape == (5, 4, 2)  # from samples 0, 3, 6 of the first, 0, 3 of the second
-    np.testing.assert_array_equal(labels, [4, 4, 4, 5, 5])
-    np.testing.assert_array_equal(windows[2], recordings[0][6:10])
-    np.testing.assert_array_equal(windows[4], recordings[1][3:7])
-    with pytest.raises(ConfigError, match="length=11"):
-        datasets._windows(content, {1, 2}, length=11, step=1)
-
-
-@pytest.mark.parametrize(
-    ("train", "test"), [((1, 2), (2, 3)), ((0, 1), (2,)), ((1,), (11,)), ((), (1,)), ((1,), ())]
-)
-def test_subjects_are_checked(train: tuple[int, ...], test: tuple[int, ...]) -> None:
-    with pytest.raises(ConfigError, match="none in both") as error:
-        datasets.smartwatch("absent.npy", train_subjects=train, test_subjects=test)
-    assert "\n" not in str(error.value)
-
-
-def test_another_pickle_is_not_read(tmp_path: Path) -> None:
-    """Unpickling runs what the file says: it must not come to that."""
-    evil = tmp_path / "watch_dataset.npy"
-    np.save(evil, np.array({"X": []}, dtype=object), allow_pickle=True)
-    with pytest.raises(ConfigError, match="sha256"):
-        datasets.smartwatch(evil)
-    with pytest.raises(ConfigError, match=r"absent\.npy: cannot be read"):
-        datasets.smartwatch(tmp_path / "absent.npy")
-
-
-def test_without_seglearn() -> None:
-    if importlib.util.find_spec("seglearn") is not None:
-        pytest.skip("seglearn is installed")
-    with pytest.raises(ToolMissingError, match="pip install seglearn"):
-        datasets.smartwatch()

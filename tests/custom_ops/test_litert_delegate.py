@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -30,9 +31,9 @@ RUNTIMES = {
         for name in ("litert-2.0.3", "tflite-runtime-2.14.0")
     },
 }
-C_LIBRARY = ROOT / "build/runtimes/c-library/pymicro_wakeword/lib/libtensorflowlite_c.so"
-C_LIBRARY_ARM64 = (
-    ROOT / "build/runtimes/c-library-arm64/pymicro_wakeword/lib/libtensorflowlite_c.so"
+C_LIBRARY, C_LIBRARY_ARM64 = (
+    ROOT / f"build/runtimes/c-library-{machine}/pymicro_wakeword/lib/libtensorflowlite_c.so"
+    for machine in (platform.machine(), "aarch64")
 )
 INFERENCES = 1000
 
@@ -85,7 +86,7 @@ def test_python_runtimes(
 ) -> None:
     python = RUNTIMES[name]
     if not python.is_file():
-        pytest.skip(f"no {name}: tools/make_runtimes.sh installs it")
+        pytest.skip(f"no {name}: make runtimes")
     options = {"backend": backend, "verbose": "1"}
     jobs = [Job(model, inputs, options) for model, inputs, _ in models]
     results = run_jobs(tmp_path, jobs, python=str(python))
@@ -107,7 +108,7 @@ def run_c_example(
 ) -> None:
     """examples/litert_c on all models; without OpenCL, the CPU stands in."""
     if not library.is_file():
-        pytest.skip("no TensorFlow Lite C library: tools/make_runtimes.sh fetches one")
+        pytest.skip("no TensorFlow Lite C library: make runtimes")
     source, program = ROOT / "examples/litert_c/run_model.c", folder / "run_model"
     options = ["-Wall", "-Wextra", "-Wl,--allow-shlib-undefined", f"-Wl,-rpath,{library.parent}"]
     subprocess.run([compiler, *options, source, library, "-ldl", "-o", program], check=True)
@@ -138,7 +139,7 @@ def test_arm64_emulated(models: list[tuple[bytes, list[Array], Array]], tmp_path
     """The Neon kernels in the delegate; there is no OpenCL, and it says so."""
     root = Path("/usr/aarch64-linux-gnu")
     if not C_LIBRARY_ARM64.is_file() or not (root / "lib/libstdc++.so.6").is_file():
-        pytest.skip("no arm64 libraries: tools/make_runtimes.sh, apt install g++-aarch64-linux-gnu")
+        pytest.skip("no arm64 libraries: make runtimes; apt install libstdc++6-arm64-cross")
     tools, build = Path(sys.executable).parent, ROOT / "build/arm64"
     settings = {
         "CMAKE_BUILD_TYPE": "Release",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import importlib.metadata
 import json
 import struct
@@ -49,40 +48,21 @@ def installed_version() -> str | None:
 
 
 def python_with(version: str) -> str:
-    """A Python that has this version of tflite-micro; made under build/ where there is none."""
+    """Return a Python that has this version of tflite-micro; skip the test if there is none."""
     if version == installed_version():
         return sys.executable
-    folder = ROOT / "build" / "tflite-micro" / f"{version}-py{sys.version_info.minor}"
-    python = folder / "bin" / "python"
-    complete = folder / "complete"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Test processes run side by side: one makes the environment, the others wait for it.
-    with (folder.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _make_environment(version, folder, python, complete)
+    python = ROOT / "build/runtimes" / f"tflite-micro-{version}" / "bin/python"
+    if not python.is_file():
+        pytest.skip(f"no tflite-micro {version}: make runtimes")
     return str(python)
 
 
-def _make_environment(version: str, folder: Path, python: Path, complete: Path) -> None:
-    if not complete.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        pip = [str(python), "-m", "pip", "install", "-q", f"tflite-micro=={version}"]
-        done = subprocess.run(pip, capture_output=True, text=True)
-        if done.returncode != 0:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            pytest.skip(f"tflite-micro {version} cannot be installed here: {reason}")
-        complete.touch()
-
-
-def wheel(version: str) -> object:
-    """The version as a parameter; slow where it may have to be downloaded."""
-    marks = [pytest.mark.xdist_group(version)]
-    if version != installed_version():
-        marks.append(pytest.mark.slow)
-    return pytest.param(version, marks=marks)
-
-
-@pytest.fixture(params=map(wheel, sorted({*VERSIONS, installed_version() or VERSIONS[0]})))
+@pytest.fixture(
+    params=[
+        pytest.param(version, marks=[] if version == installed_version() else pytest.mark.slow)
+        for version in sorted({*VERSIONS, installed_version() or VERSIONS[0]})
+    ]
+)
 def python(request: pytest.FixtureRequest) -> str:
     return python_with(request.param)
 

@@ -33,7 +33,7 @@ def run_fake_wheel(folder: Path, *macros: str) -> tuple[bool, int, str]:
     """Whether the adapter registered, what Prepare of its op gave, and what was printed."""
     compiler = shutil.which("c++") or shutil.which("g++")
     if compiler is None:
-        pytest.skip("no C++ compiler")
+        pytest.skip("no C++ compiler: sudo apt install g++")
     library = folder / "libfake_wheel.so"
     command = [compiler, "-std=c++17", "-shared", "-fPIC", *(f"-D{m}" for m in macros)]
     subprocess.run([*command, str(FAKE_WHEEL), "-o", str(library)], check=True)

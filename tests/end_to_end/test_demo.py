@@ -30,7 +30,8 @@ def write_subset(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not DEBIAN_FASHION_MNIST.is_dir(), reason="Debian's dataset-fashion-mnist is not installed"
+    not DEBIAN_FASHION_MNIST.is_dir(),
+    reason="no Fashion-MNIST: sudo apt install dataset-fashion-mnist",
 )
 def test_demo(tmp_path: Path) -> None:
     write_subset(tmp_path)

@@ -30,6 +30,7 @@ def samples() -> np.ndarray:
 
 
 def test_shares_are_those_of_the_first_samples(samples: np.ndarray) -> None:
+    pytest.importorskip("tflite_micro", reason="no tflite-micro: pip install tflite-micro")
     shares = input_sparsity_tflm(chain(), [samples])
     assert list(shares) == ["input", "fc0"]
     expected = np.mean(samples[:50] == 4)

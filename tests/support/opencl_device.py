@@ -23,7 +23,7 @@ def has_opencl() -> bool:
 
 
 needs_opencl = pytest.mark.skipif(
-    not has_opencl(), reason="no OpenCL device; apt install pocl-opencl-icd"
+    not has_opencl(), reason="no OpenCL device: sudo apt install pocl-opencl-icd clinfo"
 )
 
 

@@ -1,13 +1,22 @@
-"""Third-party models beside the checkout, for tests that want models we did not make."""
+"""Third-party models, for tests of models that this project did not make.
+
+`shared_models.json` lists them. They are in `shared/models` beside the checkout, or in
+`build/models`, where `make runtimes` puts them.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-SHARED_MODELS = Path(__file__).parents[3] / "shared" / "models"
+_ROOT = Path(__file__).parents[2]
+_BESIDE = _ROOT.parent / "shared/models"
+SHARED_MODELS = _BESIDE if _BESIDE.is_dir() else _ROOT / "build/models"
+TABLE = json.loads(Path(__file__).with_suffix(".json").read_text())
+MISSING = [row["name"] for row in TABLE["models"] if not (SHARED_MODELS / row["name"]).is_file()]
 
 needs_shared_models = pytest.mark.skipif(
-    not SHARED_MODELS.is_dir(), reason="no folder shared/models beside the checkout"
+    bool(MISSING), reason=f"no {', '.join(MISSING)} of MLPerf Tiny: make runtimes"
 )

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -19,7 +20,7 @@ def quiet() -> Iterator[None]:
     """
     sys.stderr.flush()
     saved = os.dup(2)
-    with open(os.devnull, "w") as null:
+    with Path(os.devnull).open("w") as null:
         os.dup2(null.fileno(), 2)
     try:
         with (

@@ -50,7 +50,7 @@ static void mark_boundary(SparsesepPartition* partition,
 static bool read_operations(SparsesepPartition* partition,
                             const TfLiteContext* context,
                             const TfLiteIntArray* nodes) {
-  size_t most_tensors = 0;
+  size_t most_tensors = 1;  // calloc() of nothing may return NULL
   for (int i = 0; i < nodes->size; ++i) {
     TfLiteNode* node = NULL;
     TfLiteRegistration* registration = NULL;

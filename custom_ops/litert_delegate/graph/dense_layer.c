@@ -14,6 +14,7 @@ bool sparsesep_read_int8_layer(const TfLiteContext* context,
   const TfLiteTensor* bias = sparsesep_tensor_of(context, operation->inputs, 2);
   const TfLiteTensor* output =
       sparsesep_tensor_of(context, operation->outputs, 0);
+  if (input == NULL || weights == NULL || output == NULL) return false;
   layer->bias = calloc(3 * (size_t)units, sizeof(int32_t));
   if (layer->bias == NULL) return false;
   layer->multiplier = layer->bias + units;

@@ -50,7 +50,7 @@ static void add_pad(const SparsesepOpenclNode* node) {
   const int32_t count = (int32_t)sparsesep_element_count(&node->output->shape);
   const int32_t numbers[] = {
       count, output->type == kTfLiteInt8 ? output->params.zero_point : 0};
-  int32_t offsets[SPARSESEP_MAX_RANK];
+  int32_t offsets[SPARSESEP_MAX_RANK] = {0};
   sparsesep_add_step(runner, sparsesep_cl_movement, element_option(node),
                      "fill");
   sparsesep_add_output_argument(node);

@@ -84,7 +84,7 @@ static SparsesepBuiltProgram* find_or_build(SparsesepOpenclDevice* device,
     return NULL;
   }
   built->source = source;
-  strcpy(built->options, all_options);
+  memcpy(built->options, all_options, strlen(all_options) + 1);
   built->program = program;
   built->key = key;
   built->passing = true;

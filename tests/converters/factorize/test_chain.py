@@ -1,4 +1,4 @@
-"""Several layers: losses against finite differences, importance, joint refit, sparse chains."""
+"""Several layers: losses against finite differences, importance, joint refit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.factorize import sparse_chain
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.converters.factorize import chain, joint_refit, sparse_chain
+from tflm_sparsesep.converters.factorize import chain, joint_refit
 from tflm_sparsesep.converters.factorize.chain import DenseLayer, OutputLoss
 
 LOSSES = [OutputLoss(None), OutputLoss(1.0), OutputLoss(4.0)]
@@ -128,31 +129,7 @@ def test_joint_refit_leaves_what_is_right() -> None:
         np.testing.assert_allclose(after.weights, before.weights, rtol=1e-6)
 
 
-@pytest.mark.parametrize("block", [(1, 1), (4, 1), (2, 4)])
-def test_sparse_chain_keeps_its_budget_and_each_step_helps(block: tuple[int, int]) -> None:
-    dense, x = network()
-    size = block[0] * block[1]
-    losses = []
-    for stages, refits in ((1, 0), (1, 3), (3, 3)):
-        found = sparse_chain.sparsify(dense, x, 160, block=block, stages=stages, refits=refits)
-        kept = sum(int(np.count_nonzero(layer.weights)) for layer in found)
-        assert 0.9 * 160 - size <= kept <= 160
-        losses.append(loss_of(found, dense, x))
-    assert losses[1] < losses[0]
-    assert losses[2] < losses[0]
-
-
-def test_the_same_for_the_same_input() -> None:
-    dense, x = network()
-    first, second = (sparse_chain.sparsify(dense, x, 120) for _ in range(2))
-    for a, b in zip(first, second, strict=True):
-        np.testing.assert_array_equal(a.weights, b.weights)
-        np.testing.assert_array_equal(a.bias, b.bias)
-
-
 def test_refusals() -> None:
     dense, x = network()
     with pytest.raises(ConfigError, match="19 samples; accepted: at least 20"):
         joint_refit.refit(dense, [None] * 3, x[:19], [])
-    with pytest.raises(ConfigError, match="stages is 0"):
-        sparse_chain.sparsify(dense, x, 10, stages=0)

@@ -14,7 +14,6 @@ MODULES = (
     "joint_refit",
     "low_rank",
     "separation",
-    "sparse_chain",
     "sparse_refit",
     "support_search",
 )

@@ -34,7 +34,7 @@ def shared_model(name: str) -> bytes:
     """Bytes of a third-party model; skips the calling test where it is absent."""
     path = SHARED_MODELS / name
     if not path.is_file():
-        pytest.skip(f"{name} is not in {SHARED_MODELS}")
+        pytest.skip(f"no {name} of MLPerf Tiny: make runtimes")
     return path.read_bytes()
 
 
