@@ -52,7 +52,7 @@ def _kernel(target: str, order: Order) -> _Kernel:
 
 
 def variant_name(target: str, order: Order) -> str:
-    """The int8 kernel that runs an order on a target, a name of `variants.inc`."""
+    """The int8 kernel that runs an order on a target, a name of its list in `kernels/variants/`."""
     return _kernel(target, order).name
 
 
