@@ -14,11 +14,20 @@
 #define SPARSESEP_KERNEL_NAME(layout, isa) \
   sparsesep_fully_connected_##layout##_##isa
 
-#define SPARSESEP_VARIANT(layout, isa, scratch_query)                 \
+#define SPARSESEP_KERNEL_FUNCTION(layout, isa)                        \
   void SPARSESEP_KERNEL_NAME(layout, isa)(                            \
       const SparsesepPackedHeader* weights,                           \
       const SparsesepFullyConnectedParams* params, const void* input, \
-      int32_t batch, void* output, void* scratch);
+      int32_t batch, void* output, void* scratch)
+
+// Defines a kernel: `frame` calls what it does not share with other kernels.
+#define SPARSESEP_KERNEL(layout, isa, frame, ...)                       \
+  SPARSESEP_KERNEL_FUNCTION(layout, isa) {                              \
+    frame(weights, params, input, batch, output, scratch, __VA_ARGS__); \
+  }
+
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  SPARSESEP_KERNEL_FUNCTION(layout, isa);
 #include "variants/variants_here.inc"
 
 // SPARSESEP_IF_LINKED(name, code): the code of linked variants, nothing for the

@@ -56,11 +56,6 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq counts\n .unreq rows\n");
 }
 
-void sparsesep_fully_connected_1x16_delta8_int8_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);
-}
+SPARSESEP_KERNEL(1x16_delta8_int8, dsp, sparsesep_run_dsp, multiply)
 
 #endif

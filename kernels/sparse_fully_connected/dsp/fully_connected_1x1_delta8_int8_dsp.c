@@ -134,12 +134,7 @@ __attribute__((naked)) static void multiply_four(SparsesepVectorDsp* vectors
       ".unreq counts\n .unreq rows\n");
 }
 
-void sparsesep_fully_connected_1x1_delta8_int8_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_four_vectors_dsp(weights, params, input, batch, output, scratch,
-                                 multiply, multiply_four);
-}
+SPARSESEP_KERNEL(1x1_delta8_int8, dsp, sparsesep_run_four_vectors_dsp, multiply,
+                 multiply_four)
 
 #endif

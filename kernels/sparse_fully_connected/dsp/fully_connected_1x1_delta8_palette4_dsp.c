@@ -128,10 +128,7 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq sum\n .unreq table\n .unreq counts\n .unreq end\n");
 }
 
-void sparsesep_fully_connected_1x1_delta8_palette4_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
+SPARSESEP_KERNEL_FUNCTION(1x1_delta8_palette4, dsp) {
   make_pairs(sparsesep_section(weights, weights->palette_offset),
              (uint32_t*)scratch + sparsesep_dsp_portion(weights));
   sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);

@@ -60,11 +60,6 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq odd\n");
 }
 
-void sparsesep_fully_connected_2x4_delta8_int8_woven_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);
-}
+SPARSESEP_KERNEL(2x4_delta8_int8_woven, dsp, sparsesep_run_dsp, multiply)
 
 #endif

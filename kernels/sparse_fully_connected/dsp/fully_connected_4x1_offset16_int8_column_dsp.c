@@ -82,11 +82,6 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq x\n .unreq acc\n");
 }
 
-void sparsesep_fully_connected_4x1_offset16_int8_column_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);
-}
+SPARSESEP_KERNEL(4x1_offset16_int8_column, dsp, sparsesep_run_dsp, multiply)
 
 #endif

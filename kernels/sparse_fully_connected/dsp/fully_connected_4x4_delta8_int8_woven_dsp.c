@@ -77,11 +77,6 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq even\n .unreq odd\n");
 }
 
-void sparsesep_fully_connected_4x4_delta8_int8_woven_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);
-}
+SPARSESEP_KERNEL(4x4_delta8_int8_woven, dsp, sparsesep_run_dsp, multiply)
 
 #endif

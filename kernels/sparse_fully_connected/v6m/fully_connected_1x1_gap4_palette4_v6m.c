@@ -122,12 +122,6 @@ SPARSESEP_V6M_MULTIPLY {
 
 // clang-format on
 
-void sparsesep_fully_connected_1x1_gap4_palette4_v6m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_gap4_palette4, v6m, sparsesep_run_row_groups, multiply)
 
 #endif

@@ -92,12 +92,6 @@ __attribute__((naked)) static void multiply(
       ".unreq groups\n .unreq rows\n .unreq n\n .unreq end\n");
 }
 
-void sparsesep_fully_connected_1x1_delta8_palette4_v7m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_delta8_palette4, v7m, sparsesep_run_row_groups, multiply)
 
 #endif

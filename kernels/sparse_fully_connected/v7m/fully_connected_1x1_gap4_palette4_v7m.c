@@ -103,12 +103,6 @@ __attribute__((naked)) static void multiply(
       ".unreq counts\n");
 }
 
-void sparsesep_fully_connected_1x1_gap4_palette4_v7m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_gap4_palette4, v7m, sparsesep_run_row_groups, multiply)
 
 #endif

@@ -67,12 +67,6 @@ __attribute__((naked)) static void multiply(
       ".unreq w\n .unreq sum\n .unreq rounds\n .unreq counts\n");
 }
 
-void sparsesep_fully_connected_1x1_u16_int8_v7m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_u16_int8, v7m, sparsesep_run_row_groups, multiply)
 
 #endif

@@ -73,12 +73,6 @@ __attribute__((naked)) static void multiply(
       ".unreq w\n .unreq counts\n");
 }
 
-void sparsesep_fully_connected_4x4_delta8_int8_v7m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(4x4_delta8_int8, v7m, sparsesep_run_row_groups, multiply)
 
 #endif
