@@ -9,8 +9,7 @@
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
-__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
-                                            __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY_DSP {
   __asm__ volatile(
       "value .req r0\n index .req r1\n x .req r2\n n .req r3\n"
       "steps0 .req r4\n steps1 .req r5\n steps2 .req r6\n steps3 .req r7\n"

@@ -58,8 +58,7 @@ __attribute__((naked)) static void make_pairs(const int8_t* palette
 }
 
 // The table lies where the accumulators end.
-__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
-                                            __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY_DSP {
   __asm__ volatile(
       "codes .req r0\n index .req r1\n x .req r2\n n .req r3\n"
       "w .req r4\n input0 .req r5\n input1 .req r6\n zero .req r7\n"

@@ -40,7 +40,7 @@
 //
 // Counts are multiples of 4: where one is no multiple of 8, the first round
 // enters halfway.
-SPARSESEP_V6M_MULTIPLY {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER
       "  mov   lr, r0\n"

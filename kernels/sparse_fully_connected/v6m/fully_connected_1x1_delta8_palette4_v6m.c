@@ -49,7 +49,7 @@ _Static_assert(offsetof(SparsesepPackedHeader, palette_offset) == 56,
 // r0 column, r1 vector, r2 palette, r3 input, r4 codes, r5 weight, r6 steps,
 // r7 where codes are; r8 sum, r9 counts, r10 where acc ends, r11 acc; lr where
 // the row ends, r12 before which four of it begin. The streams are on the stack.
-SPARSESEP_V6M_MULTIPLY {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER
       "  push  {r0}\n"

@@ -38,7 +38,7 @@
 //
 // A byte brings two gaps. While two nonzeros or more are left, there is no need
 // to look at their number in between.
-SPARSESEP_V6M_MULTIPLY {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER
       "  mov   lr, r0\n"

@@ -39,7 +39,7 @@
 //
 // Counts are multiples of 4: where one is no multiple of 8, the first round
 // enters halfway.
-SPARSESEP_V6M_MULTIPLY {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER
       "  mov   r12, r0\n"

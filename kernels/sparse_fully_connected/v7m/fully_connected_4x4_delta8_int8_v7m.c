@@ -9,11 +9,7 @@
 #if SPARSESEP_HAS_V7M
 
 // Naked: compilers keep r7 for themselves at -O0, and it needs all registers.
-__attribute__((naked)) static void multiply(
-    SparsesepRowStreams* streams __attribute__((unused)),
-    const int8_t* vector __attribute__((unused)),
-    uint32_t groups __attribute__((unused)),
-    uint32_t* acc __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       "value .req r0\n step .req r1\n x .req r2\n end .req r3\n"
       "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
