@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.resources
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,8 @@ def _library(rounding: str = "double") -> ctypes.CDLL:
     library.sparsesep_device_variant_name.restype = ctypes.c_char_p
     library.sparsesep_device_scratch_bytes.argtypes = [ctypes.c_char_p, pointer, ctypes.c_int32]
     library.sparsesep_device_scratch_bytes.restype = ctypes.c_uint32
+    library.sparsesep_host_layout.argtypes = [size]
+    library.sparsesep_host_layout.restype = pointer
     library.sparsesep_host_status_message.restype = ctypes.c_char_p
     library.sparsesep_host_validate_separable_conv.argtypes = [ctypes.c_char_p, size]
     library.sparsesep_host_separable_conv_2d.argtypes = [
@@ -116,6 +119,13 @@ def validate(blob: bytes) -> str | None:
     """Return the reason why the device rejects `blob`; None if it accepts it."""
     status = _library().sparsesep_host_validate(blob, len(blob))
     return None if status == _OK else _message(status)
+
+
+def layout_headers() -> list[bytes]:
+    """Return the header of an empty blob of each layout in layouts.inc."""
+    header = _library().sparsesep_host_layout
+    addresses = itertools.takewhile(bool, map(header, itertools.count()))
+    return [ctypes.string_at(address, HEADER.itemsize) for address in addresses]
 
 
 def variant_name(blob: bytes, *, target: str = "host", is_header: bool = False) -> str | None:

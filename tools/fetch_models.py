@@ -1,4 +1,4 @@
-"""Fetch the third-party models that tests use, and check them against tests/support/shared_models.json.
+"""Fetch the third-party models that tests use, and check them against the table of tests/support.
 
     python tools/fetch_models.py FOLDER [--source URL]
 

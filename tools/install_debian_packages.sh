@@ -4,7 +4,7 @@
 # everything but the parts that need these tools works without them.
 set -eu
 
-packages="gcc g++ libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi
+packages="gcc g++ clang libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi
   qemu-system-arm dataset-fashion-mnist gcc-aarch64-linux-gnu
   libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user pocl-opencl-icd ocl-icd-libopencl1 clinfo"
 

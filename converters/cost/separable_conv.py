@@ -47,7 +47,7 @@ def _kernel(target: str, order: Order) -> _Kernel:
 
 
 def variant_name(target: str, order: Order) -> str:
-    """Return the int8 kernel that runs `order` on `target`, a name of `variants.inc`."""
+    """Return the int8 kernel that runs `order` on `target`, as its list of variants names it."""
     return _kernel(target, order).name
 
 

@@ -5,44 +5,29 @@
 #include "sparse_fully_connected/scratch_queries.h"
 #include "sparse_fully_connected/variants.h"
 
-// A row of variants.inc: everything but the kernel.
+// A row of a list of variants: everything but the kernel.
 typedef struct DeviceVariant {
   const char* name;
   SparsesepFullyConnectedVariant variant;
 } DeviceVariant;
 
-#define DEVICE_VARIANT(name, ...) \
-  {#name, SPARSESEP_VARIANT_MEMBERS(NULL, __VA_ARGS__)},
-
-#undef SPARSESEP_ISA
-#define SPARSESEP_ISA SPARSESEP_ISA_V6M
-#define SPARSESEP_VARIANT DEVICE_VARIANT
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  {#layout "_" #isa, {NULL, scratch_query, SPARSESEP_LAYOUT_MEMBERS(layout)}},
+#define SPARSESEP_SEPARABLE_VARIANT(...)
 static const DeviceVariant v6m[] = {
-#include "sparse_fully_connected/variants.inc"
+#include "variants/variants_v6m.inc"
     {NULL, {0}},
 };
-
-#undef SPARSESEP_ISA
-#define SPARSESEP_ISA SPARSESEP_ISA_V7M
-#define SPARSESEP_VARIANT DEVICE_VARIANT
 static const DeviceVariant v7m[] = {
-#include "sparse_fully_connected/variants.inc"
+#include "variants/variants_v7m.inc"
     {NULL, {0}},
 };
-
-#undef SPARSESEP_ISA
-#define SPARSESEP_ISA SPARSESEP_ISA_DSP
-#define SPARSESEP_VARIANT DEVICE_VARIANT
 static const DeviceVariant dsp[] = {
-#include "sparse_fully_connected/variants.inc"
+#include "variants/variants_dsp.inc"
     {NULL, {0}},
 };
-
-#undef SPARSESEP_ISA
-#define SPARSESEP_ISA SPARSESEP_ISA_MVE_FLOAT
-#define SPARSESEP_VARIANT DEVICE_VARIANT
 static const DeviceVariant mve[] = {
-#include "sparse_fully_connected/variants.inc"
+#include "variants/variants_mve.inc"
     {NULL, {0}},
 };
 
@@ -50,6 +35,14 @@ static const struct {
   const char* isa;
   const DeviceVariant* variants;
 } devices[] = {{"v6m", v6m}, {"v7m", v7m}, {"dsp", dsp}, {"mve", mve}};
+
+#define SPARSESEP_LAYOUT(name, ...)     \
+  {.magic = SPARSESEP_PACKED_MAGIC,     \
+   .version = SPARSESEP_PACKED_VERSION, \
+   SPARSESEP_LAYOUT_MEMBERS(name)},
+static const SparsesepPackedHeader layouts[] = {
+#include "sparse_fully_connected/layouts.inc"
+};
 
 // NULL for an unknown ISA, too.
 static const DeviceVariant* find(const char* isa, const void* blob) {
@@ -71,4 +64,9 @@ uint32_t sparsesep_device_scratch_bytes(const char* isa, const void* blob,
                                         int32_t batch) {
   const DeviceVariant* found = find(isa, blob);
   return found == NULL ? 0 : found->variant.scratch_bytes(blob, batch);
+}
+
+const void* sparsesep_host_layout(size_t number) {
+  return number < sizeof(layouts) / sizeof(layouts[0]) ? &layouts[number]
+                                                       : NULL;
 }

@@ -1,8 +1,9 @@
-// What the kernels of other instruction sets ask for, from this machine: their
-// rows in variants.inc and their scratch queries are plain C.
+// The layouts of blobs, and what the kernels of other instruction sets ask for,
+// from this machine: lists of variants and scratch queries are plain C.
 #ifndef SPARSESEP_DEVICE_VARIANTS_H_
 #define SPARSESEP_DEVICE_VARIANTS_H_
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "host/host_port.h"
@@ -10,6 +11,10 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+// The header of an empty blob of layout `number` in layouts.inc, from 0 on;
+// NULL for numbers after the last.
+SPARSESEP_EXPORT const void* sparsesep_host_layout(size_t number);
 
 // `isa` is "v6m", "v7m", "dsp" or "mve". Of the variant which runs the layout
 // of `blob`, 4-byte aligned and validated, in a build for that: its name, or

@@ -1,10 +1,12 @@
 #include "common/clamp_dsp.h"
 
 #include "common/isa.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP && !SPARSESEP_HAS_MVE
 
 // Four outputs a round. GE flags of ssub8 say which bytes are not below.
+SPARSESEP_USED
 void sparsesep_clamp_dsp(const SparsesepRows* rows, int8_t* out,
                          const int8_t* end) {
   if (rows->activation_max - rows->activation_min == UINT8_MAX) return;

@@ -2,10 +2,9 @@
 #include "common/rows.h"
 #include "sparsesep/compiler.h"
 
-SPARSESEP_COLD
-int8_t* sparsesep_finish_rows_general(const SparsesepRows* rows, uint32_t first,
-                                      uint32_t count, const uint32_t* acc,
-                                      int8_t* out) {
+SPARSESEP_COLD SPARSESEP_USED int8_t* sparsesep_finish_rows_general(
+    const SparsesepRows* rows, uint32_t first, uint32_t count,
+    const uint32_t* acc, int8_t* out) {
   for (uint32_t row = first; row < first + count; ++row) {
     const int32_t value =
         sparsesep_requantize((uint32_t)rows->bias[row] + *acc++,

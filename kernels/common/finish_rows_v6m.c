@@ -32,6 +32,7 @@ int8_t* sparsesep_finish_rows(const SparsesepRows* rows, uint32_t first,
   int32_t a, b, c;
   // clang-format off
   __asm__ volatile(
+      ".syntax unified\n"
       "  ldr   %[a], [%[d], #0]\n"
       "  mov   r8, %[a]\n"
       "  ldr   %[a], [%[d], #4]\n"

@@ -24,8 +24,6 @@
 // Helium with floats (M55).
 #define SPARSESEP_ISA_MVE_FLOAT 8
 
-// The macros below look at this one where they are used, not here: who defines
-// it anew and includes variants.inc sees the kernels of that ISA.
 #if defined(__ARM_FEATURE_MVE) && !defined(__OPTIMIZE__)
 #define SPARSESEP_ISA SPARSESEP_ISA_MVE_UNUSED
 #elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
@@ -56,18 +54,7 @@
 #define SPARSESEP_HAS_MVE (SPARSESEP_ISA >= SPARSESEP_ISA_MVE)
 #define SPARSESEP_HAS_MVE_FLOAT (SPARSESEP_ISA == SPARSESEP_ISA_MVE_FLOAT)
 
-// Layouts made for the DSP extension, which take the place of others there. A
-// core with Helium (M55) has its own, optimised or not.
+// Kernels whose layouts or frames cores with Helium have in other forms.
 #define SPARSESEP_HAS_DSP_LAYOUTS (SPARSESEP_ISA == SPARSESEP_ISA_DSP)
-
-// Layouts made for Helium, which take the place of others there, too. Tests and
-// unoptimised builds need portable twins; other cores leave them out.
-#define SPARSESEP_HAS_MVE_LAYOUTS (SPARSESEP_ISA >= SPARSESEP_ISA_MVE_UNUSED)
-#define SPARSESEP_HAS_HELIUM_TWINS              \
-  (SPARSESEP_ISA == SPARSESEP_ISA_MVE_UNUSED || \
-   SPARSESEP_ISA <= SPARSESEP_ISA_NEON)
-
-// Blocks of floats: for phones and PCs.
-#define SPARSESEP_HAS_FLOAT_BLOCKS (SPARSESEP_ISA <= SPARSESEP_ISA_NEON)
 
 #endif  // SPARSESEP_COMMON_ISA_H_

@@ -11,6 +11,7 @@
 __attribute__((naked, noinline)) static void multiply(
     const SparsesepWideProduct* product __attribute__((unused))) {
   __asm__ volatile(
+      ".syntax unified\n"
       "weight .req r4\n x .req r5\n row_end .req r6\n index .req r7\n"
       "  push {r4-r7, lr}\n"
       "  mov r4, r8\n"

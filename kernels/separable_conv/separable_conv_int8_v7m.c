@@ -17,8 +17,8 @@ __attribute__((naked, noinline)) static void multiply(
       "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
       "weight .req r12\n entry .req lr\n"
       ".macro tap\n"  // 24 bytes
-      "  ldmia.w x!, {r8-r11}\n"
-      "  ldrsb.w weight, [weights], #1\n"
+      "  ldmia x!, {r8-r11}\n"
+      "  ldrsb weight, [weights], #1\n"
       "  mla sum0, r8, weight, sum0\n"
       "  mla sum1, r9, weight, sum1\n"
       "  mla sum2, r10, weight, sum2\n"

@@ -36,7 +36,7 @@ __attribute__((naked, noinline)) static void multiply(const Product* product
       ".macro two_units w, low0, mixed0, low2, mixed2\n"
       "  smlad \\mixed0, \\w, x0, \\mixed0\n"
       "  smlad \\mixed2, \\w, x1, \\mixed2\n"
-      "  sxtb16.w \\w, \\w\n"
+      "  sxtb16 \\w, \\w\n"
       "  smlad \\low0, \\w, x0, \\low0\n"
       "  smlad \\low2, \\w, x1, \\low2\n"
       ".endm\n"

@@ -1,4 +1,4 @@
-// Declarations of the kernels in variants.inc.
+// Declarations of this build's kernels.
 #ifndef SPARSESEP_SEPARABLE_CONV_VARIANTS_H_
 #define SPARSESEP_SEPARABLE_CONV_VARIANTS_H_
 
@@ -9,6 +9,9 @@
   void sparsesep_separable_conv_##name(                                    \
       const SparsesepSeparableConv* conv, const SparsesepConvShape* shape, \
       const void* input, void* output, void* scratch);
-#include "separable_conv/variants.inc"
+#include "variants/variants_here.inc"
+
+// All of them, fastest first.
+extern const SparsesepSeparableConvVariant sparsesep_separable_conv_variants[];
 
 #endif  // SPARSESEP_SEPARABLE_CONV_VARIANTS_H_

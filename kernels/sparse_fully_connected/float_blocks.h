@@ -34,24 +34,4 @@ static inline uint32_t sparsesep_padded_floats_bytes(
   return 4 * sparsesep_padded_vector_bytes(weights, batch);
 }
 
-// The plain C kernel, for any block shape: each file that includes this names
-// one shape.
-static inline void sparsesep_multiply_float_blocks(
-    SparsesepFloatStreams* streams, uint32_t count, const float* vector,
-    float* sums, uint32_t block_rows, uint32_t block_cols) {
-  const uint8_t* step = streams->step;
-  const float* value = streams->value;
-  const float* x = vector;
-  float acc[4] = {0};
-  for (; count > 0; --count) {
-    x += *step++ * block_cols;
-    for (uint32_t r = 0; r < block_rows; ++r, value += block_cols) {
-      for (uint32_t c = 0; c < block_cols; ++c) acc[r] += value[c] * x[c];
-    }
-  }
-  for (uint32_t r = 0; r < block_rows; ++r) sums[r] = acc[r];
-  streams->step = step;
-  streams->value = value;
-}
-
 #endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_FLOAT_BLOCKS_H_

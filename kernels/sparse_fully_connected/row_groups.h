@@ -21,6 +21,15 @@ typedef void (*SparsesepMultiplyGroups)(SparsesepRowStreams* streams,
                                         const int8_t* vector, uint32_t groups,
                                         uint32_t* acc);
 
+// The head of a multiply() in assembly: r0 streams, r1 vector, r2 groups, r3
+// acc.
+#define SPARSESEP_NAKED_MULTIPLY                            \
+  static __attribute__((naked)) void multiply(              \
+      SparsesepRowStreams* streams __attribute__((unused)), \
+      const int8_t* vector __attribute__((unused)),         \
+      uint32_t groups __attribute__((unused)),              \
+      uint32_t* acc __attribute__((unused)))
+
 // A whole kernel around `multiply`. `scratch` as
 // sparsesep_padded_vector_bytes() asks for.
 void sparsesep_run_row_groups(const SparsesepPackedHeader* weights,

@@ -1,4 +1,4 @@
-// The scratch queries that rows of variants.inc name, and which layouts a row
+// The scratch queries that lists of variants name, and which layouts a variant
 // is for: plain C, the same on every machine.
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_SCRATCH_QUERIES_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_SCRATCH_QUERIES_H_

@@ -3,12 +3,12 @@
 #include "sparse_fully_connected/variants.h"
 #include "sparsesep/compiler.h"
 
-#define SPARSESEP_VARIANT(name, ...)             \
-  SPARSESEP_IF_LINKED(name,                      \
-                      SPARSESEP_VARIANT_MEMBERS( \
-                          sparsesep_fully_connected_##name, __VA_ARGS__), )
+#define SPARSESEP_VARIANT(layout, isa, scratch_query)                     \
+  SPARSESEP_IF_LINKED(layout##_##isa,                                     \
+                      {SPARSESEP_KERNEL_NAME(layout, isa), scratch_query, \
+                       SPARSESEP_LAYOUT_MEMBERS(layout)}, )
 const SparsesepFullyConnectedVariant sparsesep_fully_connected_variants[] = {
-#include "sparse_fully_connected/variants.inc"
+#include "variants/variants_here.inc"
 };
 enum {
   VARIANTS = sizeof(sparsesep_fully_connected_variants) /

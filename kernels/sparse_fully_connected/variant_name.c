@@ -1,9 +1,10 @@
 #include "sparse_fully_connected/variants.h"
 #include "sparsesep/compiler.h"
 
-#define SPARSESEP_VARIANT(name, ...) SPARSESEP_IF_LINKED(name, #name, )
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  SPARSESEP_IF_LINKED(layout##_##isa, #layout "_" #isa, )
 static const char *const sparsesep_variant_names[] = {
-#include "sparse_fully_connected/variants.inc"
+#include "variants/variants_here.inc"
 };
 
 SPARSESEP_COLD

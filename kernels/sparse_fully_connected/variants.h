@@ -1,4 +1,4 @@
-// Declarations of the kernels in variants.inc, and which of them are linked.
+// Declarations of this build's kernels, and which of them are linked.
 //
 // All of them, unless SPARSESEP_SELECTED_VARIANTS is defined: then only those
 // that sparsesep_variants.h names, a file on the include path which
@@ -10,12 +10,25 @@
 #include "common/isa.h"
 #include "sparsesep/sparsesep.h"
 
-#define SPARSESEP_VARIANT(name, ...)                                  \
-  void sparsesep_fully_connected_##name(                              \
-      const SparsesepPackedHeader *weights,                           \
-      const SparsesepFullyConnectedParams *params, const void *input, \
-      int32_t batch, void *output, void *scratch);
-#include "sparse_fully_connected/variants.inc"
+// The kernel of a layout for an instruction set, as lists of variants name it.
+#define SPARSESEP_KERNEL_NAME(layout, isa) \
+  sparsesep_fully_connected_##layout##_##isa
+
+#define SPARSESEP_KERNEL_FUNCTION(layout, isa)                        \
+  void SPARSESEP_KERNEL_NAME(layout, isa)(                            \
+      const SparsesepPackedHeader* weights,                           \
+      const SparsesepFullyConnectedParams* params, const void* input, \
+      int32_t batch, void* output, void* scratch)
+
+// Defines a kernel: `frame` calls what it does not share with other kernels.
+#define SPARSESEP_KERNEL(layout, isa, frame, ...)                       \
+  SPARSESEP_KERNEL_FUNCTION(layout, isa) {                              \
+    frame(weights, params, input, batch, output, scratch, __VA_ARGS__); \
+  }
+
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  SPARSESEP_KERNEL_FUNCTION(layout, isa);
+#include "variants/variants_here.inc"
 
 // SPARSESEP_IF_LINKED(name, code): the code of linked variants, nothing for the
 // others.
@@ -42,17 +55,26 @@
 extern const SparsesepFullyConnectedVariant
     sparsesep_fully_connected_variants[];
 
-// The members of SparsesepFullyConnectedVariant.
-#define SPARSESEP_VARIANT_MEMBERS(run, value, index, major, block_rows,       \
-                                  block_cols, count_multiple, order, scratch) \
-  {run,                                                                       \
-   scratch,                                                                   \
-   SPARSESEP_VALUE_##value,                                                   \
-   SPARSESEP_INDEX_##index,                                                   \
-   SPARSESEP_MAJOR_##major,                                                   \
-   block_rows,                                                                \
-   block_cols,                                                                \
-   count_multiple,                                                            \
-   SPARSESEP_ORDER_##order}
+// The numbers of each layout, by its name in layouts.inc.
+#define SPARSESEP_LAYOUT(name, value, index, major, block_rows, block_cols, \
+                         count_multiple, order)                             \
+  enum {                                                                    \
+    SPARSESEP_VALUE_OF_##name = SPARSESEP_VALUE_##value,                    \
+    SPARSESEP_INDEX_OF_##name = SPARSESEP_INDEX_##index,                    \
+    SPARSESEP_MAJOR_OF_##name = SPARSESEP_MAJOR_##major,                    \
+    SPARSESEP_ROWS_OF_##name = block_rows,                                  \
+    SPARSESEP_COLS_OF_##name = block_cols,                                  \
+    SPARSESEP_MULTIPLE_OF_##name = count_multiple,                          \
+    SPARSESEP_ORDER_OF_##name = SPARSESEP_ORDER_##order,                    \
+  };
+#include "sparse_fully_connected/layouts.inc"
+#undef SPARSESEP_LAYOUT
+
+// The seven of them that structs hold side by side.
+#define SPARSESEP_LAYOUT_MEMBERS(name)                        \
+  SPARSESEP_VALUE_OF_##name, SPARSESEP_INDEX_OF_##name,       \
+      SPARSESEP_MAJOR_OF_##name, SPARSESEP_ROWS_OF_##name,    \
+      SPARSESEP_COLS_OF_##name, SPARSESEP_MULTIPLE_OF_##name, \
+      SPARSESEP_ORDER_OF_##name
 
 #endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_VARIANTS_H_

@@ -50,12 +50,6 @@ def test_equals_what_the_core_asks_for(target: str, layout: Layout) -> None:
         assert native.variant_name(blob, target=target) == run.kernel
 
 
-@pytest.mark.parametrize("target", DEVICES)
-def test_targets_have_kernels_for_their_layouts_and_no_others(target: str) -> None:
-    runnable = [x for x in LAYOUTS if native.variant_name(blob_of(x), target=target) is not None]
-    assert runnable == list(layouts_for(target))
-
-
 def test_the_host_states_its_own_scratch() -> None:
     for layout in LAYOUTS:
         blob = blob_of(layout)

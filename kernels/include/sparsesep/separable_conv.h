@@ -141,7 +141,6 @@ typedef uint64_t (*SparsesepSeparableConvScratch)(
     const SparsesepSeparableConv* conv, const SparsesepConvShape* shape);
 
 typedef struct SparsesepSeparableConvVariant {
-  const char* name;
   SparsesepSeparableConvKernel run;
   SparsesepSeparableConvScratch scratch_bytes;
   uint8_t value_type;
@@ -151,6 +150,11 @@ typedef struct SparsesepSeparableConvVariant {
 // The kernel that runs a valid blob in this build, or NULL.
 const SparsesepSeparableConvVariant* sparsesep_select_separable_conv(
     const SparsesepSeparableConv* conv);
+
+// The name of a variant that was selected, such as "int8_v7m". For tools: an
+// image that never asks carries no names.
+const char* sparsesep_separable_conv_variant_name(
+    const SparsesepSeparableConvVariant* variant);
 
 #ifdef __cplusplus
 }

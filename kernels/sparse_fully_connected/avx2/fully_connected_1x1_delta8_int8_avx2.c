@@ -43,11 +43,6 @@ static void multiply(SparsesepRowStreams* streams, const int16_t* vector,
   streams->value = value;
 }
 
-void sparsesep_fully_connected_1x1_delta8_int8_avx2(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_avx2(weights, params, input, batch, output, scratch, multiply);
-}
+SPARSESEP_KERNEL(1x1_delta8_int8, avx2, sparsesep_run_avx2, multiply)
 
 #endif  // SPARSESEP_HAS_X86

@@ -24,10 +24,7 @@ static float multiply(const uint16_t* column, const float* value,
   return sum;
 }
 
-void sparsesep_fully_connected_1x1_u16_float32_avx2(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
+SPARSESEP_KERNEL_FUNCTION(1x1_u16_float32, avx2) {
   (void)scratch;
   const float low = sparsesep_float_from_bits(params->activation_min);
   const float high = sparsesep_float_from_bits(params->activation_max);

@@ -36,12 +36,6 @@ static void multiply(SparsesepFloatStreams* streams, uint32_t count,
   streams->value = value;
 }
 
-void sparsesep_fully_connected_1x4_delta8_float32_avx2(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_float_blocks(weights, params, input, batch, output, scratch,
-                             multiply);
-}
+SPARSESEP_KERNEL(1x4_delta8_float32, avx2, sparsesep_run_float_blocks, multiply)
 
 #endif  // SPARSESEP_HAS_X86

@@ -9,8 +9,7 @@
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
-__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
-                                            __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY_DSP {
   __asm__ volatile(
       "value .req r0\n index .req r1\n x .req r2\n n .req r3\n"
       "steps0 .req r4\n steps1 .req r5\n steps2 .req r6\n steps3 .req r7\n"
@@ -134,12 +133,7 @@ __attribute__((naked)) static void multiply_four(SparsesepVectorDsp* vectors
       ".unreq counts\n .unreq rows\n");
 }
 
-void sparsesep_fully_connected_1x1_delta8_int8_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_four_vectors_dsp(weights, params, input, batch, output, scratch,
-                                 multiply, multiply_four);
-}
+SPARSESEP_KERNEL(1x1_delta8_int8, dsp, sparsesep_run_four_vectors_dsp, multiply,
+                 multiply_four)
 
 #endif

@@ -58,8 +58,7 @@ __attribute__((naked)) static void make_pairs(const int8_t* palette
 }
 
 // The table lies where the accumulators end.
-__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
-                                            __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY_DSP {
   __asm__ volatile(
       "codes .req r0\n index .req r1\n x .req r2\n n .req r3\n"
       "w .req r4\n input0 .req r5\n input1 .req r6\n zero .req r7\n"
@@ -128,10 +127,7 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq sum\n .unreq table\n .unreq counts\n .unreq end\n");
 }
 
-void sparsesep_fully_connected_1x1_delta8_palette4_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
+SPARSESEP_KERNEL_FUNCTION(1x1_delta8_palette4, dsp) {
   make_pairs(sparsesep_section(weights, weights->palette_offset),
              (uint32_t*)scratch + sparsesep_dsp_portion(weights));
   sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);

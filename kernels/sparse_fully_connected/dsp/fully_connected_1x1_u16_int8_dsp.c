@@ -9,8 +9,7 @@
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
-__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
-                                            __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY_DSP {
   __asm__ volatile(
       "value .req r0\n column .req r1\n x .req r2\n n .req r3\n"
       "input0 .req r4\n input1 .req r5\n w0 .req r6\n w1 .req r7\n"
@@ -77,11 +76,6 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq counts\n .unreq rows\n");
 }
 
-void sparsesep_fully_connected_1x1_u16_int8_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);
-}
+SPARSESEP_KERNEL(1x1_u16_int8, dsp, sparsesep_run_dsp, multiply)
 
 #endif

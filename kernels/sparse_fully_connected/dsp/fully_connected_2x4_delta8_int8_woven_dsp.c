@@ -8,8 +8,7 @@
 
 #if SPARSESEP_HAS_DSP
 
-__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
-                                            __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY_DSP {
   __asm__ volatile(
       "value .req r0\n index .req r1\n x .req r2\n n .req r3\n"
       "counts .req r4\n rows .req r5\n wide .req r6\n low .req r7\n"
@@ -60,11 +59,6 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq odd\n");
 }
 
-void sparsesep_fully_connected_2x4_delta8_int8_woven_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);
-}
+SPARSESEP_KERNEL(2x4_delta8_int8_woven, dsp, sparsesep_run_dsp, multiply)
 
 #endif

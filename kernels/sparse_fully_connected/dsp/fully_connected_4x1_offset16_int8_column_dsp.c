@@ -11,8 +11,7 @@
 
 #if SPARSESEP_HAS_DSP
 
-__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
-                                            __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY_DSP {
   __asm__ volatile(
       "value .req r0\n offset .req r1\n n .req r2\n offsets .req r3\n"
       "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
@@ -82,11 +81,6 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq x\n .unreq acc\n");
 }
 
-void sparsesep_fully_connected_4x1_offset16_int8_column_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);
-}
+SPARSESEP_KERNEL(4x1_offset16_int8_column, dsp, sparsesep_run_dsp, multiply)
 
 #endif

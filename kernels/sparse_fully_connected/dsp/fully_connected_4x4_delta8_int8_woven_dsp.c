@@ -15,8 +15,7 @@
 
 #if SPARSESEP_HAS_DSP
 
-__attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
-                                            __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY_DSP {
   __asm__ volatile(
       "value .req r0\n index .req r1\n x .req r2\n n .req r3\n"
       "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
@@ -77,11 +76,6 @@ __attribute__((naked)) static void multiply(SparsesepVectorDsp* vector
       ".unreq even\n .unreq odd\n");
 }
 
-void sparsesep_fully_connected_4x4_delta8_int8_woven_dsp(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);
-}
+SPARSESEP_KERNEL(4x4_delta8_int8_woven, dsp, sparsesep_run_dsp, multiply)
 
 #endif

@@ -34,6 +34,11 @@ typedef struct SparsesepVectorDsp {
 // acc = weights * x, without bias, for the rows from `acc` to `acc_end`.
 typedef void (*SparsesepMultiplyDsp)(SparsesepVectorDsp* vector);
 
+// The head of a multiply() in assembly: r0 vector.
+#define SPARSESEP_NAKED_MULTIPLY_DSP                                     \
+  static __attribute__((naked)) void multiply(SparsesepVectorDsp* vector \
+                                              __attribute__((unused)))
+
 // A whole kernel around `multiply`.
 void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
                        const SparsesepFullyConnectedParams* params,

@@ -13,25 +13,25 @@
 
 #if SPARSESEP_HAS_MVE
 
+// clang-format off
+
 // acc += one row.
-#define ROW(acc)                            \
-  "ldrh lr, [%[counts]], #2\n"              \
-  "mov %[tile], %[x]\n"                     \
-  "wls lr, lr, 2f\n"                        \
-  "1:\n"                                    \
-  "ldrb %[step], [%[delta]], #1\n"          \
-  "vldrb.u8 q0, [%[value]], #16\n"          \
-  "add %[tile], %[tile], %[step], lsl #4\n" \
-  "vldrb.u8 q1, [%[tile]]\n"                \
-  "vmladava.s8 " acc                        \
-  ", q0, q1\n"                              \
-  "le lr, 1b\n"                             \
+#define ROW(acc)                                \
+  "  ldrh  lr, [%[counts]], #2\n"               \
+  "  mov   %[tile], %[x]\n"                     \
+  "  wls   lr, lr, 2f\n"                        \
+  "1:\n"                                        \
+  "  ldrb  %[step], [%[delta]], #1\n"           \
+  "  vldrb.u8 q0, [%[value]], #16\n"            \
+  "  add   %[tile], %[tile], %[step], lsl #4\n" \
+  "  vldrb.u8 q1, [%[tile]]\n"                  \
+  "  vmladava.s8 " acc ", q0, q1\n"             \
+  "  le    lr, 1b\n"                            \
   "2:\n"
 
-// Two rows: as many as there are registers for.
-#define PAIR                                              \
-  "ldrd %[acc0], %[acc1], [%[bias]], #8\n" ROW("%[acc0]") \
-      ROW("%[acc1]") "strd %[acc0], %[acc1], [%[acc]], #8\n"
+#define PAIR ROW("%[acc0]") ROW("%[acc1]")
+
+// clang-format on
 
 static void accumulate(SparsesepStreams* streams, const int8_t* x,
                        uint32_t quads, const int32_t* bias, int32_t* acc) {
@@ -40,24 +40,17 @@ static void accumulate(SparsesepStreams* streams, const int8_t* x,
   int32_t acc1;
   const int8_t* tile;
   uint32_t step;
-  __asm volatile("3:\n" PAIR PAIR
-                 "subs %[quads], %[quads], #1\n"
-                 "bne 3b\n"
-                 : [counts] "+&r"(s.counts), [delta] "+&r"(s.index),
-                   [value] "+&r"(s.value), [bias] "+&r"(bias), [acc] "+&r"(acc),
-                   [quads] "+&r"(quads), [tile] "=&r"(tile), [step] "=&r"(step),
-                   [acc0] "=&Te"(acc0), [acc1] "=&Te"(acc1)
-                 : [x] "r"(x)
-                 : "q0", "q1", "lr", "cc", "memory");
+  __asm__ volatile(
+      SPARSESEP_MVE_QUADS(PAIR)
+      : [counts] "+&r"(s.counts), [delta] "+&r"(s.index),
+        [value] "+&r"(s.value), [bias] "+&r"(bias), [acc] "+&r"(acc),
+        [quads] "+&r"(quads), [tile] "=&r"(tile), [step] "=&r"(step),
+        [acc0] "=&Te"(acc0), [acc1] "=&Te"(acc1)
+      : [x] "r"(x)
+      : "q0", "q1", "lr", "cc", "memory");
   *streams = s;
 }
 
-void sparsesep_fully_connected_1x16_delta8_int8_mve(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_mve(weights, params, input, batch, output, scratch, 1,
-                    accumulate);
-}
+SPARSESEP_KERNEL(1x16_delta8_int8, mve, sparsesep_run_mve, 1, accumulate)
 
 #endif  // SPARSESEP_HAS_MVE

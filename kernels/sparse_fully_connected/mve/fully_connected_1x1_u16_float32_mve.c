@@ -13,10 +13,7 @@
 
 #if SPARSESEP_HAS_MVE_FLOAT
 
-void sparsesep_fully_connected_1x1_u16_float32_mve(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
+SPARSESEP_KERNEL_FUNCTION(1x1_u16_float32, mve) {
   (void)scratch;
   const float low = sparsesep_float_from_bits(params->activation_min);
   const float high = sparsesep_float_from_bits(params->activation_max);

@@ -12,28 +12,28 @@
 
 #if SPARSESEP_HAS_MVE
 
-// acc += one row. A last round that is not full moves the streams on by 8, too:
-// what that is too much is taken back.
-#define ROW(acc)                                 \
-  "ldrh %[count], [%[counts]], #2\n"             \
-  "wlstp.16 lr, %[count], 2f\n"                  \
-  "1:\n"                                         \
-  "vldrh.u16 q0, [%[column]], #16\n"             \
-  "vldrb.s16 q1, [%[x], q0]\n"                   \
-  "vldrb.s16 q0, [%[value]], #8\n"               \
-  "vmladava.s16 " acc                            \
-  ", q0, q1\n"                                   \
-  "letp lr, 1b\n"                                \
-  "rsb %[count], %[count], #0\n"                 \
-  "and %[count], %[count], #7\n"                 \
-  "sub %[column], %[column], %[count], lsl #1\n" \
-  "sub %[value], %[value], %[count]\n"           \
+// clang-format off
+
+// acc += one row. A partial round also advances the pointers by 8: the excess
+// is rewound.
+#define ROW(acc)                                     \
+  "  ldrh  %[count], [%[counts]], #2\n"              \
+  "  wlstp.16 lr, %[count], 2f\n"                    \
+  "1:\n"                                             \
+  "  vldrh.u16 q0, [%[column]], #16\n"               \
+  "  vldrb.s16 q1, [%[x], q0]\n"                     \
+  "  vldrb.s16 q0, [%[value]], #8\n"                 \
+  "  vmladava.s16 " acc ", q0, q1\n"                 \
+  "  letp  lr, 1b\n"                                 \
+  "  rsb   %[count], %[count], #0\n"                 \
+  "  and   %[count], %[count], #7\n"                 \
+  "  sub   %[column], %[column], %[count], lsl #1\n" \
+  "  sub   %[value], %[value], %[count]\n"           \
   "2:\n"
 
-// Two rows: as many as there are registers for.
-#define PAIR                                              \
-  "ldrd %[acc0], %[acc1], [%[bias]], #8\n" ROW("%[acc0]") \
-      ROW("%[acc1]") "strd %[acc0], %[acc1], [%[acc]], #8\n"
+#define PAIR ROW("%[acc0]") ROW("%[acc1]")
+
+// clang-format on
 
 static void accumulate(SparsesepStreams* streams, const int8_t* x,
                        uint32_t quads, const int32_t* bias, int32_t* acc) {
@@ -41,24 +41,17 @@ static void accumulate(SparsesepStreams* streams, const int8_t* x,
   int32_t acc0;
   int32_t acc1;
   uint32_t count;
-  __asm volatile("3:\n" PAIR PAIR
-                 "subs %[quads], %[quads], #1\n"
-                 "bne 3b\n"
-                 : [counts] "+&r"(s.counts), [column] "+&r"(s.index),
-                   [value] "+&l"(s.value), [bias] "+&r"(bias), [acc] "+&r"(acc),
-                   [quads] "+&r"(quads), [count] "=&r"(count),
-                   [acc0] "=&Te"(acc0), [acc1] "=&Te"(acc1)
-                 : [x] "r"(x)
-                 : "q0", "q1", "lr", "cc", "memory");
+  __asm__ volatile(
+      SPARSESEP_MVE_QUADS(PAIR)
+      : [counts] "+&r"(s.counts), [column] "+&r"(s.index),
+        [value] "+&l"(s.value), [bias] "+&r"(bias), [acc] "+&r"(acc),
+        [quads] "+&r"(quads), [count] "=&r"(count), [acc0] "=&Te"(acc0),
+        [acc1] "=&Te"(acc1)
+      : [x] "r"(x)
+      : "q0", "q1", "lr", "cc", "memory");
   *streams = s;
 }
 
-void sparsesep_fully_connected_1x1_u16_int8_mve(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_mve(weights, params, input, batch, output, scratch, 1,
-                    accumulate);
-}
+SPARSESEP_KERNEL(1x1_u16_int8, mve, sparsesep_run_mve, 1, accumulate)
 
 #endif  // SPARSESEP_HAS_MVE

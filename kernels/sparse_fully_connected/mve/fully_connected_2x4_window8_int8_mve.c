@@ -15,67 +15,30 @@
 
 #if SPARSESEP_HAS_MVE
 
-// One group. Its count is a multiple of 4, so that WLSTP needs no division.
+// clang-format off
+
+// Both rows of one group. Its count is a multiple of 4, so that WLSTP needs no
+// division.
 #define PAIR(window, x)                    \
-  "ldrd %[acc0], %[acc1], [%[bias]], #8\n" \
-  "ldrh lr, [%[counts]], #2\n"             \
-  "wlstp.32 lr, lr, 2f\n"                  \
-  "1:\n" window                            \
-  "vldrb.u32 q0, [%[index]], #4\n"         \
-  "vldrw.u32 q1, [" x                      \
-  ", q0, uxtw #2]\n"                       \
-  "vldrw.u32 q0, [%[value]], #16\n"        \
-  "vmladava.s8 %[acc0], q0, q1\n"          \
-  "vldrw.u32 q0, [%[value]], #16\n"        \
-  "vmladava.s8 %[acc1], q0, q1\n"          \
-  "letp lr, 1b\n"                          \
-  "2:\n"                                   \
-  "strd %[acc0], %[acc1], [%[acc]], #8\n"
+  "  ldrh  lr, [%[counts]], #2\n"          \
+  "  wlstp.32 lr, lr, 2f\n"                \
+  "1:\n"                                   \
+  window                                   \
+  "  vldrb.u32 q0, [%[index]], #4\n"       \
+  "  vldrw.u32 q1, [" x ", q0, uxtw #2]\n" \
+  "  vldrw.u32 q0, [%[value]], #16\n"      \
+  "  vmladava.s8 %[acc0], q0, q1\n"        \
+  "  vldrw.u32 q0, [%[value]], #16\n"      \
+  "  vmladava.s8 %[acc1], q0, q1\n"        \
+  "  letp  lr, 1b\n"                       \
+  "2:\n"
 
-#define QUAD(window, x) \
-  "3:\n" PAIR(window, x) PAIR(window, x)   \
-  "subs %[quads], %[quads], #1\n"           \
-  "bne 3b\n"
+// clang-format on
 
-static void accumulate(SparsesepStreams* streams, const int8_t* x,
-                       uint32_t quads, const int32_t* bias, int32_t* acc) {
-  SparsesepStreams s = *streams;
-  int32_t acc0;
-  int32_t acc1;
-  __asm volatile(
-      QUAD("", "%[x]")
-      : [counts] "+&r"(s.counts), [index] "+&l"(s.index),
-        [value] "+&r"(s.value), [bias] "+&r"(bias), [acc] "+&r"(acc),
-        [quads] "+&r"(quads), [acc0] "=&Te"(acc0), [acc1] "=&Te"(acc1)
-      : [x] "r"(x)
-      : "q0", "q1", "lr", "cc", "memory");
-  *streams = s;
-}
+#include "sparse_fully_connected/mve/window8_two_rows_mve.h"
 
-static void accumulate_windows(SparsesepStreams* streams, const int8_t* x,
-                               uint32_t quads, const int32_t* bias,
-                               int32_t* acc) {
-  SparsesepStreams s = *streams;
-  int32_t acc0;
-  int32_t acc1;
-  const int8_t* window;
-  __asm volatile(QUAD(SPARSESEP_MVE_WINDOW, "%[window]")
-                 : [counts] "+&r"(s.counts), [index] "+&l"(s.index),
-                   [value] "+&r"(s.value), [bias] "+&r"(bias), [acc] "+&r"(acc),
-                   [quads] "+&r"(quads), [acc0] "=&Te"(acc0),
-                   [acc1] "=&Te"(acc1), [window] "=&r"(window)
-                 : [x] "r"(x), [window_cols] "r"(s.window_cols)
-                 : "q0", "q1", "lr", "cc", "memory");
-  *streams = s;
-}
-
-void sparsesep_fully_connected_2x4_window8_int8_mve(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_mve(
-      weights, params, input, batch, output, scratch, 4,
-      sparsesep_window_unit(weights) == 1 ? accumulate : accumulate_windows);
-}
+SPARSESEP_KERNEL(2x4_window8_int8, mve, sparsesep_run_mve, 4,
+                 sparsesep_window_unit(weights) == 1 ? accumulate
+                                                     : accumulate_windows)
 
 #endif  // SPARSESEP_HAS_MVE

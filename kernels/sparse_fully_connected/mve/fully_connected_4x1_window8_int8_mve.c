@@ -14,70 +14,19 @@
 
 #if SPARSESEP_HAS_MVE
 
-// One group. Its count is a multiple of 16, so that WLSTP needs no division.
-// VMLADAVA takes even registers.
-#define GROUP(window, x)               \
-  "ldrh lr, [%[counts]], #2\n"         \
-  "ldm %[bias]!, {r6, r8, r10, r12}\n" \
-  "wlstp.8 lr, lr, 2f\n"               \
-  "1:\n" window                        \
-  "vldrb.u8 q0, [%[index]], #16\n"     \
-  "vldrb.u8 q1, [" x                   \
-  ", q0]\n"                            \
-  "vldrw.u32 q2, [%[value]], #16\n"    \
-  "vmladava.s8 r6, q1, q2\n"           \
-  "vldrw.u32 q3, [%[value]], #16\n"    \
-  "vmladava.s8 r8, q1, q3\n"           \
-  "vldrw.u32 q2, [%[value]], #16\n"    \
-  "vmladava.s8 r10, q1, q2\n"          \
-  "vldrw.u32 q3, [%[value]], #16\n"    \
-  "vmladava.s8 r12, q1, q3\n"          \
-  "letp lr, 1b\n"                      \
-  "2:\n"                               \
-  "stm %[acc]!, {r6, r8, r10, r12}\n"
+// clang-format off
 
-#define CLOBBERED \
-  "r6", "r8", "r10", "r12", "q0", "q1", "q2", "q3", "lr", "cc", "memory"
+#define START "  wlstp.8 lr, lr, 2f\n"
+#define LOAD(x)                      \
+  "  vldrb.u8 q0, [%[index]], #16\n" \
+  "  vldrb.u8 q1, [" x ", q0]\n"
 
-static void accumulate(SparsesepStreams* streams, const int8_t* x,
-                       uint32_t quads, const int32_t* bias, int32_t* acc) {
-  SparsesepStreams s = *streams;
-  __asm volatile(
-      "3:\n"
-      GROUP("", "%[x]")
-      "subs %[quads], %[quads], #1\n"
-      "bne 3b\n"
-      : [counts] "+&r"(s.counts), [index] "+&r"(s.index),
-        [value] "+&r"(s.value), [bias] "+&r"(bias), [acc] "+&r"(acc),
-        [quads] "+&r"(quads)
-      : [x] "r"(x)
-      : CLOBBERED);
-  *streams = s;
-}
+// clang-format on
 
-static void accumulate_windows(SparsesepStreams* streams, const int8_t* x,
-                               uint32_t quads, const int32_t* bias,
-                               int32_t* acc) {
-  SparsesepStreams s = *streams;
-  const int8_t* window;
-  for (; quads > 0; --quads) {
-    __asm volatile(GROUP(SPARSESEP_MVE_WINDOW, "%[window]")
-                   : [counts] "+&r"(s.counts), [index] "+&r"(s.index),
-                     [value] "+&r"(s.value), [bias] "+&r"(bias),
-                     [acc] "+&r"(acc), [window] "=&r"(window)
-                   : [x] "r"(x), [window_cols] "r"(s.window_cols)
-                   : CLOBBERED);
-  }
-  *streams = s;
-}
+#include "sparse_fully_connected/mve/window8_four_rows_mve.h"
 
-void sparsesep_fully_connected_4x1_window8_int8_mve(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_mve(
-      weights, params, input, batch, output, scratch, 1,
-      sparsesep_window_unit(weights) == 1 ? accumulate : accumulate_windows);
-}
+SPARSESEP_KERNEL(4x1_window8_int8, mve, sparsesep_run_mve, 1,
+                 sparsesep_window_unit(weights) == 1 ? accumulate
+                                                     : accumulate_windows)
 
 #endif  // SPARSESEP_HAS_MVE

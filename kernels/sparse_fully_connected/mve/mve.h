@@ -22,10 +22,27 @@ typedef void (*SparsesepAccumulate)(SparsesepStreams* streams, const int8_t* x,
                                     uint32_t quads, const int32_t* bias,
                                     int32_t* acc);
 
+// clang-format off
+
 // Starts a run in windows, two instructions: where its window begins in x.
-#define SPARSESEP_MVE_WINDOW         \
-  "ldrb %[window], [%[index]], #1\n" \
-  "mla %[window], %[window], %[window_cols], %[x]\n"
+#define SPARSESEP_MVE_WINDOW            \
+  "  ldrb  %[window], [%[index]], #1\n" \
+  "  mla   %[window], %[window], %[window_cols], %[x]\n"
+
+// Four rows by twos, as many as there are registers for. PAIR adds up two rows
+// in acc0 and acc1.
+#define SPARSESEP_MVE_QUADS(PAIR)             \
+  "3:\n"                                      \
+  "  ldrd  %[acc0], %[acc1], [%[bias]], #8\n" \
+  PAIR                                        \
+  "  strd  %[acc0], %[acc1], [%[acc]], #8\n"  \
+  "  ldrd  %[acc0], %[acc1], [%[bias]], #8\n" \
+  PAIR                                        \
+  "  strd  %[acc0], %[acc1], [%[acc]], #8\n"  \
+  "  subs  %[quads], %[quads], #1\n"          \
+  "  bne   3b\n"
+
+// clang-format on
 
 // A whole kernel. `alignment` is what accumulate() asks of x: 1 or 4 bytes.
 void sparsesep_run_mve(const SparsesepPackedHeader* weights,

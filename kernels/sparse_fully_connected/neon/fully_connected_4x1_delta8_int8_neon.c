@@ -36,12 +36,6 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
   streams->value = value;
 }
 
-void sparsesep_fully_connected_4x1_delta8_int8_neon(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(4x1_delta8_int8, neon, sparsesep_run_row_groups, multiply)
 
 #endif  // SPARSESEP_HAS_NEON

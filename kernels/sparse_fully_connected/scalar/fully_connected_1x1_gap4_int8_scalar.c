@@ -22,10 +22,4 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
   streams->value = value;
 }
 
-void sparsesep_fully_connected_1x1_gap4_int8_scalar(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_gap4_int8, scalar, sparsesep_run_row_groups, multiply)

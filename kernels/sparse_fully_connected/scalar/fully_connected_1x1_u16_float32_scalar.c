@@ -2,10 +2,7 @@
 #include "common/float_limits.h"
 #include "sparse_fully_connected/variants.h"
 
-void sparsesep_fully_connected_1x1_u16_float32_scalar(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
+SPARSESEP_KERNEL_FUNCTION(1x1_u16_float32, scalar) {
   (void)scratch;
   const float low = sparsesep_float_from_bits(params->activation_min);
   const float high = sparsesep_float_from_bits(params->activation_max);

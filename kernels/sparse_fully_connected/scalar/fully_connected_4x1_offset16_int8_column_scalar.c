@@ -25,10 +25,5 @@ static void multiply(const SparsesepColumnStreams* streams,
   }
 }
 
-void sparsesep_fully_connected_4x1_offset16_int8_column_scalar(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_columns(weights, params, input, batch, output, scratch,
-                        multiply);
-}
+SPARSESEP_KERNEL(4x1_offset16_int8_column, scalar, sparsesep_run_columns,
+                 multiply)

@@ -40,7 +40,7 @@
 //
 // Counts are multiples of 4: where one is no multiple of 8, the first round
 // enters halfway.
-SPARSESEP_V6M_MULTIPLY {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER
       "  mov   lr, r0\n"
@@ -85,12 +85,6 @@ SPARSESEP_V6M_MULTIPLY {
 
 // clang-format on
 
-void sparsesep_fully_connected_1x1_delta8_int8_v6m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_delta8_int8, v6m, sparsesep_run_row_groups, multiply)
 
 #endif

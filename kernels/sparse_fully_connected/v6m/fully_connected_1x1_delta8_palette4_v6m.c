@@ -49,7 +49,7 @@ _Static_assert(offsetof(SparsesepPackedHeader, palette_offset) == 56,
 // r0 column, r1 vector, r2 palette, r3 input, r4 codes, r5 weight, r6 steps,
 // r7 where codes are; r8 sum, r9 counts, r10 where acc ends, r11 acc; lr where
 // the row ends, r12 before which four of it begin. The streams are on the stack.
-SPARSESEP_V6M_MULTIPLY {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER
       "  push  {r0}\n"
@@ -114,12 +114,6 @@ SPARSESEP_V6M_MULTIPLY {
 
 // clang-format on
 
-void sparsesep_fully_connected_1x1_delta8_palette4_v6m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_delta8_palette4, v6m, sparsesep_run_row_groups, multiply)
 
 #endif

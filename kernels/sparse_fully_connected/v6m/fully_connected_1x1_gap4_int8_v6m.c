@@ -38,7 +38,7 @@
 //
 // A byte brings two gaps. While two nonzeros or more are left, there is no need
 // to look at their number in between.
-SPARSESEP_V6M_MULTIPLY {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER
       "  mov   lr, r0\n"
@@ -96,12 +96,6 @@ SPARSESEP_V6M_MULTIPLY {
 
 // clang-format on
 
-void sparsesep_fully_connected_1x1_gap4_int8_v6m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_gap4_int8, v6m, sparsesep_run_row_groups, multiply)
 
 #endif

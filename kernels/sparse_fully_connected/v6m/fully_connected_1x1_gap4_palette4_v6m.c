@@ -52,7 +52,7 @@ _Static_assert(offsetof(SparsesepPackedHeader, palette_offset) == 56,
 // r0 gaps, r1 byte of gaps, r2 vector + gaps so far + count, r3 minus the
 // nonzeros left, r4 input, r5 weight, r6 palette, r7 byte of codes; r8 sum,
 // r9 codes, r10 groups, r11 acc, r12 counts, lr vector; on the stack: streams.
-SPARSESEP_V6M_MULTIPLY {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER
       "  push  {r0}\n"
@@ -122,12 +122,6 @@ SPARSESEP_V6M_MULTIPLY {
 
 // clang-format on
 
-void sparsesep_fully_connected_1x1_gap4_palette4_v6m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_gap4_palette4, v6m, sparsesep_run_row_groups, multiply)
 
 #endif

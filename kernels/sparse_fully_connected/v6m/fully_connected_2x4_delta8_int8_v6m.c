@@ -15,16 +15,10 @@
   SPARSESEP_V6M_ROW("r8")                  \
   SPARSESEP_V6M_ROW("r9")
 
-SPARSESEP_V6M_MULTIPLY {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(SPARSESEP_V6M_BLOCKS(BLOCK, SPARSESEP_V6M_STORE_2));
 }
 
-void sparsesep_fully_connected_2x4_delta8_int8_v6m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(2x4_delta8_int8, v6m, sparsesep_run_row_groups, multiply)
 
 #endif

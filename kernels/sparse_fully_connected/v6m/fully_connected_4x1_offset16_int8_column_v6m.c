@@ -88,12 +88,6 @@ static __attribute__((naked)) void multiply(
 
 // clang-format on
 
-void sparsesep_fully_connected_4x1_offset16_int8_column_v6m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_columns(weights, params, input, batch, output, scratch,
-                        multiply);
-}
+SPARSESEP_KERNEL(4x1_offset16_int8_column, v6m, sparsesep_run_columns, multiply)
 
 #endif

@@ -7,17 +7,10 @@
 
 // clang-format off
 
-// static void multiply(...) of type SparsesepMultiplyGroups: r0 streams,
-// r1 vector, r2 groups, r3 acc.
-#define SPARSESEP_V6M_MULTIPLY                              \
-  static __attribute__((naked)) void multiply(              \
-      SparsesepRowStreams* streams __attribute__((unused)), \
-      const int8_t* vector __attribute__((unused)),         \
-      uint32_t groups __attribute__((unused)),              \
-      uint32_t* acc __attribute__((unused)))
-
-// What the caller expects to find unchanged, onto the stack and back.
+// What the caller expects to find unchanged, onto the stack and back. gcc takes
+// Thumb-1 assembly for the older syntax unless told otherwise.
 #define SPARSESEP_V6M_ENTER \
+  ".syntax unified\n"       \
   "  push  {r4-r7, lr}\n"   \
   "  mov   r4, r8\n"        \
   "  mov   r5, r9\n"        \

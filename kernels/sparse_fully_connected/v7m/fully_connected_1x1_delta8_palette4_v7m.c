@@ -14,11 +14,7 @@
 _Static_assert(offsetof(SparsesepPackedHeader, palette_offset) == 56,
                "read by number below");
 
-__attribute__((naked)) static void multiply(
-    SparsesepRowStreams* streams __attribute__((unused)),
-    const int8_t* vector __attribute__((unused)),
-    uint32_t groups __attribute__((unused)),
-    uint32_t* acc __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       "code .req r0\n x .req r1\n column .req r2\n palette .req r3\n"
       "step .req r4\n input .req r5\n w .req r6\n codes .req r7\n"
@@ -92,12 +88,6 @@ __attribute__((naked)) static void multiply(
       ".unreq groups\n .unreq rows\n .unreq n\n .unreq end\n");
 }
 
-void sparsesep_fully_connected_1x1_delta8_palette4_v7m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_delta8_palette4, v7m, sparsesep_run_row_groups, multiply)
 
 #endif

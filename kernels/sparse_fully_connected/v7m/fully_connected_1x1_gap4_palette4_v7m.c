@@ -14,11 +14,7 @@ _Static_assert(offsetof(SparsesepPackedHeader, palette_offset) == 56,
 // each of the four combinations has its own piece of code. Of two letters the
 // first says which nibble holds the gap, low or high, the second which one
 // holds the code. Naked, as compilers keep r7 for themselves at -O0.
-__attribute__((naked)) static void multiply(
-    SparsesepRowStreams* streams __attribute__((unused)),
-    const int8_t* vector __attribute__((unused)),
-    uint32_t groups __attribute__((unused)),
-    uint32_t* acc __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       "code .req r0\n gaps .req r1\n x .req r2\n n .req r3\n"
       "byte .req r4\n input .req r5\n w .req r6\n palette .req r7\n"
@@ -103,12 +99,6 @@ __attribute__((naked)) static void multiply(
       ".unreq counts\n");
 }
 
-void sparsesep_fully_connected_1x1_gap4_palette4_v7m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_gap4_palette4, v7m, sparsesep_run_row_groups, multiply)
 
 #endif

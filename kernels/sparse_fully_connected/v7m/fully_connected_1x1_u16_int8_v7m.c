@@ -9,11 +9,7 @@
 
 // Counts are multiples of 4: where one is no multiple of 8, the first round
 // enters halfway. Naked, as compilers keep r7 for themselves at -O0.
-__attribute__((naked)) static void multiply(
-    SparsesepRowStreams* streams __attribute__((unused)),
-    const int8_t* vector __attribute__((unused)),
-    uint32_t groups __attribute__((unused)),
-    uint32_t* acc __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       "value .req r0\n vector .req r1\n groups .req r2\n rows .req r3\n"
       "column .req r4\n input0 .req r5\n input1 .req r6\n w .req r7\n"
@@ -67,12 +63,6 @@ __attribute__((naked)) static void multiply(
       ".unreq w\n .unreq sum\n .unreq rounds\n .unreq counts\n");
 }
 
-void sparsesep_fully_connected_1x1_u16_int8_v7m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(1x1_u16_int8, v7m, sparsesep_run_row_groups, multiply)
 
 #endif

@@ -21,19 +21,8 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
     uint32_t acc0 = 0, acc1 = 0;
     int32_t x0, x1, x2, x3, w;
     __asm__ volatile(
-        "  b     2f\n"
-        "1:\n"
-        "  ldrb  %[w], [%[step]], #1\n"
-        "  add   %[x], %[x], %[w], lsl #2\n"
-        "  ldrsb %[x0], [%[x], #0]\n"
-        "  ldrsb %[x1], [%[x], #1]\n"
-        "  ldrsb %[x2], [%[x], #2]\n"
-        "  ldrsb %[x3], [%[x], #3]\n"
-        SPARSESEP_V7M_ROW("acc0")
-        SPARSESEP_V7M_ROW("acc1")
-        "2:\n"
-        "  cmp   %[step], %[end]\n"
-        "  bne   1b\n"
+        SPARSESEP_V7M_BLOCKS(SPARSESEP_V7M_ROW("acc0")
+                             SPARSESEP_V7M_ROW("acc1"))
         : [step] "+r"(step), [value] "+r"(value), [x] "+r"(x),
           [acc0] "+r"(acc0), [acc1] "+r"(acc1),
           [x0] "=&r"(x0), [x1] "=&r"(x1), [x2] "=&r"(x2), [x3] "=&r"(x3),
@@ -49,12 +38,6 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
 
 // clang-format on
 
-void sparsesep_fully_connected_2x4_delta8_int8_v7m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(2x4_delta8_int8, v7m, sparsesep_run_row_groups, multiply)
 
 #endif

@@ -9,11 +9,7 @@
 #if SPARSESEP_HAS_V7M
 
 // Naked: compilers keep r7 for themselves at -O0, and it needs all registers.
-__attribute__((naked)) static void multiply(
-    SparsesepRowStreams* streams __attribute__((unused)),
-    const int8_t* vector __attribute__((unused)),
-    uint32_t groups __attribute__((unused)),
-    uint32_t* acc __attribute__((unused))) {
+SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(
       "value .req r0\n step .req r1\n x .req r2\n end .req r3\n"
       "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
@@ -69,12 +65,6 @@ __attribute__((naked)) static void multiply(
       ".unreq w\n .unreq counts\n");
 }
 
-void sparsesep_fully_connected_4x1_delta8_int8_v7m(
-    const SparsesepPackedHeader* weights,
-    const SparsesepFullyConnectedParams* params, const void* input,
-    int32_t batch, void* output, void* scratch) {
-  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
-                           multiply);
-}
+SPARSESEP_KERNEL(4x1_delta8_int8, v7m, sparsesep_run_row_groups, multiply)
 
 #endif

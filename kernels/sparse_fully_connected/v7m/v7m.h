@@ -16,6 +16,21 @@
   SPARSESEP_V7M_WEIGHT(acc, "x2") \
   SPARSESEP_V7M_WEIGHT(acc, "x3")
 
+// All blocks of a group, 4 columns wide, from the step at `step` to `end`.
+#define SPARSESEP_V7M_BLOCKS(ROWS)     \
+  "  b     2f\n"                       \
+  "1:\n"                               \
+  "  ldrb  %[w], [%[step]], #1\n"      \
+  "  add   %[x], %[x], %[w], lsl #2\n" \
+  "  ldrsb %[x0], [%[x], #0]\n"        \
+  "  ldrsb %[x1], [%[x], #1]\n"        \
+  "  ldrsb %[x2], [%[x], #2]\n"        \
+  "  ldrsb %[x3], [%[x], #3]\n"        \
+  ROWS                                 \
+  "2:\n"                               \
+  "  cmp   %[step], %[end]\n"          \
+  "  bne   1b\n"
+
 // clang-format on
 
 #endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_V7M_H_

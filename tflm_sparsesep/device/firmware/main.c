@@ -33,7 +33,8 @@ static const char* fully_connected_name(const void* weights) {
 }
 
 static const char* separable_conv_name(const void* weights) {
-  return sparsesep_select_separable_conv(weights)->name;
+  return sparsesep_separable_conv_variant_name(
+      sparsesep_select_separable_conv(weights));
 }
 
 // One row per operator; the first of a name counts. What no row names is not
