@@ -53,8 +53,9 @@ static SparsesepTensorType tensor_type(const TfLiteTensor* tensor) {
   }
 }
 
-// Kernels read words in place; a runtime may hold the model at any address. A
-// blob that is too large for the op core has no bytes, which it refuses.
+// Copies a blob that the runtime has not aligned: kernels read words in
+// place. A blob too large for the op core has size 0, which the core
+// refuses.
 static bool align_blob(SparsesepCorePort* port, const TfLiteTensor* blob) {
   const size_t bytes = (size_t)port->blob_bytes;
   if ((uintptr_t)blob->data % 16 == 0 || bytes == 0) return true;

@@ -11,12 +11,13 @@ typedef struct SparsesepCorePort {
   SparsesepTensor tensors[3];  // by SparsesepTensorSlot
   SparsesepShape shapes[2];    // of input and output
   int32_t blob_bytes;
-  void* blob_copy;  // NULL where the model aligns its blob
+  void* blob_copy;  // NULL if the model aligns its blob
   _Alignas(16) uint8_t persistent[64];
   void* scratch;
 } SparsesepCorePort;
 
-// False without memory; sparsesep_close_port() is then still to be called.
+// False if memory runs out; sparsesep_close_port() must be called in either
+// case.
 bool sparsesep_open_port(TfLiteContext* context,
                          const SparsesepOperation* operation,
                          const SparsesepShape* input_shape,

@@ -10,7 +10,7 @@
 #define MAX_PLATFORMS 16
 #define MAX_DEVICES 64
 
-// Every device of the machine.
+// Lists all devices of the machine.
 static cl_uint list_devices(const SparsesepOpenclApi* api,
                             cl_device_id* devices) {
   cl_platform_id platforms[MAX_PLATFORMS];
@@ -59,7 +59,7 @@ static bool is_wanted(const SparsesepOpenclApi* api, cl_device_id id,
   return sparsesep_contains(name, wanted);
 }
 
-// The first device as wanted, GPUs before others.
+// Returns the first device that matches, GPUs first.
 static cl_device_id choose(const SparsesepOpenclApi* api, const char* wanted) {
   cl_device_id devices[MAX_DEVICES];
   const cl_uint count = list_devices(api, devices);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-// Whether `part` stands in `text`, in upper or lower case.
+// Searches `part` in `text`, ignoring case.
 static inline bool sparsesep_contains(const char* text, const char* part) {
   const size_t length = strlen(part);
   for (; strlen(text) >= length; ++text) {

@@ -8,7 +8,7 @@
 #include "opencl/sources.h"
 #include "opencl/unpack_tiles.h"
 
-// The kernel and its first arguments, up to the weights.
+// Creates the kernel with its arguments up to the weights.
 static SparsesepRowKernel open_kernel(const SparsesepOpenclNode* node,
                                       const char* name,
                                       const SparsesepPackedHeader* h,
@@ -115,7 +115,7 @@ static void add_layer(const SparsesepOpenclNode* node,
   free(numbers);
 }
 
-// The op core validates the operator; only its Eval is the device's.
+// The op core validates the operator; the device only replaces its eval.
 void sparsesep_opencl_sparse_fully_connected(const SparsesepOpenclNode* node) {
   SparsesepCorePort port;
   if (!sparsesep_open_port(node->context, node->operation, &node->input->shape,
