@@ -68,15 +68,10 @@ static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
   SparseLayer* layer = aligned_alloc(16, (sizeof(*layer) + 15) / 16 * 16);
   if (layer == NULL) return sparsesep_out_of_memory(prepare->context);
   *layer = (SparseLayer){.part_count = 1};
-  if (!sparsesep_open_port(prepare->context, prepare->operation, prepare->input,
-                           prepare->output, &layer->port)) {
-    free_layer(layer);
-    return sparsesep_out_of_memory(prepare->context);
-  }
-  const SparsesepHost* host = &layer->port.host;
-  layer->op = sparsesep_fully_connected_init(host, prepare->operation->options,
-                                             prepare->operation->options_bytes);
-  if (sparsesep_fully_connected_prepare(host, layer->op) != SPARSESEP_OK) {
+  layer->op =
+      sparsesep_open_core_op(prepare->context, prepare->operation,
+                             prepare->input, prepare->output, &layer->port);
+  if (layer->op == NULL) {
     free_layer(layer);
     return NULL;
   }

@@ -16,13 +16,14 @@ typedef struct SparsesepCorePort {
   void* scratch;
 } SparsesepCorePort;
 
-// False if memory runs out; sparsesep_close_port() must be called in either
-// case.
-bool sparsesep_open_port(TfLiteContext* context,
-                         const SparsesepOperation* operation,
-                         const SparsesepShape* input_shape,
-                         const SparsesepShape* output_shape,
-                         SparsesepCorePort* port);
+// Opens the port and prepares the op core on it. Returns the core's operator, a
+// SparsesepFullyConnectedOp or a SparsesepSeparableConvOp; NULL after reporting
+// an error. sparsesep_close_port() must be called in either case.
+void* sparsesep_open_core_op(TfLiteContext* context,
+                             const SparsesepOperation* operation,
+                             const SparsesepShape* input_shape,
+                             const SparsesepShape* output_shape,
+                             SparsesepCorePort* port);
 
 void sparsesep_close_port(SparsesepCorePort* port);
 

@@ -1,11 +1,10 @@
+#define _GNU_SOURCE  // strcasestr
 #include "opencl/device.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include "opencl/find_text.h"
 
 #define MAX_PLATFORMS 16
 #define MAX_DEVICES 64
@@ -56,7 +55,7 @@ static bool is_wanted(const SparsesepOpenclApi* api, cl_device_id id,
   if (strcasecmp(wanted, "gpu") == 0) return (type & CL_DEVICE_TYPE_GPU) != 0;
   if (strcasecmp(wanted, "cpu") == 0) return (type & CL_DEVICE_TYPE_CPU) != 0;
   get_text(api, id, CL_DEVICE_NAME, name, sizeof(name));
-  return sparsesep_contains(name, wanted);
+  return strcasestr(name, wanted) != NULL;
 }
 
 // Returns the first device that matches, GPUs first.

@@ -157,17 +157,13 @@ static void add_layer(const SparsesepOpenclNode* node,
 // The op core validates the operator; the device only replaces its eval.
 void sparsesep_opencl_separable_conv_2d(const SparsesepOpenclNode* node) {
   SparsesepCorePort port;
-  if (!sparsesep_open_port(node->context, node->operation, &node->input->shape,
-                           &node->output->shape, &port)) {
-    sparsesep_opencl_fail(node->runner, "out of memory", 0);
+  const SparsesepSeparableConvOp* op =
+      sparsesep_open_core_op(node->context, node->operation,
+                             &node->input->shape, &node->output->shape, &port);
+  if (op != NULL) {
+    add_layer(node, port.tensors[SPARSESEP_SLOT_WEIGHTS].data, &op->shape);
   } else {
-    SparsesepSeparableConvOp* op = sparsesep_separable_conv_init(
-        &port.host, node->operation->options, node->operation->options_bytes);
-    if (sparsesep_separable_conv_prepare(&port.host, op) == SPARSESEP_OK) {
-      add_layer(node, port.tensors[SPARSESEP_SLOT_WEIGHTS].data, &op->shape);
-    } else {
-      sparsesep_opencl_fail(node->runner, "SEPARABLE_CONV_2D refused", 0);
-    }
+    sparsesep_opencl_fail(node->runner, "SEPARABLE_CONV_2D refused", 0);
   }
   sparsesep_close_port(&port);
 }
