@@ -1,4 +1,4 @@
-// What the delegate asks of a backend.
+// The interface that the delegate needs of a backend.
 #ifndef SPARSESEP_DELEGATE_BACKEND_H_
 #define SPARSESEP_DELEGATE_BACKEND_H_
 
@@ -7,14 +7,14 @@
 
 typedef struct SparsesepBackendTable {
   const char* name;
-  // Whether the backend runs an operator that is supported in general.
+  // Checks that the backend runs an operator that the delegate supports.
   bool (*claims)(const void* backend, const TfLiteContext* context,
                  const SparsesepOperation* operation);
-  // Makes a partition ready for the present shapes. NULL where that fails,
-  // reported to the runtime.
+  // Prepares a partition for the current shapes. NULL on failure, reported
+  // to the runtime.
   void* (*prepare)(void* backend, TfLiteContext* context,
                    SparsesepPartition* partition);
-  // One inference. False where it fails, reported to the runtime.
+  // Runs one inference. False on failure, reported to the runtime.
   bool (*run)(void* runner, TfLiteContext* context);
   void (*free_runner)(void* runner);
   void (*free_backend)(void* backend);
@@ -23,10 +23,10 @@ typedef struct SparsesepBackendTable {
 extern const SparsesepBackendTable sparsesep_cpu_backend;
 extern const SparsesepBackendTable sparsesep_opencl_backend;
 
-// NULL without memory.
+// NULL if memory runs out.
 void* sparsesep_create_cpu_backend(const SparsesepDelegateOptions* options);
 
-// NULL where no OpenCL device can be used; `reason` then says why in one line.
+// NULL if no OpenCL device can be used; `reason` then holds one line.
 void* sparsesep_create_opencl_backend(const SparsesepDelegateOptions* options,
                                       char* reason, size_t reason_bytes);
 

@@ -14,13 +14,13 @@ enum { kOpencl, kCpu, kBackends };
 // collectors do, where both are in a reference cycle. Kernels use its backends,
 // so it lives until the last of them is freed, too.
 typedef struct Delegate {
-  TfLiteDelegate base;  // first: the runtime's pointer is ours
+  TfLiteDelegate base;  // first: the runtime holds a pointer to it
   atomic_int owners;    // the application and every kernel
   SparsesepDelegateOptions options;
   void* backends[kBackends];  // NULL: not used
 } Delegate;
 
-// A partition and what its backend made of it.
+// A partition and its backend's runner.
 typedef struct Kernel {
   Delegate* delegate;
   const SparsesepBackendTable* table;
@@ -110,7 +110,7 @@ static TfLiteRegistration kernel_registration(int number) {
   return registration;
 }
 
-// Decides about the operator at a position of the plan.
+// Checks the operator at a position of the plan.
 static bool is_claimed(TfLiteContext* context, const Delegate* delegate,
                        int number, const TfLiteIntArray* plan, int position,
                        const int32_t* writers) {
@@ -128,7 +128,7 @@ static bool is_claimed(TfLiteContext* context, const Delegate* delegate,
                                 &operation);
 }
 
-// Gives one backend what it claims of what is left.
+// Assigns to one backend those of the remaining operators that it claims.
 static TfLiteStatus delegate_nodes(TfLiteContext* context, Delegate* delegate,
                                    int number) {
   TfLiteIntArray* plan = NULL;
@@ -145,13 +145,14 @@ static TfLiteStatus delegate_nodes(TfLiteContext* context, Delegate* delegate,
     return kTfLiteError;
   }
   claimed->size = 0;
-  for (int i = 0; i < total; ++i) {
+  const bool trusted = !sparsesep_writes_constants(context, writers);
+  for (int i = 0; i < total && trusted; ++i) {
     if (is_claimed(context, delegate, number, plan, i, writers)) {
       claimed->data[claimed->size++] = plan->data[i];
     }
   }
   free(writers);
-  // Nothing left for the CPU is no news.
+  // That nothing is left for the CPU is not worth a message.
   const bool stands_alone = delegate->backends[kOpencl] == NULL;
   if (delegate->options.verbose &&
       (number == kOpencl || claimed->size > 0 || stands_alone)) {
@@ -185,7 +186,8 @@ TfLiteDelegate* sparsesep_create_delegate(
   delegate->options = *options;
   delegate->base.data_ = delegate;
   delegate->base.Prepare = prepare_delegate;
-  // Without it, LiteRT wants all operators resolved before delegates come.
+  // Without this flag LiteRT resolves all operators before it applies
+  // delegates.
   delegate->base.flags = kTfLiteDelegateFlagsAllowDynamicTensors;
   delegate->backends[kCpu] = sparsesep_create_cpu_backend(options);
   if (delegate->backends[kCpu] == NULL) {

@@ -5,8 +5,8 @@
 #include "delegate_options.h"
 #include "tflite_abi.h"
 
-// NULL without memory. Where there is no OpenCL, the CPU backend takes its
-// place, with one message.
+// NULL if memory runs out. Without OpenCL the CPU backend takes over, with
+// one message.
 TfLiteDelegate* sparsesep_create_delegate(
     const SparsesepDelegateOptions* options);
 

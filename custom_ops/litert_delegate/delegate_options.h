@@ -1,4 +1,4 @@
-// What a user may set when loading the delegate.
+// The options of the delegate.
 #ifndef SPARSESEP_DELEGATE_OPTIONS_H_
 #define SPARSESEP_DELEGATE_OPTIONS_H_
 

@@ -8,7 +8,7 @@ EXPORT TfLiteDelegate* tflite_plugin_create_delegate(
     void (*report_error)(const char* message));
 EXPORT void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate);
 
-// NULL for options that are not accepted, with one line to `report_error`.
+// NULL for options that are not accepted; `report_error` gets one line.
 TfLiteDelegate* tflite_plugin_create_delegate(
     const char* const* keys, const char* const* values, size_t count,
     void (*report_error)(const char* message)) {

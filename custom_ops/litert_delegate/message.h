@@ -1,10 +1,11 @@
-// Where the delegate's own messages go.
+// Messages and errors of the delegate.
 #ifndef SPARSESEP_DELEGATE_MESSAGE_H_
 #define SPARSESEP_DELEGATE_MESSAGE_H_
 
 #include "tflite_abi.h"
 
-// One line to stderr, behind the delegate's name; printf's format, without \n.
+// Prints one line to stderr, prefixed with the delegate's name. `format` is
+// printf's, without \n.
 __attribute__((format(printf, 1, 2))) void sparsesep_delegate_message(
     const char* format, ...);
 

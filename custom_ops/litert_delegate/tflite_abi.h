@@ -1,9 +1,8 @@
-// The structs of TensorFlow Lite's C API that an external delegate shares with
-// the runtime, as far as this one uses them.
+// The part of TensorFlow Lite's C API that this external delegate uses.
 //
-// Their layout is the same from tflite-runtime 2.14 to LiteRT 2.3: fields were
-// only ever added at the end. Declaring them here keeps the delegate free of
-// the runtime's headers and of its symbols. 64-bit targets only.
+// The layout is the same from tflite-runtime 2.14 to LiteRT 2.3: fields were
+// only added at the end. Declaring it here keeps the delegate free of the
+// runtime's headers and symbols. 64-bit targets only.
 #ifndef SPARSESEP_TFLITE_ABI_H_
 #define SPARSESEP_TFLITE_ABI_H_
 
@@ -139,7 +138,7 @@ typedef struct TfLiteRegistration {
   void* registration_external;
   void* async_kernel;
   uint64_t inplace_operator;
-  // The runtime takes this struct by value: room for fields of later versions.
+  // The runtime copies this struct: room for fields of later versions.
   uint64_t reserved[4];
 } TfLiteRegistration;
 
@@ -149,7 +148,7 @@ struct TfLiteContext {
                                    TfLiteIntArray** execution_plan);
   TfLiteTensor* tensors;
   void* impl_;
-  // Takes new_size over, which is from malloc.
+  // Takes ownership of new_size, which malloc allocated.
   TfLiteStatus (*ResizeTensor)(TfLiteContext* context, TfLiteTensor* tensor,
                                TfLiteIntArray* new_size);
   void (*ReportError)(TfLiteContext* context, const char* message, ...);
@@ -163,7 +162,7 @@ struct TfLiteContext {
       const TfLiteIntArray* nodes_to_replace, struct TfLiteDelegate* delegate);
 };
 
-// What init of a delegate's kernel gets as its buffer.
+// The buffer that the init function of a delegate's kernel receives.
 typedef struct TfLiteDelegateParams {
   struct TfLiteDelegate* delegate;
   TfLiteIntArray* nodes_to_replace;

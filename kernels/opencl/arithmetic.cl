@@ -1,6 +1,6 @@
-// ADD and MUL. Each output element reads one of each input: shape holds the
-// output's six dimensions, a_strides and b_strides how far each input moves
-// along them, 0 where it is stretched. One work-item per output.
+// ADD and MUL with broadcasting. `shape` holds the output's six dimensions
+// and the strides of both inputs along them, 0 where an input is broadcast.
+// One work-item per output.
 
 static inline int2 sources(int i, constant const int* shape) {
   int a = 0;
@@ -14,15 +14,15 @@ static inline int2 sources(int i, constant const int* shape) {
   return (int2)(a, b);
 }
 
-// numbers: zero points of a, b and the output, limits, then of a, b and the
-// output multiplier and shift.
+// numbers: zero points of a, b and the output, limits; multiplier and shift
+// of a, of b and of the output.
 kernel void add_int8(global const char* a, global const char* b,
                      constant const int* shape, constant const int* numbers,
                      global char* out, int count) {
   const int i = (int)get_global_id(0);
   if (i >= count) return;
   const int2 at = sources(i, shape);
-  // Inputs are widened by 20 bits before they are brought to one scale.
+  // Inputs gain 20 bits before they are brought to one scale.
   const int wide_a = ((int)a[at.x] - numbers[0]) * (1 << 20);
   const int wide_b = ((int)b[at.y] - numbers[1]) * (1 << 20);
   const int sum = requantize(wide_a, numbers[5], numbers[6]) +

@@ -1,7 +1,7 @@
-// What all kernels share; the host puts this file before each of the others.
+// Shared by all kernels; the host prepends this file.
 //
-// HALF, a macro of the build: whether floats are stored in 16 bits. Arithmetic
-// is in 32 bits either way.
+// HALF, a macro of the build: floats are stored in 16 bits. Arithmetic uses
+// 32 bits in either case.
 #ifndef HALF
 #define HALF 0
 #endif

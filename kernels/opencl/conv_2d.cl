@@ -1,6 +1,6 @@
 // CONV_2D, NHWC, weights [units][kernel height][kernel width][channels].
 
-// Where the weights of a tap start.
+// Returns the first weight of a tap.
 #define WEIGHTS_OF(tap) \
   (((long)unit * kernel_height * kernel_width + (tap)) * channels)
 

@@ -1,8 +1,8 @@
 // out[batch][rows] = x[batch][cols] times weights[rows][cols] + bias. A row
 // group is one row.
 
-// Rows of weights are filled up with zeros to whole chunks. bias holds - zero
-// point of the input * sum of the row, too. Inputs behind a vector meet zeros.
+// Rows of weights are padded with zeros to whole chunks, so elements past a
+// vector do not count. bias includes - input zero point * sum of the row.
 kernel void fully_connected_int8(global const char* x,
                                  global const char16* weights,
                                  global const int* bias,
@@ -39,7 +39,7 @@ kernel void fully_connected_int8(global const char* x,
   }
 }
 
-// What lies behind a row or a vector is read, not used.
+// Reads past the end of rows and vectors; those values are not used.
 kernel void fully_connected_float(global const REAL* x,
                                   global const REAL* weights,
                                   global const float* bias, global REAL* out,

@@ -1,4 +1,4 @@
-// Functions of one element. One work-item per element.
+// Elementwise functions. One work-item per element.
 
 // Any function of an int8: table[x + 128].
 kernel void table_int8(global const char* x, constant const char* table,
@@ -18,7 +18,7 @@ kernel void logistic_float(global const REAL* x, global REAL* out, int count) {
   if (i < count) STORE(out, i, 1.0f / (1.0f + exp(-LOAD(x, i))));
 }
 
-// Rounds halves away from zero, as TFLite.
+// Rounds halves away from zero, like TFLite.
 kernel void quantize(global const REAL* x, global char* out, int count,
                      int zero_point, float scale) {
   const int i = (int)get_global_id(0);
@@ -33,7 +33,7 @@ kernel void dequantize(global const char* x, global REAL* out, int count,
   if (i < count) STORE(out, i, (float)((int)x[i] - zero_point) * scale);
 }
 
-// Between float32, as the runtime has it, and floats as they are stored here.
+// Convert between float32 and the storage format.
 kernel void load_floats(global const float* x, global REAL* out, int count) {
   const int i = (int)get_global_id(0);
   if (i < count) STORE(out, i, x[i]);

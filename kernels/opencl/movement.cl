@@ -1,5 +1,5 @@
-// PAD and CONCATENATION: elements go elsewhere unchanged. ELEMENT is the type
-// of one, of its size only.
+// PAD and CONCATENATION: copy elements. ELEMENT is any type of the right
+// size.
 #ifndef ELEMENT
 #define ELEMENT char
 #endif
@@ -9,8 +9,8 @@ kernel void fill(global ELEMENT* out, int count, int value) {
   if (i < count) out[i] = (ELEMENT)value;
 }
 
-// Puts a box of in_shape's six dimensions into a larger one: element
-// [i0]..[i5] goes to `first` + the sum of i * stride. One work-item each.
+// Copies a box with the six dimensions in_shape: element [i0]..[i5] goes to
+// `first` + sum(i * stride). One work-item per element.
 kernel void copy_box(global const ELEMENT* x, constant const int* in_shape,
                      constant const int* strides, global ELEMENT* out,
                      int count, int first) {

@@ -1,6 +1,6 @@
 // MAX_POOL_2D and AVERAGE_POOL_2D, NHWC. One work-item per output: channels
-// along x, columns along y, rows of all images along z. What lies in the
-// padding takes no part.
+// along x, columns along y, rows of all images along z. Padding does not
+// count.
 
 #define WINDOW_ARGUMENTS                                                      \
   int in_height, int in_width, int channels, int out_height, int out_width,   \
@@ -42,7 +42,7 @@ kernel void average_pool_2d_int8(global const char* x, global char* out,
     for (int i = x0; i < x1; ++i) sum += (int)x[AT(y, i)];
   }
   const int count = max((y1 - y0) * (x1 - x0), 1);
-  // Halves away from zero: the division drops the fraction.
+  // Rounds halves away from zero: the division truncates.
   const int mean = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
   out[target] = (char)clamp(mean, low, high);
 }

@@ -17,8 +17,8 @@
 #ifndef VECTORS
 #define VECTORS 1
 #endif
-// ALIGNED: every tile of inputs starts at a multiple of its size, so that one
-// load brings it on devices that load bytes one by one otherwise.
+// ALIGNED: every tile of inputs starts at a multiple of its size. One load
+// then suffices on devices that otherwise load single bytes.
 #ifndef ALIGNED
 #define ALIGNED 0
 #endif
@@ -30,23 +30,22 @@
 #define ROW_GROUP ((int)get_global_id(0) / LANES)
 #define FIRST_VECTOR ((int)get_global_id(1) * VECTORS)
 
-// Vector v of this work-item's; behind the end of the batch its last one,
+// Vector v of this work-item. Past the end of the batch it is the last one,
 // whose result is dropped.
 #define VECTOR(v) min(FIRST_VECTOR + (v), batch - 1)
 
 // Sums of a work-item, [VECTORS][R].
 #define SUMS (VECTORS * R)
 
-// Neighbours are added first, then the sums of neighbours, and so on: floats
-// round the same for any number of lanes.
+// Adds neighbors first, then the sums of neighbors, and so on: floats round
+// the same for any number of lanes.
 #define ADD_2(v) ((v).s0 + (v).s1)
 #define ADD_4(v) ADD_2((v).even + (v).odd)
 #define ADD_8(v) ADD_4((v).even + (v).odd)
 #define ADD_16(v) ADD_8((v).even + (v).odd)
 
-// Each lane's sums, brought together: sum k of the row group is
-// WHOLE_SUM(k, ...) in the lane whose number is k modulo LANES. All work-items
-// of the group come here.
+// Combines the sums of all lanes: sum k of the row group is WHOLE_SUM(k,
+// ...) in the lane k modulo LANES. All work-items of the group must call it.
 #if LANES == 1
 #define SHARED_SUMS(type)
 #define SHARE_SUMS(sums)
@@ -89,14 +88,14 @@ DEFINE_SUM_LANES(float)
 // ---- int8: each lane takes a chunk. Products of two int8 fit into 16 bits,
 // which many GPUs multiply at twice the rate of 32.
 
-// n inputs from `pointer` on.
+// Loads n inputs from `pointer`.
 #if ALIGNED
 #define INPUTS(n, pointer) (*(global const char##n*)(pointer))
 #else
 #define INPUTS(n, pointer) vload##n(0, pointer)
 #endif
 
-// Adds the products of a chunk's weights and what they meet.
+// Adds the products of a chunk's weights and their inputs.
 #define ADD_PRODUCTS(acc, weights, x) \
   acc += convert_int16(convert_short16(weights) * convert_short16(x))
 
@@ -126,7 +125,8 @@ DEFINE_SUM_LANES(float)
 #define LOAD_FLOATS(pointer) JOIN(vload, WIDTH)(0, pointer)
 #endif
 
-// One rounding for all numbers of lanes, or two: not as the compiler likes.
+// A fixed choice of one or two roundings keeps results equal for all numbers
+// of lanes.
 #pragma OPENCL FP_CONTRACT OFF
 #ifdef FP_FAST_FMAF
 #define MULTIPLY_ADD(a, b, c) fma(a, b, c)

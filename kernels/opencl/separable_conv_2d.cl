@@ -1,11 +1,11 @@
 // SEPARABLE_CONV_2D, NHWC: a vertical and a horizontal convolution in one
-// kernel. A work-group makes `tile` outputs of a row: first the part of the
-// row between the stages that they look at, in local memory, then they
-// themselves. Tiles along x, rows of all images along y.
+// kernel. A work-group computes `tile` outputs of a row: first the required
+// part of one row of the intermediate feature map, in local memory, then the
+// outputs. Tiles along x, rows of all images along y.
 //
-// Weights of a stage are [units][kernel][channels]. int8 biases hold - zero
-// point of the stage's input * sum of the weights, and padding adds that zero
-// point, as the blob has it.
+// Weights of a stage are [units][kernel][channels]. int8 biases include -
+// zero point of the stage's input * sum of the weights, and padding adds the
+// zero point, as in the blob.
 
 #define SIZES                                                                 \
   int in_height, int in_width, int channels, int out_height, int out_width,   \
@@ -22,8 +22,8 @@
   const int columns = (tile - 1) * stride_width + kernel_width;               \
   const long image = (long)(out_row / out_height) * in_height
 
-// numbers: zero points of the input, between the stages and of the output,
-// limits between the stages and of the output.
+// numbers: zero points of the input, the intermediate feature map and the
+// output, limits of the latter two.
 kernel void separable_conv_2d_int8(
     global const char* x, global const char* down, global const int* down_bias,
     global const int* down_multiplier, global const int* down_shift,
@@ -71,7 +71,7 @@ kernel void separable_conv_2d_int8(
   }
 }
 
-// limits: between the stages and of the output.
+// limits: of the intermediate feature map and the output.
 kernel void separable_conv_2d_float(
     global const REAL* x, global const REAL* down,
     global const float* down_bias, global const REAL* across,

@@ -13,7 +13,7 @@
 
 #define TILES (16 / (R * C))  // of a chunk
 
-// What the weights of a chunk meet.
+// Loads the inputs of a chunk.
 static inline char16 inputs(global const char* x, global const ushort* c) {
 #if C == 16
   return INPUTS(16, x + c[0]);
@@ -38,7 +38,7 @@ static inline char16 inputs(global const char* x, global const ushort* c) {
 #endif
 }
 
-// The sum of row r of the 16 products.
+// Returns the sum of row r of the 16 products.
 static inline int sum_of_row(int16 acc, int r) {
 #if R == 1
   return ADD_16(acc);
@@ -56,7 +56,7 @@ static inline int sum_of_row(int16 acc, int r) {
 #endif
 }
 
-// Reads up to C - 1 elements behind the last vector: buffers are padded.
+// Reads up to C - 1 elements past the last vector: buffers are padded.
 kernel void sparse_fully_connected_int8(
     global const char* x, global const int* starts,
     global const ushort* columns, global const char16* values,
@@ -92,7 +92,8 @@ kernel void sparse_fully_connected_int8(
   }
 }
 
-// 1 x 1 tiles only. Columns and values behind a row are read, not used.
+// 1 x 1 tiles only. Reads columns and values past the end of a row without
+// using them.
 kernel void sparse_fully_connected_float(
     global const REAL* x, global const int* starts,
     global const ushort* columns, global const REAL* values,

@@ -1,5 +1,5 @@
-// A batch as the host has it, turned to how the products of training want it
-// (see training_products.cl).
+// EXPERIMENTAL. Transposes a batch of the host to the layout of
+// training_products.cl.
 
 #ifndef BATCH
 #define BATCH 128

@@ -1,10 +1,11 @@
-// Softmax cross-entropy of a batch and its gradient, and softmax alone.
+// EXPERIMENTAL. Softmax cross-entropy of a batch and its gradient, and
+// softmax alone.
 //
-// logits and gradient are float[features][batch], the first `classes` features
-// being used. Samples from `samples` on only fill the batch up: their gradient
-// is 0 and they add nothing to the sums.
+// logits and gradient are float[features][batch]; only the first `classes`
+// features count. Samples from `samples` on pad the batch: their gradient is
+// 0 and they add nothing to the sums.
 
-// The number of the largest, the first of equal ones.
+// Returns the index of the maximum, the first of equal ones.
 static uint largest_of(global const float* restrict logits, const uint classes,
                        const uint batch) {
   uint best = 0;

@@ -1,19 +1,18 @@
-// The three products of training a fully-connected layer whose weights are
-// kept as blocks: forward (dense x sparse^T), backward to the input (dense x
-// sparse), and the gradient of the kept values (sampled dense x dense).
+// EXPERIMENTAL. The three products of training a fully-connected layer with
+// block-sparse weights: forward (dense x sparse^T), backward to the input
+// (dense x sparse), and the gradient of the kept values (sampled dense x dense).
 //
 // Weights. Only tiles of BLOCK_ROWS x BLOCK_COLS weights that are kept exist:
 //   values      float[blocks][BLOCK_ROWS][BLOCK_COLS], row of tiles after row
-//   tile_row    ushort[blocks], tile_col ushort[blocks]: where a block stands
+//   tile_row    ushort[blocks], tile_col ushort[blocks]: position of a block
 //   row_start   uint[tile rows + 1]: the first block of each row of tiles
 //   col_start   uint[tile cols + 1], col_block uint[blocks]: the blocks of each
 //               column of tiles, by their numbers
 //
-// Activations are float[features][BATCH], the samples of a batch side by side:
-// every weight meets a run of samples, whatever its position. Features are
-// filled up with zeros to a multiple of 16, which whole tiles of every shape
-// divide; BATCH is a multiple of SAMPLES * LANES. Weights of a tile that lie
-// outside the matrix are 0, and stay 0, since activations and gradients there
+// Activations are float[features][BATCH]: every weight multiplies a contiguous
+// run of samples. Features are padded with zeros to a multiple of 16, which
+// tiles of every shape divide; BATCH is a multiple of SAMPLES * LANES. Weights
+// of a tile outside the matrix stay 0, since activations and gradients there
 // are 0.
 
 #ifndef BLOCK_ROWS
@@ -147,7 +146,7 @@ kernel void value_gradient(global const ushort* restrict tile_row,
       output_gradient + (size_t)tile_row[block] * BLOCK_ROWS * BATCH;
   float sums[AREA];
   for (uint r = 0; r < BLOCK_ROWS; ++r) {
-    // All of the row before anything of a column: twice as fast on one CPU.
+    // Reads all of the row before any column: twice as fast on one CPU.
     FLOATS row[VECTORS];
     for (uint i = 0; i < VECTORS; ++i) {
       row[i] = LOAD(i * LANES + lane, dy + r * BATCH);

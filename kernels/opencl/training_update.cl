@@ -1,6 +1,6 @@
-// Adam on kept values, and after it the proximal step of an L1 penalty (group
-// lasso where a block has more than one weight): the update of
-// tflm_sparsesep/training/train_step.py, on arrays of kept values alone.
+// EXPERIMENTAL. Adam on kept values, followed by the proximal step of an L1
+// penalty (group lasso where a block has more than one weight): the update of
+// tflm_sparsesep/train_step.py, on arrays of kept values alone.
 //
 // With w the weights after Adam's full step, D = sqrt(second / (1 - beta_2^t))
 // + epsilon its preconditioner, averaged over the block's weights, and
@@ -87,7 +87,7 @@ kernel void update_values(global const ushort* restrict tile_row,
   }
 }
 
-// Adam on biases, which are never penalised. Work-items: biases.
+// Adam on biases, which are never penalized. Work-items: biases.
 kernel void update_bias(global const float* restrict gradient,
                         global float* restrict bias,
                         global float* restrict first,

@@ -1,6 +1,6 @@
-// The walk of convolutions over their windows; it comes before conv_2d.cl and
-// depthwise_conv_2d.cl. One work-item per output: units along x, columns along
-// y, rows of all images along z.
+// The loop of convolutions over their windows, prepended to conv_2d.cl and
+// depthwise_conv_2d.cl. One work-item per output: units along x, columns
+// along y, rows of all images along z.
 
 #define WINDOW_ARGUMENTS                                                      \
   int batch, int in_height, int in_width, int channels, int out_height,       \
@@ -8,7 +8,7 @@
       int stride_height, int stride_width, int dilation_height,               \
       int dilation_width, int pad_top, int pad_left
 
-// This work-item's output, at `target`; those that have none end here.
+// This work-item's output is at `target`; those without one return here.
 #define FIND_OUTPUT                                                           \
   const int unit = (int)get_global_id(0);                                     \
   const int out_x = (int)get_global_id(1);                                    \
@@ -16,10 +16,10 @@
   if (unit >= units || out_x >= out_width) return;                            \
   const long target = ((long)out_row * out_width + out_x) * units + unit
 
-// Calls add(pixel, tap) for each tap of the window that lies inside the image:
-// `pixel` is the place of the input's first channel there, `tap` the number of
-// the tap. Where padding would be, int8 inputs equal their zero point and
-// floats are 0: nothing is added.
+// Calls add(pixel, tap) for each tap of the window inside the image: `pixel`
+// is the index of the input's first channel, `tap` the number of the tap.
+// Padding adds nothing: int8 inputs equal their zero point there, floats are
+// 0.
 #define WALK_WINDOW(add)                                                      \
   do {                                                                        \
     const int first_y = (out_row % out_height) * stride_height - pad_top;     \

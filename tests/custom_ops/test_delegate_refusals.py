@@ -213,6 +213,9 @@ def badly_ordered(quantized: bool) -> Iterator[tuple[str, bytes]]:
     g.operators[1].outputs[0] = weights
     g.operators.reverse()
     yield "written weights", g.build(g.operators[1].outputs[0])
+    g.operators[0].outputs[0] = Tensor("twin", weights.shape, weights.type, buffer=weights.buffer)
+    g.operators[0].outputs[0].quantization = weights.quantization
+    yield "weights written through another tensor", g.build(g.operators[1].outputs[0])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

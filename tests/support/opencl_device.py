@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import os
 import subprocess
 from pathlib import Path
 
@@ -50,4 +51,5 @@ def build_opencl_shim(folder: Path) -> dict[str, str]:
     )
     libraries = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True)
     (path, *_) = [line.split()[-1] for line in libraries.stdout.splitlines() if real in line]
-    return {"LD_LIBRARY_PATH": str(folder), "FAILING_OPENCL_REAL": path}
+    paths = [str(folder), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    return {"LD_LIBRARY_PATH": ":".join(paths), "FAILING_OPENCL_REAL": path}

@@ -1,9 +1,9 @@
 // Runs partitions on the CPU, in TFLM's arithmetic.
 //
-// Besides this project's operators it takes int8 FULLY_CONNECTED and SOFTMAX,
-// which LiteRT computes differently from TFLM: so models of these give the
-// same bytes on a phone as on a microcontroller. dense=litert leaves them to
-// LiteRT, which is faster at them.
+// Besides this project's operators it claims int8 FULLY_CONNECTED and
+// SOFTMAX, which LiteRT rounds differently from TFLM, so that models of
+// these operators give the same bytes on a phone and on a microcontroller.
+// dense=litert leaves both to LiteRT, which is faster.
 #include <stdlib.h>
 
 #include "backend.h"

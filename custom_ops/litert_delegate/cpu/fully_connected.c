@@ -1,12 +1,12 @@
-// int8 FULLY_CONNECTED on the CPU, as TFLM rounds it.
+// int8 FULLY_CONNECTED on the CPU, rounded as in TFLM.
 #include <stdlib.h>
 
 #include "cpu/operation.h"
 #include "graph/dense_layer.h"
 #include "sparsesep/requantize.h"
 
-// Compilers make vector code of the dot product: on x86-64, where the loader
-// can choose, for the machine that it runs on.
+// Compilers vectorize the dot product. On x86-64 the loader can choose the
+// version for the machine.
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
 #define FOR_THIS_MACHINE \
   __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
@@ -14,10 +14,10 @@
 #define FOR_THIS_MACHINE
 #endif
 
-// Fewer products than this are not worth waking a thread.
+// With fewer products, waking a thread does not pay.
 #define WORTH_A_THREAD 131072
 
-// Products of int8 whose sum cannot leave an int32.
+// This number of int8 products never overflows an int32.
 #define PORTION 65536
 
 typedef struct DenseLayer {
@@ -27,7 +27,7 @@ typedef struct DenseLayer {
   int64_t cols;
   int64_t batch;
   int32_t part_count;
-  // Of the present run.
+  // Set for each run.
   const int8_t* input;
   int8_t* output;
 } DenseLayer;
@@ -63,7 +63,7 @@ static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
   return layer;
 }
 
-// Sum of `count` products, at most PORTION of them: it fits into 31 bits.
+// Returns the sum of `count` products, at most PORTION.
 FOR_THIS_MACHINE
 static int32_t dot(const int8_t* a, const int8_t* b, int32_t count) {
   int32_t sum = 0;

@@ -1,4 +1,4 @@
-// Operators on the CPU: how each kind is made ready and run.
+// Operators on the CPU: how to prepare, run and free each kind.
 #ifndef SPARSESEP_DELEGATE_CPU_OPERATION_H_
 #define SPARSESEP_DELEGATE_CPU_OPERATION_H_
 
@@ -6,7 +6,7 @@
 #include "graph/operation.h"
 #include "message.h"
 
-// What an operator is made ready from.
+// The input of an operator's preparation.
 typedef struct SparsesepCpuPrepare {
   TfLiteContext* context;
   const SparsesepOperation* operation;
@@ -16,7 +16,7 @@ typedef struct SparsesepCpuPrepare {
 } SparsesepCpuPrepare;
 
 typedef struct SparsesepCpuTable {
-  // The operator's state, or NULL, reported to the runtime.
+  // Returns the operator's state, or NULL after reporting an error.
   void* (*prepare)(const SparsesepCpuPrepare* prepare);
   void (*run)(void* state, SparsesepThreadPool* pool, const void* input,
               void* output);

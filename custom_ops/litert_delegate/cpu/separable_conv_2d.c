@@ -19,19 +19,12 @@ static void free_layer(void* state) {
 static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
   SeparableLayer* layer = aligned_alloc(16, (sizeof(*layer) + 15) / 16 * 16);
   if (layer == NULL) return sparsesep_out_of_memory(prepare->context);
-  if (!sparsesep_open_port(prepare->context, prepare->operation, prepare->input,
-                           prepare->output, &layer->port)) {
-    free_layer(layer);
-    return sparsesep_out_of_memory(prepare->context);
-  }
-  const SparsesepHost* host = &layer->port.host;
-  layer->op = sparsesep_separable_conv_init(host, prepare->operation->options,
-                                            prepare->operation->options_bytes);
-  if (sparsesep_separable_conv_prepare(host, layer->op) != SPARSESEP_OK) {
-    free_layer(layer);
-    return NULL;
-  }
-  return layer;
+  layer->op =
+      sparsesep_open_core_op(prepare->context, prepare->operation,
+                             prepare->input, prepare->output, &layer->port);
+  if (layer->op != NULL) return layer;
+  free_layer(layer);
+  return NULL;
 }
 
 static void run_layer(void* state, SparsesepThreadPool* pool, const void* input,

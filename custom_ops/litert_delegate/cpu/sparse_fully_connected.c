@@ -1,5 +1,5 @@
-// SPARSE_FULLY_CONNECTED on the CPU. Large layers are cut into blobs of their
-// own, one for each thread; many vectors are shared among the threads.
+// SPARSE_FULLY_CONNECTED on the CPU. Threads share large layers by rows, as
+// blobs of their own, and large batches by vectors.
 #include <stdlib.h>
 
 #include "core/sparse_fully_connected_op.h"
@@ -8,21 +8,21 @@
 #include "delegate_options.h"
 #include "graph/core_port.h"
 
-// Fewer weights than this, times vectors, are not worth waking a thread.
+// With fewer weights times vectors, waking a thread does not pay.
 #define WORTH_A_THREAD 16384
 
 typedef struct SparseLayer {
   SparsesepCorePort port;
   SparsesepFullyConnectedOp* op;
   const SparsesepPackedHeader* weights;
-  // Of each part: its rows' blob, where they start, its vectors, its scratch.
-  int32_t part_count;  // 1: the whole, in the op core
+  // Per part: the blob of its rows, its first row, its scratch.
+  int32_t part_count;  // 1: the op core runs the whole layer
   bool by_rows;
   SparsesepPackedHeader* parts[SPARSESEP_MAX_THREADS];
   uint32_t first_rows[SPARSESEP_MAX_THREADS];
   void* scratch[SPARSESEP_MAX_THREADS];
   size_t element_bytes;
-  // Of the present run.
+  // Set for each run.
   const uint8_t* input;
   uint8_t* output;
 } SparseLayer;
@@ -37,7 +37,7 @@ static void free_layer(void* state) {
   free(layer);
 }
 
-// Decides how threads share the layer. False without memory.
+// Decides how threads share the layer. False if memory runs out.
 static bool divide(SparseLayer* layer, int32_t threads) {
   const SparsesepPackedHeader* h = layer->weights;
   const int32_t parts = sparsesep_part_count(
@@ -68,15 +68,10 @@ static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
   SparseLayer* layer = aligned_alloc(16, (sizeof(*layer) + 15) / 16 * 16);
   if (layer == NULL) return sparsesep_out_of_memory(prepare->context);
   *layer = (SparseLayer){.part_count = 1};
-  if (!sparsesep_open_port(prepare->context, prepare->operation, prepare->input,
-                           prepare->output, &layer->port)) {
-    free_layer(layer);
-    return sparsesep_out_of_memory(prepare->context);
-  }
-  const SparsesepHost* host = &layer->port.host;
-  layer->op = sparsesep_fully_connected_init(host, prepare->operation->options,
-                                             prepare->operation->options_bytes);
-  if (sparsesep_fully_connected_prepare(host, layer->op) != SPARSESEP_OK) {
+  layer->op =
+      sparsesep_open_core_op(prepare->context, prepare->operation,
+                             prepare->input, prepare->output, &layer->port);
+  if (layer->op == NULL) {
     free_layer(layer);
     return NULL;
   }

@@ -6,7 +6,7 @@
 
 #include "sparse_fully_connected/gap4.h"
 
-// Where the streams of a blob stand, in bytes behind their sections' starts.
+// A position in the streams of a blob, in bytes from the start of a section.
 typedef struct Position {
   uint32_t group;
   uint32_t blocks;
@@ -56,7 +56,7 @@ static void pass_group(const SparsesepPackedHeader* weights,
   position->blocks += count;
 }
 
-// Appends a section at a multiple of 16. `blob` is NULL to count only.
+// Appends a section at a multiple of 16. Only counts if `blob` is NULL.
 static uint32_t append(uint8_t* blob, uint32_t* bytes, const void* section,
                        uint32_t section_bytes) {
   const uint32_t offset = *bytes;
@@ -124,7 +124,7 @@ int32_t sparsesep_split_rows(const SparsesepPackedHeader* weights,
   int32_t count = 0;
   while (end.group < groups) {
     pass_group(weights, &end);
-    // The blocks that parts 0 to `count` should have together.
+    // Parts 0 to `count` should hold this number of blocks together.
     const uint64_t share = (uint64_t)weights->blocks * (uint64_t)(count + 1) /
                            (uint64_t)most_parts;
     const bool last = count == most_parts - 1;

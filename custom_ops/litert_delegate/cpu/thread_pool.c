@@ -7,12 +7,13 @@
 
 #include "delegate_options.h"
 
-// Who waits looks so often before it sleeps: some tens of microseconds, about
-// what waking it would take. Layers follow each other faster than that.
+// A waiting thread polls this number of times before it sleeps: some tens of
+// microseconds, about the time that waking it takes. The next layer usually
+// comes earlier.
 #define LOOKS 1000
 
 struct SparsesepThreadPool {
-  pthread_mutex_t callers;  // held by who has work done
+  pthread_mutex_t callers;  // held by the caller whose work is done
   pthread_mutex_t lock;     // of everything below
   pthread_cond_t work_there;
   pthread_cond_t work_done;
@@ -20,9 +21,9 @@ struct SparsesepThreadPool {
   void* work;
   int32_t parts;
   int32_t next_part;
-  // Changed under the lock, read without it by who looks before it sleeps.
+  // Written under the lock, polled without it.
   atomic_int parts_left;  // not finished
-  atomic_uint rounds;     // pieces of work so far
+  atomic_uint rounds;     // number of tasks so far
   int32_t threads;
   int32_t started;
   bool tried_to_start;
@@ -38,7 +39,7 @@ static inline void relax(void) {
 #endif
 }
 
-// Takes parts until there are none. The lock is held on entry and exit.
+// Runs parts until none is left. The lock is held on entry and exit.
 static void take_parts(SparsesepThreadPool* pool) {
   while (pool->next_part < pool->parts) {
     const int32_t part = pool->next_part++;
@@ -60,7 +61,7 @@ static void wait_for_work(SparsesepThreadPool* pool) {
   }
 }
 
-// The same, when all parts are finished.
+// Returns when all parts are finished. The lock is held on entry and exit.
 static void wait_for_parts(SparsesepThreadPool* pool) {
   pthread_mutex_unlock(&pool->lock);
   for (int i = 0; i < LOOKS && pool->parts_left > 0; ++i) relax();
@@ -79,7 +80,7 @@ static void* work(void* argument) {
   return NULL;
 }
 
-// Fewer threads than asked for are enough: the caller works, too.
+// Continues with fewer threads than requested: the caller works as well.
 static void start_workers(SparsesepThreadPool* pool) {
   pool->tried_to_start = true;
   while (pool->started < pool->threads - 1 &&

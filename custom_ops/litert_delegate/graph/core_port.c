@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/separable_conv_2d_op.h"
+#include "core/sparse_fully_connected_op.h"
 #include "message.h"
 
 static SparsesepStatus get_tensor(const SparsesepHost* host,
@@ -53,8 +55,9 @@ static SparsesepTensorType tensor_type(const TfLiteTensor* tensor) {
   }
 }
 
-// Kernels read words in place; a runtime may hold the model at any address. A
-// blob that is too large for the op core has no bytes, which it refuses.
+// Copies a blob that the runtime has not aligned: kernels read words in
+// place. A blob too large for the op core has size 0, which the core
+// refuses.
 static bool align_blob(SparsesepCorePort* port, const TfLiteTensor* blob) {
   const size_t bytes = (size_t)port->blob_bytes;
   if ((uintptr_t)blob->data % 16 == 0 || bytes == 0) return true;
@@ -65,11 +68,11 @@ static bool align_blob(SparsesepCorePort* port, const TfLiteTensor* blob) {
   return true;
 }
 
-bool sparsesep_open_port(TfLiteContext* context,
-                         const SparsesepOperation* operation,
-                         const SparsesepShape* input_shape,
-                         const SparsesepShape* output_shape,
-                         SparsesepCorePort* port) {
+static bool open_port(TfLiteContext* context,
+                      const SparsesepOperation* operation,
+                      const SparsesepShape* input_shape,
+                      const SparsesepShape* output_shape,
+                      SparsesepCorePort* port) {
   const TfLiteTensor* input =
       sparsesep_tensor_of(context, operation->inputs, 0);
   const TfLiteTensor* blob = sparsesep_tensor_of(context, operation->inputs, 1);
@@ -95,6 +98,26 @@ bool sparsesep_open_port(TfLiteContext* context,
   port->tensors[SPARSESEP_SLOT_OUTPUT] = (SparsesepTensor){
       NULL, port->shapes[1].dims, port->shapes[1].rank, tensor_type(output)};
   return align_blob(port, blob);
+}
+
+void* sparsesep_open_core_op(TfLiteContext* context,
+                             const SparsesepOperation* operation,
+                             const SparsesepShape* input_shape,
+                             const SparsesepShape* output_shape,
+                             SparsesepCorePort* port) {
+  if (!open_port(context, operation, input_shape, output_shape, port)) {
+    return sparsesep_out_of_memory(context);
+  }
+  const SparsesepHost* host = &port->host;
+  if (operation->kind == SPARSESEP_SPARSE_FULLY_CONNECTED) {
+    SparsesepFullyConnectedOp* op = sparsesep_fully_connected_init(
+        host, operation->options, operation->options_bytes);
+    return sparsesep_fully_connected_prepare(host, op) == SPARSESEP_OK ? op
+                                                                       : NULL;
+  }
+  SparsesepSeparableConvOp* op = sparsesep_separable_conv_init(
+      host, operation->options, operation->options_bytes);
+  return sparsesep_separable_conv_prepare(host, op) == SPARSESEP_OK ? op : NULL;
 }
 
 void sparsesep_close_port(SparsesepCorePort* port) {

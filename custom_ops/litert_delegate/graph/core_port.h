@@ -11,17 +11,19 @@ typedef struct SparsesepCorePort {
   SparsesepTensor tensors[3];  // by SparsesepTensorSlot
   SparsesepShape shapes[2];    // of input and output
   int32_t blob_bytes;
-  void* blob_copy;  // NULL where the model aligns its blob
+  void* blob_copy;  // NULL if the model aligns its blob
   _Alignas(16) uint8_t persistent[64];
   void* scratch;
 } SparsesepCorePort;
 
-// False without memory; sparsesep_close_port() is then still to be called.
-bool sparsesep_open_port(TfLiteContext* context,
-                         const SparsesepOperation* operation,
-                         const SparsesepShape* input_shape,
-                         const SparsesepShape* output_shape,
-                         SparsesepCorePort* port);
+// Opens the port and prepares the op core on it. Returns the core's operator, a
+// SparsesepFullyConnectedOp or a SparsesepSeparableConvOp; NULL after reporting
+// an error. sparsesep_close_port() must be called in either case.
+void* sparsesep_open_core_op(TfLiteContext* context,
+                             const SparsesepOperation* operation,
+                             const SparsesepShape* input_shape,
+                             const SparsesepShape* output_shape,
+                             SparsesepCorePort* port);
 
 void sparsesep_close_port(SparsesepCorePort* port);
 

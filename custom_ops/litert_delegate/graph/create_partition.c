@@ -11,7 +11,7 @@ SparsesepPartitionTensor* sparsesep_find_tensor(
   return NULL;
 }
 
-// Adds the tensors of an operation that are not there yet.
+// Adds the tensors of an operation that are missing.
 static void add_tensors(SparsesepPartition* partition,
                         const TfLiteContext* context,
                         const TfLiteIntArray* indices) {

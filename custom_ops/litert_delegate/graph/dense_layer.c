@@ -30,7 +30,7 @@ bool sparsesep_read_int8_layer(const TfLiteContext* context,
   return true;
 }
 
-// Unsigned, so that an accumulator which overflows wraps as in TFLite.
+// Unsigned: an accumulator that overflows wraps, as in TFLite.
 void sparsesep_fold_zero_point(const SparsesepInt8Layer* layer,
                                const int8_t* weights, int64_t units,
                                int64_t cols) {

@@ -1,5 +1,5 @@
-// Fixed-point functions as TFLM's int8 SOFTMAX and LOGISTIC define them. A
-// value of Qm.n has m integer and n fractional bits besides its sign.
+// Fixed-point functions of TFLM's int8 SOFTMAX and LOGISTIC. A value in Qm.n
+// has m integer and n fractional bits besides its sign.
 #ifndef SPARSESEP_DELEGATE_GRAPH_FIXED_POINT_H_
 #define SPARSESEP_DELEGATE_GRAPH_FIXED_POINT_H_
 

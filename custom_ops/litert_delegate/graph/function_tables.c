@@ -8,7 +8,7 @@ static int32_t requantize(int32_t value, int32_t multiplier, int32_t shift) {
   return sparsesep_requantize((uint32_t)value, multiplier, shift);
 }
 
-// The largest input, less its zero point, whose scaled value fits into
+// Returns the largest input minus zero point whose scaled value fits into
 // `integer_bits`.
 static double input_radius(int integer_bits, int32_t left_shift) {
   return floor((double)((1 << integer_bits) - 1) *
@@ -66,7 +66,7 @@ void sparsesep_logistic_table(TfLiteQuantizationParams input,
   }
 }
 
-// Inputs of one scale as outputs of another, within limits.
+// Maps inputs of one scale to outputs of another, within limits.
 static void rescale_table(TfLiteQuantizationParams input,
                           TfLiteQuantizationParams output, double ratio,
                           SparsesepLimits limits, int8_t table[256]) {

@@ -7,7 +7,7 @@
 #include "sparsesep/packed_weights.h"
 #include "sparsesep/separable_conv.h"
 
-// Makes a valid shape hold `elements` by its first dimension.
+// Sets the first dimension of a valid shape so that it holds `elements`.
 static bool fit_first(SparsesepShape* shape, int64_t elements) {
   if (shape->rank < 1) return false;
   const int64_t rest = sparsesep_element_count(shape) / shape->dims[0];
@@ -29,14 +29,14 @@ static bool infer_fully_connected(const SparsesepShape* input, int32_t rows,
   return input->dims[input->rank - 1] == cols;
 }
 
-// A batch of inputs would have windows across two of them: a layer over windows
-// keeps the shape that the model gives it, which prepare holds against the
+// Windows of a batch would reach across two inputs, so a layer over windows
+// keeps the model's output shape; preparing the layer checks it against the
 // input.
 static bool is_over_windows(const SparsesepOperation* operation) {
   return operation->options_bytes == SPARSESEP_OPTIONS_BYTES_WINDOWS;
 }
 
-// `bytes` of a blob hold at least its header; its validation comes later.
+// The blob holds at least a header; it is validated later.
 static bool infer_sparse(const SparsesepOperation* operation,
                          const TfLiteTensor* blob, const SparsesepShape* input,
                          SparsesepShape* shape) {
@@ -97,7 +97,7 @@ static bool infer_window(const SparsesepOperation* operation,
   return true;
 }
 
-// Dimensions of 1 stretch; shapes are aligned at their ends.
+// Dimensions of 1 broadcast; shapes are aligned at their ends.
 static bool infer_broadcast(const SparsesepShape* a, const SparsesepShape* b,
                             SparsesepShape* shape) {
   const SparsesepShape* longer = a->rank >= b->rank ? a : b;
@@ -146,7 +146,7 @@ static bool infer_pad(const TfLiteTensor* amounts, const SparsesepShape* input,
   return true;
 }
 
-// The sum of an int8 SOFTMAX has no room for more.
+// Checks the depth again, which bounds the sum of an int8 SOFTMAX.
 static bool infer_softmax(const TfLiteTensor* tensor,
                           const SparsesepShape* input, SparsesepShape* shape) {
   *shape = *input;

@@ -6,8 +6,8 @@ static const SparsesepIsSupported checks[] = {
 #undef ROW
 };
 
-// TFLite's own sparsity stores fewer values than the shape says. A constant
-// without it has all of them.
+// TFLite's own sparsity stores fewer values than the shape says; a constant
+// without it must have them all.
 static bool is_dense(const TfLiteTensor* tensor) {
   if (tensor->sparsity != NULL) return false;
   if (!sparsesep_is_constant(tensor)) return true;
@@ -18,7 +18,7 @@ static bool is_dense(const TfLiteTensor* tensor) {
              tensor->bytes;
 }
 
-// -1 is an optional tensor that is absent.
+// Index -1 stands for an optional tensor that is absent.
 static bool are_dense(const TfLiteContext* context,
                       const TfLiteIntArray* indices) {
   for (int i = 0; i < indices->size; ++i) {

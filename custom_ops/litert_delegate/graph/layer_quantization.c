@@ -40,7 +40,7 @@ void sparsesep_layer_multipliers(const TfLiteTensor* input,
   }
 }
 
-// `real` in steps of the output, limited to int8.
+// Returns `real` in steps of the output, saturated to int8.
 static int32_t quantized(float real, TfLiteQuantizationParams output) {
   const float steps = roundf(real / output.scale) + (float)output.zero_point;
   return steps < -128.0f ? -128 : steps > 127.0f ? 127 : (int32_t)steps;

@@ -1,4 +1,4 @@
-// One operator of a model as the delegate's backends see it.
+// One operator of a model, as the backends see it.
 #ifndef SPARSESEP_DELEGATE_GRAPH_OPERATION_H_
 #define SPARSESEP_DELEGATE_GRAPH_OPERATION_H_
 
@@ -10,7 +10,7 @@ typedef enum SparsesepOperationKind {
 #undef ROW
 } SparsesepOperationKind;
 
-// Points into memory that the runtime keeps as long as the model.
+// Points to memory that the runtime keeps as long as the model.
 typedef struct SparsesepOperation {
   SparsesepOperationKind kind;
   const TfLiteIntArray* inputs;
@@ -30,7 +30,7 @@ bool sparsesep_read_operation(const TfLiteNode* node,
 bool sparsesep_is_supported(const TfLiteContext* context,
                             const SparsesepOperation* operation);
 
-// Tensor of an input or output; NULL for an optional one that is absent.
+// Returns the tensor of an input or output; NULL for an absent optional one.
 static inline const TfLiteTensor* sparsesep_tensor_of(
     const TfLiteContext* context, const TfLiteIntArray* indices, int position) {
   if (indices == NULL || position >= indices->size) return NULL;

@@ -1,5 +1,5 @@
 // A part of a model that one backend runs: operators in order, the tensors
-// between them, and where those live.
+// between them, and the buffers of those.
 #ifndef SPARSESEP_DELEGATE_GRAPH_PARTITION_H_
 #define SPARSESEP_DELEGATE_GRAPH_PARTITION_H_
 
@@ -10,12 +10,11 @@ typedef struct SparsesepPartitionTensor {
   TfLiteType type;
   SparsesepShape shape;
   bool constant;
-  bool input;   // written by the runtime
-  bool output;  // read by the runtime
-  int32_t
-      root;  // number of the tensor whose memory this one shares, or its own
-  int32_t slot;  // of the root: where it lives; -1 until planned, and for
-                 // constants and tensors that the runtime keeps
+  bool input;    // written by the runtime
+  bool output;   // read by the runtime
+  int32_t root;  // number of the tensor that owns the memory; often its own
+  int32_t slot;  // of the root; -1 before planning, for constants, and for
+                 // tensors in the runtime's memory
 } SparsesepPartitionTensor;
 
 typedef struct SparsesepPartition {
@@ -27,25 +26,25 @@ typedef struct SparsesepPartition {
   size_t* slot_bytes;
 } SparsesepPartition;
 
-// NULL without memory. The runtime's arrays must outlive the partition.
+// NULL if memory runs out. The runtime's arrays must outlive the partition.
 SparsesepPartition* sparsesep_create_partition(
     const TfLiteContext* context, const TfLiteDelegateParams* params);
 
 void sparsesep_free_partition(SparsesepPartition* partition);
 
-// Computes all shapes from the inputs' present ones, resizes the outputs in
-// the runtime, and gives tensors with disjoint lifetimes the same slot.
-// `keep_boundary`: inputs and outputs stay in the runtime's memory; else they
-// get slots, too, and RESHAPE shares its input's. False where shapes do not
-// fit, reported to the runtime, or without memory.
+// Computes all shapes from the current ones of the inputs, resizes the
+// outputs in the runtime, and assigns one slot to tensors with disjoint
+// lifetimes. `keep_boundary`: inputs and outputs stay in the runtime's
+// memory; otherwise they get slots as well, and RESHAPE shares its input's.
+// False, reported to the runtime, if shapes do not fit or memory runs out.
 bool sparsesep_plan_partition(SparsesepPartition* partition,
                               TfLiteContext* context, bool keep_boundary);
 
-// The partition's tensor of a runtime's index; NULL where it has none.
+// Returns the tensor with a runtime's index; NULL if the partition has none.
 SparsesepPartitionTensor* sparsesep_find_tensor(
     const SparsesepPartition* partition, int index);
 
-// An operation's input or output, NULL where absent.
+// Return an operation's input or output; NULL if absent.
 static inline const SparsesepPartitionTensor* sparsesep_partition_input(
     const SparsesepPartition* partition, const SparsesepOperation* operation,
     int position) {
@@ -58,9 +57,9 @@ static inline const SparsesepPartitionTensor* sparsesep_partition_output(
   return sparsesep_find_tensor(partition, operation->outputs->data[0]);
 }
 
-// Computes an operation's output shape from its inputs' valid shapes. `shape`
-// holds the model's or the last one. False, with `shape` as it was, where they
-// do not fit or the result is not valid.
+// Computes an operation's output shape from its inputs' valid shapes.
+// `shape` holds the previous one. False, with `shape` unchanged, if the
+// inputs do not fit or the result is not valid.
 bool sparsesep_infer_shape(const TfLiteContext* context,
                            const SparsesepPartition* partition,
                            const SparsesepOperation* operation,

@@ -60,7 +60,7 @@ static bool infer_shapes(SparsesepPartition* partition,
   return true;
 }
 
-// The memory of RESHAPE's output is its input's.
+// RESHAPE's output uses its input's memory.
 static void share_memory(SparsesepPartition* partition) {
   for (int32_t i = 0; i < partition->operation_count; ++i) {
     const SparsesepOperation* operation = &partition->operations[i];
@@ -72,7 +72,8 @@ static void share_memory(SparsesepPartition* partition) {
   }
 }
 
-// Operation number of the last use of each root; outputs are used for ever.
+// Finds the last operation that uses each root. Outputs of the partition
+// stay in use.
 static void find_last_uses(const SparsesepPartition* partition,
                            int32_t* last_use) {
   for (int32_t i = 0; i < partition->operation_count; ++i) {
@@ -94,8 +95,8 @@ static void find_last_uses(const SparsesepPartition* partition,
   }
 }
 
-// Gives the tensor's root a slot that is free, best fit, or a new one.
-// `busy_until` says per slot after which operation it is free again.
+// Assigns a free slot to the root, by best fit, or a new one. `busy_until`
+// holds the last operation that uses each slot.
 static void place(SparsesepPartition* partition, int32_t root, int32_t now,
                   const int32_t* last_use, int32_t* busy_until) {
   SparsesepPartitionTensor* tensor = &partition->tensors[root];
@@ -133,7 +134,7 @@ static void place_all(SparsesepPartition* partition, bool keep_boundary,
   for (int32_t i = 0; i < partition->tensor_count; ++i) {
     partition->tensors[i].slot = -1;
   }
-  // Inputs are all there before the first operation.
+  // All inputs are live before the first operation.
   for (int32_t i = 0; i < partition->tensor_count; ++i) {
     const SparsesepPartitionTensor* tensor = &partition->tensors[i];
     if (tensor->input && !keeps_own_memory(tensor, keep_boundary)) {

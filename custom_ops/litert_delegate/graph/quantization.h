@@ -1,11 +1,11 @@
-// From scales to the integers that TFLM computes with, in its arithmetic.
+// Converts scales to integers in TFLM's arithmetic.
 #ifndef SPARSESEP_DELEGATE_GRAPH_QUANTIZATION_H_
 #define SPARSESEP_DELEGATE_GRAPH_QUANTIZATION_H_
 
 #include "tflite_abi.h"
 
-// real = multiplier / 2^31 * 2^shift, multiplier Q0.31 >= 0. `real` is finite
-// and not negative; what is too small for a shift of -31 becomes 0.
+// real = multiplier / 2^31 * 2^shift, multiplier Q0.31 >= 0. `real` is
+// finite and not negative; a value too small for a shift of -31 becomes 0.
 void sparsesep_quantize_multiplier(double real, int32_t* multiplier,
                                    int32_t* shift);
 
@@ -13,8 +13,7 @@ void sparsesep_quantize_multiplier(double real, int32_t* multiplier,
 // its shift at most 30.
 bool sparsesep_is_multiplier(double real);
 
-// Of a layer with weights: one multiplier and shift for each of `units`
-// outputs.
+// Computes a multiplier and shift for each of `units` outputs of a layer.
 void sparsesep_layer_multipliers(const TfLiteTensor* input,
                                  const TfLiteTensor* weights,
                                  const TfLiteTensor* output, int32_t units,
@@ -25,7 +24,7 @@ typedef struct SparsesepLimits {
   int32_t max;
 } SparsesepLimits;
 
-// Limits of an int8 output with a fused activation.
+// Returns the limits of an int8 output with a fused activation.
 SparsesepLimits sparsesep_int8_limits(TfLiteFusedActivation activation,
                                       TfLiteQuantizationParams output);
 
@@ -36,17 +35,16 @@ typedef struct SparsesepFloatLimits {
 
 SparsesepFloatLimits sparsesep_float_limits(TfLiteFusedActivation activation);
 
-// With more inputs, all equal, the sum of exps of TFLM's int8 SOFTMAX leaves
-// its range.
+// The sum of exponentials in TFLM's int8 SOFTMAX overflows for more equal
+// inputs.
 #define SPARSESEP_SOFTMAX_MAX_DEPTH 511
 
-// What SOFTMAX adds up for an int8 input that is `i` below the row's largest:
-// exp(-i * beta * scale) in Q0.31, 0 where TFLM leaves it out.
+// Computes exp(-i * beta * scale) in Q0.31 for inputs that are i below the
+// row's maximum, 0 where TFLM leaves them out.
 void sparsesep_softmax_table(double beta, double input_scale,
                              int32_t table[256]);
 
-// What int8 functions of one variable give for input i - 128. Scales and zero
-// points are the tensors'.
+// Compute a function of one int8 variable for inputs i - 128.
 void sparsesep_logistic_table(TfLiteQuantizationParams input,
                               int8_t table[256]);
 void sparsesep_relu_table(TfLiteQuantizationParams input,

@@ -1,5 +1,5 @@
-// Shapes and sizes. Every shape that the delegate computes on is valid: its
-// sizes in elements and bytes then fit into an int32_t.
+// Shapes and sizes. The delegate computes on valid shapes only: their
+// element and byte counts fit into an int32_t.
 #ifndef SPARSESEP_DELEGATE_GRAPH_SHAPE_H_
 #define SPARSESEP_DELEGATE_GRAPH_SHAPE_H_
 
@@ -28,7 +28,7 @@ static inline bool sparsesep_is_valid_shape(const SparsesepShape* shape) {
   return true;
 }
 
-// Copies a runtime's dimensions. False where the shape is not valid; `shape`
+// Copies a runtime's dimensions. False if the shape is not valid; `shape`
 // then has rank 0.
 static inline bool sparsesep_read_shape(const TfLiteIntArray* dims,
                                         SparsesepShape* shape) {
@@ -43,14 +43,14 @@ static inline bool sparsesep_read_shape(const TfLiteIntArray* dims,
   return false;
 }
 
-// Of a valid shape.
+// Counts the elements of a valid shape.
 static inline int64_t sparsesep_element_count(const SparsesepShape* shape) {
   int64_t count = 1;
   for (int32_t i = 0; i < shape->rank; ++i) count *= shape->dims[i];
   return count;
 }
 
-// Stores a size of up to SPARSESEP_MAX_ELEMENTS. False for others.
+// Stores a size of 1 to SPARSESEP_MAX_ELEMENTS; false for others.
 static inline bool sparsesep_set_size(int64_t size, int32_t* dim) {
   if (size < 1 || size > SPARSESEP_MAX_ELEMENTS) return false;
   *dim = (int32_t)size;

@@ -38,7 +38,7 @@ static inline bool sparsesep_has_shape(const TfLiteTensor* tensor) {
   return tensor != NULL && sparsesep_read_shape(tensor->dims, &shape);
 }
 
-// An activation that is not known before the model runs.
+// Checks for an activation whose values are known only at run time.
 static inline bool sparsesep_is_activation(const TfLiteTensor* tensor) {
   return sparsesep_has_shape(tensor) && !sparsesep_is_read_only(tensor) &&
          !tensor->is_variable;

@@ -3,8 +3,8 @@
 #include "graph/supported.h"
 #include "graph/window.h"
 
-// Damaged blobs are claimed, too: Prepare then says what is wrong with them,
-// which the runtime, that has no such operator, could not.
+// Claims damaged blobs as well: preparing the layer then reports what is
+// wrong, which a runtime without the operator cannot.
 bool sparsesep_supports_blob_layer(const TfLiteContext* context,
                                    const SparsesepOperation* operation) {
   const TfLiteTensor* input = sparsesep_input(context, operation, 0);
@@ -58,7 +58,8 @@ static bool is_known_window(const SparsesepWindow* window) {
           window->padding == kTfLitePaddingValid);
 }
 
-// Parameters and shapes; sets the dimension of the weights that counts units.
+// Checks parameters and shapes; sets the dimension of the weights that
+// counts units.
 static bool fits_shapes(const SparsesepOperation* operation,
                         const TfLiteTensor* input, const TfLiteTensor* weights,
                         int* dimension) {

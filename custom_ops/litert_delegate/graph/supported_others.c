@@ -4,7 +4,7 @@
 #include "graph/quantization.h"
 #include "graph/supported.h"
 
-// Checks the factors that ADD and MUL of int8 apply: see opencl/arithmetic.c.
+// Checks the factors of int8 ADD and MUL: see opencl/arithmetic.c.
 static bool has_arithmetic_scales(const SparsesepOperation* operation, double a,
                                   double b, double output) {
   if (operation->kind == SPARSESEP_MUL) {
@@ -14,7 +14,7 @@ static bool has_arithmetic_scales(const SparsesepOperation* operation, double a,
                                  ((double)(1 << 20) * output));
 }
 
-// Two activations, or an activation and a constant.
+// Takes two activations, or an activation and a constant.
 bool sparsesep_supports_arithmetic(const TfLiteContext* context,
                                    const SparsesepOperation* operation) {
   const TfLiteTensor* a = sparsesep_input(context, operation, 0);
@@ -34,7 +34,7 @@ bool sparsesep_supports_arithmetic(const TfLiteContext* context,
                                 (double)output->params.scale));
 }
 
-// At this scale and below, TFLM's int8 SOFTMAX ends the process.
+// TFLM's int8 SOFTMAX aborts at this scale and below.
 #define SOFTMAX_MIN_SCALE (1.0f / 67108864.0f)
 
 static bool supports_softmax(const SparsesepOperation* operation,

@@ -4,7 +4,7 @@
 
 #include "graph/operation.h"
 
-// Arrays hold height, width.
+// Arrays hold height and width.
 typedef struct SparsesepWindow {
   TfLitePadding padding;
   TfLiteFusedActivation activation;
@@ -13,13 +13,13 @@ typedef struct SparsesepWindow {
   int32_t dilation[2];
 } SparsesepWindow;
 
-// Reads a CONV_2D, DEPTHWISE_CONV_2D or pool, whose parameters are not NULL.
-// `weights`: dimensions of a convolution's weights, of rank 4.
+// Reads a CONV_2D, DEPTHWISE_CONV_2D or pool with parameters. `weights`: the
+// four dimensions of a convolution's weights.
 SparsesepWindow sparsesep_read_window(const SparsesepOperation* operation,
                                       const int* weights);
 
-// Output size along an axis (0: height, 1: width) for `input` elements, and the
-// padding before them. 0 where nothing fits.
+// Returns the output size along an axis (0: height, 1: width) and the
+// padding before the input. 0 if no window fits.
 int32_t sparsesep_window_output(const SparsesepWindow* window, int axis,
                                 int32_t input, int32_t* pad);
 

@@ -26,6 +26,17 @@ int32_t* sparsesep_find_writers(TfLiteContext* context,
   return writers;
 }
 
+bool sparsesep_writes_constants(const TfLiteContext* context,
+                                const int32_t* writers) {
+  for (size_t i = 0; i < context->tensors_size; ++i) {
+    if (writers[i] != SPARSESEP_NO_WRITER &&
+        context->tensors[i].allocation_type == kTfLiteMmapRo) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool sparsesep_is_written_in_order(const TfLiteContext* context,
                                    const int32_t* writers, int32_t position,
                                    const SparsesepOperation* operation) {

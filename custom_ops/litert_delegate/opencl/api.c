@@ -9,7 +9,7 @@ static SparsesepOpenclApi api;
 static bool loaded;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-// Linux first, then where Android devices have it.
+// Linux first, then the paths of Android devices.
 static const char* const names[] = {
     "libOpenCL.so.1",
     "libOpenCL.so",
@@ -22,7 +22,7 @@ static const char* const names[] = {
 
 static bool find_function(void* library, const char* name, void* pointer) {
   void* symbol = dlsym(library, name);
-  // ISO C has no conversion from an object's to a function's pointer.
+  // ISO C does not convert object pointers to function pointers.
   memcpy(pointer, &symbol, sizeof(symbol));
   return symbol != NULL;
 }
@@ -35,7 +35,8 @@ static bool find_functions(void* library) {
   return true;
 }
 
-// The library is never closed: drivers leave threads and exit handlers.
+// The library is never closed: drivers leave threads and exit handlers
+// behind.
 static void load(void) {
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !loaded; ++i) {
     void* library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);

@@ -1,5 +1,5 @@
-// The part of OpenCL 1.2 that the delegate uses, found by dlopen: no header
-// and no library of OpenCL is needed to build it or to load it.
+// The part of OpenCL 1.2 that the delegate uses, found by dlopen: building
+// and loading it need neither headers nor a library of OpenCL.
 #ifndef SPARSESEP_DELEGATE_OPENCL_API_H_
 #define SPARSESEP_DELEGATE_OPENCL_API_H_
 
@@ -88,7 +88,8 @@ typedef struct SparsesepOpenclApi {
 #undef SPARSESEP_MEMBER
 } SparsesepOpenclApi;
 
-// The library's functions, loaded once per process; NULL where there is none.
+// Returns the library's functions, loaded once per process; NULL without a
+// library.
 const SparsesepOpenclApi* sparsesep_opencl_api(void);
 
 #endif  // SPARSESEP_DELEGATE_OPENCL_API_H_

@@ -5,7 +5,7 @@
 
 enum { kDims = 6, kNumbers = 11 };
 
-// The output's dimensions, filled up with 1 in front.
+// Copies dimensions, with leading ones up to kDims.
 static void set_dims(const SparsesepShape* shape, int32_t* dims) {
   for (int d = 0; d < kDims; ++d) {
     const int32_t from = d - (kDims - shape->rank);
@@ -13,7 +13,7 @@ static void set_dims(const SparsesepShape* shape, int32_t* dims) {
   }
 }
 
-// How far an input moves along each dimension of the output.
+// Computes the stride of an input along each dimension of the output.
 static void set_strides(const SparsesepShape* shape, int32_t* strides) {
   int32_t stride = 1;
   int32_t dims[kDims];

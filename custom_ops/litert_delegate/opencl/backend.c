@@ -41,7 +41,8 @@ static bool crosses_boundary(const SparsesepPartitionTensor* tensor) {
   return tensor->input || tensor->output;
 }
 
-// Between the runtime's float32 and half at the partition's boundary.
+// Converts between the runtime's float32 and half at the partition's
+// boundary.
 static void add_conversion(SparsesepOpenclRunner* runner, int32_t number,
                            bool load) {
   const SparsesepPartitionTensor* tensor = &runner->partition->tensors[number];
@@ -95,8 +96,8 @@ static void add_operations(SparsesepOpenclRunner* runner,
   }
 }
 
-// A constant first operand of ADD and MUL has no slot, which is all right: its
-// kernel uploads it.
+// A constant first operand of ADD or MUL has no slot: its operator uploads
+// it.
 static void* prepare_runner(void* backend, TfLiteContext* context,
                             SparsesepPartition* partition) {
   if (!sparsesep_plan_partition(partition, context, false)) return NULL;
@@ -158,7 +159,7 @@ static bool run(void* pointer, TfLiteContext* context) {
     }
   }
   if (!runner->failed) transfer(runner, context, false);
-  // Also after a failure: what was queued reads the runtime's memory.
+  // Wait even after a failure: queued commands read the runtime's memory.
   const cl_int status = device->api->clFinish(device->queue);
   if (status != CL_SUCCESS) sparsesep_opencl_fail(runner, "clFinish", status);
   if (runner->failed) {

@@ -105,7 +105,8 @@ void sparsesep_write_cache_file(const char* folder, uint64_t key,
   char temporary[NAME_LENGTH];
   char other_kind[64];
   if (folder[0] == '\0' || count == 0 || count > MAX_FILE_BYTES) return;
-  // Unique among the processes and threads that may write the same file.
+  // The name is unique among processes and threads that write the same
+  // file.
   snprintf(other_kind, sizeof(other_kind), "%s.%ld.%p", kind, (long)getpid(),
            (const void*)&name);
   file_name(folder, key, kind, name);

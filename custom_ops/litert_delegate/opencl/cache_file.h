@@ -7,17 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// FNV-1a over a text and its end; `state` is SPARSESEP_HASH_START or the hash
-// of what came before.
+// Returns FNV-1a over a text and its end. `state` is SPARSESEP_HASH_START or
+// the hash of the preceding text.
 #define SPARSESEP_HASH_START 0xcbf29ce484222325u
 uint64_t sparsesep_hash(uint64_t state, const char* text);
 
-// What `folder`/sparsesep_<key>.<kind> holds, from malloc, and its length; NULL
-// where there is no such file, or no folder ("").
+// Returns the content of `folder`/sparsesep_<key>.<kind>, from malloc, and
+// its length; NULL without such a file or without a folder ("").
 uint8_t* sparsesep_read_cache_file(const char* folder, uint64_t key,
                                    const char* kind, size_t* count);
 
-// Writes it. A file that cannot be written is left out.
+// Writes the file; failures are ignored.
 void sparsesep_write_cache_file(const char* folder, uint64_t key,
                                 const char* kind, const void* bytes,
                                 size_t count);

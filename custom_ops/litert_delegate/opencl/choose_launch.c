@@ -1,5 +1,4 @@
-// The launch of a row kernel: found before, tuned now, or of the device's
-// class.
+// Chooses the launch of a row kernel: cached, tuned now, or by device class.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,7 @@
 
 #define KIND "tune"
 
-// Of everything that a tuned launch depends on.
+// Hashes everything that a tuned launch depends on.
 static uint64_t tuning_key(const SparsesepOpenclDevice* device,
                            const SparsesepRowKernel* kernel) {
   char layer[256];
@@ -28,7 +27,7 @@ static bool is_power_of_two(int32_t number) {
   return number > 0 && (number & (number - 1)) == 0;
 }
 
-// A launch that was found before. What does not fit is as good as missing.
+// Reads a cached launch. One that does not fit counts as missing.
 static bool read_launch(const SparsesepOpenclDevice* device,
                         const SparsesepRowKernel* kernel, uint64_t key,
                         SparsesepLaunch* launch) {
@@ -53,8 +52,8 @@ static bool read_launch(const SparsesepOpenclDevice* device,
   return fits;
 }
 
-// Fills the layer's input with zeros: what it held before could be slow to
-// compute with (floats too small to be normal), or be anything.
+// Fills the layer's input with zeros: subnormal floats in old memory could
+// slow the measurement down.
 static void clear_input(const SparsesepOpenclNode* node) {
   const SparsesepOpenclRunner* runner = node->runner;
   const size_t bytes =

@@ -9,13 +9,13 @@
 
 enum { kSizes = 15 };
 
-// What int8 and float32 layers have in common.
+// Parameters that int8 and float32 layers share.
 typedef struct Layer {
   const char* source;
   const char* kernel;
   TfLiteFusedActivation activation;
   int32_t units;
-  int32_t sizes[kSizes];  // what follows the buffers
+  int32_t sizes[kSizes];  // kernel arguments after the buffers
 } Layer;
 
 static Layer read_layer(const SparsesepOpenclNode* node) {

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE  // strcasestr
 #include "opencl/device.h"
 
 #include <stdio.h>
@@ -5,12 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "opencl/find_text.h"
-
 #define MAX_PLATFORMS 16
 #define MAX_DEVICES 64
 
-// Every device of the machine.
+// Lists all devices of the machine.
 static cl_uint list_devices(const SparsesepOpenclApi* api,
                             cl_device_id* devices) {
   cl_platform_id platforms[MAX_PLATFORMS];
@@ -56,10 +55,10 @@ static bool is_wanted(const SparsesepOpenclApi* api, cl_device_id id,
   if (strcasecmp(wanted, "gpu") == 0) return (type & CL_DEVICE_TYPE_GPU) != 0;
   if (strcasecmp(wanted, "cpu") == 0) return (type & CL_DEVICE_TYPE_CPU) != 0;
   get_text(api, id, CL_DEVICE_NAME, name, sizeof(name));
-  return sparsesep_contains(name, wanted);
+  return strcasestr(name, wanted) != NULL;
 }
 
-// The first device as wanted, GPUs before others.
+// Returns the first device that matches, GPUs first.
 static cl_device_id choose(const SparsesepOpenclApi* api, const char* wanted) {
   cl_device_id devices[MAX_DEVICES];
   const cl_uint count = list_devices(api, devices);

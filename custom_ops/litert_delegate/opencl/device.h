@@ -10,14 +10,14 @@
 
 #define SPARSESEP_BUILD_OPTIONS_LENGTH 256
 
-// A program that was built, by what it was built from.
+// A compiled program and the inputs of its build.
 typedef struct SparsesepBuiltProgram {
   const char* source;
   char options[SPARSESEP_BUILD_OPTIONS_LENGTH];
   cl_program program;
   uint64_t key;
   bool in_cache;
-  bool passing;  // built for tuning: not worth a file
+  bool passing;  // built for tuning: not cached
   struct SparsesepBuiltProgram* next;
 } SparsesepBuiltProgram;
 
@@ -41,33 +41,33 @@ typedef struct SparsesepOpenclDevice {
   SparsesepBuiltProgram* programs;
 } SparsesepOpenclDevice;
 
-// False where there is no device as wanted; `reason` then says why. After
-// either, sparsesep_close_opencl() is to be called.
+// False if no device matches; `reason` then holds one line.
+// sparsesep_close_opencl() must be called in either case.
 bool sparsesep_open_opencl(const SparsesepDelegateOptions* options,
                            SparsesepOpenclDevice* device, char* reason,
                            size_t reason_bytes);
 
 void sparsesep_close_opencl(SparsesepOpenclDevice* device);
 
-// The program of a source in kernels/opencl with options such as " -DN=4",
-// from memory, from cache_dir, or built. The device keeps it. `passing` ones do
-// not go to cache_dir, unless they are asked for otherwise, too. NULL where it
-// does not build; `reason` then says why.
+// Returns the program of a source in kernels/opencl with options such as "
+// -DN=4": from memory, from cache_dir, or built. The device owns it.
+// `passing` programs are cached only if requested without the flag as well.
+// NULL if the build fails; `reason` then holds one line.
 cl_program sparsesep_get_program(SparsesepOpenclDevice* device,
                                  const char* source, const char* options,
                                  bool passing, char* reason,
                                  size_t reason_bytes);
 
-// Writes the programs to cache_dir that are not there. Best called once kernels
+// Writes the programs that are missing in cache_dir. Call it after kernels
 // have run: some drivers finish compiling only then.
 void sparsesep_store_programs(SparsesepOpenclDevice* device);
 
-// Identifies the device with its driver, and all of a program's source.
+// Returns a key of the device, its driver and the complete source.
 uint64_t sparsesep_source_key(const SparsesepOpenclDevice* device,
                               const char* source);
 
-// Programs in a folder between processes. `key` identifies device, source and
-// options. A file that is damaged or missing is no error: NULL.
+// Load and store a program in cache_dir. `key` identifies device, source and
+// options. A damaged or missing file is no error: NULL.
 cl_program sparsesep_load_program(const SparsesepOpenclDevice* device,
                                   uint64_t key);
 void sparsesep_store_program(const SparsesepOpenclDevice* device,

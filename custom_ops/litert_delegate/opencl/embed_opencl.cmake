@@ -1,5 +1,5 @@
 # Writes OUTPUT, a C file that holds each of SOURCES (.cl files, separated by |)
-# as the text sparsesep_cl_<name>: see opencl_sources.h.
+# as the text sparsesep_cl_<name>: see opencl/sources.h.
 string(REPLACE "|" ";" sources "${SOURCES}")
 set(text "#include \"opencl/sources.h\"\n")
 foreach(source IN LISTS sources)

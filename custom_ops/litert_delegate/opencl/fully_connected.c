@@ -25,7 +25,7 @@ static SparsesepRowKernel open_kernel(const SparsesepOpenclNode* node,
   return kernel;
 }
 
-// Rows filled up with zeros to whole chunks of 16.
+// Pads rows with zeros to whole chunks of 16.
 static cl_mem add_weights(SparsesepOpenclRunner* runner,
                           const TfLiteTensor* weights, size_t cols) {
   const int8_t* data = weights->data;

@@ -10,7 +10,7 @@ uint16_t sparsesep_to_half(float value) {
   const float magnitude = fabsf(value);
   if (isnan(value)) return 0x7e00;
   if (magnitude == 0.0f) return sign;
-  // 65520 is half-way from the largest half to what would follow it.
+  // 65520 is halfway from the largest half to the next step.
   if (magnitude >= 65520.0f) return sign | 0x7c00;
   // Steps of 2^-24 below 2^-14, above of 2^-10 of the power of two.
   int exponent = 0;

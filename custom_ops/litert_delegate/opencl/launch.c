@@ -1,8 +1,8 @@
+#define _GNU_SOURCE  // strcasestr
 #include "opencl/launch.h"
 
 #include <stddef.h>
-
-#include "opencl/find_text.h"
+#include <string.h>
 
 typedef struct DeviceClass {
   const char* name;  // part of a device's name
@@ -11,11 +11,12 @@ typedef struct DeviceClass {
   SparsesepLaunch floats;
 } DeviceClass;
 
-// The first that fits; the last fits all. A lane of an int8 layer loads 16
-// bytes of weights at once, so four lanes read a line of 64 bytes; waves are 16
-// wide on Mali and 64 on Adreno. On CPUs, whose local memory is no faster than
-// any other, lanes do not pay, and small groups keep all cores busy. The CPU's
-// row was measured (benchmarks/opencl_delegate), the GPUs' were not: tune=1.
+// The first match counts; the last matches every device. A lane of an int8
+// layer loads 16 bytes of weights at once, so four lanes read a line of 64
+// bytes; waves are 16 wide on Mali and 64 on Adreno. On CPUs local memory is
+// ordinary memory, so lanes do not pay, and small groups keep all cores
+// busy. The CPU's row was measured (benchmarks/opencl_delegate), the GPUs'
+// were not: use tune=1.
 static const DeviceClass classes[] = {
     {"", CL_DEVICE_TYPE_CPU, {1, 16, 1}, {1, 16, 4}},
     {"mali", CL_DEVICE_TYPE_ALL, {4, 64, 2}, {4, 64, 2}},
@@ -28,7 +29,7 @@ SparsesepLaunch sparsesep_class_launch(const char* device_name, cl_ulong type,
   const size_t last = sizeof(classes) / sizeof(classes[0]) - 1;
   size_t i = 0;
   while (i < last && ((classes[i].type & type) == 0 ||
-                      !sparsesep_contains(device_name, classes[i].name))) {
+                      strcasestr(device_name, classes[i].name) == NULL)) {
     ++i;
   }
   return is_float ? classes[i].floats : classes[i].int8;
@@ -59,7 +60,7 @@ SparsesepLaunch sparsesep_fit_launch(SparsesepLaunch launch,
   keep_to(&launch.group_size, limits->group_size);
   keep_to(&launch.lanes, launch.group_size);
   keep_to(&launch.vectors, limits->vectors);
-  // One lane keeps its sums to itself.
+  // A single lane keeps its sums in registers.
   while (launch.lanes > 1 &&
          (int64_t)launch.group_size * launch.vectors * tile_rows >
              limits->sums) {

@@ -1,6 +1,5 @@
-// How the kernels of fully-connected layers are laid out on a device: what
-// rows.cl calls LANES, GROUP_SIZE and VECTORS. Outputs are the same, to the
-// bit, with any launch; time is not.
+// The launch of fully-connected kernels: LANES, GROUP_SIZE and VECTORS of
+// rows.cl. It changes the time, never an output bit.
 #ifndef SPARSESEP_DELEGATE_OPENCL_LAUNCH_H_
 #define SPARSESEP_DELEGATE_OPENCL_LAUNCH_H_
 
@@ -21,7 +20,7 @@ typedef struct SparsesepLaunch {
 #define SPARSESEP_MAX_GROUP_SIZE 1024
 #define SPARSESEP_MAX_VECTORS 8
 
-// What the launch of one layer has to keep to.
+// Limits of the launch of one layer.
 typedef struct SparsesepLaunchLimits {
   int32_t lanes;
   int32_t group_size;
@@ -29,15 +28,16 @@ typedef struct SparsesepLaunchLimits {
   int64_t sums;  // work-items of a group * sums of each, in local memory
 } SparsesepLaunchLimits;
 
-// The launch for a class of devices: Mali, Adreno, other GPUs, CPUs.
+// Returns the launch for a class of devices: Mali, Adreno, other GPUs, CPUs.
 SparsesepLaunch sparsesep_class_launch(const char* device_name, cl_ulong type,
                                        bool is_float);
 
-// `launch` with what `chosen` sets, 0: nothing. A group has room for its lanes.
+// Replaces the fields that `chosen` sets (0: unset). A group has room for
+// its lanes.
 SparsesepLaunch sparsesep_override_launch(SparsesepLaunch launch,
                                           const SparsesepLaunch* chosen);
 
-// The nearest launch within the limits.
+// Returns the nearest launch within the limits.
 SparsesepLaunch sparsesep_fit_launch(SparsesepLaunch launch,
                                      const SparsesepLaunchLimits* limits,
                                      int32_t tile_rows);

@@ -1,5 +1,5 @@
-// PAD and CONCATENATION on OpenCL. RESHAPE needs nothing: its output's memory
-// is its input's.
+// PAD and CONCATENATION on OpenCL. RESHAPE needs no kernel: its output
+// shares its input's memory.
 #include "opencl/operation.h"
 #include "opencl/sources.h"
 
@@ -13,7 +13,7 @@ static const char* element_option(const SparsesepOpenclNode* node) {
                       : " -DELEMENT=int";
 }
 
-// Copies `tensor` into the output, its first element to `offsets`.
+// Copies `tensor` into the output at `offsets`.
 static void add_copy(const SparsesepOpenclNode* node,
                      const SparsesepPartitionTensor* tensor,
                      const int32_t* offsets) {

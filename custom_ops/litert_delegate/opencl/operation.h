@@ -1,10 +1,10 @@
-// Operators on OpenCL: how each kind adds its kernels to a runner.
+// Operators on OpenCL: each kind adds its kernels to a runner.
 #ifndef SPARSESEP_DELEGATE_OPENCL_OPERATION_H_
 #define SPARSESEP_DELEGATE_OPENCL_OPERATION_H_
 
 #include "opencl/runner.h"
 
-// One operator and its tensors, when a partition is made ready.
+// One operator and its tensors during preparation.
 typedef struct SparsesepOpenclNode {
   SparsesepOpenclRunner* runner;
   TfLiteContext* context;
@@ -25,7 +25,7 @@ void sparsesep_opencl_function(const SparsesepOpenclNode* node);
 void sparsesep_opencl_softmax(const SparsesepOpenclNode* node);
 void sparsesep_opencl_movement(const SparsesepOpenclNode* node);
 
-// Whether a SEPARABLE_CONV_2D finds room in local memory.
+// Checks that local memory has room for a SEPARABLE_CONV_2D.
 bool sparsesep_opencl_fits_separable(const SparsesepOpenclDevice* device,
                                      const TfLiteTensor* blob);
 
@@ -48,7 +48,7 @@ static inline void sparsesep_add_node_step(const SparsesepOpenclNode* node,
                                 sparsesep_buffer_of(node->runner, node->input));
 }
 
-// The bias of a float32 layer, zeros where the model has none.
+// Returns the bias of a float32 layer, zeros if the model has none.
 static inline cl_mem sparsesep_add_bias(const SparsesepOpenclNode* node,
                                         int32_t units) {
   const TfLiteTensor* bias = sparsesep_node_input(node, 2);

@@ -1,4 +1,4 @@
-// Pools and functions of one element on OpenCL, and SOFTMAX.
+// Pools, elementwise functions and SOFTMAX on OpenCL.
 #include <float.h>
 
 #include "graph/quantization.h"
@@ -46,7 +46,7 @@ void sparsesep_opencl_pool_2d(const SparsesepOpenclNode* node) {
   sparsesep_set_items(runner, in[3], out[2], (int64_t)out[0] * out[1]);
 }
 
-// The limits of a RELU of any kind, in steps of its input.
+// Returns the limits of a RELU of any kind, in steps of its input.
 static SparsesepLimits relu_limits(SparsesepOperationKind kind,
                                    TfLiteQuantizationParams params) {
   if (kind == SPARSESEP_RELU6) {
@@ -91,7 +91,8 @@ static void add_table(const SparsesepOpenclNode* node) {
   add_count(node);
 }
 
-// QUANTIZE of floats and DEQUANTIZE: with the int8 tensor's numbers.
+// Adds QUANTIZE of floats or DEQUANTIZE, with the int8 tensor's
+// quantization.
 static void add_conversion(const SparsesepOpenclNode* node) {
   const bool quantizes = node->operation->kind == SPARSESEP_QUANTIZE;
   const TfLiteTensor* quantized =

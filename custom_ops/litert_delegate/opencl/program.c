@@ -6,7 +6,7 @@
 #include "opencl/device.h"
 #include "opencl/sources.h"
 
-// What stands between common.cl and a source.
+// Returns the source between common.cl and `source`.
 static const char* shared_by(const char* source) {
   if (source == sparsesep_cl_fully_connected ||
       source == sparsesep_cl_sparse_fully_connected) {
@@ -27,7 +27,7 @@ uint64_t sparsesep_source_key(const SparsesepOpenclDevice* device,
   return sparsesep_hash(key, source);
 }
 
-// Why the program did not build: the compiler's first line.
+// Reads the first line of the compiler's log.
 static void read_log(const SparsesepOpenclDevice* device, cl_program program,
                      cl_int status, char* reason, size_t reason_bytes) {
   char log[1024] = "";
@@ -57,7 +57,7 @@ static cl_program build(SparsesepOpenclDevice* device, const char* source,
   return NULL;
 }
 
-// The device's lock is held.
+// Requires the device's lock.
 static SparsesepBuiltProgram* find_or_build(SparsesepOpenclDevice* device,
                                             const char* source,
                                             const char* all_options,

@@ -1,5 +1,5 @@
-// Compiled programs in cache_dir. What is read back is the device's own; its
-// driver checks it.
+// Compiled programs in cache_dir. They are in the driver's own format, which
+// the driver checks.
 #include <stdlib.h>
 
 #include "opencl/cache_file.h"

@@ -31,15 +31,15 @@ SparsesepLaunchLimits sparsesep_launch_limits(
   while (vectors < kernel->batch && vectors < SPARSESEP_MAX_VECTORS) {
     vectors *= 2;
   }
-  // Two groups share the local memory, so that one computes while one waits.
+  // Two groups share the local memory: one computes while the other waits.
   return (SparsesepLaunchLimits){
       kernel->is_float ? SPARSESEP_MAX_FLOAT_LANES : SPARSESEP_MAX_LANES,
       device->most_items, vectors,
       (int64_t)(device->local_bytes / 2 / sizeof(int32_t))};
 }
 
-// Whether tiles of every vector start at multiples of their columns: buffers
-// do, and tiles do within a vector.
+// Checks that tiles of every vector are aligned to their columns: buffers
+// are, and so are tiles within a vector.
 static bool is_aligned(const SparsesepRowKernel* kernel) {
   return kernel->batch == 1 || kernel->step % kernel->tile_cols == 0;
 }
@@ -64,8 +64,8 @@ static void add_launch(SparsesepOpenclRunner* runner,
                        launch->group_size);
 }
 
-// Compilers may allow smaller groups than the device, for kernels that take
-// many registers.
+// A kernel that takes many registers may allow smaller groups than the
+// device.
 SparsesepLaunch sparsesep_add_row_launch(SparsesepOpenclRunner* runner,
                                          const SparsesepRowKernel* kernel,
                                          SparsesepLaunch launch) {

@@ -1,5 +1,5 @@
-// Kernels of fully-connected layers (kernels/opencl/rows.cl), whose launch is
-// chosen: by the device's class, by options, or by timing.
+// Kernels of fully-connected layers (kernels/opencl/rows.cl), whose launch
+// is chosen by device class, options or measurement.
 #ifndef SPARSESEP_DELEGATE_OPENCL_ROW_KERNEL_H_
 #define SPARSESEP_DELEGATE_OPENCL_ROW_KERNEL_H_
 
@@ -16,7 +16,7 @@ typedef struct SparsesepKernelArgument {
   } value;
 } SparsesepKernelArgument;
 
-// A kernel with its arguments, which any launch of it takes.
+// A kernel with its arguments, which fit any launch.
 typedef struct SparsesepRowKernel {
   const char* source;
   const char* name;
@@ -27,7 +27,7 @@ typedef struct SparsesepRowKernel {
   int64_t batch;
   int64_t step;  // elements from one vector to the next
   int64_t cols;
-  int64_t weights;  // that are stored
+  int64_t weights;  // stored
   int32_t argument_count;
   SparsesepKernelArgument arguments[SPARSESEP_ROW_KERNEL_ARGUMENTS];
 } SparsesepRowKernel;
@@ -37,24 +37,23 @@ void sparsesep_add_row_ints(SparsesepRowKernel* kernel, int32_t count,
                             const int32_t* values);
 void sparsesep_add_row_float(SparsesepRowKernel* kernel, float value);
 
-// The kernel as the next step, with the launch that suits the device.
+// Adds the kernel as the next step, with the launch that suits the device.
 void sparsesep_add_row_step(const SparsesepOpenclNode* node,
                             const SparsesepRowKernel* kernel);
 
-// The kernel as the next step with a launch, or the nearest one that device
-// and kernel allow, which is returned.
+// Adds the kernel as the next step with a launch, or the nearest one that
+// device and kernel allow, and returns the launch.
 SparsesepLaunch sparsesep_add_row_launch(SparsesepOpenclRunner* runner,
                                          const SparsesepRowKernel* kernel,
                                          SparsesepLaunch launch);
 
-// What a launch of the kernel has to keep to on the device.
+// Returns the limits of a launch of the kernel on the device.
 SparsesepLaunchLimits sparsesep_launch_limits(
     const SparsesepOpenclDevice* device, const SparsesepRowKernel* kernel);
 
-// Adds the kernel with `launch`, then times others beside it and leaves the
-// fastest, which is returned, with the seconds that it takes (0: it had no
-// rival). What options chose stays. The device's buffers hold nothing yet that
-// matters.
+// Adds the kernel with `launch`, times other launches against it, and keeps
+// and returns the fastest, with its seconds (0: nothing to compare). Fields
+// that options chose stay. Overwrites the layer's buffers.
 SparsesepLaunch sparsesep_tune_launch(SparsesepOpenclRunner* runner,
                                       const SparsesepRowKernel* kernel,
                                       SparsesepLaunch launch,

@@ -7,7 +7,7 @@
 #include "graph/quantization.h"
 #include "opencl/half.h"
 
-// Kernels may load whole vectors: what follows the last element is allocated.
+// Kernels may load whole vectors past the last element.
 #define PADDING_BYTES 64
 
 void sparsesep_opencl_fail(SparsesepOpenclRunner* runner, const char* what,
@@ -18,7 +18,7 @@ void sparsesep_opencl_fail(SparsesepOpenclRunner* runner, const char* what,
            status);
 }
 
-// Room for one more element of an array. False after a failure.
+// Makes room for one more element of an array. False after a failure.
 static bool grow(SparsesepOpenclRunner* runner, void** array, int32_t count,
                  int32_t* room, size_t element_bytes) {
   if (runner->failed) return false;
@@ -46,7 +46,7 @@ void sparsesep_add_step(SparsesepOpenclRunner* runner, const char* source,
       sparsesep_get_program(runner->device, source, options, runner->tuning,
                             runner->reason, sizeof(runner->reason));
   if (program == NULL) {
-    runner->failed = true;  // the reason is there
+    runner->failed = true;  // the reason is set
     return;
   }
   cl_int status = CL_SUCCESS;
@@ -125,7 +125,7 @@ static void set_sizes(SparsesepOpenclStep* step, const int64_t items[3],
 }
 
 // Groups take as many items along x as there are, up to a power of two, and
-// fill up along y: a convolution of 8 units leaves no work-item idle.
+// fill up along y: a convolution with 8 units leaves no work-item idle.
 void sparsesep_set_items(SparsesepOpenclRunner* runner, int64_t x, int64_t y,
                          int64_t z) {
   SparsesepOpenclStep* step = last_step(runner);

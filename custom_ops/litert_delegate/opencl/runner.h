@@ -1,9 +1,9 @@
-// A partition on an OpenCL device: buffers, and kernels in the order in which
-// they are queued. Operators add their kernels when the partition is prepared;
-// nothing but uploads, launches and downloads is left for an inference.
+// A partition on an OpenCL device: buffers, and kernels in execution order.
+// Operators add their kernels during preparation; an inference only uploads,
+// launches and downloads.
 //
-// Errors stick: after the first one, what is added is ignored, and `failed`
-// says so. Callers need not check each step.
+// Errors stick: after the first one, additions are ignored and `failed` is
+// set, so callers need not check each step.
 #ifndef SPARSESEP_DELEGATE_OPENCL_RUNNER_H_
 #define SPARSESEP_DELEGATE_OPENCL_RUNNER_H_
 
@@ -30,12 +30,12 @@ typedef struct SparsesepOpenclRunner {
   cl_mem* buffers;
   bool failed;
   char reason[256];
-  bool tuning;      // steps added now may be dropped again
-  bool stored;      // programs went to cache_dir after the first inference
+  bool tuning;      // steps may be dropped again
+  bool stored;      // programs are in cache_dir
   cl_mem* staging;  // per tensor: float32 at the boundary of a half partition
 } SparsesepOpenclRunner;
 
-// Notes a failed call; the first is kept.
+// Records a failed call; the first one counts.
 void sparsesep_opencl_fail(SparsesepOpenclRunner* runner, const char* what,
                            cl_int status);
 
@@ -43,10 +43,10 @@ void sparsesep_opencl_fail(SparsesepOpenclRunner* runner, const char* what,
 void sparsesep_add_step(SparsesepOpenclRunner* runner, const char* source,
                         const char* options, const char* kernel);
 
-// Takes the step added last away.
+// Removes the last step.
 void sparsesep_drop_step(SparsesepOpenclRunner* runner);
 
-// Arguments of the step added last.
+// Add an argument to the last step.
 void sparsesep_add_argument(SparsesepOpenclRunner* runner, size_t bytes,
                             const void* value);
 void sparsesep_add_buffer_argument(SparsesepOpenclRunner* runner,
@@ -55,38 +55,38 @@ void sparsesep_add_int_arguments(SparsesepOpenclRunner* runner, int32_t count,
                                  const int32_t* values);
 void sparsesep_add_float_argument(SparsesepOpenclRunner* runner, float value);
 void sparsesep_add_local_argument(SparsesepOpenclRunner* runner, size_t bytes);
-// The limits of a float32 output with a fused activation, as two floats.
+// Adds the limits of a float32 output with a fused activation, two floats.
 void sparsesep_add_float_limits(SparsesepOpenclRunner* runner,
                                 TfLiteFusedActivation activation);
 
-// Work-items of the step added last: at least x along x and y along y, which
-// kernels check themselves, and z along z.
+// Sets the work-items of the last step: at least x and y, which kernels
+// check, and exactly z.
 void sparsesep_set_items(SparsesepOpenclRunner* runner, int64_t x, int64_t y,
                          int64_t z);
 
-// Exactly `groups` * y work-groups, of `items` work-items each or as many as
-// the kernel allows.
+// Sets `groups` * y work-groups of the last step, of `items` work-items
+// each, or as many as the kernel allows.
 void sparsesep_set_groups(SparsesepOpenclRunner* runner, int64_t groups,
                           int64_t y, int32_t items);
 
-// Queues a step; a status of OpenCL.
+// Queues a step; returns OpenCL's status.
 cl_int sparsesep_queue_step(const SparsesepOpenclRunner* runner,
                             const SparsesepOpenclStep* step);
 
-// Buffers that the runner frees. NULL after a failure. A constant without
-// `data` is zeros.
+// Create buffers that the runner owns. NULL after a failure. A constant
+// without `data` is zero.
 cl_mem sparsesep_add_buffer(SparsesepOpenclRunner* runner, size_t bytes);
 cl_mem sparsesep_add_constant(SparsesepOpenclRunner* runner, const void* data,
                               size_t bytes);
-// Floats as the device stores them: 4 bytes each, or 2.
+// Stores floats in the device's format, 4 bytes each or 2.
 cl_mem sparsesep_add_floats(SparsesepOpenclRunner* runner, const float* data,
                             size_t count);
 
-// Where an activation lives.
+// Returns the buffer of an activation.
 cl_mem sparsesep_buffer_of(const SparsesepOpenclRunner* runner,
                            const SparsesepPartitionTensor* tensor);
 
-// Bytes of one element on the device.
+// Returns the bytes of one element on the device.
 size_t sparsesep_opencl_element_bytes(const SparsesepOpenclRunner* runner,
                                       TfLiteType type);
 

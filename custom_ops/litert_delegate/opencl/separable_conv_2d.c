@@ -6,7 +6,7 @@
 #include "opencl/operation.h"
 #include "opencl/sources.h"
 
-// More local memory than this would keep groups from running side by side.
+// With more local memory, groups would not run concurrently.
 #define LOCAL_BYTES 16384
 
 static const void* section(const SparsesepSeparableConv* conv,
@@ -14,7 +14,8 @@ static const void* section(const SparsesepSeparableConv* conv,
   return (const uint8_t*)conv + offset;
 }
 
-// Woven weights as [units][kernel][channels]; see separable_conv.h.
+// Rearranges interleaved weights to [units][kernel][channels]; see
+// separable_conv.h.
 static void unweave(const int8_t* woven, int32_t units, int32_t kernel,
                     int32_t channels, int8_t* weights) {
   for (int32_t four = 0; four < units; four += 4) {
@@ -61,7 +62,7 @@ static cl_mem add_weights(const SparsesepOpenclNode* node,
   return buffer;
 }
 
-// Weights, biases and, of int8 stages, multipliers and shifts.
+// Adds weights, biases and, for int8 stages, multipliers and shifts.
 static void add_stage(const SparsesepOpenclNode* node,
                       const SparsesepSeparableConv* conv,
                       const SparsesepConvStage* stage, int32_t units,
@@ -96,7 +97,7 @@ static size_t row_bytes(const SparsesepSeparableConv* conv, int32_t tile) {
          (conv->value_type == SPARSESEP_SEPARABLE_FLOAT32 ? 4 : 1);
 }
 
-// What the device leaves room for at least, whatever the image: tile = 1.
+// Needs room for tile = 1, whatever the image size.
 bool sparsesep_opencl_fits_separable(const SparsesepOpenclDevice* device,
                                      const TfLiteTensor* blob) {
   SparsesepSeparableConv conv;
@@ -153,20 +154,16 @@ static void add_layer(const SparsesepOpenclNode* node,
                        runner->device->group_size);
 }
 
-// The op core validates the operator; only its Eval is the device's.
+// The op core validates the operator; the device only replaces its eval.
 void sparsesep_opencl_separable_conv_2d(const SparsesepOpenclNode* node) {
   SparsesepCorePort port;
-  if (!sparsesep_open_port(node->context, node->operation, &node->input->shape,
-                           &node->output->shape, &port)) {
-    sparsesep_opencl_fail(node->runner, "out of memory", 0);
+  const SparsesepSeparableConvOp* op =
+      sparsesep_open_core_op(node->context, node->operation,
+                             &node->input->shape, &node->output->shape, &port);
+  if (op != NULL) {
+    add_layer(node, port.tensors[SPARSESEP_SLOT_WEIGHTS].data, &op->shape);
   } else {
-    SparsesepSeparableConvOp* op = sparsesep_separable_conv_init(
-        &port.host, node->operation->options, node->operation->options_bytes);
-    if (sparsesep_separable_conv_prepare(&port.host, op) == SPARSESEP_OK) {
-      add_layer(node, port.tensors[SPARSESEP_SLOT_WEIGHTS].data, &op->shape);
-    } else {
-      sparsesep_opencl_fail(node->runner, "SEPARABLE_CONV_2D refused", 0);
-    }
+    sparsesep_opencl_fail(node->runner, "SEPARABLE_CONV_2D refused", 0);
   }
   sparsesep_close_port(&port);
 }

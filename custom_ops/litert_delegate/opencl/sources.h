@@ -1,9 +1,9 @@
-// kernels/opencl/*.cl as text, made part of the library by the build.
+// The text of kernels/opencl/*.cl, embedded by the build.
 #ifndef SPARSESEP_DELEGATE_OPENCL_SOURCES_H_
 #define SPARSESEP_DELEGATE_OPENCL_SOURCES_H_
 
-// Come before others: common before all, rows before fully-connected layers,
-// window before convolutions.
+// Prefixes: common of all sources, rows of fully-connected layers, window of
+// convolutions.
 extern const char sparsesep_cl_common[];
 extern const char sparsesep_cl_rows[];
 extern const char sparsesep_cl_window[];

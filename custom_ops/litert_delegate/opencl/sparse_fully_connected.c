@@ -8,7 +8,7 @@
 #include "opencl/sources.h"
 #include "opencl/unpack_tiles.h"
 
-// The kernel and its first arguments, up to the weights.
+// Creates the kernel with its arguments up to the weights.
 static SparsesepRowKernel open_kernel(const SparsesepOpenclNode* node,
                                       const char* name,
                                       const SparsesepPackedHeader* h,
@@ -115,20 +115,16 @@ static void add_layer(const SparsesepOpenclNode* node,
   free(numbers);
 }
 
-// The op core validates the operator; only its Eval is the device's.
+// The op core validates the operator; the device only replaces its eval.
 void sparsesep_opencl_sparse_fully_connected(const SparsesepOpenclNode* node) {
   SparsesepCorePort port;
-  if (!sparsesep_open_port(node->context, node->operation, &node->input->shape,
-                           &node->output->shape, &port)) {
-    sparsesep_opencl_fail(node->runner, "out of memory", 0);
+  const SparsesepFullyConnectedOp* op =
+      sparsesep_open_core_op(node->context, node->operation,
+                             &node->input->shape, &node->output->shape, &port);
+  if (op != NULL) {
+    add_layer(node, port.tensors[SPARSESEP_SLOT_WEIGHTS].data, op);
   } else {
-    SparsesepFullyConnectedOp* op = sparsesep_fully_connected_init(
-        &port.host, node->operation->options, node->operation->options_bytes);
-    if (sparsesep_fully_connected_prepare(&port.host, op) == SPARSESEP_OK) {
-      add_layer(node, port.tensors[SPARSESEP_SLOT_WEIGHTS].data, op);
-    } else {
-      sparsesep_opencl_fail(node->runner, "SPARSE_FULLY_CONNECTED refused", 0);
-    }
+    sparsesep_opencl_fail(node->runner, "SPARSE_FULLY_CONNECTED refused", 0);
   }
   sparsesep_close_port(&port);
 }

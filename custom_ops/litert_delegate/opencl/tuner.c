@@ -1,18 +1,19 @@
-// Finds the fastest launch of a layer by timing: one number of the launch after
-// the other, each candidate beside the best so far. Clocks of phones change
-// from one second to the next, so only times of the same moment are compared.
+// Finds the fastest launch of a layer by timing: changes one field after the
+// other and compares each candidate with the best so far. Clocks of phones
+// change from one second to the next, so only times of the same moment are
+// compared.
 #include <stddef.h>
 #include <time.h>
 
 #include "opencl/row_kernel.h"
 
-#define ROUNDS 7            // of which the fastest counts
-#define ROUND_SECONDS 1e-3  // of which a round lasts at least
-#define MOST_LAUNCHES 256   // of a round
-// A candidate must be faster by so much: less is noise.
+#define ROUNDS 7            // the fastest one counts
+#define ROUND_SECONDS 1e-3  // at least, per round
+#define MOST_LAUNCHES 256   // at most, per round
+// A candidate must be faster by this factor: less is noise.
 #define GAIN 0.97
 
-// The numbers of a launch and what is tried for each, up to 0.
+// A field of a launch and its candidates, terminated by 0.
 typedef struct Axis {
   size_t offset;
   int32_t values[8];
@@ -34,7 +35,8 @@ static double now(void) {
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-// Seconds of one launch, of `count` in a row; fails where the device refuses.
+// Returns the seconds of one of `count` launches in a row; fails if the
+// device refuses.
 static double seconds(SparsesepOpenclRunner* runner, int32_t step,
                       int32_t count) {
   const double start = now();
@@ -50,7 +52,7 @@ static double seconds(SparsesepOpenclRunner* runner, int32_t step,
   return (now() - start) / (double)count;
 }
 
-// How many launches of the step, which has run before, make a round.
+// Returns the launches per round of a step that has run before.
 static int32_t launches(SparsesepOpenclRunner* runner, int32_t step) {
   int32_t count = 1;
   while (count < MOST_LAUNCHES && !runner->failed &&
@@ -60,11 +62,11 @@ static int32_t launches(SparsesepOpenclRunner* runner, int32_t step) {
   return count;
 }
 
-// Whether the last step is faster than the one before it.
+// Checks that the last step is faster than the one before it.
 static bool is_faster(SparsesepOpenclRunner* runner, double* best) {
   const int32_t last = runner->step_count - 1;
   double fastest[2] = {1e9, 1e9};
-  // Drivers finish compiling with the first launch.
+  // Drivers finish compiling at the first launch.
   for (int32_t i = 0; i < 2; ++i) seconds(runner, last - i, 1);
   const int32_t count = launches(runner, last - 1);
   for (int32_t round = 0; round < ROUNDS && !runner->failed; ++round) {
@@ -72,7 +74,7 @@ static bool is_faster(SparsesepOpenclRunner* runner, double* best) {
       const double time = seconds(runner, last - i, count);
       if (time < fastest[i]) fastest[i] = time;
     }
-    // Too slow by far is seen at once.
+    // A hopeless candidate needs no further rounds.
     if (fastest[0] > 2 * fastest[1]) break;
   }
   const bool is = !runner->failed && fastest[0] < GAIN * fastest[1];
@@ -80,8 +82,8 @@ static bool is_faster(SparsesepOpenclRunner* runner, double* best) {
   return is;
 }
 
-// The best so far is the last step. Puts a candidate in its place if that is
-// faster; one that the device refuses is not.
+// Replaces the best launch, the last step, by a candidate that is faster. A
+// candidate that the device refuses is not.
 static void try_launch(SparsesepOpenclRunner* runner,
                        const SparsesepRowKernel* kernel,
                        SparsesepLaunch candidate, SparsesepLaunch* best,
@@ -132,12 +134,12 @@ SparsesepLaunch sparsesep_tune_launch(SparsesepOpenclRunner* runner,
   const SparsesepLaunch usual = best;
   if (!runner->failed) {
     try_all(runner, kernel, &best, best_seconds);
-    // On a busy device some candidate has luck: it has to win once more.
+    // On a busy device a candidate may be lucky: it has to win twice.
     try_launch(runner, kernel, usual, &best, best_seconds);
   }
   runner->tuning = false;
   if (runner->failed) return best;
-  // Once more, for its program to be one that is kept.
+  // Add it again, so that its program is cached.
   sparsesep_drop_step(runner);
   return sparsesep_add_row_launch(runner, kernel, best);
 }

@@ -5,15 +5,15 @@
 
 #include "sparse_fully_connected/gap4.h"
 
-// Where the streams of a blob stand: at the start of a group.
+// The streams of a blob at the start of a group.
 typedef struct Streams {
   const SparsesepPackedHeader* weights;
   const uint8_t* index;
   const uint8_t* value;
   // Within the group:
-  uint32_t nibbles;  // of GAP4, read
+  uint32_t nibbles;  // of GAP4, consumed
   uint32_t window;   // of WINDOW8
-  uint32_t at;       // tile of the block before
+  uint32_t at;       // tile of the previous block
 } Streams;
 
 static uint32_t read_u16(Streams* s) {
@@ -22,7 +22,7 @@ static uint32_t read_u16(Streams* s) {
   return number;
 }
 
-// The tile, along its group, of block `n` of the group.
+// Returns the tile, along its group, of block `n` of the group.
 static uint32_t next_tile(Streams* s, uint32_t n) {
   const SparsesepPackedHeader* h = s->weights;
   switch (h->index_encoding) {
@@ -71,7 +71,8 @@ static void copy_woven(const Streams* s, uint32_t n, int8_t* tile) {
   }
 }
 
-// Where row r, column c of block n is, in bytes behind the group's values.
+// Returns the offset of row r, column c of block n from the group's values,
+// in bytes.
 static uint32_t value_offset(const SparsesepPackedHeader* h, uint32_t n,
                              uint32_t r, uint32_t c) {
   const uint32_t run = sparsesep_run_blocks(h);
@@ -86,7 +87,7 @@ static uint32_t value_offset(const SparsesepPackedHeader* h, uint32_t n,
   }
 }
 
-// Writes the weights of block n of the group row after row.
+// Writes the weights of block n of the group in row-major order.
 static void copy_block(const Streams* s, uint32_t n, void* tile) {
   const SparsesepPackedHeader* h = s->weights;
   int8_t* values = tile;
@@ -105,7 +106,7 @@ static void copy_block(const Streams* s, uint32_t n, void* tile) {
   }
 }
 
-// Blocks of floats come apart into single weights: see unpack_tiles.h.
+// Blocks of floats are split into single weights: see unpack_tiles.h.
 static bool is_split(const SparsesepPackedHeader* h) {
   return h->value_type == SPARSESEP_VALUE_FLOAT32;
 }
@@ -114,7 +115,7 @@ static size_t tile_bytes(const SparsesepPackedHeader* h) {
   return is_split(h) ? sizeof(float) : (size_t)h->block_rows * h->block_cols;
 }
 
-// Adds the weights of block n that lie in the matrix as a tile each.
+// Adds each weight of block n that lies in the matrix as a tile.
 static void split_block(const Streams* s, uint32_t n, uint32_t row,
                         uint32_t col, SparsesepTiles* tiles, int32_t* next) {
   const SparsesepPackedHeader* h = s->weights;
@@ -132,8 +133,9 @@ static void split_block(const Streams* s, uint32_t n, uint32_t row,
   }
 }
 
-// Walks all blocks in the blob's order. Counts tiles per row group in `next`
-// where `tiles` has no columns yet; else puts each at its group's next place.
+// Visits all blocks in the blob's order. Without columns in `tiles`, counts
+// tiles per row group in `next`; otherwise stores each at its group's next
+// place.
 static void walk(const SparsesepPackedHeader* h, SparsesepTiles* tiles,
                  int32_t* next) {
   const uint16_t* counts = sparsesep_section(h, h->counts_offset);
@@ -160,7 +162,7 @@ static void walk(const SparsesepPackedHeader* h, SparsesepTiles* tiles,
   }
 }
 
-// Counts the tiles of each group, then says where each starts.
+// Counts the tiles of each group and computes where each group starts.
 static void place_groups(const SparsesepPackedHeader* h, int32_t multiple,
                          SparsesepTiles* tiles, int32_t* next) {
   walk(h, tiles, next);

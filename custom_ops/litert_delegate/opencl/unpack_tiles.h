@@ -1,4 +1,4 @@
-// A packed weight blob in the one layout that OpenCL kernels read.
+// Converts a packed weight blob to the only layout of the OpenCL kernels.
 #ifndef SPARSESEP_DELEGATE_OPENCL_UNPACK_TILES_H_
 #define SPARSESEP_DELEGATE_OPENCL_UNPACK_TILES_H_
 
@@ -6,9 +6,9 @@
 
 #include "sparsesep/packed_weights.h"
 
-// Tiles, row group after row group, whatever the blob's own order and encoding
-// are: its blocks if they are of int8. Floats are tiles of 1x1 and groups of
-// one row, whatever their blocks are: the kernel for floats reads no others.
+// Tiles, by row group, independent of the blob's order and encoding. int8
+// tiles are the blob's blocks. Floats become tiles of 1x1 in groups of one
+// row, the only ones that the float kernel reads.
 typedef struct SparsesepTiles {
   int32_t tile_rows;
   int32_t tile_cols;
@@ -17,19 +17,19 @@ typedef struct SparsesepTiles {
   int32_t* starts;    // [groups + 1]: first tile of each group
   uint16_t* columns;  // [count]: first column of each tile
   void* values;       // [count][tile_rows][tile_cols], int8_t or float; palette
-                      // codes are replaced
+                      // codes are expanded
 } SparsesepTiles;
 
-// Unpacks a valid blob, each group filled up with tiles of zeros at column 0 to
-// a multiple of so many. False without memory; sparsesep_free_tiles() is to be
-// called either way.
+// Unpacks a valid blob; pads each group with tiles of zeros at column 0 to a
+// multiple of `multiple`. False if memory runs out; sparsesep_free_tiles()
+// must be called in either case.
 bool sparsesep_unpack_tiles(const SparsesepPackedHeader* weights,
                             int32_t multiple, SparsesepTiles* tiles);
 
 void sparsesep_free_tiles(SparsesepTiles* tiles);
 
-// The biases of a blob with int8 values, - zero_point * sum of the row
-// included. `bias` holds an int32 per row.
+// Computes the biases of a blob with int8 values, zero_point * sum of the
+// row subtracted. `bias` holds an int32 per row.
 void sparsesep_folded_bias(const SparsesepPackedHeader* weights,
                            const SparsesepTiles* tiles, int32_t zero_point,
                            int32_t* bias);
