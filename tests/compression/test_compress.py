@@ -18,6 +18,7 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
 from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.tensors import values_of
 from tflm_sparsesep.compression.budget_search import pareto
 from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db
 from tflm_sparsesep.compression.layer_forms import Form
@@ -122,7 +123,7 @@ def test_figures_are_those_of_the_file(dense: bytes, at_20_db: ts.CompressResult
     point = at_20_db.point
     assert point.flash_bytes == len(at_20_db.tflite)
     assert point.instructions == sum(
-        layer.sparse_instructions if layer.rewritten else layer.dense_instructions
+        (layer.sparse_instructions if layer.rewritten else layer.dense_instructions) or 0
         for layer in at_20_db.layers
     )
     assert point in at_20_db.visited
@@ -140,17 +141,17 @@ def test_dropping_the_smallest_weights_does_worse(
 ) -> None:
     """What fitting to data is for: as many weights by magnitude, unfitted."""
     held = [
-        sum(np.count_nonzero(op.inputs[1].array) for op in group)
+        sum(int(np.count_nonzero(values_of(op.weights))) for op in group)
         for group in operators_by_layer(at_20_db.dense_tflite)
     ]
     model = editor.read(dense)
     for op, count in zip(model.subgraphs[0].operators, held, strict=True):
-        weights = op.inputs[1].array.copy()
+        weights = values_of(op.weights).copy()
         ranks = np.argsort(np.argsort(-np.abs(weights.astype(int)), axis=None)).reshape(
             weights.shape
         )
         weights[ranks >= count] = 0
-        op.inputs[1].array = weights
+        op.weights.array = weights
     assert tflm_sqnr(dense, editor.write(model), x[3::4]) < at_20_db.point.sqnr_db - 3
 
 
@@ -193,7 +194,7 @@ def test_what_cannot_be_compressed_is_refused(dense: bytes, x: np.ndarray) -> No
     with pytest.raises(ts.ConfigError, match="7 samples given, accepted: at least 8"):
         ts.compress(dense, budget=budget, representative_dataset=x[:7])
     with pytest.raises(ts.ConfigError, match="model is of type int"):
-        ts.compress(5, budget=budget, representative_dataset=x)  # type: ignore[arg-type]
+        ts.compress(5, budget=budget, representative_dataset=x)
     scale = Quantization(0.1)
     ends = [Tensor(name, (1, 4), TensorType.INT8, quantization=scale) for name in ("in", "out")]
     relu = Operator(BuiltinOperator.RELU, ends[:1], ends[1:], version=2)
@@ -303,7 +304,7 @@ def test_a_convolutional_model_of_others() -> None:
     assert len(result.tflite) < len(data)
     assert tflm_sqnr(data, result.tflite, x[3::4]) >= 20
     depthwise = [
-        [op.inputs[1].array for op in editor.read(m).operators if "DEPTH" in op.op_name]
+        [values_of(op.weights) for op in editor.read(m).operators if "DEPTH" in op.op_name]
         for m in (data, result.tflite)
     ]
     assert len(depthwise[0]) == len(depthwise[1]) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +59,7 @@ class WornFlash(Flash):
 class Paged:
     """A layer, its blob, and the same as pages in a memory."""
 
-    case: LayerCase
+    case: LayerCase[Any]
     blob: bytes
     table: bytes
     image: bytes

@@ -176,11 +176,12 @@ def test_doctor_finds_what_the_tests_use() -> None:
 def test_bad_models_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     bad, output = tmp_path / "bad.tflite", tmp_path / "out.tflite"
     bad.write_bytes(content)
-    for command in (
+    commands: list[list[str | Path]] = [
         ["convert", bad, "-o", output],
         ["inspect", bad],
         ["bench", bad],
-    ):
+    ]
+    for command in commands:
         line = error_line(cli(*command))
         assert str(bad) in line
         assert reason in line

@@ -17,7 +17,7 @@ from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.pack import can_pack, pack
 from tflm_sparsesep.device.synthetic_layers import LayerCase
 
-Case = LayerCase
+Case = LayerCase[Any]
 
 # SparsesepTensorType of custom_ops/port.h.
 TENSOR_TYPES = {"int8": 1, "float32": 3}

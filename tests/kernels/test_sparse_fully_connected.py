@@ -25,7 +25,7 @@ ROWS = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33)
 COLS = (1, 2, 3, 4, 5, 7, 15, 16, 17, 31, 61, 127, 256, 257, 521)
 
 
-def run(case: LayerCase, layout: Layout) -> npt.NDArray[Any]:
+def run(case: LayerCase[Any], layout: Layout) -> npt.NDArray[Any]:
     blob = pack(case.layer, layout)
     assert native.validate(blob) is None
     rows = len(case.layer.bias)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ AVX2_NAMES = (
     "1x1_u16_float32",
 )
 # By name of the processor, the ISA of a layout's kernel there.
-PROCESSORS = {
+PROCESSORS: dict[str, Callable[[Layout], str]] = {
     "Nehalem": lambda layout: "scalar",
     "Haswell": lambda layout: "avx2" if str(layout) in AVX2_NAMES else "scalar",
 }

@@ -59,7 +59,7 @@ class ModuleRun(pytest.Item):
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
-    ) -> str:  # type: ignore[override]
+    ) -> str:
         if isinstance(excinfo.value, ModuleFailed):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def int8_samples(count: int, seed: int = 5) -> np.ndarray:
     return np.random.default_rng(seed).integers(-128, 128, (count, 30)).astype(np.int8)
 
 
-def sparse_case(batch: int = 1) -> LayerCase:
+def sparse_case(batch: int = 1) -> LayerCase[Any]:
     return random_case(np.random.default_rng(6), 12, 40, zeros=0.7, batch=batch)
 
 
@@ -162,7 +163,7 @@ def test_quantization_is_tflites() -> None:
 
 def test_float_model() -> None:
     rng = np.random.default_rng(8)
-    weights, bias = rng.standard_normal((5, 9)), rng.standard_normal(5)
+    weights, bias = (rng.standard_normal(s).astype(np.float32) for s in ((5, 9), 5))
     model = float_fully_connected_model(weights, bias, input_shape=(1, 9))
     inputs = rng.standard_normal((4, 9))
     for runtime in RUNTIMES:
@@ -184,7 +185,7 @@ def test_tensor_values_are_what_enters_a_layer() -> None:
     data = dense_model()
     main = editor.read(data).subgraphs[0]
     first, second = main.operators
-    indices = [main.tensors.index(t) for t in (first.inputs[0], second.inputs[0], *main.outputs)]
+    indices = [main.tensors.index(t) for t in (first.input(0), second.input(0), *main.outputs)]
     inputs = int8_samples(9)
     entering, between, leaving = tensor_values(data, editor.read(data), indices, inputs)
     np.testing.assert_array_equal(entering, inputs[:, None])
@@ -240,7 +241,7 @@ def test_bad_arguments() -> None:
     with pytest.raises(ConfigError, match="reference"):
         runtimes.run(dense_model(), inputs, reference=True)
     with pytest.raises(ConfigError, match="expected: a Keras model, or the bytes"):
-        runtimes.run(12, inputs)  # type: ignore[arg-type]
+        runtimes.run(12, inputs)
     with pytest.raises(ModelError):
         runtimes.run(dense_model()[:100], inputs)
     with pytest.raises(ModelError, match=r"absent\.tflite: cannot be read"):

@@ -37,7 +37,7 @@ def sparse_layers(model: Any) -> list[Any]:
 
 @pytest.mark.parametrize("epoch", [1, 4, 8], ids=["warm-up", "ramp", "debias"])
 def test_a_backed_up_fit_resumes_its_phases(epoch: int, tmp_path: Path) -> None:
-    options = {"zeros": 0.8, "warmup_epochs": 2, "debias_epochs": 3}
+    options: dict[str, Any] = {"zeros": 0.8, "warmup_epochs": 2, "debias_epochs": 3}
     whole = deep_model()
     expected = fit(whole, ProximalL1(**options), 10, steps=8).history
     backup = tmp_path / "backup"
@@ -98,7 +98,7 @@ print(json.dumps({"one": zeros, "two": mirrored_zeros, "replicas": replicas}))
 
 
 @pytest.mark.parametrize("goal", GOALS, ids=str)
-def test_mirrored_replicas_take_the_same_step(goal: dict[str, float]) -> None:
+def test_mirrored_replicas_take_the_same_step(goal: dict[str, Any]) -> None:
     # Logical devices must be set before TensorFlow starts: a process of its own.
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(MIRRORED), json.dumps(goal)],
@@ -127,7 +127,7 @@ def mixed_float16() -> Iterator[None]:
 
 @pytest.mark.usefixtures("mixed_float16")
 @pytest.mark.parametrize("goal", GOALS, ids=str)
-def test_mixed_precision(goal: dict[str, float]) -> None:
+def test_mixed_precision(goal: dict[str, Any]) -> None:
     # Compiling for mixed_float16 puts loss scaling around the optimizer.
     model = deep_model(keras.optimizers.Adam(0.01))
     assert type(model.optimizer).__name__ == "LossScaleOptimizer"
@@ -158,7 +158,7 @@ def functional() -> Any:
 @pytest.mark.parametrize("build", [Subclassed, functional])
 @pytest.mark.parametrize("goal", GOALS, ids=str)
 def test_functional_and_subclassed_models_with_a_shared_layer(
-    build: Any, goal: dict[str, float]
+    build: Any, goal: dict[str, Any]
 ) -> None:
     keras.utils.set_random_seed(0)
     model = build()
