@@ -11,8 +11,8 @@
 // of their own. float32 blobs have neither.
 //
 // The blob is little-endian, 16-byte aligned in the model file, and read in
-// place. `converters/blob/separable_format.py` mirrors this file and a test holds
-// the two against each other. In this order:
+// place. `converters/blob/separable_format.py` mirrors this file and a test
+// holds the two against each other. In this order:
 //
 //   header       SparsesepSeparableConv, 80 bytes
 //   of the vertical stage, then of the horizontal one:
