@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import tflm_sparsesep
+from tests.support.c_headers import evaluate
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob import format as packed_format
 from tflm_sparsesep.converters.blob.format import (
@@ -37,23 +37,6 @@ CONSTANTS = {
     for prefix, kind in ENUMS.items()
     for member in kind
 }
-
-
-def evaluate(expressions: list[str], folder: Path) -> list[int]:
-    """Values of C expressions over our headers."""
-    lines = "\n".join(f'printf("%llu\\n", (unsigned long long)({e}));' for e in expressions)
-    source = folder / "mirror.c"
-    source.write_text(
-        '#include <stdio.h>\n#include "op_options.h"\n#include "op_names.h"\n'
-        '#include "sparsesep/paged_weights.h"\n'
-        f"int main(void) {{ {lines} return 0; }}\n"
-    )
-    root = tflm_sparsesep.source_dir()
-    includes = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}"]
-    program = folder / "mirror"
-    subprocess.run(["cc", *includes, str(source), "-o", str(program)], check=True)
-    printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
-    return [int(line) for line in printed.split()]
 
 
 def test_constants_agree(tmp_path: Path) -> None:

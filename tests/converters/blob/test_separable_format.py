@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import tflm_sparsesep
+from tests.support.c_headers import evaluate
 from tests.support.separable_layers import random_shape
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import separable_format
@@ -42,21 +41,6 @@ CONSTANTS = {
     "sizeof(SparsesepConvStage)": STAGE.itemsize,
 }
 SHAPE = SeparableShape(8, 8, (6, 7, 5), (3, 5))
-
-
-def evaluate(expressions: list[str], folder: Path) -> list[int]:
-    """Values of C expressions over our header."""
-    lines = "\n".join(f'printf("%llu\\n", (unsigned long long)({e}));' for e in expressions)
-    source = folder / "mirror.c"
-    source.write_text(
-        '#include <stdio.h>\n#include "sparsesep/separable_conv.h"\n'
-        f"int main(void) {{ {lines} return 0; }}\n"
-    )
-    include = f"-I{tflm_sparsesep.source_dir() / 'kernels/include'}"
-    program = folder / "mirror"
-    subprocess.run(["cc", include, str(source), "-o", str(program)], check=True)
-    printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
-    return [int(line) for line in printed.split()]
 
 
 def test_constants_agree(tmp_path: Path) -> None:

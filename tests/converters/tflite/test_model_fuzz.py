@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tests.converters.tflite.test_editor import shared_model
 from tests.support import dense_models
+from tests.support.shared_models import shared_model
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite import editor
 
