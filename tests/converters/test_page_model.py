@@ -33,7 +33,7 @@ def test_models_hold_tables_in_the_place_of_large_blobs() -> None:
     assert blob_of(next(editor.read(untouched.tflite).operators)) == blob
 
 
-def test_several_layers_share_the_memory_one_behind_the_other() -> None:
+def test_several_layers_share_the_memory_one_after_the_other() -> None:
     case = layout_case(np.random.default_rng(1), LAYOUTS[0], 60, 200, zeros=0.8)
     model = editor.read(sparse_model(case))
     other = editor.read(sparse_model(case))

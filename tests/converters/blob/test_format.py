@@ -9,7 +9,7 @@ import pytest
 import tflm_sparsesep
 from tests.support.c_headers import evaluate
 from tflm_sparsesep.converters import op_names
-from tflm_sparsesep.converters.blob import format as packed_format
+from tflm_sparsesep.converters.blob import format as blob_format
 from tflm_sparsesep.converters.blob.format import (
     HEADER,
     FullyConnectedOptions,
@@ -21,15 +21,15 @@ from tflm_sparsesep.converters.blob.format import (
 
 ENUMS = {"VALUE": ValueType, "INDEX": IndexEncoding, "MAJOR": Major, "ORDER": ValueOrder}
 CONSTANTS = {
-    "SPARSESEP_PACKED_MAGIC": packed_format.MAGIC,
-    "SPARSESEP_PACKED_VERSION": packed_format.VERSION,
-    "SPARSESEP_PACKED_MAX_DIM": packed_format.MAX_DIM,
-    "SPARSESEP_PACKED_ALIGNMENT": packed_format.ALIGNMENT,
-    "SPARSESEP_FLAG_BIAS_FOLDED": packed_format.FLAG_BIAS_FOLDED,
-    "SPARSESEP_FLAG_BOUNDED": packed_format.FLAG_BOUNDED,
-    "SPARSESEP_OPTIONS_VERSION": packed_format.OPTIONS_VERSION,
+    "SPARSESEP_PACKED_MAGIC": blob_format.MAGIC,
+    "SPARSESEP_PACKED_VERSION": blob_format.VERSION,
+    "SPARSESEP_PACKED_MAX_DIM": blob_format.MAX_DIM,
+    "SPARSESEP_PACKED_ALIGNMENT": blob_format.ALIGNMENT,
+    "SPARSESEP_FLAG_BIAS_FOLDED": blob_format.FLAG_BIAS_FOLDED,
+    "SPARSESEP_FLAG_BOUNDED": blob_format.FLAG_BOUNDED,
+    "SPARSESEP_OPTIONS_VERSION": blob_format.OPTIONS_VERSION,
     "sizeof(SparsesepPackedHeader)": HEADER.itemsize,
-    "SPARSESEP_OPTIONS_VERSION_WINDOWS": packed_format.OPTIONS_VERSION_WINDOWS,
+    "SPARSESEP_OPTIONS_VERSION_WINDOWS": blob_format.OPTIONS_VERSION_WINDOWS,
     "SPARSESEP_OPTIONS_BYTES": len(FullyConnectedOptions(0, 0, 0, 0).to_bytes()),
     "SPARSESEP_OPTIONS_BYTES_WINDOWS": len(FullyConnectedOptions(0, 0, 0, 0, 1).to_bytes()),
 } | {

@@ -31,7 +31,7 @@ def held_out() -> dict[str, Any]:
 def test_shapes_outside_the_fit_are_as_near_as_the_file_says(target: str) -> None:
     error = held_out_error(target)
     assert round(error, 4) == held_out()["errors"][target]
-    # Helium's compiler has vectorised the plain loops, which multipliers above 1 run in.
+    # Helium's compiler vectorizes the plain loops, which multipliers above 1 run in.
     assert error < (0.09 if target == "cortex-m55" else 0.05)
 
 

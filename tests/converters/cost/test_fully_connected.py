@@ -14,7 +14,7 @@ from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device.kernel_bench import random_layer
 
 DEVICES = [name for name in TARGETS if name != "host"]
-# What is asked of the model on layers that were not in the fit.
+# The largest error allowed on layers outside the fit.
 HELD_OUT_ERROR = 0.05
 
 

@@ -111,7 +111,7 @@ def test_a_model_without_any_buffer_vector_is_fine() -> None:
     assert not any(tensor.is_constant for tensor in back.subgraphs[0].tensors)
 
 
-def test_data_behind_the_flatbuffer_counted_many_times() -> None:
+def test_data_after_the_flatbuffer_is_counted_for_every_buffer() -> None:
     model = rich_model()
     shared = schema_object(schema.BufferT, offset=2, size=1000)
     model.buffers += [shared] * 50

@@ -74,7 +74,7 @@ def test_files_from_before_the_wide_operator_code() -> None:
     assert [op.op_name for op in read.operators][:2] == ["Foo", "WHILE"]
 
 
-def test_data_behind_the_flatbuffer_is_taken_in() -> None:
+def test_data_after_the_flatbuffer_is_read() -> None:
     model = rich_model()
     weights, options = bytes([5, 6]), bytes(range(20))
     model.buffers[1] = schema_object(schema.BufferT, offset=2**40, size=len(weights))

@@ -40,7 +40,7 @@ def test_bytes_that_are_no_flatbuffer(data: bytes, reason: str) -> None:
 
 
 def root_with_field(slot: int, tail: bytes) -> bytes:
-    """A Model table whose only field is at `slot`, an offset to `tail` right behind it."""
+    """Return a Model table whose only field, at `slot`, is an offset to `tail` right after it."""
     vtable = struct.pack("<HH", 4 + 2 * (slot + 1), 8) + bytes(2 * slot) + struct.pack("<H", 4)
     vtable += bytes(-len(vtable) % 4)
     table = struct.pack("<iI", len(vtable), 4)
