@@ -38,7 +38,7 @@ INFERENCES = 1000
 
 
 def sparse_version(graph: GraphBuilder) -> bytes:
-    """Rewrite the model; at least half of its layers become sparse."""
+    """The model with what pays rewritten; at least half of its layers do."""
     result = rewrite(graph.build(), target="cortex-m4", passes=QUICK_PASSES)
     rewritten = [layer for layer in result.layers if layer.rewritten]
     assert len(rewritten) >= len(result.layers) // 2
