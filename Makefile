@@ -1,6 +1,8 @@
 # Everything a developer or a user of the checkout runs. `make help` lists it.
 PYTHON ?= python3
 BIN := .venv/bin
+# Lists of variants and layouts (*.inc) are tables of one row a line, OpenCL C (*.cl) holds names
+# that clang-format takes for C++: both are formatted by hand.
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.cc')
 # What the installed package is built from: a change asks for a reinstall.
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
