@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +114,6 @@ def test_mirrored_replicas_take_the_same_step(goal: dict[str, float]) -> None:
     assert found["two"][-1] > 0
     if "zeros" in goal:
         assert found["two"] == pytest.approx(found["one"], abs=0.01)
-
-
-@pytest.fixture
-def mixed_float16() -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    yield
-    keras.config.set_dtype_policy(before)
 
 
 @pytest.mark.usefixtures("mixed_float16")

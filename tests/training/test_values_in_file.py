@@ -1,4 +1,4 @@
-"""What training rounds to is what the file stores; accuracy differs by activations alone."""
+"""The file stores the values of training; accuracy differs only by activations."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator
 from tflm_sparsesep.datasets import digits
 from tflm_sparsesep.quantize import quantize
-from tflm_sparsesep.training.device_layer import DeviceLayer
-from tflm_sparsesep.training.packed_estimate import PackedEstimate
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
@@ -232,43 +230,6 @@ def bounds_of_differences(
     apart = np.abs(weights[best][:, None, :] - weights)  # [samples, 10, inputs]
     bounds: Array = np.einsum("soi,si->so", apart, last_error) + added[best][:, None] + added
     return bounds
-
-
-@pytest.mark.parametrize(
-    ("target", "shape", "zeros", "chosen"),
-    [
-        ("cortex-m3", (128, 128), 0.8, True),
-        ("cortex-m0", (96, 64), 0.85, True),
-        ("cortex-m4", (128, 128), 0.8, True),
-        # Helium runs other layouts several times as fast.
-        ("cortex-m55", (128, 128), 0.8, False),
-    ],
-)
-def test_estimates_count_palettes_before_weights_are_rounded(
-    target: str, shape: tuple[int, int], zeros: float, chosen: bool
-) -> None:
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=shape) * (rng.random(shape) >= zeros)
-    layer = DeviceLayer("wide", *shape, 1, False, True, None, weights.size, 4 * shape[0])
-    plain = PackedEstimate(target).layer(layer, weights)
-    with_palette = PackedEstimate(target, ["wide"]).layer(layer, weights)
-    assert plain.layout is not None
-    assert with_palette.layout is not None
-    assert plain.layout.value_type is ValueType.INT8
-    assert (with_palette.layout.value_type is ValueType.PALETTE4) == chosen
-    if chosen:
-        assert with_palette.bytes < 0.8 * plain.bytes
-
-
-def test_where_flash_is_preferred_palettes_are_counted_and_chosen_on_any_core() -> None:
-    """What `convert` would not choose by the product (above)."""
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=(128, 128)) * (rng.random((128, 128)) >= 0.8)
-    layer = DeviceLayer("wide", 128, 128, 1, False, True, None, weights.size, 512)
-    found = PackedEstimate("cortex-m4", ["wide"], prefer="flash").layer(layer, weights)
-    assert found.layout is not None
-    assert found.layout.value_type is ValueType.PALETTE4
-    assert found.instructions < layer.dense_instructions("cortex-m4")
 
 
 def test_a_budget_of_bytes_holds_in_the_file_that_prefers_them() -> None:

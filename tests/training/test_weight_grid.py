@@ -1,8 +1,7 @@
-"""Fits whose last epochs run with the weights that the converted model will have."""
+"""Fits whose last epochs use the weights that the converted model will have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -218,14 +217,6 @@ def test_every_kind_of_kernel_is_rounded_and_only_sparse_matrices_to_a_palette()
     assert min(magnitudes[name] for name in ("conv2d", "depthwise", "head")) > 8
 
 
-@pytest.fixture
-def mixed_float16() -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    yield
-    keras.config.set_dtype_policy(before)
-
-
 @pytest.mark.usefixtures("mixed_float16")
 def test_mixed_precision() -> None:
     model = deep_model(keras.optimizers.Adam(0.01))
@@ -300,25 +291,6 @@ def test_nothing_changes_before_the_last_epochs() -> None:
         for epoch in range(10):
             same = all(map(np.array_equal, plain[epoch], rounded_late[epoch]))
             assert same == (epoch < start)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"values": "int4"}, "values='int4'"),
-        ({"values": 8}, "values=8"),
-        ({"value_epochs": 2}, "value_epochs=2 without values"),
-        ({"values": "int8", "value_epochs": 0}, "value_epochs=0"),
-        ({"values": "int8", "value_epochs": 1.5}, "value_epochs=1.5"),
-        ({"values": "int8", "value_epochs": -1}, "value_epochs=-1"),
-    ],
-    ids=str,
-)
-def test_refused_when_made(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message) as error:
-        ProximalL1(zeros=0.5, **arguments)
-    assert "accepted" in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
