@@ -190,11 +190,3 @@ def test_averages_without_debias_are_refused() -> None:
     model = deep_model(keras.optimizers.Adam(use_ema=True))
     with pytest.raises(ConfigError, match="use_ema=True"):
         fit(model, ProximalL1(zeros=0.5, debias_epochs=0), 4)
-
-
-def test_model_that_is_not_compiled() -> None:
-    model = keras.Sequential([keras.Input((12,)), keras.layers.Dense(3)])
-    callback = ProximalL1(zeros=0.5)
-    callback.set_model(model)
-    with pytest.raises(ConfigError, match="not compiled"):
-        callback.on_train_begin()

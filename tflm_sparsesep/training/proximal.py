@@ -112,6 +112,7 @@ def proximal_step(
         The new weights, in the kernel's shape. NaN stays NaN: diverged training is not sparse.
 
     Example:
+        >>> import numpy as np
         >>> w = np.float32([-0.3, 0.1, 0.5])
         >>> np.array(proximal_step(w, score(w, penalty="l1"), 0.25, penalty="l1")).round(6)
         array([-0.05,  0.  ,  0.25], dtype=float32)
@@ -198,7 +199,8 @@ def level_for_zeros(
         become 0 only by ties, by scores that are closer together, and by the size of a block.
 
     Example:
-        >>> float(level_for_zeros([np.float32([0.0, 0.5, 2.0])], 2)).__round__(3)
+        >>> import numpy as np
+        >>> round(float(level_for_zeros([np.float32([0.0, 0.5, 2.0])], 2)), 6)
         0.5
     """
     flat = ops.concatenate([ops.reshape(score, (-1,)) for score in scores])
