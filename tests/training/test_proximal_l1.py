@@ -183,7 +183,15 @@ def test_refused_before_the_first_step(
     assert "\n" not in str(error.value)
     for a, b in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_refused_fit_leaves_a_model_that_trains() -> None:
+    model = deep_model()
+    with pytest.raises(ConfigError, match="frist"):
+        fit(model, ProximalL1(zeros=0.5, layers=["frist"]), 4)
+    before = model.get_weights()
     fit(model, None, 1)
+    assert not np.array_equal(model.get_weights()[0], before[0])
 
 
 def test_averages_without_debias_are_refused() -> None:
