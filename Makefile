@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Parallel test processes: a number, or `auto` for one per core.
 JOBS ?= auto
+# Lists of variants and layouts (*.inc) are tables of one row a line, OpenCL C (*.cl) holds names
+# that clang-format takes for C++: both are formatted by hand.
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.cc')
 SHELL_SCRIPTS = .ci/run $(shell git ls-files '*.sh')
 PYTEST_OPTIONS := -n $(JOBS) --dist loadgroup

@@ -221,9 +221,7 @@ def sparse_fully_connected(
         len(options),
         aligned.ctypes.data,
         len(blob),
-        _TENSOR_TYPES.get(inputs.dtype.name, _TENSOR_OTHER),
-        inputs.ctypes.data,
-        inputs.size,
+        *_tensor(inputs),
         outputs.ctypes.data,
         rows,
         batch,
@@ -280,9 +278,7 @@ def paged_fully_connected(
         aligned.ctypes.data,
         len(weights),
         ctypes.byref(memory),
-        _TENSOR_TYPES.get(inputs.dtype.name, _TENSOR_OTHER),
-        inputs.ctypes.data,
-        inputs.size,
+        *_tensor(inputs),
         outputs.ctypes.data,
         rows,
         batch,
@@ -359,6 +355,12 @@ def separable_conv_2d(
     if status != _OK:
         raise DeviceError(f"SEPARABLE_CONV_2D refused: {_message(status)}")
     return outputs
+
+
+def _tensor(array: npt.NDArray[Any]) -> tuple[int, int, int]:
+    """Return the type, the address and the number of elements of a contiguous array."""
+    kind = _TENSOR_TYPES.get(array.dtype.name, _TENSOR_OTHER)
+    return kind, array.ctypes.data, array.size
 
 
 def _aligned_copy(blob: bytes) -> npt.NDArray[np.uint8]:

@@ -47,8 +47,8 @@ static SparsesepStatus end_fetch(const SparsesepExternalMemory* memory) {
              : SPARSESEP_FETCH_FAILED;
 }
 
-// Whether the weights are a table of contents; what is wrong with them is for
-// those to say who read them.
+// Returns whether the weights are a table of contents; what is wrong with them
+// is for those to say who read them.
 SPARSESEP_COLD
 static int is_paged(const SparsesepHost* host) {
   SparsesepTensor table;
@@ -203,7 +203,7 @@ static SparsesepStatus run_pages(const PagedOp* paged, Run* run,
     output += page->rows * width;
     if (!overlaps(run->memory)) status = begin_next(run);
   }
-  // A transfer must not go on into memory that is somebody else's by then.
+  // A transfer must not go on into memory that is in other use by then.
   if (run->is_fetching) end_fetch(run->memory);
   return status;
 }

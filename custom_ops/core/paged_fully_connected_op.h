@@ -17,19 +17,19 @@ extern "C" {
 #endif
 
 // `memory` outlives the operator; NULL refuses layers that need it.
-void *sparsesep_paged_fully_connected_init(
-    const SparsesepHost *host, const void *options, size_t options_bytes,
-    const SparsesepExternalMemory *memory);
+void* sparsesep_paged_fully_connected_init(
+    const SparsesepHost* host, const void* options, size_t options_bytes,
+    const SparsesepExternalMemory* memory);
 
 // Validates as sparsesep_fully_connected_prepare() does; the pages, which do
 // not fit anywhere yet, by their checksums. Reads the external memory once.
 SparsesepStatus sparsesep_paged_fully_connected_prepare(
-    const SparsesepHost *host, void *op_data);
+    const SparsesepHost* host, void* op_data);
 
 // Runs the layer. Fails, and says so, where a page cannot be fetched or is not
 // what it was; the output is then incomplete.
-SparsesepStatus sparsesep_paged_fully_connected_eval(const SparsesepHost *host,
-                                                     void *op_data);
+SparsesepStatus sparsesep_paged_fully_connected_eval(const SparsesepHost* host,
+                                                     void* op_data);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@ extern "C" {
 #endif
 
 // sparsesep_status_message() with the states of paged weights.
-const char *sparsesep_paged_status_message(SparsesepStatus status);
+const char* sparsesep_paged_status_message(SparsesepStatus status);
 
 #ifdef __cplusplus
 }

@@ -26,7 +26,8 @@ static SparsesepStatus get_conv(const SparsesepHost* host,
   return sparsesep_validate_separable_conv(blob.data, (size_t)blob.dims[0]);
 }
 
-// Whether the tensor is an image of these sizes, small enough to be addressed.
+// Returns whether the tensor is an image of these sizes, small enough to be
+// addressed.
 static int is_image(const SparsesepTensor* tensor, SparsesepTensorType type,
                     int32_t batch, int32_t height, int32_t width,
                     int32_t channels) {

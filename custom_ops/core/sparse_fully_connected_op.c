@@ -15,15 +15,15 @@ _Static_assert(sizeof(SparsesepFullyConnectedOp) <= 64,
   (SPARSESEP_OPTIONS_VERSION_WINDOWS | SPARSESEP_OPTIONS_BYTES_WINDOWS << 16)
 
 // Leaves input_step 0 where vectors lie side by side.
-static SparsesepStatus read_options(const void *bytes, size_t size,
-                                    SparsesepFullyConnectedParams *params) {
+static SparsesepStatus read_options(const void* bytes, size_t size,
+                                    SparsesepFullyConnectedParams* params) {
   uint32_t head;
   if (bytes == NULL || (size != SPARSESEP_OPTIONS_BYTES &&
                         size != SPARSESEP_OPTIONS_BYTES_WINDOWS)) {
     return SPARSESEP_BAD_OPTIONS;
   }
   memcpy(&head, bytes, sizeof(head));
-  memcpy(params, (const uint8_t *)bytes + sizeof(head), size - sizeof(head));
+  memcpy(params, (const uint8_t*)bytes + sizeof(head), size - sizeof(head));
   if (size == SPARSESEP_OPTIONS_BYTES) {
     return head == HEAD ? SPARSESEP_OK : SPARSESEP_BAD_OPTIONS;
   }
@@ -34,8 +34,8 @@ static SparsesepStatus read_options(const void *bytes, size_t size,
 }
 
 SPARSESEP_COLD
-static SparsesepStatus prepare(const SparsesepHost *host,
-                               SparsesepFullyConnectedOp *op) {
+static SparsesepStatus prepare(const SparsesepHost* host,
+                               SparsesepFullyConnectedOp* op) {
   if (op->init_status != SPARSESEP_OK) return op->init_status;
 
   SparsesepTensor tensor;
@@ -43,7 +43,7 @@ static SparsesepStatus prepare(const SparsesepHost *host,
       host, SPARSESEP_SLOT_WEIGHTS, SPARSESEP_TENSOR_UINT8, 1, &tensor);
   // Kernels read words in place: the model file aligns the blob, and the
   // caller must not have loaded the file at an odd address.
-  const SparsesepPackedHeader *weights = tensor.data;
+  const SparsesepPackedHeader* weights = tensor.data;
   if (bytes == 0 || weights == NULL ||
       (uintptr_t)weights % sizeof(uint32_t) != 0) {
     return SPARSESEP_BAD_TENSOR;
@@ -60,10 +60,10 @@ static SparsesepStatus prepare(const SparsesepHost *host,
 }
 
 SPARSESEP_COLD
-void *sparsesep_fully_connected_init(const SparsesepHost *host,
-                                     const void *options,
+void* sparsesep_fully_connected_init(const SparsesepHost* host,
+                                     const void* options,
                                      size_t options_bytes) {
-  SparsesepFullyConnectedOp *op =
+  SparsesepFullyConnectedOp* op =
       host->allocate_persistent(host, sizeof(SparsesepFullyConnectedOp));
   if (op == NULL) return NULL;
   memset(op, 0, sizeof(*op));
@@ -72,8 +72,8 @@ void *sparsesep_fully_connected_init(const SparsesepHost *host,
 }
 
 SPARSESEP_COLD
-SparsesepStatus sparsesep_fully_connected_prepare(const SparsesepHost *host,
-                                                  void *op_data) {
+SparsesepStatus sparsesep_fully_connected_prepare(const SparsesepHost* host,
+                                                  void* op_data) {
   const SparsesepStatus status =
       op_data == NULL ? SPARSESEP_OUT_OF_MEMORY : prepare(host, op_data);
   if (status != SPARSESEP_OK) {
@@ -83,16 +83,16 @@ SparsesepStatus sparsesep_fully_connected_prepare(const SparsesepHost *host,
   return status;
 }
 
-SparsesepStatus sparsesep_fully_connected_eval(const SparsesepHost *host,
-                                               const void *op_data) {
-  const SparsesepFullyConnectedOp *op = op_data;
+SparsesepStatus sparsesep_fully_connected_eval(const SparsesepHost* host,
+                                               const void* op_data) {
+  const SparsesepFullyConnectedOp* op = op_data;
   SparsesepTensor input;
   SparsesepTensor blob;
   SparsesepTensor output;
   host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
   host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &blob);
   host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
-  void *scratch =
+  void* scratch =
       op->scratch_index < 0 ? NULL : host->get_scratch(host, op->scratch_index);
   op->variant->run(blob.data, &op->params, input.data, op->batch, output.data,
                    scratch);

@@ -1,4 +1,4 @@
-// The op core behind plain C calls: what Python loads through ctypes.
+// The op core as plain C functions: what Python loads through ctypes.
 #ifndef SPARSESEP_HOST_PORT_H_
 #define SPARSESEP_HOST_PORT_H_
 

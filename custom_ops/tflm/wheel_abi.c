@@ -21,7 +21,7 @@ typedef const WheelRegistration* (*FindByCode)(const void* resolver, int code);
 typedef const WheelRegistration* (*FindByName)(const void* resolver,
                                                const char* name);
 
-// A recognised MicroMutableOpResolver<capacity>.
+// A recognized MicroMutableOpResolver<capacity>.
 typedef struct Resolver {
   FindByCode find_code;
   FindByName find_name;
@@ -282,7 +282,7 @@ static bool tensor_layout_is_known(void* module, const Symbols* names) {
   return tensor_bytes(&probe.tensor, &bytes) == WHEEL_OK && bytes == 120;
 }
 
-const char* wheel_recognise(void* resolver, WheelApi* api) {
+const char* wheel_recognize(void* resolver, WheelApi* api) {
   void* module = NULL;
   const Symbols* names = NULL;
   Resolver view;

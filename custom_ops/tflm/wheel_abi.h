@@ -55,11 +55,11 @@ typedef struct WheelApi {
                                        const WheelNode* node, int index);
 } WheelApi;
 
-// Recognises the wheel that made `resolver` (a tflite::PythonOpsResolver) and
+// Recognizes the wheel that made `resolver` (a tflite::PythonOpsResolver) and
 // fills `api`. NULL on success, else one line that says what is different.
-const char* wheel_recognise(void* resolver, WheelApi* api);
+const char* wheel_recognize(void* resolver, WheelApi* api);
 
-// Appends `registration` to a recognised resolver; adding the same one twice
+// Appends `registration` to a recognized resolver; adding the same one twice
 // is fine. NULL on success, else why not; the resolver is then unchanged.
 const char* wheel_add_custom(void* resolver,
                              const WheelRegistration* registration);

@@ -209,7 +209,7 @@ __attribute__((visibility("default"))) bool SparseSepRegisterer(void* resolver);
 bool SparseSepRegisterer(void* resolver) {
   WheelApi api;
   memset(&api, 0, sizeof(api));
-  const char* problem = wheel_recognise(resolver, &api);
+  const char* problem = wheel_recognize(resolver, &api);
   if (problem != NULL) return refuse(problem);
   if (g_api.get_scratch != NULL && memcmp(&api, &g_api, sizeof(api)) != 0) {
     return refuse("another one is already in use in this process");

@@ -1,4 +1,4 @@
-// Requantises rows with the DSP extension.
+// Requantizes rows with the DSP extension.
 //
 // 11.25 instructions a row where the accumulators are bounded, and 2 more where
 // the activation's limits are narrower than int8.
@@ -15,7 +15,7 @@ _Static_assert(offsetof(SparsesepRows, output_zero_point) == 12 &&
                    offsetof(SparsesepRows, bounded) == 24,
                "seven words");
 
-// Four rows a round; the general function takes the up to three behind them, or
+// Four rows a round; the general function takes the up to three after them, or
 // all where they are not bounded. A row:
 //   high = (2 * acc * multiplier + 2^31) >> 32; negative ones less 1, so that
 //   halves go away from zero; the right shift leaves the last bit that it
@@ -94,7 +94,7 @@ __attribute__((naked)) int8_t* sparsesep_finish_rows(
       "  mov end, r7\n"
       "  mov acc, r8\n"
       "  b 3b\n"
-      "5:\n"  // the rows behind
+      "5:\n"  // the rows after
       "  str end, [sp, #36]\n"
       "  mov r0, r4\n"
       "  mov r2, r7\n"

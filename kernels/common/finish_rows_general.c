@@ -1,4 +1,4 @@
-// Requantises rows in the way that is right for every blob.
+// Requantizes rows in the way that is right for every blob.
 #include "common/rows.h"
 #include "sparsesep/compiler.h"
 

@@ -1,4 +1,4 @@
-// Requantises rows of kernels without Helium, by Helium: 17 instructions per 4
+// Requantizes rows of kernels without Helium, by Helium: 17 instructions per 4
 // rows.
 #include "common/isa.h"
 #include "common/requantize_mve.h"
@@ -8,7 +8,7 @@
 // to[n] = acc[n] + bias[n]
 static void add_bias(uint32_t count, const uint32_t* acc, const int32_t* bias,
                      int32_t* to) {
-  __asm volatile(
+  __asm__ volatile(
       "wlstp.32 lr, %[count], 2f\n"
       "1:\n"
       "vldrw.u32 q0, [%[acc]], #16\n"

@@ -1,4 +1,4 @@
-// Requantises rows on Armv6-M, which multiplies 32 x 32 -> 32 bits only.
+// Requantizes rows on Armv6-M, which multiplies 32 x 32 -> 32 bits only.
 //
 // 36 instructions a row where the accumulators are bounded.
 #include "common/isa.h"

@@ -1,4 +1,4 @@
-// Requantises rows on Armv7-M.
+// Requantizes rows on Armv7-M.
 //
 // 19 instructions a row where the accumulators are bounded.
 #include "common/isa.h"

@@ -16,7 +16,7 @@
 #define SPARSESEP_ISA_V7M 4
 // Armv7E-M or Armv8-M DSP extension: SMLAD, SXTB16, UXTAB (M4, M7, M33; M55).
 #define SPARSESEP_ISA_DSP 5
-// A core with Helium, but a build without optimisation: the kernels for Helium
+// A core with Helium, but a build without optimization: the kernels for Helium
 // hold more in registers than such a build leaves them.
 #define SPARSESEP_ISA_MVE_UNUSED 6
 // Helium, integers only (M55).

@@ -30,7 +30,8 @@ static void requantize_right(const SparsesepRows* rows, uint32_t first,
   const int8_t* shift = rows->shift + first;
   const int32x4_t low = vdupq_n_s32(rows->activation_min);
   const int32x4_t high = vdupq_n_s32(rows->activation_max);
-  __asm volatile(
+  // clang-format off
+  __asm__ volatile(
       "wlstp.32 lr, %[count], 2f\n"
       "1:\n"
       "vldrw.u32 q0, [%[acc]], #16\n"
@@ -39,12 +40,14 @@ static void requantize_right(const SparsesepRows* rows, uint32_t first,
       "vshr.s32 q1, q0, #31\n"
       "vadd.i32 q0, q0, q1\n"
       "vldrb.s32 q1, [%[shift]], #4\n"
-      "vrshl.s32 q0, q0, q1\n" FINISH
+      "vrshl.s32 q0, q0, q1\n"
+      FINISH
       : [acc] "+&r"(acc), [multiplier] "+&r"(multiplier), [shift] "+&l"(shift),
         [output] "+&l"(output)
       : [count] "r"(count), [zero_point] "r"(rows->output_zero_point),
         [low] "w"(low), [high] "w"(high)
       : "q0", "q1", "lr", "cc", "memory");
+  // clang-format on
 }
 
 // Any shift: to the left (wrapping) before the product, to the right after it.
@@ -56,7 +59,8 @@ static void requantize_both_ways(const SparsesepRows* rows, uint32_t first,
   const int32x4_t zero = vdupq_n_s32(0);
   const int32x4_t low = vdupq_n_s32(rows->activation_min);
   const int32x4_t high = vdupq_n_s32(rows->activation_max);
-  __asm volatile(
+  // clang-format off
+  __asm__ volatile(
       "wlstp.32 lr, %[count], 2f\n"
       "1:\n"
       "vldrw.u32 q0, [%[acc]], #16\n"
@@ -69,12 +73,14 @@ static void requantize_both_ways(const SparsesepRows* rows, uint32_t first,
       "vand q2, q0, q1\n"  // negative where both are
       "vshr.s32 q2, q2, #31\n"
       "vadd.i32 q0, q0, q2\n"
-      "vrshl.s32 q0, q0, q1\n" FINISH
+      "vrshl.s32 q0, q0, q1\n"
+      FINISH
       : [acc] "+&r"(acc), [multiplier] "+&r"(multiplier), [shift] "+&l"(shift),
         [output] "+&l"(output)
       : [count] "r"(count), [zero_point] "r"(rows->output_zero_point),
         [low] "w"(low), [high] "w"(high), [zero] "w"(zero)
       : "q0", "q1", "q2", "lr", "cc", "memory");
+  // clang-format on
 }
 
 void sparsesep_requantize_rows_mve(const SparsesepRows* rows, uint32_t first,

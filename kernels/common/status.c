@@ -20,10 +20,10 @@ static const char messages[] =
 _Static_assert(SPARSESEP_STATUS_COUNT == 11, "a message each, one for others");
 
 SPARSESEP_COLD
-const char *sparsesep_status_message(SparsesepStatus status) {
+const char* sparsesep_status_message(SparsesepStatus status) {
   unsigned number = (unsigned)status;
   if (number > SPARSESEP_STATUS_COUNT) number = SPARSESEP_STATUS_COUNT;
-  const char *message = messages;
+  const char* message = messages;
   for (; number > 0; --number) {
     while (*message++ != 0) {
     }

@@ -1,5 +1,5 @@
-// EXPERIMENTAL. Adam on kept values, followed by the proximal step of an L1
-// penalty (group lasso where a block has more than one weight): the update of
+// Adam on kept values, and after it the proximal step of an L1 penalty (group
+// lasso where a block has more than one weight): the update of
 // tflm_sparsesep/training/train_step.py, on arrays of kept values alone.
 //
 // With w the weights after Adam's full step, D = sqrt(second / (1 - beta_2^t))

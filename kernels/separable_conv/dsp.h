@@ -2,13 +2,13 @@
 // units of a stage by two columns, the frame does everything around it.
 //
 // Scratch, in this order: uint32 accumulators of two columns; the taps of two
-// columns of the input, widened; one row of what is between the stages,
+// columns of the input, widened; one row of the intermediate feature map,
 // widened, padding included; int8 outputs of a vertical stage at one place.
 //
 // Widened: int16, two columns side by side. A word holds a pair of channels
-// (which ones, says SPARSESEP_SEPARABLE_WOVEN) of one column, the word behind
+// (which ones, says SPARSESEP_SEPARABLE_WOVEN) of one column, the word after
 // it the same pair of the other column. In the row, the other column is the one
-// that the next output looks at: columns stand there twice.
+// that the next output looks at: columns appear there twice.
 #ifndef SPARSESEP_SEPARABLE_CONV_DSP_H_
 #define SPARSESEP_SEPARABLE_CONV_DSP_H_
 
@@ -31,8 +31,8 @@ static inline uint64_t sparsesep_separable_dsp_scratch_bytes(
 }
 
 // acc[column][unit] = weights * x[column], without bias, for all units.
-// `weights` are woven, `x` has `words` words of two columns, widened. May write
-// entries of up to four units, whole.
+// `weights` are interleaved, `x` has `words` words of two columns, widened. May
+// write entries of up to four units, whole.
 typedef void (*SparsesepMultiplyDspPair)(const uint32_t* weights,
                                          uint32_t units, const uint32_t* x,
                                          uint32_t words,

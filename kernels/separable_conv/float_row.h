@@ -4,7 +4,7 @@
 
 #include "separable_conv/stage.h"
 
-// Scratch query: one row of what is between the stages, padding included.
+// Scratch query: one row of the intermediate feature map, padding included.
 static inline uint64_t sparsesep_separable_float_scratch_bytes(
     const SparsesepSeparableConv* conv, const SparsesepConvShape* shape) {
   return (uint64_t)sparsesep_row_columns(conv, shape) * conv->middle_channels *

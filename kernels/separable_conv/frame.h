@@ -2,8 +2,9 @@
 // all units of a stage by two columns, the frame does everything around it.
 //
 // Scratch: uint32 accumulators of two columns; the taps of two columns of the
-// input, one below the other, padding included; one row of what is between the
-// stages, padding included. A horizontal stage reads its taps in that row.
+// input, one below the other, padding included; one row of the
+// intermediate feature map, padding included. A horizontal stage reads its taps
+// in that row.
 #ifndef SPARSESEP_SEPARABLE_CONV_FRAME_H_
 #define SPARSESEP_SEPARABLE_CONV_FRAME_H_
 
@@ -12,13 +13,13 @@
 // acc[column][unit] = weights * x[column] for all units of the stage, with bias
 // or without: as `finish` expects. x[column][kernel * channels]. May write
 // entries of up to four units, whole.
-typedef void (*SparsesepMultiplyColumns)(const SparsesepStage* stage,
-                                         const int8_t* const x[2],
-                                         uint32_t* const acc[2]);
+typedef void (*SparsesepMultiplyTwoColumns)(const SparsesepStage* stage,
+                                            const int8_t* const x[2],
+                                            uint32_t* const acc[2]);
 
 // What differs from kernel to kernel.
 typedef struct SparsesepColumnOps {
-  SparsesepMultiplyColumns multiply;
+  SparsesepMultiplyTwoColumns multiply;
   // As sparsesep_finish_rows(), on what multiply() has left.
   int8_t* (*finish)(const SparsesepRows* rows, uint32_t first, uint32_t count,
                     const uint32_t* acc, int8_t* out);

@@ -26,7 +26,7 @@ uint64_t sparsesep_separable_scratch_bytes(const SparsesepSeparableConv* conv,
   return accumulators + columns + row;
 }
 
-// The taps of column `x` for row `y` between the stages.
+// The taps of column `x` for row `y` of the intermediate feature map.
 static void load_column(const Frame* f, const int8_t* input, int32_t y,
                         uint32_t x, int8_t* to) {
   const uint32_t channels = f->vertical.channels;

@@ -68,7 +68,7 @@ static uint32_t* widen(const int8_t* first, const int8_t* second,
 
 // Outputs of the vertical stage to the places where they are read: as first
 // column (`own`), and where there is one before it, as second (`other`). Those
-// behind the last channel may be anything: their weights are 0.
+// after the last channel may be anything: their weights are 0.
 static void spread(const int8_t* from, uint32_t channels, uint32_t* own,
                    uint32_t* other) {
   uint32_t n = 0;

@@ -8,7 +8,7 @@ typedef struct Frame {
   SparsesepStage horizontal;
   const SparsesepSeparableConv* conv;
   const SparsesepConvShape* shape;
-  SparsesepMultiplyWide multiply;
+  SparsesepMultiplyFourColumns multiply;
   uint32_t* acc;
   uint32_t units;  // of room for accumulators, each column
   int32_t* x;
@@ -101,7 +101,7 @@ void sparsesep_run_separable_wide(const SparsesepSeparableConv* conv,
                                   const SparsesepConvShape* shape,
                                   const int8_t* input, int8_t* output,
                                   void* scratch,
-                                  SparsesepMultiplyWide multiply) {
+                                  SparsesepMultiplyFourColumns multiply) {
   const uint32_t units = sparsesep_most_units(conv);
   const size_t down = (size_t)conv->vertical.kernel * conv->input_channels;
   const size_t right = (size_t)conv->horizontal.kernel * conv->middle_channels;

@@ -12,7 +12,7 @@
 
 // What multiply_units() reads in assembly.
 typedef struct Product {
-  const int8_t* first;  // weights of a unit, and of the one behind it
+  const int8_t* first;  // weights of a unit, and of the one after it
   const int8_t* second;
   uint32_t step;  // from where a loop leaves them to the next two units
   uint32_t taps;
@@ -73,7 +73,7 @@ static void multiply(const SparsesepStage* stage, const int8_t* const x[2],
                      acc[0], acc[1], x[0], x[1], stage->rows.bias + even};
   if (even > 0) multiply_units(&product);
   if (even == stage->units) return;
-  // A last odd unit stands in for the one behind it.
+  // A last odd unit stands in for the one after it.
   product.first = product.second = weights + (size_t)even * taps;
   product.bias += even;
   product.acc0 += even;

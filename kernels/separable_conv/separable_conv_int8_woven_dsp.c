@@ -1,4 +1,4 @@
-// int8, woven order: Armv7E-M and Armv8-M with DSP.
+// int8, interleaved order: Armv7E-M and Armv8-M with DSP.
 //
 // A word of weights holds two channels of two units as `low + 256 * high`. It
 // is loaded once for two columns: times the inputs it adds to mixed sums of

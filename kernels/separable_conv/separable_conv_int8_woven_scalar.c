@@ -1,11 +1,11 @@
-// int8, woven order, portable: the twin of the DSP kernel, with which hosts
-// check and run its blobs.
+// int8, interleaved order, portable: the twin of the DSP kernel, with which
+// hosts check and run its blobs.
 #include <string.h>
 
 #include "separable_conv/frame.h"
 #include "separable_conv/variants.h"
 
-// Channels of pair `pair` of a tap; the second may lie behind the last channel.
+// Channels of pair `pair` of a tap; the second may lie after the last channel.
 static void pair_channels(uint32_t pair, uint32_t channels,
                           uint32_t pair_of[2]) {
   const uint32_t four = pair / 2 * 4;

@@ -53,8 +53,8 @@ static inline SparsesepStage sparsesep_horizontal_stage(
                          conv->output_channels, conv->output_zero_point);
 }
 
-// Columns of a row between the stages that outputs look at, padding included.
-// They may go on to the right of the image, or end before its last column.
+// Columns of an intermediate row that outputs read, padding included.
+// They may extend to the right of the image, or end before its last column.
 static inline uint32_t sparsesep_row_columns(const SparsesepSeparableConv* conv,
                                              const SparsesepConvShape* shape) {
   return (uint32_t)(shape->output_width - 1) * conv->horizontal.stride +

@@ -2,8 +2,8 @@
 // units of a stage by four columns, the frame does everything around it.
 //
 // Scratch: uint32 accumulators of four columns, one column after the other; the
-// taps of four columns, widened to int32, tap by tap; one row of what is
-// between the stages, int8, padding included.
+// taps of four columns, widened to int32, tap by tap; one row of the
+// intermediate feature map, int8, padding included.
 #ifndef SPARSESEP_SEPARABLE_CONV_WIDE_H_
 #define SPARSESEP_SEPARABLE_CONV_WIDE_H_
 
@@ -20,13 +20,14 @@ typedef struct SparsesepWideProduct {
 } SparsesepWideProduct;
 
 // acc = weights * x, without bias.
-typedef void (*SparsesepMultiplyWide)(const SparsesepWideProduct* product);
+typedef void (*SparsesepMultiplyFourColumns)(
+    const SparsesepWideProduct* product);
 
 void sparsesep_run_separable_wide(const SparsesepSeparableConv* conv,
                                   const SparsesepConvShape* shape,
                                   const int8_t* input, int8_t* output,
                                   void* scratch,
-                                  SparsesepMultiplyWide multiply);
+                                  SparsesepMultiplyFourColumns multiply);
 
 // Scratch query of sparsesep_run_separable_wide().
 static inline uint64_t sparsesep_separable_wide_scratch_bytes(

@@ -2,7 +2,7 @@
 // one vector, the frame does what all have in common.
 //
 // Input-stationary: the weights of a column are read only where the input
-// differs from its zero point. Bias is not folded, inputs are centred here.
+// differs from its zero point. Bias is not folded, inputs are centered here.
 //
 // Scratch: uint32 acc[rows rounded up to whole blocks].
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_COLUMNS_H_

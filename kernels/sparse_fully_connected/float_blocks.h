@@ -16,7 +16,7 @@ typedef struct SparsesepFloatStreams {
 } SparsesepFloatStreams;
 
 // Multiplies the next `count` blocks, those of one group, by `vector`. Writes
-// block_rows sums, without bias, and moves the streams on.
+// block_rows sums, without bias, and advances the streams.
 typedef void (*SparsesepMultiplyFloats)(SparsesepFloatStreams* streams,
                                         uint32_t count, const float* vector,
                                         float* sums);

@@ -21,7 +21,7 @@ static inline uint32_t sparsesep_padded_vector_bytes(
   return padded == weights->cols ? 0 : padded;
 }
 
-// `vector`, or its copy in `scratch` with zeros behind it where blocks reach
+// `vector`, or its copy in `scratch` followed by zeros where blocks reach
 // past its end.
 static inline const int8_t* sparsesep_padded_vector(
     const SparsesepPackedHeader* weights, const int8_t* vector, void* scratch) {

@@ -15,7 +15,7 @@ typedef struct SparsesepRowStreams {
 
 // Multiplies the next `groups` row groups, groups >= 1, by `vector`, whose
 // length is a multiple of block_cols. Writes block_rows accumulators for each
-// group, without bias, and moves the streams on. Accumulators are unsigned, so
+// group, without bias, and advances the streams. Accumulators are unsigned, so
 // that one which overflows wraps as in TFLite.
 typedef void (*SparsesepMultiplyGroups)(SparsesepRowStreams* streams,
                                         const int8_t* vector, uint32_t groups,

@@ -1,7 +1,7 @@
 #include "common/float_limits.h"
 #include "sparse_fully_connected/float_blocks.h"
 
-// `vector`, or its copy in `scratch` with zeros behind it where blocks reach
+// `vector`, or its copy in `scratch` followed by zeros where blocks reach
 // past its end.
 static const float* pad(const SparsesepPackedHeader* weights,
                         const float* vector, float* scratch) {

@@ -14,17 +14,17 @@
 #include "sparsesep/sparsesep.h"
 
 static inline uint32_t sparsesep_no_scratch(
-    const SparsesepPackedHeader *weights, int32_t batch) {
+    const SparsesepPackedHeader* weights, int32_t batch) {
   (void)weights;
   (void)batch;
   return 0;
 }
 
-// Whether `variant` is for the layout in `header`. Five fields lie next to each
-// other in both; count multiples are powers of two.
+// Returns whether `variant` is for the layout in `header`. Five fields lie next
+// to each other in both; count multiples are powers of two.
 static inline int sparsesep_variant_fits(
-    const SparsesepFullyConnectedVariant *variant,
-    const SparsesepPackedHeader *header) {
+    const SparsesepFullyConnectedVariant* variant,
+    const SparsesepPackedHeader* header) {
   _Static_assert(
       offsetof(SparsesepPackedHeader, block_cols) -
                   offsetof(SparsesepPackedHeader, value_type) ==

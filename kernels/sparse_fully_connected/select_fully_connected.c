@@ -21,9 +21,9 @@ _Static_assert(VARIANTS == SPARSESEP_SELECTED_VARIANT_COUNT,
 #endif
 
 SPARSESEP_COLD
-const SparsesepFullyConnectedVariant *sparsesep_select_fully_connected(
-    const SparsesepPackedHeader *weights) {
-  const SparsesepFullyConnectedVariant *variant =
+const SparsesepFullyConnectedVariant* sparsesep_select_fully_connected(
+    const SparsesepPackedHeader* weights) {
+  const SparsesepFullyConnectedVariant* variant =
       sparsesep_fully_connected_variants;
   for (uint32_t n = VARIANTS; n > 0; --n, ++variant) {
     if (sparsesep_variant_fits(variant, weights) &&

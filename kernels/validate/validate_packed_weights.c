@@ -9,36 +9,38 @@
 // A header, and what is asked of it again and again.
 typedef struct Blob {
   SparsesepPackedHeader h;
-  const uint8_t *bytes;  // may start at any address: read byte by byte
+  const uint8_t* bytes;  // may start at any address: read byte by byte
   uint32_t groups;
   uint32_t tiles;  // of a group
 } Blob;
 
 // A stream from here on. Reading beyond its end gives zeros.
 typedef struct Stream {
-  const uint8_t *next;
-  const uint8_t *end;
+  const uint8_t* next;
+  const uint8_t* end;
   int is_short;  // something was read beyond the end
 } Stream;
 
-SPARSESEP_COLD_SHARED static uint32_t read_byte(Stream *s) {
+SPARSESEP_COLD_SHARED static uint32_t read_byte(Stream* s) {
   if (s->next < s->end) return *s->next++;
   s->is_short = 1;
   return 0;
 }
 
-SPARSESEP_COLD_SHARED static uint32_t read_u16(Stream *s) {
+SPARSESEP_COLD_SHARED static uint32_t read_u16(Stream* s) {
   const uint32_t low = read_byte(s);
   return low | read_byte(s) << 8;
 }
 
-static int is_dimension(uint32_t n) { return n - 1 < SPARSESEP_PACKED_MAX_DIM; }
+static int dimension_is_valid(uint32_t n) {
+  return n - 1 < SPARSESEP_PACKED_MAX_DIM;
+}
 
 // What a kernel of the layout takes for granted.
 SPARSESEP_COLD static SparsesepStatus check_header(
-    const SparsesepPackedHeader *h) {
+    const SparsesepPackedHeader* h) {
   const uint32_t multiple = h->count_multiple;
-  if (!is_dimension(h->rows) || !is_dimension(h->cols) ||
+  if (!dimension_is_valid(h->rows) || !dimension_is_valid(h->cols) ||
       (multiple & (multiple - 1)) != 0 ||
       multiple - 1 >= (h->index_encoding == SPARSESEP_INDEX_GAP4 ? 1 : 16)) {
     return SPARSESEP_BAD_SHAPE;
@@ -54,8 +56,8 @@ SPARSESEP_COLD static SparsesepStatus check_header(
 // Walks the sections in file order: each must hold what it claims and end
 // before the next one starts. The index stream and palette codes, whose length
 // depends on what they say, come later: see check_groups().
-SPARSESEP_COLD static int are_sections(const Blob *b, size_t blob_bytes) {
-  const SparsesepPackedHeader *h = &b->h;
+SPARSESEP_COLD static int sections_in_bounds(const Blob* b, size_t blob_bytes) {
+  const SparsesepPackedHeader* h = &b->h;
   // No more than 64 bytes a block: nothing below overflows where there are
   // fewer blocks than this. Each takes a byte.
   if (h->bytes > blob_bytes || h->blocks > h->bytes ||
@@ -78,7 +80,7 @@ SPARSESEP_COLD static int are_sections(const Blob *b, size_t blob_bytes) {
     sizes[6] = 16;
   }
   static const uint8_t alignments[] = {4, 4, 1, 2, 4, 4, 4};
-  const uint32_t *offset = &h->bias_offset;  // the first of seven
+  const uint32_t* offset = &h->bias_offset;  // the first of seven
   uint32_t position = sizeof(SparsesepPackedHeader);
   for (size_t i = 0; i < sizeof(alignments); ++i) {
     if (offset[i] < position || offset[i] > h->bytes ||
@@ -91,10 +93,10 @@ SPARSESEP_COLD static int are_sections(const Blob *b, size_t blob_bytes) {
   return 1;
 }
 
-SPARSESEP_COLD static int is_requantisation(const Blob *b) {
+SPARSESEP_COLD static int requantization_is_valid(const Blob* b) {
   if (b->h.value_type == SPARSESEP_VALUE_FLOAT32) return 1;
-  const uint8_t *multiplier = b->bytes + b->h.multiplier_offset;
-  const uint8_t *shift = b->bytes + b->h.shift_offset;
+  const uint8_t* multiplier = b->bytes + b->h.multiplier_offset;
+  const uint8_t* shift = b->bytes + b->h.shift_offset;
   const uint32_t highest = b->h.flags & SPARSESEP_FLAG_BOUNDED ? 30 : 61;
   for (uint32_t row = 0; row < b->h.rows; ++row) {
     const int is_negative = multiplier[4 * row + 3] >> 7;
@@ -103,16 +105,16 @@ SPARSESEP_COLD static int is_requantisation(const Blob *b) {
   return 1;
 }
 
-// Some bytes of a stream, behind which it goes on; NULL where it ends before.
-SPARSESEP_COLD_SHARED static const uint8_t *take(Stream *s, uint32_t bytes) {
-  const uint8_t *const first = s->next;
+// Some bytes of a stream, and advances past them; NULL where it ends before.
+SPARSESEP_COLD_SHARED static const uint8_t* take(Stream* s, uint32_t bytes) {
+  const uint8_t* const first = s->next;
   if (bytes > (size_t)(s->end - first)) return NULL;
   s->next += bytes;
   return first;
 }
 
 // A nibble or more a block, each the distance from the block before.
-SPARSESEP_COLD static SparsesepStatus check_gaps(const Blob *b, Stream *s,
+SPARSESEP_COLD static SparsesepStatus check_gaps(const Blob* b, Stream* s,
                                                  uint32_t count) {
   uint32_t at = 0;
   uint32_t nibbles = 0;
@@ -132,9 +134,9 @@ SPARSESEP_COLD static SparsesepStatus check_gaps(const Blob *b, Stream *s,
 
 // A byte a block, the distance from the one before. It is not negative: where
 // the last block is inside, all are.
-SPARSESEP_COLD static SparsesepStatus check_deltas(const Blob *b, Stream *s,
+SPARSESEP_COLD static SparsesepStatus check_deltas(const Blob* b, Stream* s,
                                                    uint32_t count) {
-  const uint8_t *next = take(s, count);
+  const uint8_t* next = take(s, count);
   if (next == NULL) return SPARSESEP_BAD_INDEX;
   uint32_t at = 0;
   for (; count >= 4; count -= 4) {
@@ -147,17 +149,17 @@ SPARSESEP_COLD static SparsesepStatus check_deltas(const Blob *b, Stream *s,
 
 // A byte a block, the distance from the start of a window that 16 columns
 // share. Only in the last windows it can lead outside.
-SPARSESEP_COLD static SparsesepStatus check_windows(const Blob *b, Stream *s,
+SPARSESEP_COLD static SparsesepStatus check_windows(const Blob* b, Stream* s,
                                                     uint32_t count) {
   const uint32_t unit = (b->tiles + 255) / 256;
   uint32_t blocks = 16u / b->h.block_cols;
   for (; count > 0; count -= blocks) {
     const uint32_t window = unit > 1 ? read_byte(s) * unit : 0;
     if (blocks > count) blocks = count;
-    const uint8_t *next = take(s, blocks);
+    const uint8_t* next = take(s, blocks);
     if (next == NULL) return SPARSESEP_BAD_INDEX;
     if (window + 255 < b->tiles) continue;
-    for (const uint8_t *const end = next + blocks; next < end; ++next) {
+    for (const uint8_t* const end = next + blocks; next < end; ++next) {
       if (window + *next >= b->tiles) return SPARSESEP_BAD_INDEX;
     }
   }
@@ -165,16 +167,16 @@ SPARSESEP_COLD static SparsesepStatus check_windows(const Blob *b, Stream *s,
 }
 
 // Two bytes a block: where it is, for some kernels in bytes of their inputs.
-SPARSESEP_COLD static SparsesepStatus check_places(const Blob *b, Stream *s,
+SPARSESEP_COLD static SparsesepStatus check_places(const Blob* b, Stream* s,
                                                    uint32_t count) {
-  const SparsesepPackedHeader *h = &b->h;
+  const SparsesepPackedHeader* h = &b->h;
   uint32_t unit = 1;  // of a place to a tile, a power of two
   if (h->index_encoding == SPARSESEP_INDEX_OFFSET16) {
     unit =
         4u * (h->major == SPARSESEP_MAJOR_ROW ? h->block_cols : h->block_rows);
   }
   const uint32_t end = b->tiles * unit;
-  const uint8_t *next = take(s, 2 * count);
+  const uint8_t* next = take(s, 2 * count);
   if (next == NULL) return SPARSESEP_BAD_INDEX;
   for (; count > 0; --count) {
     const uint32_t at = next[0] | (uint32_t)next[1] << 8;
@@ -185,7 +187,7 @@ SPARSESEP_COLD static SparsesepStatus check_places(const Blob *b, Stream *s,
 }
 
 // The indices of one group, `count` blocks.
-SPARSESEP_COLD static SparsesepStatus check_indices(const Blob *b, Stream *s,
+SPARSESEP_COLD static SparsesepStatus check_indices(const Blob* b, Stream* s,
                                                     uint32_t count) {
   switch (b->h.index_encoding) {
     case SPARSESEP_INDEX_GAP4:
@@ -199,8 +201,8 @@ SPARSESEP_COLD static SparsesepStatus check_indices(const Blob *b, Stream *s,
   }
 }
 
-SPARSESEP_COLD_SHARED static SparsesepStatus check_groups(const Blob *b) {
-  const SparsesepPackedHeader *h = &b->h;
+SPARSESEP_COLD_SHARED static SparsesepStatus check_groups(const Blob* b) {
+  const SparsesepPackedHeader* h = &b->h;
   Stream index = {b->bytes + h->index_offset, b->bytes + h->value_offset, 0};
   Stream counts = {b->bytes + h->counts_offset, index.next, 0};
   uint32_t total = 0;
@@ -223,7 +225,7 @@ SPARSESEP_COLD_SHARED static SparsesepStatus check_groups(const Blob *b) {
 }
 
 SPARSESEP_COLD
-SparsesepStatus sparsesep_validate_packed_weights(const void *blob,
+SparsesepStatus sparsesep_validate_packed_weights(const void* blob,
                                                   size_t blob_bytes) {
   Blob b;
   if (blob == NULL || blob_bytes < sizeof(b.h)) return SPARSESEP_BAD_HEADER;
@@ -240,7 +242,7 @@ SparsesepStatus sparsesep_validate_packed_weights(const void *blob,
   b.bytes = blob;
   b.groups = sparsesep_group_count(&b.h);
   b.tiles = sparsesep_tiles_per_group(&b.h);
-  if (!are_sections(&b, blob_bytes)) return SPARSESEP_BAD_SECTION;
-  if (!is_requantisation(&b)) return SPARSESEP_BAD_VALUE;
+  if (!sections_in_bounds(&b, blob_bytes)) return SPARSESEP_BAD_SECTION;
+  if (!requantization_is_valid(&b)) return SPARSESEP_BAD_VALUE;
   return check_groups(&b);
 }

@@ -4,9 +4,9 @@
 #include "sparsesep/paged_weights.h"
 
 SPARSESEP_COLD
-SparsesepStatus sparsesep_validate_page(const SparsesepPagedHeader *table,
-                                        const SparsesepPage *page,
-                                        const SparsesepPackedHeader *blob) {
+SparsesepStatus sparsesep_validate_page(const SparsesepPagedHeader* table,
+                                        const SparsesepPage* page,
+                                        const SparsesepPackedHeader* blob) {
   _Static_assert(offsetof(SparsesepPagedHeader, value_order) -
                          offsetof(SparsesepPagedHeader, value_type) ==
                      6,

@@ -12,9 +12,9 @@ static int is_aligned(uint32_t n) {
 }
 
 // Rows and bytes add up, and every page can be addressed.
-SPARSESEP_COLD static int are_pages(const SparsesepPagedHeader *table) {
-  const SparsesepPage *page = sparsesep_pages(table);
-  const SparsesepPage *const end = page + table->pages;
+SPARSESEP_COLD static int are_pages(const SparsesepPagedHeader* table) {
+  const SparsesepPage* page = sparsesep_pages(table);
+  const SparsesepPage* const end = page + table->pages;
   uint32_t rows = table->rows;
   uint32_t room = UINT32_MAX - table->offset;
   uint32_t largest = 0;
@@ -33,7 +33,7 @@ SPARSESEP_COLD static int are_pages(const SparsesepPagedHeader *table) {
 
 SPARSESEP_COLD
 SparsesepStatus sparsesep_validate_paged_weights(
-    const SparsesepPagedHeader *table, size_t table_bytes) {
+    const SparsesepPagedHeader* table, size_t table_bytes) {
   if (table == NULL || table_bytes < sizeof(*table) ||
       table->magic != SPARSESEP_PAGED_MAGIC ||
       table->version != SPARSESEP_PAGED_VERSION) {

@@ -49,7 +49,7 @@ static uint64_t weights_bytes(const SparsesepSeparableConv* h,
   return h->value_type == SPARSESEP_SEPARABLE_FLOAT32 ? 4 * weights : weights;
 }
 
-// Walks the sections of a stage from `position` on, and moves it behind them.
+// Walks the sections of a stage from `position` on, and advances it past them.
 static SparsesepStatus check_sections(const SparsesepSeparableConv* h,
                                       const SparsesepConvStage* stage,
                                       uint32_t channels, uint32_t units,
@@ -71,7 +71,7 @@ static SparsesepStatus check_sections(const SparsesepSeparableConv* h,
   return SPARSESEP_OK;
 }
 
-static SparsesepStatus check_requantisation(const uint8_t* blob,
+static SparsesepStatus check_requantization(const uint8_t* blob,
                                             const SparsesepSeparableConv* h,
                                             const SparsesepConvStage* stage,
                                             uint32_t units) {
@@ -110,10 +110,10 @@ SparsesepStatus sparsesep_validate_separable_conv(const void* blob,
                             h.output_channels, &position);
   }
   if (status == SPARSESEP_OK) {
-    status = check_requantisation(blob, &h, &h.vertical, h.middle_channels);
+    status = check_requantization(blob, &h, &h.vertical, h.middle_channels);
   }
   if (status == SPARSESEP_OK) {
-    status = check_requantisation(blob, &h, &h.horizontal, h.output_channels);
+    status = check_requantization(blob, &h, &h.horizontal, h.output_channels);
   }
   return status;
 }

@@ -3,7 +3,7 @@
     python failing_memory_worker.py FOLDER LIBRARY OPTIONS MOST BATCH
 
 FOLDER holds model.tflite; OPTIONS are the delegate's, as JSON. count_allocations.c is preloaded,
-and for OpenCL failing_opencl.c stands before the real library. The n-th allocation of a load, an
+and for OpenCL failing_opencl.c wraps the real library. The n-th allocation of a load, an
 inference, a resize to BATCH and another inference fails, n = 1 .. MOST or as many as there are.
 Prints a JSON object:
 

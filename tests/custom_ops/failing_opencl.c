@@ -1,10 +1,10 @@
-// Stands before the OpenCL library: counts its objects, lets one call fail, and
-// may give the device another name.
+// Wraps the OpenCL library: counts its objects, makes one call fail, and can
+// change the device.
 //
-// Built as libOpenCL.so.1 and found first; the real one is FAILING_OPENCL_REAL.
-// With FAILING_OPENCL_GPU, the device calls itself so, and a GPU. With
-// FAILING_OPENCL_ITEMS and FAILING_OPENCL_BYTES, it has work-groups of so many
-// work-items at most, and so much local memory.
+// Built as libOpenCL.so.1 and found first; FAILING_OPENCL_REAL is the real one.
+// FAILING_OPENCL_GPU is a name for the device, which then claims to be a GPU.
+// FAILING_OPENCL_ITEMS limits its work-groups, FAILING_OPENCL_BYTES its local
+// memory.
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 // Number of the call that fails, from 1; 0: none. Set through ctypes.
 int failing_opencl_at;
 int failing_opencl_calls;
-// Contexts, queues, buffers, programs and kernels that nobody has released.
+// Contexts, queues, buffers, programs and kernels that were not released.
 int failing_opencl_live;
 
 enum { CL_OUT_OF_RESOURCES = -5 };
@@ -30,7 +30,7 @@ static void* real(const char* name) {
 
 static int fails(void) { return ++failing_opencl_calls == failing_opencl_at; }
 
-// A call that gives a status.
+// A call that returns a status.
 #define STATUS(name, parameters, arguments)     \
   cl_int name parameters {                      \
     cl_int(*function) parameters = real(#name); \
@@ -38,7 +38,7 @@ static int fails(void) { return ++failing_opencl_calls == failing_opencl_at; }
     return function arguments;                  \
   }
 
-// A call that creates an object; its last parameter takes the status.
+// A call that creates an object; its last parameter receives the status.
 #define CREATE(type, name, parameters, arguments) \
   type name parameters {                          \
     type(*function) parameters = real(#name);     \
@@ -137,7 +137,7 @@ STATUS(clEnqueueReadBuffer,
         void* to, cl_uint waits, const cl_event* wait, cl_event* event),
        (q, m, block, offset, n, to, waits, wait, event))
 
-// Even where it fails, nothing may be left running: callers free memory then.
+// Waits even when it fails: callers then free memory.
 cl_int clFinish(cl_command_queue queue) {
   cl_int (*function)(cl_command_queue) = real("clFinish");
   const cl_int status = function(queue);

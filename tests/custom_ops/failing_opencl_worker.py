@@ -1,13 +1,13 @@
-"""Lets OpenCL calls of one inference fail in turn.
+"""Make the OpenCL calls of one inference fail in turn.
 
     python failing_opencl_worker.py FOLDER LIBRARY SAMPLES
 
-FOLDER holds model.tflite and in.npy. SAMPLES 0 is every call, beside a cache of programs; else so
-many calls of a load that tunes, evenly spaced.
+FOLDER holds model.tflite and in.npy. With SAMPLES 0 every call fails once, with a cache of
+programs; otherwise this number of calls of a load that tunes, evenly spaced.
 
-Prints a JSON object: `calls`, how many there are; `right`, how many of the runs gave right outputs
-all the same, on the CPU or without a cached program; `errors`, what LiteRT raised in the others;
-`live`, the OpenCL objects that were left at the end.
+Prints a JSON object: `calls`, the number of failed calls; `right`, the number of runs that gave
+right outputs nevertheless, on the CPU or without a cached program; `errors`, what LiteRT raised in
+the others; `live`, the OpenCL objects left at the end.
 """
 
 from __future__ import annotations

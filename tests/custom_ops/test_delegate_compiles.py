@@ -18,7 +18,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wconversion"]
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_no_warnings(compiler: str, level: str, tmp_path: Path) -> None:
     sources = sorted((ROOT / "custom_ops/litert_delegate").rglob("*.c"))
-    folders = ("custom_ops/litert_delegate", "custom_ops", "kernels/include")
+    folders = ("custom_ops/litert_delegate", "custom_ops", "kernels", "kernels/include")
     done = subprocess.run(
         [
             *(compiler, level, "-std=gnu11", "-fPIC", *WARNINGS, '-DSPARSESEP_VERSION="0"', "-c"),

@@ -1,4 +1,4 @@
-"""Many interpreters with the delegate, at once and one after the other: nothing of ours is left."""
+"""Lifetimes of delegate and interpreters: nothing leaks, in any order of destruction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CYCLES = 1000
 
 
 def lead_lives(folder: Path, options: dict[str, str], environment: dict[str, str]) -> Any:
-    """What many_lives_worker.py counts for the demo's model, sparse, with these options."""
+    """Return what interpreter_leak_worker.py counts for the demo's sparse model."""
     graph = lenet_300_100(quantized=True)
     model = rewrite(graph.build(), target="cortex-m4").tflite
     (folder / "model.tflite").write_bytes(model)
@@ -33,7 +33,7 @@ def lead_lives(folder: Path, options: dict[str, str], environment: dict[str, str
     )
     done = subprocess.run(
         [
-            *(sys.executable, HERE / "many_lives_worker.py", folder, str(ts.delegate_path())),
+            *(sys.executable, HERE / "interpreter_leak_worker.py", folder, str(ts.delegate_path())),
             *(json.dumps(options), str(CYCLES)),
         ],
         env={**os.environ, "LD_PRELOAD": str(counter), **environment},
@@ -59,7 +59,7 @@ def test_cpu(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_opencl
 def test_opencl(tmp_path: Path) -> None:
-    """Blocks are those that the delegate's code allocates: OpenCL's own memory is its driver's."""
+    """Counts blocks of the delegate's code only: OpenCL's own memory belongs to its driver."""
     environment = build_opencl_shim(tmp_path)
     left = lead_lives(tmp_path, {"backend": "opencl", "cache_dir": str(tmp_path)}, environment)
     assert_nothing_is_left(left)

@@ -106,7 +106,7 @@ def run_c_example(
     emulator: tuple[str, ...] = (),
     delegate: Path | None = None,
 ) -> None:
-    """examples/litert_c on all models; without OpenCL, the CPU stands in."""
+    """Run examples/litert_c on all models; without OpenCL, on the CPU."""
     if not library.is_file():
         pytest.skip("no TensorFlow Lite C library: make runtimes")
     source, program = ROOT / "examples/litert_c/run_model.c", folder / "run_model"
@@ -137,7 +137,7 @@ def test_c_library(
 
 @pytest.mark.slow
 def test_arm64_emulated(models: list[tuple[bytes, list[Array], Array]], tmp_path: Path) -> None:
-    """The Neon kernels in the delegate; there is no OpenCL, and it says so."""
+    """Neon kernels in the delegate, which falls back from OpenCL to the CPU."""
     root = Path("/usr/aarch64-linux-gnu")
     if not C_LIBRARY_ARM64.is_file() or not (root / "lib/libstdc++.so.6").is_file():
         pytest.skip("no arm64 libraries: make runtimes; apt install libstdc++6-arm64-cross")
@@ -165,7 +165,7 @@ def test_arm64_emulated(models: list[tuple[bytes, list[Array], Array]], tmp_path
 
 
 def test_every_layout_shared_by_threads() -> None:
-    """Large enough for rows to be cut up, with one vector and with many."""
+    """Layers large enough to be split by rows, with one vector and with several."""
     rng = np.random.default_rng(3)
     for number, layout in enumerate(LAYOUTS):
         batch = 1 if number % 2 else 11
@@ -188,7 +188,7 @@ def run_once(interpreter: Interpreter, inputs: Array) -> Array:
 
 
 def test_dense_layers_are_left_to_litert_where_asked(tmp_path: Path) -> None:
-    """One of three layers stays dense; alone, LiteRT runs all that is dense in its arithmetic."""
+    """One of three layers stays dense; with dense=litert, LiteRT runs both dense operators."""
     graph = GraphBuilder(5, quantized=True, zeros=0.95)
     hidden = graph.fully_connected(graph.input(1, 256), 128, "RELU")
     graph.zeros = 0.0

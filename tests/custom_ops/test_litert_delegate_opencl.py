@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.slow, needs_opencl]
 
 
 def operator_graphs(quantized: bool) -> Iterator[tuple[str, GraphBuilder]]:
-    """Every operator that OpenCL takes, with the shapes that are easy to get wrong."""
+    """Yield every operator that OpenCL computes, with shapes that are easy to get wrong."""
 
     def graph() -> GraphBuilder:
         return GraphBuilder(11, quantized=quantized)
@@ -90,7 +90,7 @@ def quantized_and_back() -> GraphBuilder:
 
 
 def in_tflm(job: Job, done: Done) -> list[Array]:
-    """What TFLM makes of a job's inputs, in the shapes of what came out of it."""
+    """Return TFLM's outputs for a job, in the shapes of the delegate's."""
     outputs = runtimes.run(job.model, list(job.inputs))
     return [a.reshape(b.shape) for a, b in zip(outputs, done.outputs, strict=True)]
 
@@ -280,7 +280,7 @@ def open_to_all(entry: Path) -> None:
 def test_cached_files_that_others_may_have_written_are_not_read(
     spoil: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    """A tuned launch says where it comes from; programs take the same way."""
+    """The message of a tuned launch names its origin; programs use the same files."""
     if spoil is give_away and os.geteuid() != 0:
         pytest.skip("only root gives files away")
     cache = tmp_path / "cache"

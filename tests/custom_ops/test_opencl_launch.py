@@ -29,20 +29,20 @@ LAUNCH = re.compile(
 
 
 def tile_layouts() -> list[Layout]:
-    """One layout for each kind of tile that kernels are compiled for."""
+    """Return one layout for each tile shape that kernels are compiled for."""
     found = {(a.block_rows, a.block_cols, a.value_type.name == "FLOAT32"): a for a in LAYOUTS}
     return list(found.values())
 
 
 def dense_model(*, quantized: bool, batch: int) -> tuple[bytes, Array]:
-    """Two layers whose columns fill no chunk, and inputs for one inference."""
+    """Return two layers whose columns fill no chunk, and inputs for one inference."""
     graph = GraphBuilder(21, quantized=quantized)
     graph.fully_connected(graph.fully_connected(graph.input(batch, 203), 37, "RELU"), 5)
     return graph.build(), graph.samples(1)[0]
 
 
 def launches(done: Done) -> list[tuple[int, int, int, str]]:
-    """lanes, group_size, vectors and where they come from, layer after layer."""
+    """Return lanes, group_size, vectors and their origin for each layer."""
     found = [LAUNCH.search(line) for line in done.messages]
     return [(int(m[4]), int(m[5]), int(m[6]), m[7]) for m in found if m is not None]
 
@@ -133,7 +133,7 @@ def test_outputs_do_not_depend_on_the_launch(tmp_path: Path) -> None:
 def test_launches_of_gpu_classes_give_right_outputs(
     gpu: str, int8: tuple[int, ...], floats: tuple[int, ...], tmp_path: Path
 ) -> None:
-    """The classes' launches, on a device that bears their names: no GPU is here."""
+    """Launches of the GPU classes, on a CPU device with their names."""
     case = layout_case(np.random.default_rng(8), LAYOUTS[0], 45, 333, zeros=0.6, batch=11)
     model, inputs = dense_model(quantized=False, batch=11)
     jobs = [
@@ -248,7 +248,7 @@ def test_damaged_tuning_is_ignored_and_made_again(tmp_path: Path) -> None:
 
 
 def launch_file(lanes: int, group_size: int, vectors: int) -> bytes:
-    """A file of cache_dir behind its key: length, FNV-1a checksum, content."""
+    """Return a file of cache_dir after its key: length, FNV-1a checksum, content."""
     content = struct.pack("<iii", lanes, group_size, vectors)
     state = 0xCBF29CE484222325
     for byte in content:

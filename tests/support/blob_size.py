@@ -1,4 +1,4 @@
-"""What the size of a packed layer is, read off the blob itself: an oracle for `blob/size.py`."""
+"""The size of a packed layer, read from its blob: an oracle for `blob/size.py`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Models in LiteRT with the delegate, in processes of their own: OpenCL drivers and TensorFlow
-do not go together in one."""
+"""Run models in LiteRT with the delegate, in child processes: some OpenCL drivers crash in a
+process with TensorFlow."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ WORKER = Path(__file__).with_name("litert_worker.py")
 class Job:
     """One model on inputs [inferences, *shape], one array per model input.
 
-    options: of the delegate; None for LiteRT alone. reference: LiteRT's reference kernels for what
-    the delegate leaves. resize: give the model's inputs the shapes of the arrays.
+    options: of the delegate; None for LiteRT alone. reference: LiteRT uses its reference kernels.
+    resize: resize the model's inputs to the shapes of the arrays.
     """
 
     model: bytes
@@ -53,7 +53,7 @@ def run_jobs(
     environment: Mapping[str, str] | None = None,
     library: Path | None = None,
 ) -> list[Done]:
-    """Runs all jobs, one after the other, in one new process."""
+    """Run all jobs in order in one new process."""
     done = start_jobs(folder, jobs, python=python, environment=environment, library=library)
     assert done.returncode == 0, done.stderr[-3000:]
     messages = re.split(r"^job \d+$", done.stderr, flags=re.MULTILINE)[1:]
@@ -73,7 +73,7 @@ def start_jobs(
     environment: Mapping[str, str] | None = None,
     library: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """The same, without a look at how the process ended."""
+    """Run all jobs like `run_jobs`, whatever the exit status is."""
     described = []
     for number, job in enumerate(jobs):
         (folder / f"model{number}.tflite").write_bytes(job.model)

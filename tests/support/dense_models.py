@@ -236,3 +236,43 @@ def _bias(
 def _model(inputs: list[Tensor], operators: list[Operator]) -> bytes:
     subgraph = Subgraph("main", inputs=inputs, outputs=operators[-1].outputs, operators=operators)
     return editor.write(Model([subgraph], description="tflm-sparsesep test model"))
+
+
+def small_chain(seed: int = 0) -> bytes:
+    """Return an int8 model of two FULLY_CONNECTED, 12 -> 8 -> 4."""
+    rng = np.random.default_rng(seed)
+    layers = [
+        FullyConnectedLayer(
+            rng.integers(-127, 128, (rows, cols)).astype(np.int8),
+            rng.integers(-500, 500, rows).astype(np.int32),
+            weight_scales=rng.uniform(0.01, 0.02, rows),
+            output_scale=0.3,
+            output_zero_point=3,
+            activation="RELU",
+        )
+        for rows, cols in ((8, 12), (4, 8))
+    ]
+    return fully_connected_chain(layers, input_shape=[1, 12], input_scale=0.1, input_zero_point=-1)
+
+
+def sparse_weights(rows: int, cols: int, zeros: float, seed: int = 0) -> NDArray[np.int8]:
+    """Return random int8 weights [rows, cols], a fraction `zeros` of them zero."""
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(-127, 128, (rows, cols)).astype(np.int8)
+    weights[rng.random((rows, cols)) < zeros] = 0
+    return weights
+
+
+def single_layer_model(weights: NDArray[np.int8], **changes: Any) -> bytes:
+    """Return an int8 model of one FULLY_CONNECTED with RELU; `changes` replace its parameters."""
+    arguments: dict[str, Any] = {
+        "input_shape": (1, weights.shape[1]),
+        "input_scale": 0.02,
+        "input_zero_point": -5,
+        "weight_scales": 0.01,
+        "output_scale": 0.3,
+        "output_zero_point": 3,
+        "activation": "RELU",
+    }
+    bias = np.arange(len(weights), dtype=np.int32)
+    return fully_connected_model(weights, bias, **(arguments | changes))

@@ -33,7 +33,7 @@ def linear_model(optimizer: Any, **compile_options: Any) -> Any:
 
 
 def deep_model(optimizer: Any = "adam", **compile_options: Any) -> Any:
-    """Three Dense layers, 344 weights in their kernels, and a normalisation."""
+    """Three Dense layers, 344 weights in their kernels, and a normalization."""
     keras.utils.set_random_seed(1)
     layers = keras.layers
     model = CountingModel(

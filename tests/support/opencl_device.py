@@ -1,4 +1,4 @@
-"""OpenCL in tests of the delegate."""
+"""OpenCL devices for tests of the delegate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPENCL = {"backend": "opencl", "verbose": "1"}
 
 
 def has_opencl() -> bool:
-    """Whether some OpenCL device is here; asked in another process."""
+    """Return True if there is an OpenCL device. A child process looks for it."""
     try:
         done = subprocess.run(["clinfo", "-l"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -29,14 +29,14 @@ needs_opencl = pytest.mark.skipif(
 
 
 def claimed_all(done: Done) -> bool:
-    """Whether OpenCL runs the whole model: then it is one partition."""
+    """Return True if OpenCL runs the whole model, which is then one partition."""
     (line,) = [line for line in done.messages if "OpenCL runs" in line]
     words = line.split()
     return words[words.index("runs") + 1] == words[words.index("of") + 1]
 
 
 def build_opencl_shim(folder: Path) -> dict[str, str]:
-    """failing_opencl.c as `folder`/libOpenCL.so.1; the environment that puts it first."""
+    """Build failing_opencl.c as `folder`/libOpenCL.so.1; return the environment that loads it."""
     real = ctypes.util.find_library("OpenCL")
     assert real is not None
     root = Path(__file__).parents[2]

@@ -20,3 +20,11 @@ MISSING = [row["name"] for row in TABLE["models"] if not (SHARED_MODELS / row["n
 needs_shared_models = pytest.mark.skipif(
     bool(MISSING), reason=f"no {', '.join(MISSING)} of MLPerf Tiny: make runtimes"
 )
+
+
+def shared_model(name: str) -> bytes:
+    """Return the bytes of a third-party model; skip the calling test if it is absent."""
+    path = SHARED_MODELS / name
+    if not path.is_file():
+        pytest.skip(f"no {name} of MLPerf Tiny: make runtimes")
+    return path.read_bytes()

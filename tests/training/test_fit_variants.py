@@ -1,12 +1,12 @@
-"""ProximalL1 in the kinds of fit that people run: resumed, distributed, mixed precision, ..."""
+"""ProximalL1 in other kinds of fit: resumed, distributed, mixed precision, subclassed models."""
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,25 @@ from tflm_sparsesep.training.proximal_l1 import ProximalL1
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
-GOALS = [{"zeros": 0.8}, {"strength": 0.2}]
+GOALS: list[dict[str, Any]] = [{"zeros": 0.8}, {"strength": 0.2}]
+RESUMED: dict[str, Any] = {"zeros": 0.8, "warmup_epochs": 2, "debias_epochs": 3}
 
 
 def sparse_layers(model: Any) -> list[Any]:
     return [layer for layer in model.layers if hasattr(layer, "kernel")]
 
 
+@functools.cache
+def trained_in_one_go() -> tuple[list[float], list[Any]]:
+    """Fractions of zeros and weights of a fit without an interruption."""
+    model = deep_model()
+    zeros = fit(model, ProximalL1(**RESUMED), 10, steps=8).history["zeros"]
+    return zeros, model.get_weights()
+
+
 @pytest.mark.parametrize("epoch", [1, 4, 8], ids=["warm-up", "ramp", "debias"])
 def test_a_backed_up_fit_resumes_its_phases(epoch: int, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"zeros": 0.8, "warmup_epochs": 2, "debias_epochs": 3}
-    whole = deep_model()
-    expected = fit(whole, ProximalL1(**options), 10, steps=8).history
+    zeros, weights = trained_in_one_go()
     backup = tmp_path / "backup"
     first = deep_model()
     with pytest.raises(Interrupt):
@@ -51,7 +58,7 @@ def test_a_backed_up_fit_resumes_its_phases(epoch: int, tmp_path: Path) -> None:
             shuffle=False,
             verbose=0,
             callbacks=[
-                ProximalL1(**options),
+                ProximalL1(**RESUMED),
                 keras.callbacks.BackupAndRestore(backup),
                 InterruptAt(epoch),
             ],
@@ -65,12 +72,12 @@ def test_a_backed_up_fit_resumes_its_phases(epoch: int, tmp_path: Path) -> None:
         epochs=10,
         shuffle=False,
         verbose=0,
-        callbacks=[ProximalL1(**options), keras.callbacks.BackupAndRestore(backup)],
+        callbacks=[ProximalL1(**RESUMED), keras.callbacks.BackupAndRestore(backup)],
     )
     assert history.epoch == list(range(epoch, 10))
-    assert history.history["zeros"] == expected["zeros"][epoch:]
+    assert history.history["zeros"] == zeros[epoch:]
     # The same batches in the same order from the same state: the same operations.
-    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+    for a, b in zip(weights, resumed.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -79,50 +86,51 @@ import json, sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.keras_models import X, Y, deep_model
+from tests.support.keras_models import X, Y, deep_model
 from tflm_sparsesep.training.proximal_l1 import ProximalL1
 
-goal = json.loads(sys.argv[1])
-def train():
+def train(goal):
     model = deep_model()
     history = model.fit(X, Y, batch_size=16, epochs=6, shuffle=False, verbose=0,
                         callbacks=[ProximalL1(**goal)]).history
     return model, history["zeros"]
-one, zeros = train()
-with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    two, mirrored_zeros = train()
-kernel = two.get_layer("first").kernel.value
-replicas = [value.numpy().tolist() for value in kernel.values]
-print(json.dumps({"one": zeros, "two": mirrored_zeros, "replicas": replicas}))
+found = []
+for goal in json.loads(sys.argv[1]):
+    one, zeros = train(goal)
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        two, mirrored_zeros = train(goal)
+    kernel = two.get_layer("first").kernel.value
+    replicas = [value.numpy().tolist() for value in kernel.values]
+    found.append({"one": zeros, "two": mirrored_zeros, "replicas": replicas})
+print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("goal", GOALS, ids=str)
-def test_mirrored_replicas_take_the_same_step(goal: dict[str, Any]) -> None:
+@functools.cache
+def trained_on_two_devices() -> list[dict[str, Any]]:
+    """Logs and weights of fits on one device and on two, for each of `GOALS`."""
     # Logical devices must be set before TensorFlow starts: a process of its own.
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(MIRRORED), json.dumps(goal)],
+        [sys.executable, "-c", textwrap.dedent(MIRRORED), json.dumps(GOALS)],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("number", range(len(GOALS)))
+def test_mirrored_replicas_take_the_same_step(number: int) -> None:
+    found, goal = trained_on_two_devices()[number], GOALS[number]
     assert len(found["replicas"]) == 2
     assert found["replicas"][0] == found["replicas"][1]
-    # Batch normalisation sees half a batch on each replica: not the same fit, but a similar one.
+    # Batch normalization sees half a batch on each replica: not the same fit, but a similar one.
     assert found["two"][-1] == pytest.approx(found["one"][-1], abs=0.1)
     assert found["two"][-1] > 0
     if "zeros" in goal:
         assert found["two"] == pytest.approx(found["one"], abs=0.01)
-
-
-@pytest.fixture
-def mixed_float16() -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    yield
-    keras.config.set_dtype_policy(before)
 
 
 @pytest.mark.usefixtures("mixed_float16")

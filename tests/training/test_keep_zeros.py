@@ -1,4 +1,4 @@
-"""`KeepZeros`: what is 0 stays 0, whatever the optimizer does; all else is trained as ever."""
+"""`KeepZeros`: zeros stay 0 under every optimizer; all other weights are trained as usual."""
 
 from __future__ import annotations
 

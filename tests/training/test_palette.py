@@ -1,4 +1,4 @@
-"""The best palette against all ways to divide a few magnitudes, and what the packer makes of it."""
+"""The best palette against all ways to divide a few magnitudes, and in the packer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PALETTE_LAYOUTS = [x for x in LAYOUTS if x.value_type is ValueType.PALETTE4]
 def error(
     magnitudes: npt.NDArray[np.int64], importance: npt.NDArray[np.float64], palette: list[int]
 ) -> float:
-    """What `fit_palette` makes least, by its definition."""
+    """Return the error that `fit_palette` minimizes, by its definition."""
     nearest = np.abs(magnitudes[:, None] - np.array([0, *palette])).min(axis=1)
     return float(np.sum(importance * nearest**2))
 
@@ -87,17 +87,17 @@ def test_nearest_is_the_lower_one_of_two() -> None:
 def test_rounded_weights_pack_without_loss(layout: Layout, zeros: float) -> None:
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(53, 811)) * (rng.random((53, 811)) >= zeros)
-    quantised = quantize_rows(weights)
-    rounded = to_palette(quantised.weights, np.abs(weights).max(axis=1) / 127)
+    quantized = quantize_rows(weights)
+    rounded = to_palette(quantized.weights, np.abs(weights).max(axis=1) / 127)
     assert len(np.unique(rounded[rounded != 0])) <= 16
     # Signs, zeros and each output's largest weight stay.
-    np.testing.assert_array_equal(rounded[quantised.weights == 0], 0)
-    assert np.all(rounded * quantised.weights.astype(int) >= 0)
-    largest = np.abs(quantised.weights) == 127
-    np.testing.assert_array_equal(rounded[largest], quantised.weights[largest])
+    np.testing.assert_array_equal(rounded[quantized.weights == 0], 0)
+    assert np.all(rounded * quantized.weights.astype(int) >= 0)
+    largest = np.abs(quantized.weights) == 127
+    np.testing.assert_array_equal(rounded[largest], quantized.weights[largest])
     # A second time changes nothing.
     np.testing.assert_array_equal(to_palette(rounded, np.ones(53)), rounded)
-    layer = type(quantised)(**{**vars(quantised), "weights": rounded})
+    layer = type(quantized)(**{**vars(quantized), "weights": rounded})
     assert can_pack(layer, layout)
     blob = pack(layer, layout)
     assert native.validate(blob) is None

@@ -1,4 +1,4 @@
-"""Blocks against loops over their weights, and in real fits against what the packer stores."""
+"""Blocks against loops over their weights, and in real fits against the packer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training rounds to is what the file stores; accuracy differs by activations alone."""
+"""The file stores the values of training; accuracy differs only by activations."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator
 from tflm_sparsesep.datasets import digits
 from tflm_sparsesep.quantize import quantize
-from tflm_sparsesep.training.device_layer import DeviceLayer
-from tflm_sparsesep.training.packed_estimate import PackedEstimate
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
@@ -33,7 +31,7 @@ SAME: dict[str, Any] = {"rtol": 4 * 2.0**-24, "atol": 0}
 
 
 def stored_weights(tflite: bytes) -> list[tuple[Array, Array, Operator]]:
-    """Of each layer in order: int8 weights, and what they stand for, as the file has them."""
+    """Return int8 weights, their real values, and the operator of each layer in order."""
     found = []
     for op in editor.read(tflite).operators:
         if len(op.inputs) < 2 or op.inputs[1] is None or op.inputs[1].array is None:
@@ -84,7 +82,7 @@ def test_every_kind_of_kernel_is_stored_as_it_was_trained(values: str) -> None:
             assert len(np.unique(integers[integers != 0])) <= 16
 
 
-def test_a_folded_normalisation_keeps_the_grid() -> None:
+def test_a_folded_normalization_keeps_the_grid() -> None:
     keras.utils.set_random_seed(1)
     layers = keras.layers
     model = keras.Sequential(
@@ -218,7 +216,7 @@ def bounds_of_differences(
 
     The error of each input is known. Each layer passes on its inputs' errors times the absolute
     weights, and adds half the accumulator's scale for the bias and one step of its output for the
-    requantisation, whose two roundings are half a step each at most. RELU makes no error larger,
+    requantization, whose two roundings are half a step each at most. RELU makes no error larger,
     and those of units that stay below 0 nil.
     """
     scale, zero_point = scale_of(stored[0][2].inputs[0]), zero_point_of(stored[0][2].inputs[0])
@@ -235,50 +233,19 @@ def bounds_of_differences(
     return bounds
 
 
-@pytest.mark.parametrize(
-    ("target", "shape", "zeros", "chosen"),
-    [
-        ("cortex-m3", (128, 128), 0.8, True),
-        ("cortex-m0", (96, 64), 0.85, True),
-        ("cortex-m4", (128, 128), 0.8, True),
-        # Helium runs other layouts several times as fast.
-        ("cortex-m55", (128, 128), 0.8, False),
-    ],
-)
-def test_estimates_count_palettes_before_weights_are_rounded(
-    target: str, shape: tuple[int, int], zeros: float, chosen: bool
-) -> None:
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=shape) * (rng.random(shape) >= zeros)
-    layer = DeviceLayer("wide", *shape, 1, False, True, None, weights.size, 4 * shape[0])
-    plain = PackedEstimate(target).layer(layer, weights)
-    with_palette = PackedEstimate(target, ["wide"]).layer(layer, weights)
-    assert plain.layout is not None
-    assert with_palette.layout is not None
-    assert plain.layout.value_type is ValueType.INT8
-    assert (with_palette.layout.value_type is ValueType.PALETTE4) == chosen
-    if chosen:
-        assert with_palette.bytes < 0.8 * plain.bytes
-
-
-def test_where_flash_is_preferred_palettes_are_counted_and_chosen_on_any_core() -> None:
-    """What `convert` would not choose by the product (above)."""
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=(128, 128)) * (rng.random((128, 128)) >= 0.8)
-    layer = DeviceLayer("wide", 128, 128, 1, False, True, None, weights.size, 512)
-    found = PackedEstimate("cortex-m4", ["wide"], prefer="flash").layer(layer, weights)
-    assert found.layout is not None
-    assert found.layout.value_type is ValueType.PALETTE4
-    assert found.instructions < layer.dense_instructions("cortex-m4")
-
-
-def test_a_budget_of_bytes_holds_in_the_file_that_prefers_them() -> None:
+@functools.cache
+def trained_to_bytes(values: str | None) -> tuple[Any, dict[str, list[float]]]:
+    """A small net with a budget of 2,800 bytes, and what was logged."""
     keras.utils.set_random_seed(0)
     dense = keras.layers.Dense
     model = keras.Sequential([keras.Input((12,)), dense(64, "relu"), dense(64, "relu"), dense(3)])
     model.compile("adam", "mse")
-    callback = ts.ProximalL1(flash_bytes=2800, values="palette", prefer="flash")
-    logs = fit(model, callback, 6, steps=32).history
+    callback = ts.ProximalL1(flash_bytes=2800, values=values, prefer="flash")
+    return model, fit(model, callback, 6, steps=32).history
+
+
+def test_a_budget_of_bytes_holds_in_the_file_that_prefers_them() -> None:
+    model, logs = trained_to_bytes("palette")
     result = ts.convert(model, representative_dataset=X, prefer="flash")
     stored = sum((x.packed_bytes if x.rewritten else x.dense_bytes) or 0 for x in result.layers)
     assert stored == logs["estimated_bytes"][-1]
@@ -286,17 +253,7 @@ def test_a_budget_of_bytes_holds_in_the_file_that_prefers_them() -> None:
 
 
 def test_a_budget_holds_more_weights_with_palettes() -> None:
-    found = {}
-    for values in (None, "palette"):
-        keras.utils.set_random_seed(0)
-        dense = keras.layers.Dense
-        model = keras.Sequential(
-            [keras.Input((12,)), dense(64, "relu"), dense(64, "relu"), dense(3)]
-        )
-        model.compile("adam", "mse")
-        callback = ts.ProximalL1(flash_bytes=2800, values=values, prefer="flash")
-        logs = fit(model, callback, 6, steps=32).history
-        found[values] = logs["estimated_bytes"][-1], logs["zeros"][-1]
+    (_, with_palette), (_, plain) = trained_to_bytes("palette"), trained_to_bytes(None)
     # Small layers gain and lose their sparse form as a whole: bytes jump.
-    assert 0.9 * 2800 <= found["palette"][0] <= 2800
-    assert found["palette"][1] < found[None][1] - 0.05
+    assert 0.9 * 2800 <= with_palette["estimated_bytes"][-1] <= 2800
+    assert with_palette["zeros"][-1] < plain["zeros"][-1] - 0.05

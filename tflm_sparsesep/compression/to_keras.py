@@ -16,7 +16,7 @@ import numpy as np
 from tflm_sparsesep.compression.compressed_parts import CompressedLayer, Part
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
-from tflm_sparsesep.training.sparsifiable import walk
+from tflm_sparsesep.training.trained_layer import walk
 
 _DEPTHWISE = keras.layers.DepthwiseConv2D
 _LAYERS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, _DEPTHWISE)

@@ -105,7 +105,7 @@ def _other(layer: Any, kind: str) -> Shape:
         _two(layer.strides),
         Padding[layer.padding.upper()],
         dilation=_two(layer.dilation_rate),
-        bias_bytes=device.bias_bytes,
+        bias_bytes=_bias_bytes(layer),
     )
 
 

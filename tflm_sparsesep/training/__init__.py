@@ -1,0 +1,1 @@
+"""Keras callbacks that train sparse models, and reports on their weights."""

@@ -1,4 +1,4 @@
-"""Checks of the arguments of `ProximalL1`, when it is made."""
+"""Checks of the arguments of `ProximalL1`, in its constructor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.training.proximal import PENALTIES
 
 _KINDS = ("strength", "zeros", "flash_bytes", "instructions")
 _VALUES = ("int8", "palette")
@@ -15,17 +16,29 @@ _VALUES = ("int8", "palette")
 
 @dataclass(frozen=True)
 class Goal:
-    """What is asked for: `kind` is the argument that was given, `value` its number."""
+    """The goal of a fit.
+
+    Attributes:
+        kind: the argument that was given, one of strength, zeros, flash_bytes and instructions.
+        value: its number.
+    """
 
     kind: str
     value: float
 
     @classmethod
     def of(cls, **given: float | None) -> Goal:
-        """The one of strength, zeros, flash_bytes and instructions that is not None.
+        """Return the goal of the one argument that is not None.
+
+        Args:
+            given: strength, zeros, flash_bytes and instructions.
 
         Raises:
             ConfigError: none or several were given, or the number is not accepted.
+
+        Example:
+            >>> Goal.of(strength=None, zeros=0.9, flash_bytes=None, instructions=None)
+            Goal(kind='zeros', value=0.9)
         """
         kinds = [kind for kind in _KINDS if given[kind] is not None]
         if len(kinds) != 1:
@@ -36,21 +49,21 @@ class Goal:
         if kind in ("flash_bytes", "instructions"):
             accept, accepted = (lambda number: number >= 1), ">= 1"
         if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise ConfigError(f"{kind}={value!r} is no finite number; accepted: {accepted}")
+            raise ConfigError(f"{kind}={value!r} is not a finite number; accepted: {accepted}")
         if not accept(float(value)):
             raise ConfigError(f"{kind}={value!r}; accepted: a number {accepted}")
         return cls(kind, float(value))
 
     @property
     def is_budget(self) -> bool:
-        """Whether the fraction of zeros follows from estimates of the packed model."""
+        """True if the fraction of zeros follows from estimates of the packed model."""
         return self.kind in ("flash_bytes", "instructions")
 
 
 def accepted_goals(kind: str) -> tuple[Callable[[float], bool], str]:
-    """What numbers are accepted as a layer's own goal, and that in words.
+    """Return the check for a layer's own goal, and its description for errors.
 
-    A layer's goal is a strength where that of all is one, else a fraction of zeros.
+    A layer's goal is a strength if the common goal `kind` is one, else a fraction of zeros.
     """
     if kind == "strength":
         return lambda strength: strength >= 0, ">= 0"
@@ -58,7 +71,7 @@ def accepted_goals(kind: str) -> tuple[Callable[[float], bool], str]:
 
 
 def check_epochs(name: str, value: int | None) -> int | None:
-    """`value`, a number of epochs or None.
+    """Return `value` if it is a number of epochs or None.
 
     Raises:
         ConfigError: it is neither.
@@ -70,11 +83,22 @@ def check_epochs(name: str, value: int | None) -> int | None:
     return int(value)
 
 
-def check_values(values: str | None, value_epochs: int | None) -> str | None:
-    """`values`, the name of what weights may be at the end, or None.
+def check_penalty(penalty: str | None) -> str | None:
+    """Return `penalty` if it is a name of `proximal.PENALTIES` or None.
 
     Raises:
-        ConfigError: it is neither, or `value_epochs` does not go with it.
+        ConfigError: it is neither.
+    """
+    if penalty is not None and penalty not in PENALTIES:
+        raise ConfigError(f"penalty={penalty!r}; accepted: {', '.join(PENALTIES)}")
+    return penalty
+
+
+def check_values(values: str | None, value_epochs: int | None) -> str | None:
+    """Return `values` if it names a set of values or is None.
+
+    Raises:
+        ConfigError: it does neither, or `value_epochs` contradicts it.
     """
     if values is not None and values not in _VALUES:
         raise ConfigError(f"values={values!r}; accepted: {', '.join(_VALUES)}, or None")

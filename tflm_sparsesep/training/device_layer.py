@@ -1,4 +1,4 @@
-"""What a layer of a Keras model becomes on the device."""
+"""A Keras layer as the device runs it."""
 
 from __future__ import annotations
 
@@ -8,75 +8,56 @@ from typing import Any
 
 from tflm_sparsesep.converters.blob.format import MAX_DIM
 from tflm_sparsesep.converters.cost.cost import Cost
-from tflm_sparsesep.converters.cost.shapes import MatrixShape
+from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, MatrixShape
 from tflm_sparsesep.converters.layers import windows as conv_windows
-
-_BIAS_BYTES = 4
 
 
 @dataclass(frozen=True)
 class DeviceLayer:
-    """A layer as the device sees it.
+    """A Dense or convolutional layer as the device runs it.
 
     Attributes:
-        name: as in the Keras model.
-        rows, cols: of its weights as a matrix, outputs x inputs.
-        vectors: input vectors of one inference: 1, or the windows of a convolution.
-        taps: of a convolution; 0 for Dense layers.
+        shape: the weights as a matrix [outputs, taps * inputs], and the vectors of one inference.
         has_kernel: a sparse kernel exists for this kind of layer.
-        size: weights in number.
-        bias_bytes: int32 biases.
     """
 
-    name: str
-    rows: int
-    cols: int
-    vectors: int
-    taps: int
+    shape: MatrixShape
     has_kernel: bool
-    size: int
-    bias_bytes: int
 
     @classmethod
-    def of(cls, layer: Any, name: str | None = None) -> DeviceLayer:
-        """Describes a built Keras layer with a kernel."""
+    def of(cls, layer: Any) -> DeviceLayer:
+        """Describe a built Keras layer with a kernel [..., inputs, outputs]."""
         *taps, channels, rows = layer.kernel.shape
         cols = math.prod(taps) * channels
         bias = getattr(layer, "bias", None)
-        return cls(
-            name=name or layer.name,
-            rows=rows,
-            cols=cols,
-            vectors=_vectors(layer),
+        shape = MatrixShape(
+            rows,
+            cols,
+            _vectors(layer),
             taps=math.prod(taps) if taps else 0,
-            has_kernel=_is_matrix(layer) and max(rows, cols) <= MAX_DIM,
-            size=math.prod(layer.kernel.shape),
-            bias_bytes=0 if bias is None else _BIAS_BYTES * math.prod(bias.shape),
+            bias_bytes=0 if bias is None else BIAS_BYTES * math.prod(bias.shape),
         )
+        return cls(shape, has_kernel=_is_matrix(layer) and max(rows, cols) <= MAX_DIM)
 
     @property
     def dense_bytes(self) -> int:
-        """Weights and biases as the dense operator stores them."""
-        return self.size + self.bias_bytes
+        """Bytes of int8 weights and int32 biases in the dense operator."""
+        return self.shape.rows * self.shape.cols + self.shape.bias_bytes
 
     def dense(self, target: str) -> Cost:
-        """Return the cost of the dense operator, instructions as for `dense_instructions`."""
-        return Cost(self.dense_bytes, self.dense_instructions(target))
+        """Return the cost of the dense operator.
 
-    def dense_instructions(self, target: str) -> int:
-        """Instructions of the dense operator; 0 where no sparse kernel competes with it."""
-        return self.shape.dense(target).instructions if self.has_kernel else 0
-
-    @property
-    def shape(self) -> MatrixShape:
-        """What the sparse kernel computes."""
-        return MatrixShape(self.rows, self.cols, self.vectors, self.taps, self.bias_bytes)
+        Its instructions count as 0 if no sparse kernel competes with it: no goal can change them.
+        """
+        if self.has_kernel:
+            return self.shape.dense(target)
+        return Cost(self.dense_bytes, 0)
 
 
 def _is_matrix(layer: Any) -> bool:
-    """Whether it multiplies vectors that lie in one piece of its input each by a matrix.
+    """Return True if the layer multiplies contiguous vectors of its input by a matrix.
 
-    Those of a convolution are its pixels, or its windows where they lie along one axis.
+    The vectors of a convolution are its pixels, or windows along one axis.
     """
     *taps, _, _ = layer.kernel.shape
     if not taps:
@@ -99,7 +80,7 @@ def _is_matrix(layer: Any) -> bool:
 
 
 def _image(layer: Any) -> list[int] | None:
-    """What enters, [1, height, width, channels]; None where that is not known, or open."""
+    """Return the input shape [1, height, width, channels], or None if it is not fixed."""
     try:
         sizes = layer.input.shape[1:]
     except (AttributeError, ValueError):  # never called on a symbolic input, or several times
@@ -108,6 +89,7 @@ def _image(layer: Any) -> list[int] | None:
 
 
 def _vectors(layer: Any) -> int:
+    """Return the output positions of one inference."""
     try:
         positions = layer.output.shape[1:-1]
     except (AttributeError, ValueError):  # never called on a symbolic input, or several times

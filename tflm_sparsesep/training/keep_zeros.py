@@ -1,4 +1,4 @@
-"""`KeepZeros`: a model that is sparse already is trained on, and stays so.
+"""`KeepZeros`: train a sparse model without losing its zeros.
 
 This module imports Keras (8 s with TensorFlow); `import tflm_sparsesep` does not.
 """
@@ -12,40 +12,47 @@ import keras
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.layer_selection import Layers, Selection
-from tflm_sparsesep.training.sparsifiable import check_fit, find_kernels
-from tflm_sparsesep.training.train_step import ProximalStep, TrainStepHook
-from tflm_sparsesep.training.weight_grid import WeightGrid, grid_kernels, kernels_of_few_values
+from tflm_sparsesep.training.train_step import ProximalStep
+from tflm_sparsesep.training.train_step_hook import TrainStepHook, check_fit
+from tflm_sparsesep.training.trained_layer import select_layers
+from tflm_sparsesep.training.weight_grid import WeightGrid, with_present_palettes
 
 _VALUES = ("int8",)
 
 
 class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc]
-    """Weights that are 0 when `fit` begins stay exactly 0; all others are trained as ever.
+    """Keep weights that are 0 when `fit` begins at exactly 0, and train all others as usual.
 
-    It is the debias phase of `ProximalL1`, for the kernels of Dense, Conv1D and Conv2D layers: for
-    models whose zeros come from elsewhere, such as `CompressResult.to_keras`. Every step of the
-    optimizer is followed by a projection on the support, within the compiled train step, so that
-    averages and momentum of the optimizer do not bring weights back.
+    Each optimizer step is followed by a projection on the support, inside the compiled train step:
 
-    A layer whose int8 weights take no more than 8 magnitudes, as `compress` makes some, keeps to 8:
-    each step rounds to the palette that it had (`weight_grid.WeightGrid`), so that the packer can
-    store it in 4 bits a weight again.
+        w <- w where w was nonzero at the beginning of fit, else +0.0
 
-    At each epoch's end it publishes `logs["zeros"]`, the fraction of zeros over these kernels.
+    so that averages and momentum of the optimizer do not bring weights back. This is the debias
+    phase of `ProximalL1` ("debiasing" in Lee and Lee, Applied Sciences 2019, arXiv:1905.07931). It
+    suits models whose zeros come from elsewhere, such as `CompressResult.to_keras`. It covers the
+    kernels of Dense, Conv1D and Conv2D layers, [..., inputs, outputs].
+
+    A sparse layer whose int8 weights take no more than 8 magnitudes, as `compress` makes some,
+    keeps to 8: each step rounds to its palette (`weight_grid.WeightGrid`), so that the packer can
+    store it in 4 bits per weight again.
+
+    At the end of each epoch, `logs["zeros"]` is the fraction of zeros over these kernels.
 
     Args:
-        layers, exclude: which layers, as for `ProximalL1`; by default all of them.
-        values: "int8" also rounds all other weights after each step to what the converted file will
-            hold, as `ProximalL1(values="int8")` does in its last epochs; None does not.
+        layers: the layers to cover, as for `ProximalL1` but without goals; by default all.
+        exclude: names or regular expressions of layers that are trained without constraint.
+        values: "int8" also rounds all other weights after each step to the values that the
+            converted file will hold, as `ProximalL1(values="int8")` does in its last epochs; None
+            does not.
 
     Raises:
-        ConfigError: when made, for a value that is not accepted; when `fit` begins, before the
-            first step, for a model that is not compiled, or has no such layer.
+        ConfigError: in the constructor, an argument is not accepted; when `fit` begins, before the
+            first step, the model is not compiled or has no such layer.
 
     Example:
         >>> small = ts.compress(model, ...).to_keras(model)  # doctest: +SKIP
         >>> small.compile("adam", "sparse_categorical_crossentropy")  # doctest: +SKIP
-        >>> small.fit(x, y, epochs=3, callbacks=[KeepZeros()])  # doctest: +SKIP
+        >>> small.fit(x, y, epochs=3, callbacks=[ts.KeepZeros()])  # doctest: +SKIP
     """
 
     def __init__(
@@ -54,44 +61,43 @@ class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         if values is not None and values not in _VALUES:
             raise ConfigError(f"values={values!r}; accepted: {', '.join(_VALUES)}, or None")
-        # Goals are of no use here: what is not 0 stays.
+        # A goal has no meaning here: all nonzeros stay.
         self._selection = Selection.of(layers, exclude, lambda _: False, "of layers, without goals")
         self.values = values
         self._hook: TrainStepHook | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Takes the support as it is now and hooks into the train step."""
+        """Take the present support and hook into the train step."""
         model = self.model
         check_fit(model, type(self).__name__)
-        kernels = find_kernels(model, self._selection)
+        layers = with_present_palettes(select_layers(model, self._selection))
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        grid = None
-        palettes = kernels_of_few_values(kernels)
-        if self.values is not None or palettes:
-            on_grid = grid_kernels(model, palettes)
-            if self.values is None:
-                on_grid = [k for k in on_grid if k.palette]
-            grid = WeightGrid(on_grid, model.distribute_strategy)
-            grid.activate()
-        self._grid = grid
-        self._step = ProximalStep(model, kernels, penalty="l0", preconditioned=False, grid=grid)
+        rounded = [x for x in layers if x.palette or (self.values is not None and x.trainable)]
+        self._grid = WeightGrid(rounded, model.distribute_strategy) if rounded else None
+        if self._grid is not None:
+            self._grid.activate()
+        selected = [x for x in layers if x.selected]
+        self._step = ProximalStep(
+            model, selected, penalty="l0", preconditioned=False, grid=self._grid
+        )
         self._step.freeze_support()
         self._hook = TrainStepHook(model, self._step.wrap)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Makes the validation inside fit see the sparse model."""
+        """Let the validation inside fit see the sparse model."""
         self._project()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Publishes `zeros`."""
+        """Publish `zeros`."""
         self._project()
         if logs is not None:
-            logs["zeros"] = sum(self._step.zeros()) / sum(self._step.sizes())
+            zeros = self._step.zeros()
+            logs["zeros"] = sum(zeros.values()) / sum(x.size for x in zeros)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Takes the hook out of the model."""
-        # Whoever wrote weights since the last step, such as averages of the optimizer.
+        """Remove the hook from the model."""
+        # Other writers since the last step, such as the optimizer's averages, ignore the support.
         if self._grid is not None:
             self._grid.forget()
         self._project()

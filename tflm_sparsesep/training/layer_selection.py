@@ -1,4 +1,4 @@
-"""Which layers of a model a user means, by name or regular expression."""
+"""The layers that a user selects, by name or regular expression."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Layers = Sequence[str] | Mapping[str, float | bool | None] | None
 
 @dataclass(frozen=True)
 class Selection:
-    """What `layers` and `exclude` say.
+    """The arguments `layers` and `exclude`.
 
     Attributes:
-        only: names of the layers to make sparse; None for all.
-        goals: by name, the layer's own goal, True for that of all, None for none (stays dense).
+        only: names of the layers to sparsify; None for all.
+        goals: by name, the layer's own goal, True for the common goal, None to stay dense.
         exclude: names of layers that stay dense.
     """
 
@@ -31,16 +31,16 @@ class Selection:
     def of(
         cls, layers: Layers, exclude: Sequence[str], accept: Callable[[float], bool], accepted: str
     ) -> Selection:
-        """The selection that the arguments of `ProximalL1` describe.
+        """Return the selection that the arguments of `ProximalL1` describe.
 
         Args:
             layers: list of names, or mapping from name to goal.
             exclude: list of names.
-            accept: whether a number is a goal.
-            accepted: what `accept` takes, for the error.
+            accept: returns True for a number that is a goal.
+            accepted: description of these numbers, for the error.
 
         Raises:
-            ConfigError: an argument is of another kind.
+            ConfigError: an argument has another type, or a goal is not accepted.
         """
         excluded = _names("exclude", exclude)
         if layers is None:
@@ -59,11 +59,11 @@ class Selection:
         return cls(goals=dict(layers), exclude=excluded)
 
     def names(self, layer: str) -> bool:
-        """Whether `layer` is named by `layers`, with whatever goal."""
+        """Return True if the argument `layers` names `layer`, with any goal."""
         return _first_match(layer, (*(self.only or ()), *self.goals)) is not None
 
     def goal_of(self, layer: str) -> float | bool | None:
-        """The goal of `layer`: its own, True for that of all, None for none."""
+        """Return the goal of `layer`: its own, True for the common goal, None to stay dense."""
         if _first_match(layer, self.exclude) is not None:
             return None
         if self.only is not None and _first_match(layer, self.only) is None:
@@ -73,10 +73,12 @@ class Selection:
         return None if goal is False else goal
 
     def check(self, every: Iterable[str], sparsifiable: Iterable[str], kinds: str) -> None:
-        """Raises ConfigError for a name that matches no layer.
+        """Raise ConfigError for a name that matches no layer.
 
-        `exclude` may name any layer, `layers` only those that can be made sparse, which are of the
-        `kinds`.
+        Args:
+            every: names of all layers, which `exclude` may name.
+            sparsifiable: names of the layers that `layers` may name.
+            kinds: description of these layers, for the error.
         """
         every, sparsifiable = sorted(set(every)), sorted(set(sparsifiable))
         for argument, names, known in (
@@ -100,7 +102,7 @@ def _names(argument: str, value: Sequence[str]) -> tuple[str, ...]:
 
 
 def _first_match(layer: str, names: Iterable[str]) -> str | None:
-    """The name that means `layer`: the layer's own, else the first expression that fits."""
+    """Return the name that matches `layer`: its own, else the first expression that does."""
     names = tuple(names)
     if layer in names:
         return layer
@@ -113,4 +115,4 @@ def _matches(layer: str, name: str) -> bool:
     try:
         return re.fullmatch(name, layer) is not None
     except re.error:
-        return False  # a plain name, of another layer
+        return False  # the plain name of another layer

@@ -1,12 +1,12 @@
-"""What a model's weights will cost on the device, estimated while they are trained.
+"""The cost of a model on the device, estimated from its weights while they are trained.
 
-They are quantized as TensorFlow quantizes them (int8, one scale per output) and laid out as the
-converter would lay them out.
+Weights are quantized as TensorFlow quantizes them (int8, one scale per output), and layouts are
+chosen as the converter chooses them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,72 +16,75 @@ import numpy.typing as npt
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.cost.choose_layout import Prefer, choose_layout
 from tflm_sparsesep.converters.cost.cost import Cost, total
-from tflm_sparsesep.training.device_layer import DeviceLayer
 from tflm_sparsesep.training.palette import to_palette
+from tflm_sparsesep.training.trained_layer import TrainedLayer
 
-Weights = npt.NDArray[Any]
+Array = npt.NDArray[Any]
 
 
-class PackedEstimate:
-    """Estimates for one target.
+def layer_cost(
+    layer: TrainedLayer,
+    kernel: Array,
+    target: str,
+    *,
+    prefer: Prefer | None = None,
+    input_zeros: float = 0.0,
+) -> Cost:
+    """Return the cost of one layer with the weights `kernel`.
 
-    Attributes:
+    Args:
+        layer: the layer; with `palette`, its weights are rounded to a palette first.
+        kernel: float [..., inputs, outputs].
         target: a name of `targets.TARGETS`.
-        palettes: names of layers whose weights will be rounded to a palette.
-        prefer: what layouts are chosen by, as for `convert`.
+        prefer: the preference among layouts, as for `convert`.
+        input_zeros: the fraction of zero inputs.
+
+    Returns:
+        A `PackedCost` if the packed layer is smaller and faster, else the cost of the dense one.
     """
-
-    def __init__(
-        self, target: str, palettes: Collection[str] = (), *, prefer: Prefer | None = None
-    ) -> None:
-        self.target = target
-        self.prefer = prefer
-        self.palettes = frozenset(palettes)
-
-    def layer(self, layer: DeviceLayer, weights: Weights, *, input_zeros: float = 0.0) -> Cost:
-        """Return the cost of one layer: a `PackedCost` where the packed form wins.
-
-        Args:
-            layer: what it is.
-            weights: float [rows, cols]; unused where no sparse kernel exists for it.
-            input_zeros: share of inputs that are zero.
-        """
-        dense = layer.dense(self.target)
-        if not layer.has_kernel:
-            return dense
-        quantized = quantize_rows(weights)
-        if layer.name in self.palettes:
-            scales = np.abs(weights).max(axis=1)
-            quantized = replace(quantized, weights=to_palette(quantized.weights, scales))
-        best = choose_layout(
-            quantized, self.target, layer.vectors, input_zeros, dense=dense, prefer=self.prefer
-        )
-        return dense if best is None or not best.beats(dense) else best
-
-    def total(
-        self,
-        layers: Sequence[DeviceLayer],
-        weights: Mapping[str, Weights],
-        *,
-        input_zeros: Mapping[str, float] | None = None,
-    ) -> Cost:
-        """Return the cost of all `layers` together; those without `weights` count as dense.
-
-        `weights` and `input_zeros` are by name; the rest is as for `layer`.
-        """
-        zeros = input_zeros or {}
-        return total(
-            self.layer(x, weights[x.name], input_zeros=zeros.get(x.name, 0.0))
-            if x.name in weights
-            else x.dense(self.target)
-            for x in layers
-        )
+    dense = layer.device.dense(target)
+    if not layer.device.has_kernel:
+        return dense
+    weights = _as_matrix(kernel)
+    quantized = quantize_rows(weights)
+    if layer.palette:
+        scales = np.abs(weights).max(axis=1)
+        quantized = replace(quantized, weights=to_palette(quantized.weights, scales))
+    vectors = layer.device.shape.vectors
+    best = choose_layout(quantized, target, vectors, input_zeros, dense=dense, prefer=prefer)
+    return dense if best is None or not best.beats(dense) else best
 
 
-def quantize_rows(weights: Weights) -> FullyConnectedWeights:
+def model_cost(
+    layers: Iterable[TrainedLayer],
+    kernels: Mapping[TrainedLayer, Array],
+    target: str,
+    *,
+    prefer: Prefer | None = None,
+    input_zeros: Mapping[TrainedLayer, float] | None = None,
+) -> Cost:
+    """Return the cost of all `layers` together, as `layer_cost` finds it.
+
+    Layers without an entry in `kernels` count as dense, those without one in `input_zeros` as
+    having no zero inputs.
+    """
+    zeros = input_zeros or {}
+    return total(
+        layer_cost(x, kernels[x], target, prefer=prefer, input_zeros=zeros.get(x, 0.0))
+        if x in kernels
+        else x.device.dense(target)
+        for x in layers
+    )
+
+
+def quantize_rows(weights: Array) -> FullyConnectedWeights:
     """Return float [rows, cols] as int8, symmetric with one scale per row.
 
-    Requantisation and bias, which do not change sizes, hold typical numbers.
+    Requantization and bias, which do not change sizes, hold typical numbers.
+
+    Example:
+        >>> quantize_rows(np.array([[0.5, -1.0], [0.0, 0.0]])).weights.tolist()
+        [[64, -127], [0, 0]]
     """
     rows = len(weights)
     largest = np.abs(weights).max(axis=1, keepdims=True)
@@ -95,6 +98,6 @@ def quantize_rows(weights: Weights) -> FullyConnectedWeights:
     )
 
 
-def as_matrix(kernel: Weights) -> Weights:
+def _as_matrix(kernel: Array) -> Array:
     """Return a kernel [..., inputs, outputs] as the packer sees it, [outputs, taps * inputs]."""
     return kernel.reshape(-1, kernel.shape[-1]).T

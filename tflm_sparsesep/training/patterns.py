@@ -1,11 +1,11 @@
-"""Which weights of a kernel are kept or dropped together.
+"""The blocks of a kernel: weights that are kept or pruned together.
 
 A pattern RxC is that of the packer: R consecutive output rows x C consecutive input columns of the
 weights as the device stores them, [rows = outputs, cols = inputs]. A Keras kernel is their
 transpose, [..., inputs, outputs], with the taps of a convolution in front; blocks lie within one
-tap. Where a shape is no multiple of the block, the last blocks are filled with zeros, as the packer
-does. `row` is all that leads to one output (a unit, or a filter with all its taps), `column` all
-that comes from one input (a channel, with all taps).
+tap. If a shape is not a multiple of the block, the last blocks are padded with zeros, as the packer
+does. `row` holds all weights of one output (a unit, or a filter with all its taps), `column` all
+weights of one input (a channel, with all taps).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Tensor = Any
 
 PATTERNS = ("1x1", "1x4", "4x1", "2x4", "4x4", "1x16", "row", "column")
 AUTO = "auto"
-"""Instead of a pattern: the best for each layer, see `auto_pattern`."""
+"""In place of a pattern: the cheapest for each layer, see `auto_pattern`."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,12 @@ class Blocks:
 
     Attributes:
         pattern: a name of `PATTERNS`.
-        taps, cols, rows: the kernel as [taps, inputs, outputs].
-        block_taps, block_cols, block_rows: weights of a block each way.
+        taps: taps of a convolution; 1 for a matrix.
+        cols: inputs.
+        rows: outputs. The kernel is [taps, cols, rows].
+        block_taps: taps of a block.
+        block_cols: inputs of a block.
+        block_rows: outputs of a block.
     """
 
     pattern: str
@@ -48,7 +52,7 @@ class Blocks:
 
     @classmethod
     def of(cls, shape: Sequence[int], pattern: str = "1x1") -> Blocks:
-        """The blocks of a kernel of `shape` [..., inputs, outputs].
+        """Return the blocks of a kernel of `shape` [..., inputs, outputs].
 
         Raises:
             ConfigError: unknown pattern.
@@ -70,12 +74,12 @@ class Blocks:
 
     @property
     def area(self) -> int:
-        """Weights of a whole block."""
+        """The weights of a whole block."""
         return self.block_taps * self.block_cols * self.block_rows
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """Number of blocks: of taps, inputs, outputs."""
+        """The number of blocks along taps, inputs and outputs."""
         return (
             self.taps // self.block_taps,
             -(-self.cols // self.block_cols),
@@ -84,7 +88,7 @@ class Blocks:
 
     @property
     def sizes(self) -> npt.NDArray[np.int32]:
-        """Weights of each block, int32 of shape `grid`; fewer than `area` at the edges."""
+        """The weights of each block, int32 of shape `grid`; fewer than `area` at the edges."""
         cols, rows = (
             np.minimum(block, size - block * np.arange(-(-size // block)))
             for size, block in ((self.cols, self.block_cols), (self.rows, self.block_rows))
@@ -93,7 +97,7 @@ class Blocks:
         return np.broadcast_to(sizes, self.grid).astype(np.int32)
 
     def sum(self, values: Tensor) -> Tensor:
-        """Sums over blocks: the kernel's shape -> `grid`."""
+        """Return sums over blocks: the kernel's shape -> `grid`."""
         taps, cols, rows = self.grid
         padding = (cols * self.block_cols - self.cols, rows * self.block_rows - self.rows)
         flat = ops.reshape(values, (self.taps, self.cols, self.rows))
@@ -103,7 +107,7 @@ class Blocks:
         return ops.sum(ops.reshape(flat, blocked), axis=(1, 3, 5))
 
     def spread(self, values: Tensor, shape: Sequence[int]) -> Tensor:
-        """Gives each weight the value of its block: `grid` -> the kernel's `shape`."""
+        """Return the value of its block for each weight: `grid` -> the kernel's `shape`."""
         taps, cols, rows = self.grid
         blocked = (taps, self.block_taps, cols, self.block_cols, rows, self.block_rows)
         apart = ops.reshape(values, (taps, 1, cols, 1, rows, 1))
@@ -112,7 +116,7 @@ class Blocks:
         return ops.reshape(flat[:, : self.cols, : self.rows], tuple(shape))
 
     def kept(self, weights: Tensor) -> Tensor:
-        """True for the weights of blocks that hold anything but zeros, in the kernel's shape."""
+        """Return True for weights of blocks with at least one nonzero, in the kernel's shape."""
         nonzero = ops.not_equal(weights, 0)
         if self.area == 1:
             return nonzero
@@ -120,7 +124,7 @@ class Blocks:
 
 
 def check_pattern(pattern: object, accepted: Sequence[str] = PATTERNS) -> str:
-    """`pattern`, if it is one.
+    """Return `pattern` if it is one of `accepted`.
 
     Raises:
         ConfigError: it is not.

@@ -1,30 +1,29 @@
 """Proximal steps for sparse training: pure functions of tensors, no state.
 
 Symbols: w weights after the optimizer's full step, eta learning rate, D the diagonal by which the
-optimizer divides its step (w <- w - eta * m / D), t number of steps taken (from 1). A proximal
-step solves, element by element,
+optimizer divides its step (`preconditioner`). A proximal step solves, element by element,
 
     argmin_u  D * (u - w)^2 / (2 * eta) + strength * |u|^p,    |u|^0 = [u != 0]
 
 so that the penalty is weighed in the same metric as the step before it (ProxGen: Yun, Lozano and
-Yang, NeurIPS 2021); D = 1 gives the uniform form of Lee and Lee (Applied Sciences 2019). Its
-solution is 0 where |w| * D^(1/(2-p)), the *score*, is at most
+Yang, NeurIPS 2021). D = 1 gives the uniform form of Lee and Lee (Applied Sciences 2019,
+arXiv:1905.07931). The solution is 0 where |w| * D^(1/(2-p)), the *score*, is at most
 
     level = (2-p) / (2 * (1-p)) * (2 * (1-p) * eta * strength)^(1/(2-p)),    p = 1: eta * strength
 
 and has a closed form elsewhere, for p = 0 (hard threshold), 1/2 (Xu et al., IEEE TNNLS 2012),
 2/3 (Cao et al., J. Vis. Commun. Image R. 2013) and 1 (soft threshold). The level does not depend on
-the weight, so weights can be ranked by score and the level, and with it the strength, follow from a
-number of zeros: `level_for_zeros`.
+the weight. Weights can therefore be ranked by score, and the level, and with it the strength,
+follows from a number of zeros (`level_for_zeros`).
 
 Groups: w_g are the `area` weights of a block (`patterns.Blocks`), n_g = sqrt(sum w^2 / area) their
 root mean square. The penalty strength * area * n_g^p (for p = 1 that is the group lasso
-strength * sqrt(area) * ||w_g||) turns the step into the one above with n_g in the place of |w|:
-w_g <- w_g * (solution for n_g) / n_g. D is then the block's mean, except for p = 0, whose step with
-all D has a closed form too: its score is sqrt(sum D * w^2 / area).
+strength * sqrt(area) * ||w_g||) turns the step into the one above with n_g in place of |w|:
+w_g <- w_g * (solution for n_g) / n_g. D is then the block's mean, except for p = 0, whose step has
+a closed form for individual D, too: its score is sqrt(sum D * w^2 / area).
 
-Written with `keras.ops`: takes NumPy arrays and TensorFlow tensors, also under `tf.function` and
-XLA. Zeros are always +0.0: -0.0 would be one more bit pattern to store and to compare.
+The functions use `keras.ops`: they take NumPy arrays and TensorFlow tensors, also under
+`tf.function` and XLA. Zeros are always +0.0, because -0.0 is another bit pattern.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ from tflm_sparsesep.training.patterns import Blocks
 
 Tensor = Any
 
-# p of each penalty strength * |u|^p.
 PENALTIES = {"l0": 0.0, "l1/2": 0.5, "l2/3": 2 / 3, "l1": 1.0}
+"""p of each penalty strength * |u|^p."""
 
 # Halvings of the search interval in `level_for_zeros`: the level is found to 2^-24 of the largest
 # score, the resolution of float32.
@@ -51,7 +50,7 @@ _TINY = 1e-20
 
 
 def zeroing_level(penalty: str, scaled_strength: Tensor) -> Tensor:
-    """The largest score that the step zeroes, for `scaled_strength` = eta * strength >= 0."""
+    """Return the largest score that a step zeroes at `scaled_strength` = eta * strength >= 0."""
     p = PENALTIES[penalty]
     if p == 1:
         return scaled_strength
@@ -59,7 +58,7 @@ def zeroing_level(penalty: str, scaled_strength: Tensor) -> Tensor:
 
 
 def strength_at(penalty: str, level: Tensor) -> Tensor:
-    """eta * strength of the step that zeroes scores up to `level`: inverse of `zeroing_level`."""
+    """Return eta * strength of the step that zeroes scores up to `level`."""
     p = PENALTIES[penalty]
     if p == 1:
         return level
@@ -69,17 +68,23 @@ def strength_at(penalty: str, level: Tensor) -> Tensor:
 def score(
     weights: Tensor, preconditioner: Tensor = 1.0, *, penalty: str, blocks: Blocks | None = None
 ) -> Tensor:
-    """What the penalty ranks weights by: |w| * D^(1/(2-p)), in the shape of `weights`.
+    """Return the rank of weights under the penalty: |w| * D^(1/(2-p)), in their shape.
 
-    Of blocks of more than one weight: n_g * mean(D)^(1/(2-p)), or sqrt(sum D * w^2 / area) for
+    Blocks of more than one weight have n_g * mean(D)^(1/(2-p)), or sqrt(sum D * w^2 / area) for
     "l0", in the shape of `blocks.grid`.
+
+    Args:
+        weights: w, in the kernel's shape.
+        preconditioner: D, in the kernel's shape, or 1.
+        penalty: a name of `PENALTIES`.
+        blocks: the groups; None for single weights.
     """
     if penalty == "l0":
         if blocks is None or blocks.area == 1:
             return ops.abs(weights) * ops.sqrt(preconditioner)
         return ops.sqrt(blocks.sum(preconditioner * ops.square(weights)) / blocks.area)
     diagonal = _mean(preconditioner, blocks)
-    if penalty != "l1":  # whose power is 1, and a power of each weight takes its time
+    if penalty != "l1":  # its power is 1: save the time
         diagonal = ops.power(diagonal, 1 / (2 - PENALTIES[penalty]))
     return _norm(weights, blocks) * diagonal
 
@@ -93,37 +98,39 @@ def proximal_step(
     penalty: str,
     blocks: Blocks | None = None,
 ) -> Tensor:
-    """The proximal step that zeroes what scores at most `level`.
+    """Return the weights after the proximal step that zeroes scores up to `level`.
 
     Args:
-        weights: w, the kernel's shape.
-        scores: those of `score` with the same arguments.
+        weights: w, in the kernel's shape.
+        scores: the result of `score` with the same arguments.
         level: scalar >= 0, of `zeroing_level` for a strength, or of `level_for_zeros` for a goal.
-        preconditioner: D, of the kernel's shape, or 1.
+        preconditioner: D, in the kernel's shape, or 1.
         penalty: a name of `PENALTIES`.
         blocks: the groups; None for single weights.
 
     Returns:
-        The new weights. NaN stays NaN: a diverged training must not look sparse.
+        The new weights, in the kernel's shape. NaN stays NaN: diverged training is not sparse.
 
     Example:
+        >>> import numpy as np
         >>> w = np.float32([-0.3, 0.1, 0.5])
-        >>> proximal_step(w, score(w, penalty="l1"), 0.25, penalty="l1")  # [-0.05, 0, 0.25]
+        >>> np.array(proximal_step(w, score(w, penalty="l1"), 0.25, penalty="l1")).round(6)
+        array([-0.05,  0.  ,  0.25], dtype=float32)
     """
     nothing = ops.zeros_like(weights)
-    dropped = scores <= level
+    pruned = scores <= level
     if penalty == "l0":
-        return ops.where(_spread(dropped, blocks, weights), nothing, weights)
+        return ops.where(_spread(pruned, blocks, weights), nothing, weights)
     norm = _norm(weights, blocks)
     kappa = strength_at(penalty, level) / _mean(preconditioner, blocks)
     shrunk = _SHRINKS[penalty](norm, kappa)
     # Just above the level, rounding may leave 0 or less.
-    dropped = ops.logical_or(dropped, shrunk <= 0)
+    pruned = ops.logical_or(pruned, shrunk <= 0)
     if _are_single(blocks):
         value = ops.sign(weights) * shrunk
     else:
         value = weights * _spread(shrunk / norm, blocks, weights)
-    return ops.where(_spread(dropped, blocks, weights), nothing, value)
+    return ops.where(_spread(pruned, blocks, weights), nothing, value)
 
 
 def _shrink_l1(norm: Tensor, kappa: Tensor) -> Tensor:
@@ -131,7 +138,7 @@ def _shrink_l1(norm: Tensor, kappa: Tensor) -> Tensor:
 
 
 def _shrink_half(norm: Tensor, kappa: Tensor) -> Tensor:
-    """Largest root of u - n + kappa / (2 sqrt(u)) = 0: a cubic in sqrt(u), by its cosine."""
+    """Return the largest root of u - n + kappa / (2 sqrt(u)) = 0, a cubic in sqrt(u)."""
     cosine = kappa / 4 * ops.power(norm / 3, -1.5)
     # Above the level the cosine is at most sqrt(1/2); below it the result is not used.
     angle = ops.arccos(-ops.minimum(cosine, 1.0)) / 3
@@ -139,7 +146,7 @@ def _shrink_half(norm: Tensor, kappa: Tensor) -> Tensor:
 
 
 def _shrink_two_thirds(norm: Tensor, kappa: Tensor) -> Tensor:
-    """Largest root of u - n + 2/3 kappa / cbrt(u) = 0: a quartic in cbrt(u), by its resolvent."""
+    """Return the largest root of u - n + 2/3 kappa / cbrt(u) = 0, a quartic in cbrt(u)."""
     strength = 2 * ops.maximum(kappa, _TINY)
     # Above the level the argument is at least sqrt(27) / 2; below it the result is not used.
     argument = 27 / 16 * ops.square(norm) * ops.power(strength, -1.5)
@@ -157,14 +164,14 @@ def _are_single(blocks: Blocks | None) -> bool:
 
 
 def _norm(weights: Tensor, blocks: Blocks | None) -> Tensor:
-    """|w|, or the root mean square of each block."""
+    """Return |w|, or the root mean square of each block."""
     if blocks is None or blocks.area == 1:
         return ops.abs(weights)
     return ops.sqrt(blocks.sum(ops.square(weights)) / blocks.area)
 
 
 def _mean(preconditioner: Tensor, blocks: Blocks | None) -> Tensor:
-    """D, or its mean over the weights of each block."""
+    """Return D, or its mean over the weights of each block."""
     if blocks is None or blocks.area == 1 or isinstance(preconditioner, float):
         return preconditioner
     return blocks.sum(preconditioner) / blocks.sizes
@@ -179,17 +186,22 @@ def _spread(values: Tensor, blocks: Blocks | None, weights: Tensor) -> Tensor:
 def level_for_zeros(
     scores: Sequence[Tensor], zeros: Tensor, blocks: Sequence[Blocks] | None = None
 ) -> Tensor:
-    """The level at which `proximal_step` leaves at least `zeros` zeros over all tensors.
+    """Return the level at which `proximal_step` leaves at least `zeros` zeros over all tensors.
 
     Args:
         scores: tensors of scores >= 0, of any shapes, ranked together.
         zeros: int32 scalar, at most the number of weights.
-        blocks: whose scores they are, tensor by tensor; None for single weights.
+        blocks: the blocks of each tensor; None for single weights.
 
     Returns:
-        A scalar level. Level 0, which changes nothing, when that many weights score 0 already.
-        Otherwise the smallest sufficient level to 2^-24 of the largest score, so that more than
-        `zeros` fall only by ties, by scores closer together than that, and by the size of a block.
+        A scalar. It is 0, which changes nothing, if that many weights score 0 already. Otherwise
+        it is the smallest sufficient level to 2^-24 of the largest score: more than `zeros` weights
+        become 0 only by ties, by scores that are closer together, and by the size of a block.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(level_for_zeros([np.float32([0.0, 0.5, 2.0])], 2)), 6)
+        0.5
     """
     flat = ops.concatenate([ops.reshape(score, (-1,)) for score in scores])
     sizes: Any = 1
@@ -213,27 +225,9 @@ def level_for_zeros(
 
 
 def ramp(progress: float) -> float:
-    """1 - (1 - progress)^3: the share of the goal due at `progress` in 0..1 of the ramp.
+    """Return 1 - (1 - progress)^3: the share of the goal that is due at `progress` in 0..1.
 
-    Steep first, when many weights are superfluous, flat last (Zhu and Gupta, 2017).
+    It is steep at first, while many weights are redundant, and flat at the end (Zhu and Gupta,
+    2017).
     """
     return 1.0 - (1.0 - min(max(progress, 0.0), 1.0)) ** 3
-
-
-def adam_preconditioner(
-    velocity: Tensor, steps: Tensor, *, beta_2: float, epsilon: float
-) -> Tensor:
-    """sqrt(v / (1 - beta_2^t)) + epsilon: D of Adam, AdamW and Nadam.
-
-    Keras' Adam adds epsilon before the bias correction; the difference, a factor on epsilon = 1e-7,
-    is kept out so that one formula serves all three.
-    """
-    correction = 1.0 - ops.power(ops.cast(beta_2, "float32"), ops.cast(steps, "float32"))
-    return ops.sqrt(velocity / correction) + epsilon
-
-
-def rmsprop_preconditioner(
-    velocity: Tensor, average_gradient: Tensor = 0.0, *, epsilon: float
-) -> Tensor:
-    """sqrt(v - a^2 + epsilon): D of Keras' RMSprop; a is 0 unless it is centred."""
-    return ops.sqrt(velocity - ops.square(average_gradient) + epsilon)

@@ -1,4 +1,4 @@
-"""`sparsity_summary` and `plot_masks`: which weights of a model are zero, and what that saves.
+"""`sparsity_summary` and `plot_masks`: the zeros of a model and their gain on the device.
 
 This module imports Keras (8 s with TensorFlow); `import tflm_sparsesep` does not.
 """
@@ -18,18 +18,8 @@ from rich.table import Table
 from tflm_sparsesep.converters.cost.cost import PackedCost
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.training.device_layer import DeviceLayer
-from tflm_sparsesep.training.packed_estimate import PackedEstimate, as_matrix
-
-try:
-    from keras import ops
-except ImportError as error:
-    raise ToolMissingError(
-        f"a summary of a Keras model needs Keras 3 and TensorFlow ({error}): "
-        "pip install 'tflm-sparsesep[keras]'"
-    ) from error
-
-from tflm_sparsesep.training.sparsifiable import kernels_of
+from tflm_sparsesep.training.packed_estimate import layer_cost
+from tflm_sparsesep.training.trained_layer import TrainedLayer, layers_of
 
 _DOTS_PER_INCH = 150
 _WIDTH_INCHES = 8.0
@@ -37,17 +27,18 @@ _WIDTH_INCHES = 8.0
 
 @dataclass(frozen=True)
 class LayerSparsity:
-    """One layer of a model as it is now.
+    """One layer of a model.
 
     Attributes:
-        name: of the layer.
-        shape: of its kernel, as Keras stores it.
-        zeros: share of its weights that are 0.
-        dense_bytes, packed_bytes: int8 weights and int32 biases as stored, dense and as the
-            converter would store them (the same where it would leave the layer dense).
-        dense_instructions, packed_instructions: of one inference, estimated; None for layers
-            that no sparse kernel exists for.
-        layout: pattern and index of the packed form; None where the layer stays dense.
+        name: the Keras name; the path if several layers have that name.
+        shape: the shape of the kernel, as Keras stores it.
+        zeros: the fraction of weights that are 0.
+        dense_bytes: bytes of int8 weights and int32 biases in the dense operator.
+        packed_bytes: bytes as the converter would store the layer; the same if it stays dense.
+        dense_instructions: instructions of one inference in the dense operator, estimated; None
+            if no sparse kernel exists for the layer.
+        packed_instructions: the same for the converted layer.
+        layout: pattern and index encoding of the packed layer; None if it stays dense.
     """
 
     name: str
@@ -63,57 +54,58 @@ class LayerSparsity:
 def sparsity_summary(
     model: Any, *, target: str = "cortex-m4", console: Console | None = None
 ) -> list[LayerSparsity]:
-    """Prints a table of a model's zeros and their estimated gain, and returns its rows.
+    """Print a table of a model's zeros and their estimated gain, and return its rows.
 
     Args:
-        model: a built Keras model; its Dense and convolutional layers make the rows.
+        model: a built Keras model; each Dense or convolutional layer is a row.
         target: the core to estimate for, a name of `targets.TARGETS`.
-        console: where to print; the terminal by default.
+        console: the console to print to; by default the terminal.
+
+    Returns:
+        One `LayerSparsity` per layer: bytes as stored, instructions of one inference.
 
     Raises:
-        ConfigError: unknown target.
+        ConfigError: the target is unknown.
         ModelError: the model has no such layers, or they have no weights yet.
 
     Example:
         >>> ts.sparsity_summary(model, target="cortex-m4")  # doctest: +SKIP
     """
-    estimate = PackedEstimate(get_target(target).name)
-    rows = [
-        _row(layer, _array(kernel), estimate, target) for layer, kernel in _described_kernels(model)
-    ]
+    name = get_target(target).name
+    rows = [_row(layer, name) for layer in _layers(model)]
     (console or Console()).print(_table(rows, target))
     return rows
 
 
 def plot_masks(model: Any, path: str | Path) -> Path:
-    """Draws where the weights of each layer are not zero, one picture for the model.
+    """Plot the nonzero weights of each layer in one picture.
 
-    Rows of a layer's part are outputs, columns inputs (with the taps of a convolution side by
-    side), as the packer sees them. Dark is a weight, white a zero.
+    The plot of a layer has outputs as rows and inputs as columns (the taps of a convolution side by
+    side), as the packer sees them. Weights are dark, zeros white.
 
     Args:
         model: a built Keras model.
-        path: the file to write; its ending is the format (.png, .svg, .pdf).
+        path: the file to write; its suffix gives the format (.png, .svg, .pdf).
 
     Returns:
-        The path.
+        `path` as a `Path`.
 
     Raises:
         ConfigError: the file cannot be written.
-        ModelError: the model has no Dense or convolutional layers with weights.
+        ModelError: the model has no Dense or convolutional layer with weights.
         ToolMissingError: matplotlib is not installed.
 
     Example:
         >>> ts.plot_masks(model, "masks.png")  # doctest: +SKIP
     """
-    kernels = _described_kernels(model)
+    layers = _layers(model)
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ToolMissingError(
             f"plot_masks needs matplotlib ({error}): pip install matplotlib"
         ) from error
-    masks = [(layer, _mask(_array(kernel))) for layer, kernel in kernels]
+    masks = [(layer, _mask(layer.weights())) for layer in layers]
     heights = [min(max(_WIDTH_INCHES * len(m) / m.shape[1], 0.5), 6.0) for _, m in masks]
     figure = Figure(figsize=(_WIDTH_INCHES, sum(heights) + 0.6 * len(heights)), layout="tight")
     axes = figure.subplots(len(masks), squeeze=False, height_ratios=heights)[:, 0]
@@ -128,43 +120,35 @@ def plot_masks(model: Any, path: str | Path) -> Path:
     return Path(path)
 
 
-def _described_kernels(model: Any) -> list[tuple[DeviceLayer, Any]]:
-    kernels = kernels_of(model)
-    if not kernels:
+def _layers(model: Any) -> list[TrainedLayer]:
+    layers = layers_of(model)
+    if not layers:
         raise ModelError(
             f"model {getattr(model, 'name', model)!r} has no Dense or convolutional layer with "
             "weights; accepted: a Keras model that has been built"
         )
-    return kernels
+    return layers
 
 
-def _array(kernel: Any) -> npt.NDArray[Any]:
-    values: npt.NDArray[Any] = ops.convert_to_numpy(kernel)
-    return values
-
-
-def _row(
-    layer: DeviceLayer, kernel: npt.NDArray[Any], estimate: PackedEstimate, target: str
-) -> LayerSparsity:
-    if layer.has_kernel:
-        found = estimate.layer(layer, as_matrix(kernel))
-    else:
-        found = estimate.layer(layer, kernel)
+def _row(layer: TrainedLayer, target: str) -> LayerSparsity:
+    kernel = layer.weights()
+    dense, found = layer.device.dense(target), layer_cost(layer, kernel, target)
+    has_kernel = layer.device.has_kernel
     layout = found.layout if isinstance(found, PackedCost) else None
     return LayerSparsity(
         name=layer.name,
         shape=kernel.shape,
         zeros=float(np.mean(kernel == 0)),
-        dense_bytes=layer.dense_bytes,
+        dense_bytes=dense.bytes,
         packed_bytes=found.bytes,
-        dense_instructions=layer.dense_instructions(target) if layer.has_kernel else None,
-        packed_instructions=found.instructions if layer.has_kernel else None,
+        dense_instructions=dense.instructions if has_kernel else None,
+        packed_instructions=found.instructions if has_kernel else None,
         layout=None if layout is None else f"{layout.pattern} {layout.index}",
     )
 
 
 def _mask(kernel: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """[outputs, taps * inputs]: True for weights that are not 0."""
+    """Return [outputs, taps * inputs], True for weights that are not 0."""
     mask: npt.NDArray[np.bool_] = kernel.reshape(-1, kernel.shape[-1]).T != 0
     return mask
 
@@ -174,17 +158,13 @@ def _table(rows: list[LayerSparsity], target: str) -> Table:
     zeros = sum(row.zeros * size for row, size in zip(rows, sizes, strict=True)) / sum(sizes)
     dense = sum(row.dense_instructions or 0 for row in rows)
     packed = sum(row.packed_instructions or 0 for row in rows)
-    dense_bytes, packed_bytes = (
-        sum(row.dense_bytes for row in rows),
-        sum(row.packed_bytes for row in rows),
-    )
-    table = Table(title=f"Zeros and what they save on {target} (estimates)", show_footer=True)
+    table = Table(title=f"Zeros and their estimated gain on {target}", show_footer=True)
     for heading, footer in (
         ("layer", "total"),
         ("kernel", f"{sum(sizes):,}"),
         ("zeros", f"{zeros:.1%}"),
-        ("bytes dense", f"{dense_bytes:,}"),
-        ("packed", f"{packed_bytes:,}"),
+        ("bytes dense", f"{sum(row.dense_bytes for row in rows):,}"),
+        ("packed", f"{sum(row.packed_bytes for row in rows):,}"),
         ("instr. dense", f"{dense:,}"),
         ("packed", f"{packed:,}"),
         ("layout", ""),

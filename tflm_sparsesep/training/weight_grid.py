@@ -4,14 +4,14 @@ TensorFlow's converter stores a kernel as int8 with one scale for each output,
 
     scale = max |w| / 127 over the weights of the output,    w ~ scale * q,    q = round(w / scale).
 
-Kernels on this grid are stored as they are. Where `palette` limits the integers to 16 values for
-the whole layer, the packer's palette layout stores them as they are, too.
+Kernels on this grid are stored without further error. If a palette limits the integers to 16 values
+for the whole layer, the palette layouts of the packer store them without error, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,8 @@ from keras import ops
 
 from tflm_sparsesep.converters.blob.value_streams import PALETTE_SIZE
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.training.device_layer import DeviceLayer
 from tflm_sparsesep.training.palette import LARGEST, fit_palette, nearest_in
-from tflm_sparsesep.training.sparsifiable import SparseKernel, trainable_layers
+from tflm_sparsesep.training.trained_layer import TrainedLayer
 
 Array = npt.NDArray[Any]
 Tensor = Any
@@ -34,153 +33,116 @@ _SINGLE_WEIGHTS = ("1x1", "row", "column")
 _DTYPES = ("float32", "float64")
 
 
-@dataclass(frozen=True)
-class GridKernel:
-    """A kernel to keep on values that can be stored.
+def with_palettes(layers: Sequence[TrainedLayer]) -> list[TrainedLayer]:
+    """Return `layers` with a palette for each that a palette layout can store.
 
-    Attributes:
-        kernel: the `keras.Variable`, [..., inputs, outputs].
-        output_axes: how many of its last axes count outputs: 2 for depthwise kernels, else 1.
-        palette: whether its integers come from a palette; else from all of int8.
-    """
-
-    kernel: Any
-    output_axes: int = 1
-    palette: bool = False
-
-
-def palette_kernels(kernels: Sequence[SparseKernel]) -> list[SparseKernel]:
-    """Those of `kernels` that the packer's palette layout could store.
-
-    It is there for layers with a sparse kernel on the device (`DeviceLayer.has_kernel`), and
-    stores single weights.
+    Palette layouts store single weights of layers that have a sparse kernel on the device.
 
     Raises:
-        ConfigError: none could be.
+        ConfigError: there is no such layer.
     """
-    found = [
-        k
-        for k in kernels
-        if k.blocks.pattern in _SINGLE_WEIGHTS and DeviceLayer.of(k.layer).has_kernel
-    ]
-    if not found:
-        patterns = ", ".join(f"{k.name}: {k.blocks.pattern}" for k in kernels)
+    if not any(_can_have_palette(x) for x in layers):
+        patterns = ", ".join(f"{x.name}: {x.blocks.pattern}" for x in layers if x.selected)
         raise ConfigError(
             f"values='palette' with the layers and patterns {patterns}; accepted: at least one "
             "Dense layer or convolution of one tap or along one axis, of pattern "
             f"{' or '.join(_SINGLE_WEIGHTS)}"
         )
-    return found
+    return [replace(x, palette=_can_have_palette(x)) for x in layers]
 
 
-def kernels_of_few_values(kernels: Sequence[SparseKernel]) -> list[SparseKernel]:
-    """Those of `kernels` that are stored one by one, have zeros, and fit a palette as they are."""
-    found = []
-    for k in kernels:
-        if k.blocks.pattern not in _SINGLE_WEIGHTS or not DeviceLayer.of(k.layer).has_kernel:
-            continue
-        weights = ops.convert_to_numpy(ops.cast(k.kernel, "float32"))
-        steps, _ = _in_steps(weights, output_axes=1)
-        magnitudes = np.unique(steps)
-        if magnitudes[0] == 0 and 0 < len(magnitudes) - 1 <= PALETTE_SIZE // 2:
-            found.append(k)
-    return found
+def with_present_palettes(layers: Sequence[TrainedLayer]) -> list[TrainedLayer]:
+    """Return `layers` with a palette for each sparse one whose weights fit one already."""
+    return [replace(x, palette=_can_have_palette(x) and _fits_palette(x)) for x in layers]
 
 
-def grid_kernels(model: Any, palettes: Sequence[SparseKernel]) -> list[GridKernel]:
-    """All trainable kernels that the converter quantises; those of `palettes` with a palette.
+def _can_have_palette(layer: TrainedLayer) -> bool:
+    return layer.packable and layer.blocks.pattern in _SINGLE_WEIGHTS
 
-    Raises:
-        ConfigError: a kernel's dtype is too coarse for 127 steps of a scale.
-    """
-    layers = {id(layer.kernel): layer for layer in reversed(trainable_layers(model))}
-    with_palette = {id(k.kernel) for k in palettes}
-    for layer in layers.values():
-        dtype = layer.kernel.dtype
-        if dtype not in _DTYPES:
-            raise ConfigError(
-                f"values= with the {dtype} kernel of {layer.name!r}; accepted: variables of "
-                f"{' or '.join(_DTYPES)}, as under the policy 'mixed_{dtype}'"
-            )
-    return [
-        GridKernel(
-            layer.kernel,
-            output_axes=2 if hasattr(layer, "depth_multiplier") else 1,
-            palette=key in with_palette,
-        )
-        for key, layer in layers.items()
-    ]
+
+def _fits_palette(layer: TrainedLayer) -> bool:
+    """Return True if the kernel has zeros and its int8 weights take 1 to 8 magnitudes."""
+    steps, _ = _in_steps(layer)
+    magnitudes = np.unique(steps)
+    return bool(magnitudes[0] == 0 and 0 < len(magnitudes) - 1 <= PALETTE_SIZE // 2)
 
 
 class WeightGrid:
-    """Rounds kernels after each step, and carries what rounding took off to the next one.
+    """Rounds kernels after each step and carries the rounding error to the next one.
 
-    With g the kernel, which is always on the grid, and r what was rounded off,
+    With g the kernel, which is always on the grid, and r the rounding error,
 
         w <- optimizer's step on g, + r;    g <- round(w);    r <- w - g
 
     Gradients are those at the rounded weights, and steps too small to reach the next value add up:
-    the straight-through estimator, w being its latent weights. What is evaluated and saved is g.
+    the straight-through estimator, w being its latent weights. Evaluation and saving see g.
 
     Args:
-        kernels: what to round.
-        strategy: in whose scope variables are made.
+        layers: the layers whose kernels are rounded.
+        strategy: the distribution strategy in whose scope variables are made.
+
+    Raises:
+        ConfigError: the dtype of a kernel is too coarse for 127 steps of a scale.
     """
 
-    def __init__(self, kernels: Sequence[GridKernel], strategy: Any) -> None:
-        self._kernels = list(kernels)
-        # For each kernel and each magnitude 0..127: the one that it is rounded to.
+    def __init__(self, layers: Sequence[TrainedLayer], strategy: Any) -> None:
+        for layer in layers:
+            dtype = layer.kernel.dtype
+            if dtype not in _DTYPES:
+                raise ConfigError(
+                    f"values= with the {dtype} kernel of {layer.name!r}; accepted: variables of "
+                    f"{' or '.join(_DTYPES)}, as under the policy 'mixed_{dtype}'"
+                )
+        self._layers = list(layers)
+        # For each layer and each magnitude 0..127: the one that it is rounded to.
         with strategy.scope():
             self.active = tf.Variable(False, trainable=False)
-            self._tables = tf.Variable(_as_they_are(len(kernels)), trainable=False)
-            self._rests = [tf.Variable(tf.zeros(k.kernel.shape), trainable=False) for k in kernels]
+            self._tables = tf.Variable(_identity_tables(len(layers)), trainable=False)
+            self._rests = [tf.Variable(tf.zeros(x.kernel.shape), trainable=False) for x in layers]
 
     def activate(self) -> None:
-        """Chooses the palettes that suit the weights now, and rounds from the next step on."""
-        tables = _as_they_are(len(self._kernels))
-        for table, k in zip(tables, self._kernels, strict=True):
-            if k.palette:
-                weights = ops.convert_to_numpy(ops.cast(k.kernel, "float32"))
-                table[:] = nearest_in(fit_palette(*_in_steps(weights, k.output_axes)))
+        """Fit the palettes to the present weights, and round from the next step on."""
+        tables = _identity_tables(len(self._layers))
+        for table, layer in zip(tables, self._layers, strict=True):
+            if layer.palette:
+                table[:] = nearest_in(fit_palette(*_in_steps(layer)))
         self._tables.assign(tables)
         self.active.assign(True)
 
     def forget(self) -> None:
-        """Drops what was rounded off: the kernels as they are now count."""
+        """Drop the rounding errors: the kernels count as they are."""
         for rest in self._rests:
             rest.assign(tf.zeros_like(rest))
 
-    def rounded(self, supports: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Tensor]]:
-        """The variables to assign, kernels and what is rounded off them, and their next values.
+    def rounded(self, supports: Mapping[TrainedLayer, Tensor]) -> tuple[list[Any], list[Tensor]]:
+        """Return the variables to assign, kernels and rounding errors, and their next values.
 
-        `supports` are pairs of a kernel and a bool tensor, false where its weights have to be 0;
-        kernels that are not to be rounded may be among them.
+        Args:
+            supports: bool tensors in the shapes of kernels, False where weights have to be 0.
+                Layers that are not rounded may be among them.
         """
-        masks = {id(kernel): support for kernel, support in supports}
         values, rests = [], []
-        for k, rest, table in zip(
-            self._kernels, self._rests, tf.unstack(self._tables), strict=True
-        ):
-            latent = ops.cast(k.kernel, "float32") + rest
-            if id(k.kernel) in masks:
-                latent = tf.where(masks[id(k.kernel)], latent, 0.0)
-            value = round_to_grid(latent, table, k.output_axes)
-            values.append(tf.cast(value, k.kernel.dtype))
+        tables = tf.unstack(self._tables)
+        for layer, rest, table in zip(self._layers, self._rests, tables, strict=True):
+            latent = ops.cast(layer.kernel, "float32") + rest
+            if layer in supports:
+                latent = tf.where(supports[layer], latent, 0.0)
+            value = round_to_grid(latent, table, layer.output_axes)
+            values.append(tf.cast(value, layer.kernel.dtype))
             rests.append(latent - value)
-        known = {id(k.kernel) for k in self._kernels}
-        others = [(kernel, support) for kernel, support in supports if id(kernel) not in known]
-        kept = [tf.where(support, kernel, tf.zeros_like(kernel)) for kernel, support in others]
-        variables = [k.kernel.value for k in self._kernels] + self._rests
-        return [*variables, *(kernel.value for kernel, _ in others)], [*values, *rests, *kept]
+        others = [layer for layer in supports if layer not in self._layers]
+        kept = [tf.where(supports[x], x.kernel, tf.zeros_like(x.kernel)) for x in others]
+        variables = [x.kernel.value for x in self._layers] + self._rests
+        return [*variables, *(x.kernel.value for x in others)], [*values, *rests, *kept]
 
 
 def round_to_grid(weights: Tensor, table: Tensor, output_axes: int = 1) -> Tensor:
-    """scale * sign(w) * table[round(|w| / scale)], scale = max |w| / 127 for each output.
+    """Return scale * sign(w) * table[round(|w| / scale)], scale = max |w| / 127 for each output.
 
     Args:
         weights: float32 [..., inputs, outputs].
-        table: float32[128], what each magnitude is rounded to; 127 to itself.
-        output_axes: as in `GridKernel`.
+        table: float32[128], the value that each magnitude is rounded to; 127 to itself.
+        output_axes: the number of last axes that count outputs, see `TrainedLayer`.
 
     Example:
         >>> weights = np.array([[1.27], [0.304], [0.0]], np.float32)
@@ -197,14 +159,15 @@ def round_to_grid(weights: Tensor, table: Tensor, output_axes: int = 1) -> Tenso
     return ops.where(rounded > 0, value, 0.0)  # never -0.0
 
 
-def _as_they_are(kernels: int) -> npt.NDArray[np.float32]:
-    """Tables that round to all of int8, [kernels, 128]."""
-    return np.tile(np.arange(LARGEST + 1, dtype=np.float32), (kernels, 1))
+def _identity_tables(layers: int) -> npt.NDArray[np.float32]:
+    """Return tables that round to all of int8, [layers, 128]."""
+    return np.tile(np.arange(LARGEST + 1, dtype=np.float32), (layers, 1))
 
 
-def _in_steps(weights: Array, output_axes: int) -> tuple[Array, Array]:
-    """Magnitudes of a kernel in steps of their scales, rounded, and the squares of the scales."""
-    axes = tuple(range(weights.ndim - output_axes))
+def _in_steps(layer: TrainedLayer) -> tuple[Array, Array]:
+    """Return magnitudes in steps of their scales, rounded, and the squares of the scales."""
+    weights = layer.weights().astype(np.float32)
+    axes = tuple(range(weights.ndim - layer.output_axes))
     magnitudes = np.nan_to_num(np.abs(weights), nan=0.0, posinf=0.0)
     scale = magnitudes.max(axis=axes, keepdims=True) / LARGEST
     steps = np.rint(magnitudes / np.where(scale > 0, scale, 1)).astype(np.int64)

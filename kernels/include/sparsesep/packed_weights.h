@@ -70,7 +70,7 @@ enum {
   SPARSESEP_INDEX_GAP4 = 2,    // 4-bit number of tiles passed over since the
                                // block before (or the group's start), low
                                // nibble first; 15 passes over 15 tiles and
-                               // goes on with the next nibble. Each group
+                               // continues with the next nibble. Each group
                                // starts at a whole byte.
                                // 3 was a bitmap, which no kernel reads
   SPARSESEP_INDEX_OFFSET16 = 4,  // uint16 byte offset of the tile in a vector
@@ -113,7 +113,7 @@ enum {
   // point, and take it off the others.
   SPARSESEP_FLAG_BIAS_FOLDED = 1u << 0,
   // Every shift is below 0 and the promise on accumulators holds (see Numbers):
-  // requantisation needs no left shift and no 64-bit sum.
+  // requantization needs no left shift and no 64-bit sum.
   SPARSESEP_FLAG_BOUNDED = 1u << 1,
 };
 
@@ -162,7 +162,7 @@ static inline uint32_t sparsesep_run_blocks(const SparsesepPackedHeader* h) {
   return 16u / h->block_cols;
 }
 
-// Tiles between neighbouring windows of INDEX_WINDOW8: the fewest with which
+// Tiles between neighboring windows of INDEX_WINDOW8: the fewest with which
 // 256 windows reach every tile. 1 means that there are no window bytes.
 static inline uint32_t sparsesep_window_unit(const SparsesepPackedHeader* h) {
   return (sparsesep_tiles_per_group(h) + 255) / 256;

@@ -3,7 +3,7 @@
 //
 // A page is a complete packed blob (packed_weights.h) of consecutive rows of
 // the layer, its last bytes zeros up to a multiple of 16. The pages of a layer
-// lie one behind the other in the external memory. Every kernel runs a page as
+// follow each other in the external memory. Every kernel runs a page as
 // it runs a blob: its outputs are the layer's from the page's first row on.
 //
 // The model's constant tensor holds, little-endian, 16-byte aligned:
@@ -56,28 +56,28 @@ typedef struct SparsesepPage {
   uint32_t checksum;  // of these bytes: sparsesep_page_checksum()
 } SparsesepPage;
 
-static inline const SparsesepPage *sparsesep_pages(
-    const SparsesepPagedHeader *table) {
-  return (const SparsesepPage *)(table + 1);
+static inline const SparsesepPage* sparsesep_pages(
+    const SparsesepPagedHeader* table) {
+  return (const SparsesepPage*)(table + 1);
 }
 
 // Checks a table of contents completely, 4-byte aligned. The pages themselves
 // are elsewhere: see sparsesep_validate_page().
 SparsesepStatus sparsesep_validate_paged_weights(
-    const SparsesepPagedHeader *table, size_t table_bytes);
+    const SparsesepPagedHeader* table, size_t table_bytes);
 
 // The checksum of some words, going on from `checksum`, 0 at the start of a
 // page: FxHash, checksum = (rotate_left(checksum, 5) ^ word) * 0x9e3779b9. It
 // tells a damaged page or one of another model from the right one. It keeps
 // nobody from forging one.
-uint32_t sparsesep_page_checksum(uint32_t checksum, const uint32_t *words,
+uint32_t sparsesep_page_checksum(uint32_t checksum, const uint32_t* words,
                                  uint32_t count);
 
 // Checks a page of a valid table completely, as a kernel must before it reads
 // one: it is a valid blob, of the table's layout and of the page's shape.
-SparsesepStatus sparsesep_validate_page(const SparsesepPagedHeader *table,
-                                        const SparsesepPage *page,
-                                        const SparsesepPackedHeader *blob);
+SparsesepStatus sparsesep_validate_page(const SparsesepPagedHeader* table,
+                                        const SparsesepPage* page,
+                                        const SparsesepPackedHeader* blob);
 
 #ifdef __cplusplus
 }

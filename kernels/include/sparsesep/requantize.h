@@ -14,7 +14,7 @@
 #define TFLITE_SINGLE_ROUNDING 0
 #endif
 
-// Whether sparsesep_requantize_bounded() may stand in for
+// Returns whether sparsesep_requantize_bounded() may stand in for
 // sparsesep_requantize() on all rows of a blob.
 static inline uint32_t sparsesep_is_bounded(const SparsesepPackedHeader* h) {
   return TFLITE_SINGLE_ROUNDING ? 0 : h->flags & SPARSESEP_FLAG_BOUNDED;

@@ -7,12 +7,12 @@
 //
 // Strides go with the kernels: the vertical one strides down, the horizontal
 // one to the right. int8 blobs compute what TFLite's two CONV_2D compute, bit
-// for bit: the values between the stages are int8 with a scale and a zero point
+// for bit: intermediate values are int8 with a scale and a zero point
 // of their own. float32 blobs have neither.
 //
 // The blob is little-endian, 16-byte aligned in the model file, and read in
-// place. `converters/blob/separable_format.py` mirrors this file and a test holds
-// the two against each other. In this order:
+// place. `converters/blob/separable_format.py` mirrors this file and a test
+// holds the two against each other. In this order:
 //
 //   header       SparsesepSeparableConv, 80 bytes
 //   of the vertical stage, then of the horizontal one:
@@ -22,8 +22,8 @@
 //   weights      int8 or float32, see ORDER
 //
 // `units` are the stage's output channels, rounded up to a multiple of 4: the
-// entries behind the last channel may hold anything legal. A section may start
-// at any multiple of 4 behind the end of the one before it; absent sections
+// entries after the last channel may hold anything legal. A section may start
+// at any multiple of 4 after the end of the one before it; absent sections
 // have the offset of their successor.
 //
 // Taps. A unit of a stage has `kernel` taps of `channels` weights each. int8
@@ -33,8 +33,8 @@
 //
 // Numbers. Where the packer sets SPARSESEP_STAGE_BOUNDED it guarantees
 // |bias[u]| + 128 * sum(|weights of u|) < 2^30 and that every shift is below 0;
-// in woven blobs it guarantees 128 * sum(|weights of u|) < 2^23 for all units.
-// A blob that breaks this promise gives wrong outputs, nothing worse.
+// in interleaved blobs it guarantees 128 * sum(|weights of u|) < 2^23 for all
+// units. A blob that breaks this promise gives wrong outputs, nothing worse.
 #ifndef SPARSESEP_SEPARABLE_CONV_H_
 #define SPARSESEP_SEPARABLE_CONV_H_
 
@@ -115,7 +115,7 @@ typedef struct SparsesepConvShape {
   int32_t output_height;
   int32_t output_width;
   int32_t pad_top;   // rows of padding above the input
-  int32_t pad_left;  // columns to the left of what is between the stages
+  int32_t pad_left;  // columns to the left of the intermediate feature map
 } SparsesepConvShape;
 
 // Checks a blob completely, in one pass and without allocating. Kernels trust
@@ -129,7 +129,9 @@ SparsesepStatus sparsesep_separable_conv_shape(
     const SparsesepSeparableConv* conv, SparsesepConvShape* shape);
 
 // Runs a valid blob on an input of the shape. `input` and `output` hold int8 or
-// float, no alignment beyond their type. `scratch` is 16-byte aligned.
+// float, no alignment beyond their type. The caller aligns `scratch` to 16
+// bytes, since kernels put words there. Kernels read nothing outside the blob,
+// the input and `scratch`.
 typedef void (*SparsesepSeparableConvKernel)(const SparsesepSeparableConv* conv,
                                              const SparsesepConvShape* shape,
                                              const void* input, void* output,

@@ -14,10 +14,10 @@
 extern "C" {
 #endif
 
-// Quantisation of one fully-connected layer outside the weights.
+// Quantization of one fully-connected layer outside the weights.
 //
 // int8:    real_input = input_scale * (input - input_zero_point)
-//          output = clamp(requantise(acc) + output_zero_point)
+//          output = clamp(requantize(acc) + output_zero_point)
 //          Both zero points are the ones of the .tflite file, -128..127:
 //          the input's is subtracted, the output's added.
 // float32: zero points are 0; activation_min and activation_max hold the bits
@@ -36,13 +36,18 @@ typedef struct SparsesepFullyConnectedParams {
 // `batch` vectors n.
 // `input` and `output` hold the blob's activation type (int8 for int8 and
 // palette values, float for float values), no alignment beyond their type.
-// `scratch` holds scratch_bytes() bytes, 16-byte aligned; NULL where that is 0.
+// `scratch` holds scratch_bytes() bytes; NULL where that is 0. The caller
+// aligns it to 16 bytes, since kernels put words and vectors there: the op core
+// passes what SparsesepHost.get_scratch() returns. Kernels read nothing outside
+// the blob, the input vectors and `scratch`. Those that load more than they
+// use, such as the byte after palette codes or inputs around a widened vector,
+// find it in the blob or in `scratch`.
 typedef void (*SparsesepFullyConnectedKernel)(
-    const SparsesepPackedHeader *weights,
-    const SparsesepFullyConnectedParams *params, const void *input,
-    int32_t batch, void *output, void *scratch);
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch);
 
-typedef uint32_t (*SparsesepScratchQuery)(const SparsesepPackedHeader *weights,
+typedef uint32_t (*SparsesepScratchQuery)(const SparsesepPackedHeader* weights,
                                           int32_t batch);
 
 // A kernel and the layout that it runs.
@@ -60,13 +65,13 @@ typedef struct SparsesepFullyConnectedVariant {
 } SparsesepFullyConnectedVariant;
 
 // The fastest variant of this build for the layout in a header, or NULL.
-const SparsesepFullyConnectedVariant *sparsesep_select_fully_connected(
-    const SparsesepPackedHeader *weights);
+const SparsesepFullyConnectedVariant* sparsesep_select_fully_connected(
+    const SparsesepPackedHeader* weights);
 
 // The name of a variant that was selected, such as "4x4_delta8_int8_v7m". For
 // tools: an image that never asks carries no names.
-const char *sparsesep_fully_connected_variant_name(
-    const SparsesepFullyConnectedVariant *variant);
+const char* sparsesep_fully_connected_variant_name(
+    const SparsesepFullyConnectedVariant* variant);
 
 #ifdef __cplusplus
 }

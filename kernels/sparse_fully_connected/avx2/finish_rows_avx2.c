@@ -1,4 +1,4 @@
-// Requantises eight rows at a time; see sparsesep_requantize() for what is
+// Requantizes eight rows at a time; see sparsesep_requantize() for what is
 // computed.
 #include "common/isa.h"
 

@@ -7,7 +7,7 @@
 #include "sparse_fully_connected/avx2/x86.h"
 #include "sparse_fully_connected/variants.h"
 
-// The inputs of a block, and of the one behind it.
+// The inputs of a block, and of the one after it.
 SPARSESEP_AVX2
 static inline __m128i two_blocks(const int16_t* first, const int16_t* second) {
   return _mm_set_epi64x(sparsesep_two_words_x86(second),

@@ -11,7 +11,7 @@
 #include "sparse_fully_connected/avx2/x86.h"
 #include "sparse_fully_connected/variants.h"
 
-// Inputs a and b, four times over: each is broadcast with a neighbour, of which
+// Inputs a and b, four times over: each is broadcast with a neighbor, of which
 // a blend drops one.
 SPARSESEP_AVX2
 static inline __m128i pair_of_inputs(const int16_t* a, const int16_t* b) {

@@ -5,7 +5,7 @@
 #include "sparse_fully_connected/avx2/wide_vector.h"
 #include "sparse_fully_connected/avx2/x86.h"
 
-// Widens one vector, with zeros behind its end up to a whole block.
+// Widens one vector, followed by zeros up to a whole block.
 SPARSESEP_AVX2
 static void widen(const SparsesepPackedHeader* weights, const int8_t* vector,
                   int16_t* wide) {

@@ -2,9 +2,9 @@
 // row groups by a vector widened to int16, whose products VPMADDWD adds up by
 // twos exactly; the frame does what all have in common.
 //
-// Scratch: one input before the vector and one behind it, which kernels may
+// Scratch: one input before the vector and one after it, which kernels may
 // read but whose products they drop, and between them int16[cols, rounded up to
-// whole blocks], zeros behind the last column.
+// whole blocks], zeros after the last column.
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_WIDE_VECTOR_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_WIDE_VECTOR_H_
 

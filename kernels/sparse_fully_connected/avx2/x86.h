@@ -32,7 +32,7 @@ static inline __m256i sparsesep_sixteen_weights_avx2(const int8_t* value) {
   return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)value));
 }
 
-// acc + products, neighbours added.
+// acc + products, neighbors added.
 SPARSESEP_AVX2
 static inline __m256i sparsesep_multiply_avx2(__m256i acc, __m256i w,
                                               __m256i x) {

@@ -1,4 +1,4 @@
-// Requantises rows of four vectors with the DSP extension.
+// Requantizes rows of four vectors with the DSP extension.
 //
 // 9.5 instructions an output where the accumulators are bounded.
 #include "common/isa.h"
@@ -7,7 +7,7 @@
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
-// How a row is finished is told in finish_rows_dsp.c. A row's parameters serve
+// finish_rows_dsp.c explains how a row is finished. A row's parameters serve
 // four outputs here.
 __attribute__((naked, noinline)) static void finish_bounded(
     const SparsesepRows* rows __attribute__((unused)),

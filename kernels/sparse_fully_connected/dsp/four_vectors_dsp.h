@@ -1,7 +1,7 @@
 // The frame of kernels for the DSP extension that multiply four vectors at a
 // time, so that weights and indices are read once for all four.
 //
-// Scratch: uint32 acc[rows of a portion][4]; directly behind them the vectors,
+// Scratch: uint32 acc[rows of a portion][4]; directly after them the vectors,
 // widened to int16[cols][4].
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_FOUR_VECTORS_DSP_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_FOUR_VECTORS_DSP_H_

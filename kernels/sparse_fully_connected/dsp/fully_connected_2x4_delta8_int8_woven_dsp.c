@@ -1,7 +1,8 @@
-// 2x4 blocks, uint8 steps, int8 values woven: Armv7E-M and Armv8-M with DSP.
+// 2x4 blocks, uint8 steps, interleaved int8 values: Armv7E-M and Armv8-M with
+// DSP.
 //
-// As 4x4 woven, with half the weights for each load of inputs: 11 instructions
-// a block, 1.38 a weight, and 13 for each two rows.
+// As 4x4 interleaved, with half the weights for each load of inputs: 11
+// instructions a block, 1.38 a weight, and 13 for each two rows.
 #include "common/isa.h"
 #include "sparse_fully_connected/dsp/rows_dsp.h"
 #include "sparse_fully_connected/variants.h"

@@ -1,4 +1,5 @@
-// 4x4 blocks, uint8 steps, int8 values woven: Armv7E-M and Armv8-M with DSP.
+// 4x4 blocks, uint8 steps, interleaved int8 values: Armv7E-M and Armv8-M with
+// DSP.
 //
 // A word of weights holds two columns of two rows as `low + 256 * high`. Times
 // two inputs it adds to a mixed sum of both rows; its low bytes alone, cut out

@@ -17,7 +17,7 @@
 
 // The work of a kernel's inner loops, which read this struct in assembly.
 typedef struct SparsesepVectorDsp {
-  // Streams: row-major kernels move them on.
+  // Streams: row-major kernels advance them.
   const int8_t* value;
   const uint8_t* index;
   const uint16_t* counts;
@@ -45,7 +45,7 @@ void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
                        const void* input, int32_t batch, void* output,
                        void* scratch, SparsesepMultiplyDsp multiply);
 
-// Widens one vector, with zeros behind its end up to a whole block.
+// Widens one vector, followed by zeros up to a whole block.
 void sparsesep_widen_dsp(const SparsesepPackedHeader* weights,
                          const int8_t* vector, uint32_t* wide);
 
@@ -80,7 +80,7 @@ static inline uint32_t sparsesep_dsp_rows_and_wide_bytes(
          2 * sparsesep_padded_cols(weights);
 }
 
-// Scratch query: accumulators and behind them, where a widened vector would be,
+// Scratch query: accumulators and after them, where a widened vector would be,
 // a word for each byte of palette codes.
 static inline uint32_t sparsesep_dsp_rows_and_pairs_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {

@@ -28,7 +28,7 @@ SPARSESEP_KERNEL_FUNCTION(1x1_u16_float32, mve) {
     for (uint32_t row = 0; row < weights->rows; ++row) {
       float sum;
       // Counts are multiples of 4, so that WLSTP needs no division.
-      __asm volatile(
+      __asm__ volatile(
           "vmov.i32 q2, #0\n"
           "wlstp.32 lr, %[count], 2f\n"
           "1:\n"

@@ -1,7 +1,7 @@
 // What the Helium kernels share. Each is a function that accumulates four rows
 // at a time; sparsesep_run_mve() does everything around it.
 //
-// Scratch: int32 accumulators of all rows; behind them, for patterns wider than
+// Scratch: int32 accumulators of all rows; after them, for patterns wider than
 // one column, room for a copy of one input vector.
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_MVE_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_MVE_H_
@@ -16,7 +16,7 @@ typedef struct SparsesepStreams {
   uint32_t window_cols;  // from one window of INDEX_WINDOW8 to the next
 } SparsesepStreams;
 
-// acc[4 * quads] = bias + weights * x. Moves the streams on behind the last
+// acc[4 * quads] = bias + weights * x. Advances the streams past the last
 // group.
 typedef void (*SparsesepAccumulate)(SparsesepStreams* streams, const int8_t* x,
                                     uint32_t quads, const int32_t* bias,

@@ -5,7 +5,7 @@
 #if SPARSESEP_HAS_MVE
 
 // Blocks are loaded whole, and words of them aligned: where `vector` does not
-// allow that, its copy in `room` does, with zeros behind its end.
+// allow that, its copy in `room` does, followed by zeros.
 static const int8_t* block_vector(const SparsesepPackedHeader* weights,
                                   const int8_t* vector, uint32_t alignment,
                                   int8_t* room) {
@@ -14,7 +14,7 @@ static const int8_t* block_vector(const SparsesepPackedHeader* weights,
     return vector;
   }
   int8_t* to = room;
-  __asm volatile(
+  __asm__ volatile(
       "wlstp.8 lr, %[bytes], 2f\n"
       "1:\n"
       "vldrb.u8 q0, [%[from]], #16\n"

@@ -8,7 +8,7 @@
 #include "sparse_fully_connected/row_groups.h"
 #include "sparse_fully_connected/variants.h"
 
-// Four inputs, four times over; they may stand at any address.
+// Four inputs, four times over; unaligned.
 static inline int8x16_t sparsesep_four_inputs_neon(const int8_t* x) {
   int32_t word;
   memcpy(&word, x, sizeof(word));
@@ -30,7 +30,7 @@ static inline int8x8_t sparsesep_pair_of_inputs_neon(int8_t a, int8_t b) {
   return vreinterpret_s8_u32(vdup_n_u32(word));
 }
 
-// acc + products of the lower 8 lanes: neighbours are added, so that lanes 0
+// acc + products of the lower 8 lanes: neighbors are added, so that lanes 0
 // and 1 of acc take the first four products, lanes 2 and 3 the others. Single
 // products fit into 16 bits, sums of two do not always.
 static inline int32x4_t sparsesep_multiply_low_neon(int32x4_t acc, int8x16_t w,

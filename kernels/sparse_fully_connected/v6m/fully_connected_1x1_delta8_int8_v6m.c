@@ -19,7 +19,7 @@
   "  muls  r3, " W ", r3\n"            \
   "  add   r8, r3\n"
 
-// A word brings four weights: rev16 swaps neighbours, so that the inner ones
+// A word brings four weights: rev16 swaps neighbors, so that the inner ones
 // are as close at hand as the outer ones.
 #define FOUR_NONZEROS                  \
   "  ldmia r6!, {r4}\n"                \

@@ -1,7 +1,7 @@
 // 1x1 blocks, uint8 steps, values out of a palette of 16: Armv6-M.
 //
 // 8.75 instructions a nonzero: step, add, input, 3 for the weight, multiply,
-// add, and 6 for 8 rounds; 11.5 for those behind the last whole four of a row.
+// add, and 6 for 8 rounds; 11.5 for those after the last whole four of a row.
 #include <stddef.h>
 
 #include "common/isa.h"

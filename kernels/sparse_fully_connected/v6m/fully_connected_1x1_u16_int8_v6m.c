@@ -18,7 +18,7 @@
   "  muls  r5, " W ", r5\n"            \
   "  adds  r3, r3, r5\n"
 
-// A word brings four weights: its outer bytes come first, then, with neighbours
+// A word brings four weights: its outer bytes come first, then, with neighbors
 // swapped by rev16, the inner ones.
 #define FOUR_NONZEROS                  \
   "  ldmia r2!, {r4}\n"                \

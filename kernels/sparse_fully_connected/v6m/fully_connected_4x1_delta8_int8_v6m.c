@@ -18,7 +18,7 @@
   "  ldrsb " X ", [r1, r0]\n"
 
 // Two rows of both blocks a and b: a word brings a0 a1 b0 b1. Its outer bytes
-// come first, then, with neighbours swapped by rev16, the inner ones.
+// come first, then, with neighbors swapped by rev16, the inner ones.
 #define TWO_ROWS(ACC0, ACC1) \
   "  ldmia r6!, {r4}\n"      \
   "  sxtb  r5, r4\n"         \

@@ -29,9 +29,9 @@
 // The body of `multiply` for blocks with uint8 steps.
 //
 // BLOCK multiplies one block (or pair of blocks). It finds steps at r7, weights
-// at r6, and moves both on; sums up in r8 to r11, which start at 0; may use
+// at r6, and advances both; sums up in r8 to r11, which start at 0; may use
 // r0 to r5. r12 starts as the vector in each group, r0 as 0, r1 as the vector.
-// STORE writes the group's sums to r4, and moves it on; may use r0 to r3.
+// STORE writes the group's sums to r4, and advances it; may use r0 to r3.
 // On the stack: streams, vector, groups, acc. lr: where the group's steps end.
 #define SPARSESEP_V6M_BLOCKS(BLOCK, STORE) \
   SPARSESEP_V6M_ENTER                      \
@@ -93,7 +93,7 @@
   "  sxtb  r3, r3\n"
 
 // Four weights by r0..r3. A word brings them: its outer bytes come first, then,
-// with neighbours swapped by rev16, the inner ones. Spoils r4 and r5.
+// with neighbors swapped by rev16, the inner ones. Spoils r4 and r5.
 #define SPARSESEP_V6M_ROW(ACC) \
   "  ldmia r6!, {r4}\n"        \
   "  sxtb  r5, r4\n"           \

@@ -1,8 +1,8 @@
 // 1x1 blocks, uint8 steps, values out of a palette of 16: Armv7-M.
 //
 // 6.5 instructions a nonzero: step, add, input, 2 for the weight, mla, and 4
-// for 8 rounds; 9 for those behind the last whole four of a row, whose codes
-// are read with a byte behind them: where codes end, the palette begins.
+// for 8 rounds; 9 for those after the last whole four of a row, whose codes
+// are read with a byte after them: where codes end, the palette begins.
 #include <stddef.h>
 
 #include "common/isa.h"

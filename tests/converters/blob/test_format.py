@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import tflm_sparsesep
+from tests.support.c_headers import evaluate
 from tflm_sparsesep.converters import op_names
-from tflm_sparsesep.converters.blob import format as packed_format
+from tflm_sparsesep.converters.blob import format as blob_format
 from tflm_sparsesep.converters.blob.format import (
     HEADER,
     FullyConnectedOptions,
@@ -21,15 +21,15 @@ from tflm_sparsesep.converters.blob.format import (
 
 ENUMS = {"VALUE": ValueType, "INDEX": IndexEncoding, "MAJOR": Major, "ORDER": ValueOrder}
 CONSTANTS = {
-    "SPARSESEP_PACKED_MAGIC": packed_format.MAGIC,
-    "SPARSESEP_PACKED_VERSION": packed_format.VERSION,
-    "SPARSESEP_PACKED_MAX_DIM": packed_format.MAX_DIM,
-    "SPARSESEP_PACKED_ALIGNMENT": packed_format.ALIGNMENT,
-    "SPARSESEP_FLAG_BIAS_FOLDED": packed_format.FLAG_BIAS_FOLDED,
-    "SPARSESEP_FLAG_BOUNDED": packed_format.FLAG_BOUNDED,
-    "SPARSESEP_OPTIONS_VERSION": packed_format.OPTIONS_VERSION,
+    "SPARSESEP_PACKED_MAGIC": blob_format.MAGIC,
+    "SPARSESEP_PACKED_VERSION": blob_format.VERSION,
+    "SPARSESEP_PACKED_MAX_DIM": blob_format.MAX_DIM,
+    "SPARSESEP_PACKED_ALIGNMENT": blob_format.ALIGNMENT,
+    "SPARSESEP_FLAG_BIAS_FOLDED": blob_format.FLAG_BIAS_FOLDED,
+    "SPARSESEP_FLAG_BOUNDED": blob_format.FLAG_BOUNDED,
+    "SPARSESEP_OPTIONS_VERSION": blob_format.OPTIONS_VERSION,
     "sizeof(SparsesepPackedHeader)": HEADER.itemsize,
-    "SPARSESEP_OPTIONS_VERSION_WINDOWS": packed_format.OPTIONS_VERSION_WINDOWS,
+    "SPARSESEP_OPTIONS_VERSION_WINDOWS": blob_format.OPTIONS_VERSION_WINDOWS,
     "SPARSESEP_OPTIONS_BYTES": len(FullyConnectedOptions(0, 0, 0, 0).to_bytes()),
     "SPARSESEP_OPTIONS_BYTES_WINDOWS": len(FullyConnectedOptions(0, 0, 0, 0, 1).to_bytes()),
 } | {
@@ -37,23 +37,6 @@ CONSTANTS = {
     for prefix, kind in ENUMS.items()
     for member in kind
 }
-
-
-def evaluate(expressions: list[str], folder: Path) -> list[int]:
-    """Values of C expressions over our headers."""
-    lines = "\n".join(f'printf("%llu\\n", (unsigned long long)({e}));' for e in expressions)
-    source = folder / "mirror.c"
-    source.write_text(
-        '#include <stdio.h>\n#include "op_options.h"\n#include "op_names.h"\n'
-        '#include "sparsesep/paged_weights.h"\n'
-        f"int main(void) {{ {lines} return 0; }}\n"
-    )
-    root = tflm_sparsesep.source_dir()
-    includes = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}"]
-    program = folder / "mirror"
-    subprocess.run(["cc", *includes, str(source), "-o", str(program)], check=True)
-    printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
-    return [int(line) for line in printed.split()]
 
 
 def test_constants_agree(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.converters.blob.test_format import evaluate
+from tests.support.c_headers import evaluate
 from tests.support.layers import layout_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import paged_format

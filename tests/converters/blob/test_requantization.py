@@ -1,4 +1,4 @@
-"""TFLite's quantisation arithmetic, on cases whose result can be computed by hand."""
+"""TFLite's requantization parameters, on cases that can be computed by hand."""
 
 from __future__ import annotations
 

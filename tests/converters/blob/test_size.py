@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.support.blob_size import size_of_blob
-from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
-from tflm_sparsesep.converters.blob.size import block_mask, size_of
+from tflm_sparsesep.converters.blob.size import PackedSize, block_mask, size_of
 from tflm_sparsesep.device.synthetic_layers import random_case, random_float_case
 
 # Remainders around every block, a single weight, steps beyond DELTA8 and windows of every pattern.
@@ -39,3 +39,33 @@ def test_sizes_are_those_of_the_blob(layout: Layout, zeros: float) -> None:
         assert np.array_equal(block_mask(layer.weights, block), mask_of(layer.weights, layout))
         found = size_of(layer.weights, layout)
         assert found == size_of_blob(blob), (rows, cols)
+
+
+def test_a_size_counts_what_is_in_the_blob() -> None:
+    weights = np.zeros((6, 40))
+    weights[0, :21] = 1
+    weights[2, [3, 39]] = 1
+    size = size_of(weights, Layout(IndexEncoding.DELTA8, count_multiple=1))
+    # 21 blocks are one run of 16 and a rest of 5; both go in steps of 16: 2 and 1.
+    # 64 of header, 54 of rows, 12 of counts, 23 of indices, 23 of values,
+    # each section aligned to 4.
+    assert size == PackedSize(
+        bytes=64 + 54 + 12 + 2 + 23 + 1 + 23 + 1,
+        rows=6,
+        cols=40,
+        groups=6,
+        stored_groups=2,
+        odd_groups=1,
+        blocks=23,
+        rest_blocks=7,
+        runs=3,
+    )
+
+
+def test_a_size_counts_escapes() -> None:
+    weights = np.zeros((3, 72))
+    weights[0, [0, 40]] = 1  # a gap of 39: two escapes, then 9
+    weights[2, [31, 32, 70]] = 1  # a gap of 37, two escapes again
+    # The gap of 31 before the first nonzero of the last row has two escapes, too.
+    gap4 = size_of(weights, Layout(IndexEncoding.GAP4, count_multiple=1))
+    assert gap4.escapes == 2 + 2 + 2

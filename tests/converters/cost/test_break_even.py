@@ -49,7 +49,7 @@ CONVS = [
 
 
 def packed_forms(layer: MatrixShape, target: str, pattern: str, zeros: float) -> list[PlannedForm]:
-    """Random weights with so many zeros in each layout of the pattern, packed."""
+    """Return random weights with a fraction of zeros, packed in each layout of the pattern."""
     rng = np.random.default_rng(1)
     height, width = map(int, pattern.split("x"))
     kept = kept_blocks(layer.rows, layer.cols, (height, width), zeros)

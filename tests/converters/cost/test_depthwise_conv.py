@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.operator_models import GraphBuilder
-from tests.support.shared_models import SHARED_MODELS, needs_shared_models
-from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.cost import conv_2d
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.depthwise_conv import (
@@ -19,11 +16,7 @@ from tflm_sparsesep.converters.cost.depthwise_conv import (
     held_out_error,
 )
 from tflm_sparsesep.converters.factorize.gram import patches
-from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv, stages
-from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.converters.tflite import editor
 
 DEVICES = [name for name in TARGETS if name != "host"]
 ROOT = Path(__file__).parents[3]
@@ -38,7 +31,7 @@ def held_out() -> dict[str, Any]:
 def test_shapes_outside_the_fit_are_as_near_as_the_file_says(target: str) -> None:
     error = held_out_error(target)
     assert round(error, 4) == held_out()["errors"][target]
-    # Helium's compiler has vectorised the plain loops, which multipliers above 1 run in.
+    # Helium's compiler vectorizes the plain loops, which multipliers above 1 run in.
     assert error < (0.09 if target == "cortex-m55" else 0.05)
 
 
@@ -87,63 +80,3 @@ def test_one_channel_is_a_convolution_to_helium() -> None:
     conv = conv_2d.dense_instructions("cortex-m55", (16, 5, 5, 1), (1, 8, 8, 16))
     assert dense_instructions("cortex-m55", one) == conv
     assert dense_instructions("cortex-m33", one) != dense_instructions("cortex-m55", one)
-
-
-@needs_shared_models
-def test_the_layers_of_a_model_are_its_instructions() -> None:
-    """MLPerf Tiny's keyword spotting, counted in QEMU as a whole: 7697868 on Cortex-M4.
-
-    Mean, softmax and the interpreter are in that count, not in the sum; the sum of the convolutions
-    other than depthwise may be off by 6% (`dense_conv_cmsis_nn.json`).
-    """
-    data = (SHARED_MODELS / "kws_ref_model.tflite").read_bytes()
-    model = editor.read(data)
-    assert model_cost.instructions(model, [], "cortex-m4") == pytest.approx(7_697_868, rel=0.06)
-
-
-def test_an_operator_as_a_shape() -> None:
-    graph = GraphBuilder(0, quantized=True)
-    graph.conv(graph.input(1, 9, 8, 4), 8, (5, 3), stride=(2, 1), padding="VALID", depthwise=True)
-    (op,) = graph.operators
-    shape = depthwise_layer.shape_of(op)
-    assert shape == DepthwiseShape((9, 8), 4, (5, 3), (2, 1), same=False, multiplier=2)
-    assert shape.output == op.outputs[0].shape[1:3]
-    assert model_cost.dense_instructions(op, "cortex-m3") == dense_instructions("cortex-m3", shape)
-    op.options = None
-    with pytest.raises(Unsupported):
-        depthwise_layer.shape_of(op)
-    assert model_cost.dense_instructions(op, "cortex-m3") == 0
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_two_stages_end_where_one_does(same: bool) -> None:
-    shape = DepthwiseShape((13, 10), 16, (5, 7), (2, 3), same)
-    assert stages(shape)[1].output == shape.output
-
-
-@pytest.mark.parametrize("target", DEVICES)
-def test_what_two_layers_take(target: str) -> None:
-    conv = DepthwiseConv(DepthwiseShape((12, 12), 32, (5, 5)), bias_bytes=128)
-    form = conv.best(target)
-    assert form is not None
-    assert (form.bytes, form.rank) == (32 * 10 + 2 * 128, 1)
-    assert form.instructions < conv.dense(target).instructions
-    assert DepthwiseConv(DepthwiseShape((12, 12), 32, (3, 3))).best(target) is None
-    for one in (
-        DepthwiseShape((12, 12), 32, (9, 1)),
-        DepthwiseShape((12, 12), 4, (9, 9), multiplier=2),
-        DepthwiseShape((12, 12), 4, (3, 3), dilation=(2, 2)),
-    ):
-        assert DepthwiseConv(one).separated(target) is None
-
-
-def test_the_table_in_the_docs() -> None:
-    lines = (ROOT / "docs/compression.md").read_text().splitlines()
-    for taps in (3, 5, 7):
-        conv = DepthwiseConv(DepthwiseShape((25, 5), 64, (taps, taps)), bias_bytes=256)
-        ratios = []
-        for target in ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55"):
-            two = conv.separated(target)
-            assert two is not None
-            ratios.append(f"{two.instructions / conv.dense(target).instructions:.2f}")
-        assert f"| {taps}x{taps} | {' | '.join(ratios)} |" in lines

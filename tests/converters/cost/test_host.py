@@ -1,4 +1,4 @@
-"""The cost model of target `host` against times that were measured beside its own."""
+"""The cost model of target `host` against independently measured times."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tflm_sparsesep.converters.cost.shapes import MatrixShape
 from tflm_sparsesep.converters.rewrite import rewrite
 
 RESULTS = Path(__file__).parents[3] / "benchmarks/mobile/results.json"
-# Of benchmarks/mobile: rows, cols, vectors.
+# The layers of benchmarks/mobile: rows, cols, vectors.
 BENCHMARKED = ((4096, 4096, 1), (1000, 1024, 1), (512, 512, 196))
-# Two runs on a machine that others use, too, differ by so much.
+# Two runs on a shared machine differ by up to this fraction.
 NOISE = 0.1
 BLOCKS = Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 
 import pytest
 
-from tflm_sparsesep.converters.cost import fit, pointwise_conv
+from tflm_sparsesep.converters.cost import pointwise_conv
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.targets import TARGETS
 
@@ -37,9 +36,3 @@ def test_more_of_everything_costs_more(target: str) -> None:
     shapes = [(64, 8, 16), (64, 32, 16), (64, 32, 32), (128, 32, 32)]
     costs = [pointwise_conv.dense_instructions(target, *shape) for shape in shapes]
     assert all(few < many for few, many in itertools.pairwise(costs))
-
-
-def test_examples() -> None:
-    result = doctest.testmod(fit)
-    assert result.attempted > 0
-    assert result.failed == 0

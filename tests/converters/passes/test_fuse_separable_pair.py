@@ -154,7 +154,7 @@ def test_a_pair_that_loses_more_than_it_gains_stays() -> None:
 
 
 def test_a_leaner_pair_is_fused_where_no_instruction_is_saved() -> None:
-    # What is between is four times as large as input or output.
+    # The intermediate feature map is four times as large as input or output.
     shape = SeparableShape(16, 16, (8, 32, 8), (3, 3))
     dense = conv_model(random_pair(np.random.default_rng(10), shape), shape.input_shape)
     result = rewrite(dense, target="host")

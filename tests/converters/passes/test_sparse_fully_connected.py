@@ -11,40 +11,14 @@ from tests.support.dense_models import (
     FullyConnectedLayer,
     float_fully_connected_model,
     fully_connected_chain,
-    fully_connected_model,
+    single_layer_model,
+    sparse_weights,
 )
-from tflm_sparsesep.converters.cost import fully_connected
-from tflm_sparsesep.converters.cost.break_even import break_even_zeros
-from tflm_sparsesep.converters.cost.choose_layout import choose_layout
-from tflm_sparsesep.converters.cost.cost import Cost
-from tflm_sparsesep.converters.cost.shapes import MatrixShape
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor
 from tflm_sparsesep.runtimes import run
-
-
-def sparse_weights(rows: int, cols: int, zeros: float, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    weights = rng.integers(-127, 128, (rows, cols)).astype(np.int8)
-    weights[rng.random((rows, cols)) < zeros] = 0
-    return weights
-
-
-def model(weights: np.ndarray, **changes: object) -> bytes:
-    arguments: dict[str, object] = {
-        "input_shape": (1, weights.shape[1]),
-        "input_scale": 0.02,
-        "input_zero_point": -5,
-        "weight_scales": 0.01,
-        "output_scale": 0.3,
-        "output_zero_point": 3,
-        "activation": "RELU",
-    }
-    bias = np.arange(len(weights), dtype=np.int32)
-    return fully_connected_model(weights, bias, **(arguments | changes))
 
 
 def edited(data: bytes, change) -> bytes:
@@ -55,7 +29,7 @@ def edited(data: bytes, change) -> bytes:
 
 
 def test_a_sparse_layer_is_rewritten_and_gives_the_same_outputs() -> None:
-    dense = model(sparse_weights(100, 300, 0.93))
+    dense = single_layer_model(sparse_weights(100, 300, 0.93))
     result = rewrite(dense, target="cortex-m4")
     (decision,) = result.layers
     assert decision.rewritten
@@ -69,7 +43,7 @@ def test_a_sparse_layer_is_rewritten_and_gives_the_same_outputs() -> None:
 
 
 def test_a_dense_layer_stays_with_the_reason() -> None:
-    dense = model(sparse_weights(100, 300, 0.2))
+    dense = single_layer_model(sparse_weights(100, 300, 0.2))
     result = rewrite(dense, target="cortex-m4")
     (decision,) = result.layers
     assert not decision.rewritten
@@ -78,7 +52,7 @@ def test_a_dense_layer_stays_with_the_reason() -> None:
 
 
 def test_packed_weights_are_aligned_and_dense_ones_are_gone() -> None:
-    result = rewrite(model(sparse_weights(100, 300, 0.95)), target="cortex-m4")
+    result = rewrite(single_layer_model(sparse_weights(100, 300, 0.95)), target="cortex-m4")
     tensors = editor.read(result.tflite).subgraphs[0].tensors
     assert [t.name for t in tensors if t.is_constant] == ["fc0/weights/packed"]
     blob = next(t for t in tensors if t.is_constant).array
@@ -87,7 +61,7 @@ def test_packed_weights_are_aligned_and_dense_ones_are_gone() -> None:
 
 def test_the_target_decides() -> None:
     # Helium multiplies 16 weights at a time: at 75% zeros only the plainer core gains.
-    dense = model(sparse_weights(64, 256, 0.75))
+    dense = single_layer_model(sparse_weights(64, 256, 0.75))
     assert rewrite(dense, target="cortex-m0").layers[0].rewritten
     reason = rewrite(dense, target="cortex-m55").layers[0]
     assert reason.sparse_instructions is not None
@@ -119,7 +93,7 @@ def test_layers_that_share_weights_are_both_rewritten() -> None:
         subgraph.operators.append(second)
         subgraph.outputs.append(output)
 
-    dense = edited(model(sparse_weights(100, 300, 0.95)), share)
+    dense = edited(single_layer_model(sparse_weights(100, 300, 0.95)), share)
     result = rewrite(dense, target="cortex-m4")
     assert [layer.rewritten for layer in result.layers] == [True, True]
     assert len(result.tflite) < 0.6 * len(dense)
@@ -129,19 +103,19 @@ def test_layers_that_share_weights_are_both_rewritten() -> None:
 
 
 def test_converting_twice_is_refused() -> None:
-    once = rewrite(model(sparse_weights(100, 300, 0.95)), target="cortex-m4").tflite
+    once = rewrite(single_layer_model(sparse_weights(100, 300, 0.95)), target="cortex-m4").tflite
     with pytest.raises(ModelError, match=r"a\.tflite: already rewritten"):
         rewrite(once, target="cortex-m4", name="a.tflite")
 
 
 def test_unknown_target_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"target 'cortex-m9' is unknown; accepted: cortex-m0"):
-        rewrite(model(sparse_weights(4, 4, 0.5)), target="cortex-m9")
+        rewrite(single_layer_model(sparse_weights(4, 4, 0.5)), target="cortex-m9")
 
 
 def test_unknown_version_is_refused() -> None:
     with pytest.raises(ModelError, match=r"FULLY_CONNECTED version 99, accepted: 1\.\.14"):
-        rewrite(model(sparse_weights(8, 8, 0.5), version=99), target="cortex-m4")
+        rewrite(single_layer_model(sparse_weights(8, 8, 0.5), version=99), target="cortex-m4")
 
 
 def test_nan_weights_are_refused() -> None:
@@ -167,7 +141,7 @@ def test_dynamic_shapes_are_refused() -> None:
     def open_up(parsed: Model, op: Operator) -> None:
         op.inputs[0].raw.shapeSignature = np.array([1, -1], np.int32)
 
-    data = edited(model(sparse_weights(8, 8, 0.5)), open_up)
+    data = edited(single_layer_model(sparse_weights(8, 8, 0.5)), open_up)
     with pytest.raises(ModelError, match=r"dynamic shape \[1, -1\], accepted: fixed shapes"):
         rewrite(data, target="cortex-m4")
 
@@ -176,7 +150,7 @@ def test_zero_size_layers_are_refused() -> None:
     def empty(parsed: Model, op: Operator) -> None:
         op.inputs[1] = Tensor("none", (0, 8), op.inputs[1].type)
 
-    data = edited(model(sparse_weights(8, 8, 0.5)), empty)
+    data = edited(single_layer_model(sparse_weights(8, 8, 0.5)), empty)
     with pytest.raises(ModelError, match=r"weights of shape \[0, 8\]"):
         rewrite(data, target="cortex-m4")
 
@@ -195,76 +169,7 @@ def test_zero_size_layers_are_refused() -> None:
     ],
 )
 def test_layers_of_other_kinds_stay_with_the_reason(change, reason: str) -> None:
-    data = edited(model(sparse_weights(64, 300, 0.95)), lambda _, op: change(op))
+    data = edited(single_layer_model(sparse_weights(64, 300, 0.95)), lambda _, op: change(op))
     (decision,) = rewrite(data, target="cortex-m4").layers
     assert not decision.rewritten
     assert reason in decision.reason
-
-
-@pytest.mark.parametrize("zeros", [0.52, 0.56, 0.6, 0.64])
-def test_a_layout_that_is_smaller_and_faster_comes_before_the_best_product(zeros: float) -> None:
-    """On M4 the best product is that of a layout that is larger, or slower, than dense here."""
-    weights = sparse_weights(128, 640, zeros)
-    layer = read_matrix_layer(editor.read(model(weights)).subgraphs[0].operators[0]).weights
-    dense = Cost(weights.size, fully_connected.dense_instructions("cortex-m4", 128, 640, 1))
-    by_product = choose_layout(layer, "cortex-m4", 1)
-    assert by_product is not None
-    best = choose_layout(layer, "cortex-m4", 1, dense=dense)
-    assert best is not None
-    assert best.beats(dense)
-    assert best.bytes * best.instructions >= by_product.bytes * by_product.instructions
-    (decision,) = rewrite(model(weights), target="cortex-m4").layers
-    assert decision.rewritten
-
-
-def test_some_best_products_do_not_beat_dense() -> None:
-    """Or the test before would show nothing."""
-    weights = sparse_weights(128, 640, 0.56)
-    layer = read_matrix_layer(editor.read(model(weights)).subgraphs[0].operators[0]).weights
-    dense = Cost(weights.size, fully_connected.dense_instructions("cortex-m4", 128, 640, 1))
-    by_product = choose_layout(layer, "cortex-m4", 1)
-    assert by_product is not None
-    assert not by_product.beats(dense)
-
-
-def test_plan_and_rewriting_agree_from_which_zeros_on_a_layer_pays() -> None:
-    """`plan` looks at random places of zeros, too; a step of it is half a per cent."""
-    shape = MatrixShape(rows=128, cols=640, bias_bytes=512)
-    form = break_even_zeros(shape, "cortex-m4", "1x1")
-    assert form is not None
-    assert form.zeros is not None
-    above = rewrite(model(sparse_weights(128, 640, form.zeros + 0.01)), target="cortex-m4")
-    assert above.layers[0].rewritten
-    below = rewrite(model(sparse_weights(128, 640, form.zeros - 0.02)), target="cortex-m4")
-    assert not below.layers[0].rewritten
-
-
-@pytest.mark.parametrize("target", ["cortex-m0", "cortex-m4"])
-def test_a_preference_takes_the_smallest_or_the_fastest_layout(target: str) -> None:
-    few_values = np.sign(sparse_weights(100, 300, 0.9)).astype(np.int8) * 100
-    data = model(few_values)
-    found = {p: rewrite(data, target=target, prefer=p) for p in (None, "flash", "speed")}
-    bytes_of = {p: r.layers[0].packed_bytes for p, r in found.items()}
-    time_of = {p: r.layers[0].sparse_instructions for p, r in found.items()}
-    assert bytes_of["flash"] == min(bytes_of.values())
-    assert time_of["speed"] == min(time_of.values())
-    assert bytes_of["flash"] < bytes_of["speed"]  # the palette; its kernel is slow
-    assert time_of["flash"] > time_of["speed"]
-    assert all(r.layers[0].rewritten for r in found.values())
-    x = np.random.default_rng(0).integers(-128, 128, (8, 300)).astype(np.int8)
-    outputs = [run(r.tflite, x)[0] for r in found.values()]
-    np.testing.assert_array_equal(outputs[0], outputs[1])
-    np.testing.assert_array_equal(outputs[0], outputs[2])
-
-
-def test_a_preferred_layout_still_beats_the_dense_layer() -> None:
-    """The smallest layout of a layer of few zeros is slower than dense."""
-    weights = sparse_weights(128, 640, 0.56)
-    (decision,) = rewrite(model(weights), target="cortex-m4", prefer="flash").layers
-    assert decision.rewritten
-    assert decision.sparse_instructions < decision.dense_instructions
-
-
-def test_an_unknown_preference_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="prefer='size'; accepted: flash, speed, or None"):
-        rewrite(model(sparse_weights(8, 8, 0.5)), target="cortex-m4", prefer="size")  # type: ignore[arg-type]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tests.converters.tflite.test_editor import shared_model
 from tests.support import dense_models
+from tests.support.shared_models import shared_model
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite import editor
 
@@ -55,7 +55,7 @@ def move_dwords(data: bytearray, rng: np.random.Generator) -> bytearray:
 
 
 def splice(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Insert, remove or repeat a stretch, so that everything behind it moves."""
+    """Insert, remove or repeat a section, so that all later bytes move."""
     start, length = int(rng.integers(len(data))), int(rng.integers(1, 64))
     piece = data[start : start + length] if rng.integers(2) else bytes(rng.bytes(length))
     removed = int(rng.integers(0, 64))
@@ -63,7 +63,7 @@ def splice(data: bytearray, rng: np.random.Generator) -> bytearray:
 
 
 def garbage(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Noise behind a valid file identifier."""
+    """Return noise after a valid file identifier."""
     return data[:8] + bytearray(rng.bytes(int(rng.integers(0, 256))))
 
 

@@ -1,4 +1,4 @@
-"""Goals in bytes and instructions, held against what the converter makes of the trained model."""
+"""Goals in bytes and instructions, compared with the converted model."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_lands_below_the_budget(goal: dict[str, Any]) -> None:
     layers = ts.convert(model, representative_dataset=IMAGES[:50], target="cortex-m4").layers
     ((kind, budget),) = goal.items()
     found = cost(layers, kind)
-    # What is asked of the goals: at most 3% below for bytes, 5% for instructions.
+    # The tolerance of the goals: at most 3% below for bytes, 5% for instructions.
     assert (0.97 if kind == "flash_bytes" else 0.95) * budget <= found <= budget
     # Activations, and with them the best layout, differ between a batch and the calibration data.
     assert logs["estimated_bytes"][-1] == pytest.approx(cost(layers, "flash_bytes"), rel=0.03)
@@ -95,24 +95,6 @@ def test_budgets_out_of_reach_are_refused(arguments: dict[str, Any], message: st
     assert "\n" not in str(error.value)
     for a, b in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"flash_bytes": 0}, "flash_bytes=0"),
-        ({"instructions": -1}, "instructions=-1"),
-        ({"instructions": "few"}, "instructions='few'"),
-        ({"flash_bytes": 1, "instructions": 1}, "exactly one"),
-        ({"zeros": 0.9, "target": "cortex-m99"}, "cortex-m99"),
-        ({"zeros": 0.9, "penalty": "l2"}, "penalty='l2'"),
-    ],
-    ids=str,
-)
-def test_wrong_arguments_are_refused_when_made(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message) as error:
-        ts.ProximalL1(**arguments)
-    assert "accepted" in str(error.value)
 
 
 def test_pattern_auto_follows_layer_and_target() -> None:

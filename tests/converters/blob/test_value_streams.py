@@ -1,4 +1,4 @@
-"""Woven blocks: two rows of weights in each int16."""
+"""Value streams: palettes, and interleaved blocks with two rows of weights in each int16."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob import value_streams
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueOrder
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import (
@@ -68,3 +69,24 @@ def test_rows_are_bounded_by_what_24_bits_hold() -> None:
     assert can_pack(layer(weights), BY_ROW)
     weights[1, 516] = 4
     assert not can_pack(layer(weights), BY_ROW)
+
+
+def test_a_palette_holds_the_nonzero_values() -> None:
+    weights = np.array([[0, -3, 7], [7, 7, -3]], np.int8)
+    assert value_streams.make_palette(weights).tolist() == [-3, 7] + [0] * 14
+    assert value_streams.fits_palette(weights)
+
+
+def test_a_palette_holds_16_values() -> None:
+    weights = np.arange(1, 18, dtype=np.int8)
+    assert value_streams.fits_palette(weights[:16])
+    assert not value_streams.fits_palette(weights)
+    with pytest.raises(ValueError, match="17 different weights, a palette holds 16"):
+        value_streams.make_palette(weights)
+
+
+@pytest.mark.parametrize(
+    ("values", "pair"), [([0, 3], (0, 0)), ([-3, 3, 5], (-3, 3)), ([-3, 5], None)]
+)
+def test_opposite_values_of_a_palette(values: list[int], pair: tuple[int, int] | None) -> None:
+    assert value_streams.opposites(np.array(values, np.int8)) == pair

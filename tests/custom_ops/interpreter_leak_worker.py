@@ -1,14 +1,14 @@
-"""Many interpreters at once, then one life after the other: what is left of them?
+"""Count what many interpreters leave behind, first in parallel, then one after the other.
 
-    python many_lives_worker.py FOLDER LIBRARY OPTIONS CYCLES
+    python interpreter_leak_worker.py FOLDER LIBRARY OPTIONS CYCLES
 
 FOLDER holds model.tflite and in.npy; OPTIONS are the delegate's, as JSON. count_allocations.c is
-preloaded, and for OpenCL failing_opencl.c stands before the real library. Prints a JSON object:
+preloaded; for OpenCL failing_opencl.c wraps the real library. Prints a JSON object:
 
-    blocks    memory that the delegate allocated and nobody freed
-    objects   OpenCL objects that nobody released
-    threads, files    more of them than after the first life
-    grown_kb  memory of the whole process, drivers included, more than after a fifth of the cycles
+    blocks    memory blocks that the delegate allocated and did not free
+    objects   OpenCL objects that were not released
+    threads, files    growth since the first interpreter
+    grown_kb  growth of the whole process, drivers included, since a fifth of the cycles
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TOGETHER = 24
 
 
 class Lives:
-    """Makes interpreters of one model and compares their outputs with the first one's."""
+    """Create interpreters of one model and compare their outputs with the first one's."""
 
     def __init__(self, folder: Path, library: str, options: dict[str, str]) -> None:
         self.model, self.inputs = (folder / "model.tflite").read_bytes(), np.load(folder / "in.npy")

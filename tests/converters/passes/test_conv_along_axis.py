@@ -64,7 +64,7 @@ def test_a_line_becomes_sparse_with_the_same_outputs(target: str) -> None:
     ("shape", "kernel", "stride"),
     [
         ((1, 1, 50, 8), (1, 5, 8), (1, 3)),  # along a row
-        ((1, 1, 50, 8), (1, 5, 8), (1, 4)),  # with a rest behind the last window
+        ((1, 1, 50, 8), (1, 5, 8), (1, 4)),  # elements remain after the last window
         ((1, 1, 40, 16), (1, 4, 16), (1, 4)),  # side by side
         ((1, 1, 40, 16), (1, 2, 16), (1, 3)),  # with gaps
         ((1, 1, 33, 40), (1, 1, 40), (1, 2)),  # single pixels

@@ -1,0 +1,25 @@
+"""Values of C expressions, for tests that compare Python mirrors with headers."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import tflm_sparsesep
+
+
+def evaluate(expressions: list[str], folder: Path) -> list[int]:
+    """Return the values of C expressions that use the public headers; compile in `folder`."""
+    lines = "\n".join(f'printf("%llu\\n", (unsigned long long)({e}));' for e in expressions)
+    source = folder / "mirror.c"
+    source.write_text(
+        '#include <stdio.h>\n#include "op_options.h"\n#include "op_names.h"\n'
+        '#include "sparsesep/paged_weights.h"\n#include "sparsesep/separable_conv.h"\n'
+        f"int main(void) {{ {lines} return 0; }}\n"
+    )
+    root = tflm_sparsesep.source_dir()
+    includes = [f"-I{root / 'kernels/include'}", f"-I{root / 'custom_ops'}"]
+    program = folder / "mirror"
+    subprocess.run(["cc", *includes, str(source), "-o", str(program)], check=True)
+    printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
+    return [int(line) for line in printed.split()]
