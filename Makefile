@@ -12,7 +12,7 @@ PYTEST_OPTIONS := -n $(JOBS) --dist loadgroup
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test quick lint format cost-model kernel-log accuracy clean
+.PHONY: help setup runtimes demo test quick soak lint format cost-model kernel-log accuracy clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ test: setup runtimes ## The whole test suite, with line coverage
 
 quick: setup ## The fast tests: no training, no emulated cores
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not slow"
+
+soak: setup runtimes ## Random tests with new seeds and many more cases: an hour
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "hypothesis or sweep"
 
 lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
 	$(BIN)/ruff check .
