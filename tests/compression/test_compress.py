@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 import os
 import re
 import subprocess
@@ -16,11 +14,11 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.latent_models import SIZES, latent_samples, mlp, tflm_sqnr
 from tests.support.shared_models import SHARED_MODELS, needs_shared_models
 from tests.support.tensors import values_of
 from tflm_sparsesep.compression.budget_search import pareto
-from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db
+from tflm_sparsesep.compression.layer_compressor import LayerCompressor
 from tflm_sparsesep.compression.layer_forms import Form
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
@@ -32,42 +30,6 @@ from tflm_sparsesep.converters.tflite.editor import (
     Tensor,
     TensorType,
 )
-
-SIZES = (96, 48, 40)
-INPUT_SCALE = 0.03
-
-
-def latent_samples(count: int, seed: int) -> np.ndarray:
-    """float32 [count, 96] that 10 numbers each explain, but for a little noise."""
-    rng = np.random.default_rng(seed)
-    mixing = np.random.default_rng(7).normal(size=(10, SIZES[0])) / math.sqrt(10)
-    x = rng.normal(size=(count, 10)) @ mixing + 0.05 * rng.normal(size=(count, SIZES[0]))
-    return x.astype(np.float32)
-
-
-def mlp() -> bytes:
-    """96 -> 48 -> 40, RELU between, scales that fit `latent_samples`."""
-    rng = np.random.default_rng(3)
-    x, layers = latent_samples(400, seed=0).astype(float), []
-    for i, (cols, rows) in enumerate(itertools.pairwise(SIZES)):
-        weights = rng.normal(size=(rows, cols)) / math.sqrt(cols)
-        scales = (np.abs(weights).max(axis=1) / 127).astype(np.float32)
-        last = i == len(SIZES) - 2
-        x = x @ weights.T if last else np.maximum(x @ weights.T, 0)
-        output_scale = float(np.abs(x).max()) / (127 if last else 255)
-        layers.append(
-            FullyConnectedLayer(
-                np.rint(weights / scales[:, None]).astype(np.int8),
-                np.zeros(rows, np.int32),
-                scales,
-                output_scale,
-                0 if last else -128,
-                "NONE" if last else "RELU",
-            )
-        )
-    return fully_connected_chain(
-        layers, input_shape=(1, SIZES[0]), input_scale=INPUT_SCALE, input_zero_point=0
-    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,11 +53,6 @@ def x() -> np.ndarray:
 @pytest.fixture(scope="module")
 def at_20_db(dense: bytes, x: np.ndarray) -> ts.CompressResult:
     return ts.compress(dense, budget=ts.Budget(min_output_sqnr_db=20), representative_dataset=x)
-
-
-def tflm_sqnr(original: bytes, compressed: bytes, x: np.ndarray) -> float:
-    outputs = [ts.run(m, x, runtime="tflm", dequantize=True)[0] for m in (original, compressed)]
-    return sqnr_db([outputs[0].astype(float)], [outputs[1].astype(float)])
 
 
 def test_quality_is_as_asked_in_tflm(
@@ -279,6 +236,7 @@ def command(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @needs_shared_models
 def test_a_model_of_others() -> None:
     """MLPerf Tiny's anomaly detector: ten layers."""
@@ -295,6 +253,7 @@ def test_a_model_of_others() -> None:
     assert tflm_sqnr(data, compressed.tflite, x[300:]) > 22
 
 
+@pytest.mark.slow
 @needs_shared_models
 def test_a_convolutional_model_of_others() -> None:
     """Keyword spotting with depthwise convolutions, which pass through unharmed."""

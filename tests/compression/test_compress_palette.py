@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.compression.test_compress import latent_samples, mlp, tflm_sqnr
+from tests.support.latent_models import latent_samples, mlp, tflm_sqnr
 from tests.support.tensors import quantization_of, values_of
 from tflm_sparsesep.compression.layer_compressor import LayerCompressor, real_outputs, sqnr_db
 from tflm_sparsesep.compression.layer_forms import Form

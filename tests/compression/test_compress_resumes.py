@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.compression.test_compress import latent_samples, mlp
 from tests.support.dense_models import float_fully_connected_model
+from tests.support.latent_models import latent_samples, mlp
 from tflm_sparsesep.model_input import int8_input
 
 BUDGET = ts.Budget(min_output_sqnr_db=20)

@@ -12,11 +12,18 @@ import numpy as np
 import pytest
 
 from tests.support.dense_models import (
-    FullyConnectedLayer,
     float_fully_connected_model,
-    fully_connected_chain,
 )
 from tests.support.layers import reference
+from tests.support.small_models import (
+    INPUT_SCALE,
+    INPUT_ZERO_POINT,
+    OUTPUT_SCALE,
+    OUTPUT_ZERO_POINT,
+    add_model,
+    dense_model,
+    int8_samples,
+)
 from tests.support.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ModelError
@@ -39,48 +46,9 @@ from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 # OpenCL has processes of its own: tests/custom_ops/test_litert_delegate_opencl.py.
 RUNTIMES = ("tflm", "litert")
 
-INPUT_SCALE, INPUT_ZERO_POINT = 0.5, 3
-OUTPUT_SCALE, OUTPUT_ZERO_POINT = 2.0, -7
-
-
-def dense_model(batch: int = 1) -> bytes:
-    """30 -> 20 -> 10, int8."""
-    rng = np.random.default_rng(4)
-
-    def layer(rows: int, cols: int) -> FullyConnectedLayer:
-        weights = rng.integers(-127, 128, (rows, cols)).astype(np.int8)
-        bias = rng.integers(-1000, 1000, rows).astype(np.int32)
-        return FullyConnectedLayer(weights, bias, 0.01, OUTPUT_SCALE, OUTPUT_ZERO_POINT, "RELU")
-
-    return fully_connected_chain(
-        [layer(20, 30), layer(10, 20)],
-        input_shape=(batch, 30),
-        input_scale=INPUT_SCALE,
-        input_zero_point=INPUT_ZERO_POINT,
-    )
-
-
-def int8_samples(count: int, seed: int = 5) -> np.ndarray:
-    return np.random.default_rng(seed).integers(-128, 128, (count, 30)).astype(np.int8)
-
 
 def sparse_case(batch: int = 1) -> LayerCase[Any]:
     return random_case(np.random.default_rng(6), 12, 40, zeros=0.7, batch=batch)
-
-
-def add_model() -> bytes:
-    """Two int8 inputs [1, 4] and [1, 4]; outputs: their sum, and its batch of negatives."""
-
-    def activation(name: str) -> Tensor:
-        return Tensor(name, (1, 4), TensorType.INT8, quantization=Quantization(1.0, 0))
-
-    a, b, total, twice = (activation(name) for name in ("a", "b", "total", "twice"))
-    operators = [
-        Operator(BuiltinOperator.ADD, pair, [out], version=2, options=schema.AddOptionsT())
-        for pair, out in (([a, b], total), ([total, a], twice))
-    ]
-    main = Subgraph("main", inputs=[a, b], outputs=[total, twice], operators=operators)
-    return editor.write(Model([main]))
 
 
 def test_sparse_layer_equals_the_reference() -> None:
@@ -325,7 +293,7 @@ def test_absent_runtime_names_the_install_line() -> None:
 import sys
 sys.modules["tflite_micro"] = None
 import numpy as np
-from tests.runtime.test_runtimes import dense_model, int8_samples
+from tests.support.small_models import dense_model, int8_samples
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.errors import ToolMissingError
 try:
