@@ -24,6 +24,7 @@ except ImportError:
 
 
 def run(folder: Path, job: dict[str, Any], library: str) -> None:
+    """Run one job, and write its outputs."""
     delegates = [] if job["options"] is None else [litert.load_delegate(library, job["options"])]
     resolvers = litert.OpResolverType
     interpreter = litert.Interpreter(
@@ -50,6 +51,7 @@ def run(folder: Path, job: dict[str, Any], library: str) -> None:
 
 
 def main() -> None:
+    """Run all jobs of the folder."""
     folder = Path(sys.argv[1])
     request = json.loads((folder / "jobs.json").read_text())
     for number, job in enumerate(request["jobs"]):
