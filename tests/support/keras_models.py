@@ -83,9 +83,9 @@ class Interrupt(Exception):
 
 
 class InterruptAt(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, epoch: int) -> None:
     """Ends a fit at the start of an epoch."""
 
+    def __init__(self, epoch: int) -> None:
         super().__init__()
         self.epoch = epoch
 
