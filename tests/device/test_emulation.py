@@ -28,7 +28,8 @@ Test = TypeVar("Test", bound=Callable[..., None])
 def needs_qemu(test: Test) -> Test:
     """Mark a test that builds images and emulates cores: it is slow, and wants tools."""
     wants_tools = pytest.mark.skipif(bool(MISSING), reason="; ".join(MISSING) or "tools found")
-    return pytest.mark.slow(wants_tools(test))
+    marked: Test = pytest.mark.slow(wants_tools(test))
+    return marked
 
 
 # One worker, so that each image is built once.
