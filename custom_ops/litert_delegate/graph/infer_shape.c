@@ -86,6 +86,7 @@ static bool infer_window(const SparsesepOperation* operation,
         sparsesep_window_output(&window, i, input->dims[1 + i], &pad);
     if (shape->dims[1 + i] < 1) return false;
   }
+  if (weights == NULL) return true;  // a pool
   if (operation->kind == SPARSESEP_CONV_2D) {
     shape->dims[3] = weights[0];
     return weights[3] == input->dims[3];
