@@ -13,6 +13,7 @@ import tflm_sparsesep
 from tests.support.separable_layers import random_shape
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import separable_format
+from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.pack_separable import (
     SeparableConv,
     order_for,
@@ -21,7 +22,7 @@ from tflm_sparsesep.converters.blob.pack_separable import (
     unpack,
     weave,
 )
-from tflm_sparsesep.converters.blob.separable_format import HEADER, STAGE, Order, Padding, ValueType
+from tflm_sparsesep.converters.blob.separable_format import HEADER, STAGE, Order, Padding
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,
