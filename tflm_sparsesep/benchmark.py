@@ -10,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.cost import cycles
-from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.layers.packed import (
     PackedLayer,
     PackedSummary,
     read_packed_layer,
 )
-from tflm_sparsesep.converters.targets import TARGETS, get_target
+from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor, TensorType
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.model_input import ModelInput
 from tflm_sparsesep.runtime.inference import tensor_values
 from tflm_sparsesep.runtime.representative_dataset import Samples, arrays_of, tflite_inputs
@@ -82,9 +81,7 @@ def benchmark(
         ToolMissingError: TFLM, QEMU or the Arm compiler is missing.
         DeviceError: a layer was refused, or crashed.
     """
-    if get_target(target).qemu_machine is None:
-        devices = ", ".join(t.name for t in TARGETS.values() if t.qemu_machine)
-        raise ConfigError(f"target {target!r} is not emulated; accepted: {devices}")
+    toolchain.board_of(get_target(target))
     given = ModelInput.of(tflite, name=name)
     data = given.to_tflite()
     model = editor.read(data, name=given.name)

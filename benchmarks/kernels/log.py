@@ -24,7 +24,7 @@ from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, order_f
 from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.device.kernel_bench import bench_kernels
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
@@ -58,7 +58,7 @@ def measure(target: str) -> list[Entry]:
 
 def compiler() -> str:
     """Return name and version of the compiler, which the figures depend on."""
-    return f"arm-none-eabi-gcc {emulation.find_tools()['arm-none-eabi-gcc'].version}"
+    return f"arm-none-eabi-gcc {toolchain.find_tools()['arm-none-eabi-gcc'].version}"
 
 
 def _fully_connected(target: str) -> list[Entry]:

@@ -22,7 +22,7 @@ from rich.progress import track
 from tflm_sparsesep.converters.cost import cycles
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device import toolchain
 from tflm_sparsesep.device.kernel_bench import bench_kernels
 
 matplotlib.use("Agg")
@@ -51,7 +51,7 @@ def measure() -> dict[str, Any]:
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         rows = [row for rows in track(pool.map(run, jobs), total=len(jobs)) for row in rows]
-    tools = emulation.find_tools()
+    tools = toolchain.find_tools()
     return {
         "command": "python benchmarks/kernels/measure.py",
         "compiler": f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",

@@ -26,7 +26,7 @@ from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_images,
@@ -122,7 +122,7 @@ def write_results() -> None:
     devices = [name for name in TARGETS if name != "host"]
     jobs = [(target, name) for name in LAYERS for target in devices]
     rows = [measure(target, name, LAYERS[name]) for target, name in track(jobs)]
-    tools = emulation.find_tools()
+    tools = toolchain.find_tools()
     document = {
         "command": "python benchmarks/separable_conv/measure.py",
         "compiler": f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",
