@@ -6,50 +6,14 @@ import ctypes
 import functools
 import importlib.resources
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import HEADER
-from tflm_sparsesep.converters.errors import (
-    ConfigError,
-    DeviceError,
-    ModelError,
-    ToolMissingError,
-)
+from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
-
-_OK = 0
-
-# SparsesepTensorType of custom_ops/port.h.
-_TENSOR_OTHER = 0
-_TENSOR_TYPES = {"int8": 1, "float32": 3}
-
-# TFLM requantizes with two roundings, LiteRT with one; the op core is built for both.
-_LIBRARIES = {
-    "double": "libsparsesep_host.so",
-    "single": "libsparsesep_host_single_rounding.so",
-}
-
-_Fetch = ctypes.CFUNCTYPE(
-    ctypes.c_bool, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p
-)
-_Wait = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p)
-
-
-class _ExternalMemory(ctypes.Structure):
-    """SparsesepExternalMemory of custom_ops/external_memory.h."""
-
-    _fields_ = (
-        ("context", ctypes.c_void_p),
-        ("fetch", _Fetch),
-        ("wait", _Wait),
-        ("is_trusted", ctypes.c_bool),
-    )
 
 
 def library_path(name: str) -> Path:
@@ -67,58 +31,35 @@ def library_path(name: str) -> Path:
 
 
 @functools.cache
-def _library(rounding: str = "double") -> ctypes.CDLL:
-    library = ctypes.CDLL(str(library_path(_LIBRARIES[rounding])))
-    pointer, size = ctypes.c_void_p, ctypes.c_size_t
-    library.sparsesep_host_sparse_fully_connected.argtypes = [
-        *(ctypes.c_char_p, size),
-        *(pointer, size),
-        ctypes.c_int,
-        *(pointer, ctypes.c_int32),
-        *(pointer, ctypes.c_int32),
-        ctypes.c_int32,
-    ]
-    library.sparsesep_host_paged_fully_connected.argtypes = [
-        *(ctypes.c_char_p, size),
-        *(pointer, size),
-        ctypes.POINTER(_ExternalMemory),
-        ctypes.c_int,
-        *(pointer, ctypes.c_int32),
-        *(pointer, ctypes.c_int32),
-        *(ctypes.c_int32, ctypes.c_int32),
-        ctypes.POINTER(size),
-    ]
-    library.sparsesep_host_validate.argtypes = [ctypes.c_char_p, size]
-    library.sparsesep_host_variant_name.argtypes = [pointer]
-    library.sparsesep_host_variant_name.restype = ctypes.c_char_p
-    library.sparsesep_host_scratch_bytes.argtypes = [pointer, ctypes.c_int32]
+def _library() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(library_path("libsparsesep_host.so")))
+    text, pointer, size = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t
+    library.sparsesep_host_validate.argtypes = [text, size]
+    library.sparsesep_host_validate_separable_conv.argtypes = [text, size]
+    library.sparsesep_host_variant_name.argtypes = [text, pointer]
+    library.sparsesep_host_variant_name.restype = text
+    library.sparsesep_host_scratch_bytes.argtypes = [text, pointer, ctypes.c_int32]
     library.sparsesep_host_scratch_bytes.restype = ctypes.c_uint32
-    library.sparsesep_device_variant_name.argtypes = [ctypes.c_char_p, pointer]
-    library.sparsesep_device_variant_name.restype = ctypes.c_char_p
-    library.sparsesep_device_scratch_bytes.argtypes = [ctypes.c_char_p, pointer, ctypes.c_int32]
-    library.sparsesep_device_scratch_bytes.restype = ctypes.c_uint32
     library.sparsesep_host_layout.argtypes = [size]
     library.sparsesep_host_layout.restype = pointer
-    library.sparsesep_host_status_message.restype = ctypes.c_char_p
-    library.sparsesep_host_validate_separable_conv.argtypes = [ctypes.c_char_p, size]
-    library.sparsesep_host_separable_conv_2d.argtypes = [
-        *(pointer, size),
-        ctypes.c_int,
-        *(pointer, pointer),
-        *(pointer, pointer),
-    ]
+    library.sparsesep_host_status_message.restype = text
     return library
 
 
-def _message(status: int) -> str:
+def _refusal(status: int) -> str | None:
+    """Return the message of a SparsesepStatus; None for SPARSESEP_OK."""
     text: bytes = _library().sparsesep_host_status_message(status)
-    return text.decode()
+    return text.decode() if status else None
 
 
 def validate(blob: bytes) -> str | None:
     """Return the reason why the device rejects `blob`; None if it accepts it."""
-    status = _library().sparsesep_host_validate(blob, len(blob))
-    return None if status == _OK else _message(status)
+    return _refusal(_library().sparsesep_host_validate(blob, len(blob)))
+
+
+def validate_separable_conv(blob: bytes) -> str | None:
+    """Return the reason why SEPARABLE_CONV_2D rejects `blob`; None if it accepts it."""
+    return _refusal(_library().sparsesep_host_validate_separable_conv(blob, len(blob)))
 
 
 def layout_headers() -> list[bytes]:
@@ -140,13 +81,10 @@ def variant_name(blob: bytes, *, target: str = "host", is_header: bool = False) 
         ConfigError: the target is unknown.
         ModelError: a device would reject the blob.
     """
-    isa = get_target(target).isa
-    aligned = _aligned_copy(blob) if is_header else _valid(blob)
-    name: bytes | None
-    if isa is None:
-        name = _library().sparsesep_host_variant_name(aligned.ctypes.data)
-    else:
-        name = _library().sparsesep_device_variant_name(isa.encode(), aligned.ctypes.data)
+    isa = _isa(target)
+    if not is_header and (reason := validate(blob)) is not None:
+        raise ModelError(reason)
+    name: bytes | None = _library().sparsesep_host_variant_name(isa, aligned_copy(blob).ctypes)
     return None if name is None else name.decode()
 
 
@@ -175,13 +113,16 @@ def scratch_bytes(
         raise ConfigError(f"batch is {batch}, accepted: 1 to 2147483647")
     if variant_name(blob, target=target, is_header=is_header) is None:
         raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
+    memory = aligned_copy(blob).ctypes  # keeps the array
+    return int(_library().sparsesep_host_scratch_bytes(_isa(target), memory, batch))
+
+
+def _isa(target: str) -> bytes | None:
     isa = get_target(target).isa
-    aligned = _aligned_copy(blob)
-    if isa is None:
-        return int(_library().sparsesep_host_scratch_bytes(aligned.ctypes.data, batch))
-    return int(_library().sparsesep_device_scratch_bytes(isa.encode(), aligned.ctypes.data, batch))
+    return None if isa is None else isa.encode()
 
 
+<<<<<<< HEAD
 def _valid(blob: bytes) -> npt.NDArray[np.uint8]:
     """Return an aligned copy of `blob`. Raises ModelError if a device would reject it."""
     reason = validate(blob)
@@ -364,6 +305,9 @@ def _tensor(array: npt.NDArray[Any]) -> tuple[int, int, int]:
 
 
 def _aligned_copy(blob: bytes) -> npt.NDArray[np.uint8]:
+=======
+def aligned_copy(blob: bytes) -> npt.NDArray[np.uint8]:
+>>>>>>> refs/heads/slim
     """Return `blob` at an address that is a multiple of 16, as in a model file."""
     room = np.zeros(len(blob) + HEADER.itemsize, np.uint8)
     start = -room.ctypes.data % 16

@@ -138,7 +138,6 @@ class UnpackedWeights:
         bias: [rows], as stored: folded in row-major int8 blobs.
         multiplier: int32[rows], Q0.31; empty for float32.
         shift: int8[rows]; empty for float32.
-        blocks: stored blocks.
     """
 
     layout: Layout
@@ -146,7 +145,6 @@ class UnpackedWeights:
     bias: npt.NDArray[Any]
     multiplier: npt.NDArray[np.int32]
     shift: npt.NDArray[np.int8]
-    blocks: int
 
 
 def read_header(blob: bytes) -> np.void:
@@ -179,11 +177,8 @@ def layout_of(header: np.void) -> Layout:
 def group_counts(blob: bytes) -> npt.NDArray[np.int64]:
     """Return the number of stored blocks of each group of a valid blob."""
     header = read_header(blob)
-    layout = layout_of(header)
-    if layout.major is Major.ROW:
-        groups = -(-int(header["rows"]) // layout.block_rows)
-    else:
-        groups = -(-int(header["cols"]) // layout.block_cols)
+    size, block = ("rows", "block_rows") if header["major"] == Major.ROW else ("cols", "block_cols")
+    groups = -(-int(header[size]) // int(header[block]))
     counts = np.frombuffer(blob, "<u2", groups, int(header["counts_offset"]))
     return counts.astype(np.int64)
 
@@ -216,7 +211,6 @@ def unpack(blob: bytes) -> UnpackedWeights:
         bias=np.frombuffer(blob, "<f4" if is_float else "<i4", rows, offset["bias_offset"]),
         multiplier=np.frombuffer(blob, "<i4", scaled_rows, offset["multiplier_offset"]),
         shift=np.frombuffer(blob, np.int8, scaled_rows, offset["shift_offset"]),
-        blocks=int(header["blocks"]),
     )
 
 

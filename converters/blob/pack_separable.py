@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.requantization import is_bounded
 from tflm_sparsesep.converters.blob.separable_format import (
     HEADER,
@@ -22,7 +23,6 @@ from tflm_sparsesep.converters.blob.separable_format import (
     VERSION,
     Order,
     Padding,
-    ValueType,
 )
 from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
 from tflm_sparsesep.converters.targets import get_target

@@ -26,11 +26,8 @@ _COLUMN_MAJOR_HANDICAP = 1.1
 
 def check_preference(prefer: str | None) -> Prefer | None:
     """Return `prefer` if it is one of PREFERENCES or None, else raise ConfigError."""
-    for known in PREFERENCES:
-        if prefer == known:
-            return known
-    if prefer is None:
-        return None
+    if prefer is None or prefer in PREFERENCES:
+        return prefer
     raise ConfigError(f"prefer={prefer!r}; accepted: {', '.join(PREFERENCES)}, or None")
 
 

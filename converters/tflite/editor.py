@@ -24,21 +24,24 @@ from ai_edge_litert import schema_py_generated as schema
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite.check import check
 from tflm_sparsesep.converters.tflite.graph import (
-    Buffer,
     BuiltinOperator,
     Metadata,
     Model,
     ModelIndices,
     Operator,
     OperatorCode,
-    Quantization,
     Signature,
     Subgraph,
-    Tensor,
-    TensorType,
 )
 from tflm_sparsesep.converters.tflite.prune import prune_unused
-from tflm_sparsesep.converters.tflite.tensor import schema_object, to_text
+from tflm_sparsesep.converters.tflite.tensor import (
+    Buffer,
+    Quantization,
+    Tensor,
+    TensorType,
+    schema_object,
+    to_text,
+)
 from tflm_sparsesep.converters.tflite.verifier import verify
 from tflm_sparsesep.converters.tflite.writer import write
 

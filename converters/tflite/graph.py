@@ -1,12 +1,13 @@
 """The parts of a .tflite model as Python objects: operators, subgraphs, signatures.
 
-Like the tensors and buffers of `tensor`, which can be imported from here too, each object wraps the
-schema's object in `raw` and refers to other objects directly.
+Like the tensors and buffers of `tensor`, each object wraps the schema's object in `raw` and refers
+to other objects directly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
@@ -14,28 +15,11 @@ from ai_edge_litert import schema_py_generated as schema
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.tflite.tensor import (
     Buffer,
-    Quantization,
     Tensor,
-    TensorType,
     schema_object,
     to_bytes,
     to_text,
 )
-
-__all__ = [
-    "Buffer",
-    "BuiltinOperator",
-    "Metadata",
-    "Model",
-    "ModelIndices",
-    "Operator",
-    "OperatorCode",
-    "Quantization",
-    "Signature",
-    "Subgraph",
-    "Tensor",
-    "TensorType",
-]
 
 BuiltinOperator = schema.BuiltinOperator
 
@@ -93,17 +77,10 @@ class Operator:
         outputs: Sequence[Tensor],
         *,
         custom_options: bytes | None = None,
-        version: int = 1,
     ) -> Operator:
         """Return the custom operator called `custom_code`."""
-        return cls(
-            BuiltinOperator.CUSTOM,
-            inputs,
-            outputs,
-            custom_code=custom_code,
-            custom_options=custom_options,
-            version=version,
-        )
+        code, options = BuiltinOperator.CUSTOM, custom_options
+        return cls(code, inputs, outputs, custom_code=custom_code, custom_options=options)
 
     @property
     def op_name(self) -> str:
@@ -230,6 +207,7 @@ class Subgraph:
         return f"Subgraph({self.name!r}, {len(self.operators)} operators)"
 
 
+@dataclass(eq=False)
 class Metadata:
     """A named byte string of the model.
 
@@ -238,11 +216,11 @@ class Metadata:
         buffer: its bytes; None for the file's buffer 0, which is empty.
     """
 
-    def __init__(self, name: str, buffer: Buffer | None = None) -> None:
-        self.name = name
-        self.buffer = buffer
+    name: str
+    buffer: Buffer | None = None
 
 
+@dataclass(eq=False)
 class Signature:
     """A named entry point of the model (SignatureDef).
 
@@ -252,17 +230,10 @@ class Signature:
         inputs, outputs: (alias, tensor of that subgraph) pairs.
     """
 
-    def __init__(
-        self,
-        key: str,
-        subgraph: Subgraph,
-        inputs: Sequence[tuple[str, Tensor]] = (),
-        outputs: Sequence[tuple[str, Tensor]] = (),
-    ) -> None:
-        self.key = key
-        self.subgraph = subgraph
-        self.inputs = list(inputs)
-        self.outputs = list(outputs)
+    key: str
+    subgraph: Subgraph
+    inputs: Sequence[tuple[str, Tensor]] = ()
+    outputs: Sequence[tuple[str, Tensor]] = ()
 
 
 class OperatorCode(NamedTuple):

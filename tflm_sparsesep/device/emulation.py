@@ -23,21 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
-from tflm_sparsesep.converters.targets import Target, get_target
+from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device import toolchain
-from tflm_sparsesep.device.toolchain import Tool, find_tools
-
-__all__ = [
-    "CLASSES",
-    "DEFAULT_OPTIMIZATION",
-    "ExternalFlash",
-    "LayerRun",
-    "Tool",
-    "build_firmware",
-    "check_counter",
-    "find_tools",
-    "run_layer",
-]
 
 Array = npt.NDArray[np.int8] | npt.NDArray[np.float32]
 
@@ -47,9 +34,8 @@ DEFAULT_OPTIMIZATION = "-O2"
 CLASSES = ("load", "store", "multiply", "branch", "vector", "other")
 
 # Mirror of firmware/job.h.
-_JOB = struct.Struct("<4I32s5I7i7i4I")
+_JOB = struct.Struct("<3I32s5I7i7i4I")
 _JOB_MAGIC = 0x314A5353
-_JOB_RUN_OP = 0
 _RESULT = struct.Struct("<9I64s128s")
 _RESULT_MAGIC = 0x31525353
 _MAX_RANK = 6
@@ -126,39 +112,8 @@ class LayerRun:
     qemu: str
 
 
-def build_firmware(
-    target: str | Target,
-    *,
-    optimization: str = DEFAULT_OPTIMIZATION,
-    defines: tuple[str, ...] = (),
-    variants: tuple[str, ...] = (),
-    board: str | None = None,
-) -> Path:
-    """Return the image of `target` from the cache, compiled if necessary.
-
-    Args:
-        target: as for `run_layer`.
-        optimization: as for `run_layer`.
-        defines: preprocessor macros, "NAME" or "NAME=VALUE".
-        variants: as for `run_layer`.
-        board: as for `run_layer`.
-
-    Raises:
-        ConfigError: the board does not run the target's code, or no such optimization.
-        ToolMissingError: no arm-none-eabi-gcc.
-        DeviceError: the compiler failed.
-    """
-    return toolchain.build_firmware(
-        _target(target),
-        board=board,
-        optimization=optimization,
-        defines=defines,
-        variants=variants,
-    )
-
-
 def run_layer(
-    target: str | Target,
+    target: str,
     op_name: str,
     options: bytes,
     blob: bytes,
@@ -187,9 +142,6 @@ def run_layer(
         board: an emulated board of the target; None takes its default.
         timeout: seconds; None derives a generous limit from the size of the work.
 
-    Returns:
-        Outputs, counts and sizes.
-
     Raises:
         ConfigError: an argument is not accepted.
         ToolMissingError: QEMU (with TCG plugins) or a compiler is missing.
@@ -201,16 +153,16 @@ def run_layer(
         ... )  # doctest: +SKIP
         >>> run.instructions[0]  # doctest: +SKIP
     """
-    target = _target(target)
+    core = get_target(target)
     job = _pack_job(op_name, options, blob, inputs, output_shape, flash)
     defines = () if flash is None else (_FLASH_DEFINE,)
-    image = build_firmware(
+    image = toolchain.build_firmware(
         target, optimization=optimization, defines=defines, variants=variants, board=board
     )
-    machine = toolchain.board_of(target, board)
+    machine = toolchain.board_of(core, board)
     if timeout is None:
         timeout = _generous_timeout(blob, inputs, flash)
-    where = f"{op_name} on {target.name} ({machine})"
+    where = f"{op_name} on {target} ({machine})"
 
     with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
         work = Path(directory)
@@ -231,16 +183,16 @@ def run_layer(
         fetches=fetches,
         fetched_bytes=fetched_bytes,
         kernel=kernel,
-        kernel_code_bytes=_kernel_code_bytes(target, kernel, optimization),
-        target=target.name,
+        kernel_code_bytes=toolchain.kernel_text_bytes(core, kernel, optimization) if kernel else 0,
+        target=target,
         board=machine,
-        flags=" ".join(toolchain.compile_flags(target, optimization)),
+        flags=" ".join(toolchain.compile_flags(core, optimization)),
         compiler=_name_and_version("arm-none-eabi-gcc"),
         qemu=_name_and_version("qemu-system-arm"),
     )
 
 
-def check_counter(target: str | Target, *, loops: int = 1000, board: str | None = None) -> None:
+def check_counter(target: str, *, loops: int = 1000, board: str | None = None) -> None:
     """Prove on this machine that instructions are counted exactly, with code of known length.
 
     Args:
@@ -251,11 +203,10 @@ def check_counter(target: str | Target, *, loops: int = 1000, board: str | None 
     Raises:
         DeviceError: the count differs from what firmware/counter_check.h executes.
     """
-    target = _target(target)
     expected = 1 + 4 + 4 * loops + 600
-    if target.name != "cortex-m0":
+    if target != "cortex-m0":
         expected += 1205
-    if target.has_mve:
+    if get_target(target).has_mve:
         expected += 4 + 2 * loops
     inputs = np.zeros((2, 1), np.int8)
     run = run_layer(
@@ -263,7 +214,7 @@ def check_counter(target: str | Target, *, loops: int = 1000, board: str | None 
     )
     if run.instructions != [expected, expected]:
         raise DeviceError(
-            f"{run.qemu} counted {run.instructions} instructions on {target.name} where exactly "
+            f"{run.qemu} counted {run.instructions} instructions on {target} where exactly "
             f"{expected} are executed: its figures cannot be trusted"
         )
 
@@ -273,16 +224,8 @@ def _generous_timeout(blob: bytes, inputs: Array, flash: ExternalFlash | None) -
     return _START_SECONDS + size * math.prod(inputs.shape[:-1]) * _SECONDS_PER_MAC
 
 
-def _kernel_code_bytes(target: Target, kernel: str, optimization: str) -> int:
-    return toolchain.kernel_text_bytes(target, kernel, optimization) if kernel else 0
-
-
 def _name_and_version(tool: str) -> str:
-    return f"{tool} {find_tools()[tool].version}"
-
-
-def _target(target: str | Target) -> Target:
-    return target if isinstance(target, Target) else get_target(target)
+    return f"{tool} {toolchain.find_tools()[tool].version}"
 
 
 def _pack_job(
@@ -305,7 +248,6 @@ def _pack_job(
     header = _JOB.pack(
         _JOB_MAGIC,
         _JOB.size,
-        _JOB_RUN_OP,
         len(inputs),
         name,
         len(options),

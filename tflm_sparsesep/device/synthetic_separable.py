@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv
 from tflm_sparsesep.converters.blob.requantization import float_activation_range
 from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.device.synthetic_layers import random_requantization
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,12 @@ def _random_stage(
     size = (units, kernel, channels)
     weights = rng.choice([-127, 127], size) if extreme else rng.integers(-127, 128, size)
     bound = 2**31 - 1 if extreme else 1 << 14
-    spread = 74.0 * 74.0 * np.sqrt(kernel * channels)
-    fraction, shift = np.frexp(40.0 / spread * rng.uniform(0.5, 2.0, units))
+    multiplier, shift = random_requantization(rng, units, kernel * channels, extreme=extreme)
     return ConvStage(
         weights=weights.astype(np.int8),
         bias=rng.integers(-bound, bound, units).astype(np.int32),
-        multiplier=np.minimum(fraction * 2.0**31, 2**31 - 1).astype(np.int32),
-        shift=(np.full(units, 3) if extreme else shift).astype(np.int8),
+        multiplier=multiplier,
+        shift=shift,
         stride=shape.stride[n],
         padding=shape.padding[n],
         activation_min=int(rng.integers(-128, 0)) if rng.random() < 0.5 else -128,

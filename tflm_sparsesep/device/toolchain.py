@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
-from tflm_sparsesep.converters.targets import TARGETS, Target
+from tflm_sparsesep.converters.targets import TARGETS, Target, get_target
 from tflm_sparsesep.sources import source_dir
 
 FIRMWARE_DIR = Path(__file__).resolve().parent / "firmware"
@@ -70,20 +70,12 @@ class Tool:
 
 
 def find_tools() -> dict[str, Tool]:
-    """Look for QEMU, the Arm compiler and the host compiler (for the plugin) on PATH.
-
-    Returns:
-        A `Tool` per name, missing ones included: "qemu-system-arm", "arm-none-eabi-gcc", "cc".
-    """
+    """Look for QEMU, the Arm compiler and the host compiler (for the plugin) on PATH, by name."""
     return {name: _find_tool(name) for name in _INSTALL_LINES}
 
 
 def require_tool(name: str) -> Tool:
-    """Return the tool `name` if it is on PATH.
-
-    Raises:
-        ToolMissingError: it is not on PATH; says how to install it.
-    """
+    """Return the tool `name`. Raises ToolMissingError if it is not on PATH."""
     tool = _find_tool(name)
     if tool.path is None:
         raise ToolMissingError(f"{name} was not found on PATH; {tool.install}")
@@ -136,7 +128,7 @@ def cache_dir() -> Path:
 
 
 def build_firmware(
-    target: Target,
+    target: str,
     *,
     board: str | None = None,
     optimization: str = "-O2",
@@ -146,37 +138,34 @@ def build_firmware(
     """Build the firmware of `target`: kernels, op core and the bare-metal runner, as an ELF file.
 
     Args:
-        target: the core to compile for.
+        target: the core to compile for, a name of `targets.TARGETS`.
         board: an emulated board of the target; None takes its default.
         optimization: flag of gcc, one of `OPTIMIZATIONS`.
         defines: preprocessor macros, "NAME" or "NAME=VALUE".
         variants: names of the fully-connected kernels to link; none links all.
-
-    Returns:
-        Path of the image in the cache.
 
     Raises:
         ConfigError: the board does not run the target's code, or no such optimization.
         ToolMissingError: no arm-none-eabi-gcc.
         DeviceError: the compiler failed.
     """
-    board = board_of(target, board)
+    core = get_target(target)
+    board = board_of(core, board)
     if optimization not in OPTIMIZATIONS:
         raise ConfigError(
             f"optimization {optimization!r} is unknown; accepted: {', '.join(OPTIMIZATIONS)}"
         )
     root = source_dir()
     kernels = sorted((root / "kernels").rglob("*.c"))
-    core = sorted((root / "custom_ops/core").glob("*.c"))
     defines = (*defines, *((DEFINE,) if variants else ()))
-    flags = (*compile_flags(target, optimization), *(f"-D{define}" for define in defines))
+    flags = (*compile_flags(core, optimization), *(f"-D{define}" for define in defines))
     return build_image(
-        core_sources=[*kernels, *core],
+        core_sources=[*kernels, *sorted((root / "custom_ops/core").glob("*.c"))],
         runner_sources=sorted(FIRMWARE_DIR.glob("*.c")),
         include_dirs=(root / "kernels/include", root / "kernels", root / "custom_ops"),
         flags=flags,
         board=board,
-        generated={HEADER_NAME: variants_header(variants, target=target.name)} if variants else {},
+        generated={HEADER_NAME: variants_header(variants, target=target)} if variants else {},
     )
 
 

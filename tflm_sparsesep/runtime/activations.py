@@ -50,16 +50,10 @@ def input_sparsity_tflm(
     first = [np.asarray(array)[:MAX_SAMPLES] for array in samples]
     values = tensor_values(tflite, model, indices, first)
     return {
-        tensor.name: float(np.mean(value == _zero_point(tensor)))
+        tensor.name: float(np.mean(value == tensor.zero_point))
         for tensor, value in zip(tensors, values, strict=True)
     }
 
 
 def _is_int8(tensor: Tensor) -> bool:
     return tensor.type == TensorType.INT8 and tensor.quantization is not None
-
-
-def _zero_point(tensor: Tensor) -> int:
-    assert tensor.quantization is not None  # _is_int8
-    points = tensor.quantization.zero_points
-    return int(points[0]) if len(points) else 0
