@@ -12,7 +12,7 @@ PYTEST_OPTIONS := -n $(JOBS) --dist loadgroup
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test quick lint format cost-model kernel-log accuracy clean
+.PHONY: help setup runtimes demo test quick soak lint format cost-model kernel-log accuracy clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,10 +36,13 @@ test: setup runtimes ## The whole test suite, with line coverage
 quick: setup ## The fast tests: no training, no emulated cores
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not slow"
 
+soak: setup runtimes ## Random tests with new seeds and many more cases: an hour
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "hypothesis or sweep"
+
 lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p tflm_sparsesep
+	$(BIN)/mypy -p tflm_sparsesep -p tests
 	for folder in benchmarks/*/; do MYPYPATH=benchmarks/accuracy $(BIN)/mypy $$folder*.py || exit 1; done
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/python tools/run_clang_tidy.py

@@ -15,7 +15,7 @@ FETCH = Path(__file__).parents[1] / "tools/fetch_models.py"
 
 
 def fetch(folder: Path, source: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, FETCH, folder, "--source", source.as_uri()]
+    command: list[str | Path] = [sys.executable, FETCH, folder, "--source", source.as_uri()]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 

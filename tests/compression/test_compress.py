@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 import os
 import re
 import subprocess
@@ -16,10 +14,11 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.latent_models import SIZES, latent_samples, mlp, tflm_sqnr
 from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.tensors import values_of
 from tflm_sparsesep.compression.budget_search import pareto
-from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db
+from tflm_sparsesep.compression.layer_compressor import LayerCompressor
 from tflm_sparsesep.compression.layer_forms import Form
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
@@ -31,42 +30,6 @@ from tflm_sparsesep.converters.tflite.editor import (
     Tensor,
     TensorType,
 )
-
-SIZES = (96, 48, 40)
-INPUT_SCALE = 0.03
-
-
-def latent_samples(count: int, seed: int) -> np.ndarray:
-    """float32 [count, 96] that 10 numbers each explain, but for a little noise."""
-    rng = np.random.default_rng(seed)
-    mixing = np.random.default_rng(7).normal(size=(10, SIZES[0])) / math.sqrt(10)
-    x = rng.normal(size=(count, 10)) @ mixing + 0.05 * rng.normal(size=(count, SIZES[0]))
-    return x.astype(np.float32)
-
-
-def mlp() -> bytes:
-    """96 -> 48 -> 40, RELU between, scales that fit `latent_samples`."""
-    rng = np.random.default_rng(3)
-    x, layers = latent_samples(400, seed=0).astype(float), []
-    for i, (cols, rows) in enumerate(itertools.pairwise(SIZES)):
-        weights = rng.normal(size=(rows, cols)) / math.sqrt(cols)
-        scales = (np.abs(weights).max(axis=1) / 127).astype(np.float32)
-        last = i == len(SIZES) - 2
-        x = x @ weights.T if last else np.maximum(x @ weights.T, 0)
-        output_scale = float(np.abs(x).max()) / (127 if last else 255)
-        layers.append(
-            FullyConnectedLayer(
-                np.rint(weights / scales[:, None]).astype(np.int8),
-                np.zeros(rows, np.int32),
-                scales,
-                output_scale,
-                0 if last else -128,
-                "NONE" if last else "RELU",
-            )
-        )
-    return fully_connected_chain(
-        layers, input_shape=(1, SIZES[0]), input_scale=INPUT_SCALE, input_zero_point=0
-    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,11 +53,6 @@ def x() -> np.ndarray:
 @pytest.fixture(scope="module")
 def at_20_db(dense: bytes, x: np.ndarray) -> ts.CompressResult:
     return ts.compress(dense, budget=ts.Budget(min_output_sqnr_db=20), representative_dataset=x)
-
-
-def tflm_sqnr(original: bytes, compressed: bytes, x: np.ndarray) -> float:
-    outputs = [ts.run(m, x, runtime="tflm", dequantize=True)[0] for m in (original, compressed)]
-    return sqnr_db([outputs[0].astype(float)], [outputs[1].astype(float)])
 
 
 def test_quality_is_as_asked_in_tflm(
@@ -122,7 +80,7 @@ def test_figures_are_those_of_the_file(dense: bytes, at_20_db: ts.CompressResult
     point = at_20_db.point
     assert point.flash_bytes == len(at_20_db.tflite)
     assert point.instructions == sum(
-        layer.sparse_instructions if layer.rewritten else layer.dense_instructions
+        (layer.sparse_instructions if layer.rewritten else layer.dense_instructions) or 0
         for layer in at_20_db.layers
     )
     assert point in at_20_db.visited
@@ -140,17 +98,17 @@ def test_dropping_the_smallest_weights_does_worse(
 ) -> None:
     """What fitting to data is for: as many weights by magnitude, unfitted."""
     held = [
-        sum(np.count_nonzero(op.inputs[1].array) for op in group)
+        sum(int(np.count_nonzero(values_of(op.weights))) for op in group)
         for group in operators_by_layer(at_20_db.dense_tflite)
     ]
     model = editor.read(dense)
     for op, count in zip(model.subgraphs[0].operators, held, strict=True):
-        weights = op.inputs[1].array.copy()
+        weights = values_of(op.weights).copy()
         ranks = np.argsort(np.argsort(-np.abs(weights.astype(int)), axis=None)).reshape(
             weights.shape
         )
         weights[ranks >= count] = 0
-        op.inputs[1].array = weights
+        op.weights.array = weights
     assert tflm_sqnr(dense, editor.write(model), x[3::4]) < at_20_db.point.sqnr_db - 3
 
 
@@ -193,7 +151,7 @@ def test_what_cannot_be_compressed_is_refused(dense: bytes, x: np.ndarray) -> No
     with pytest.raises(ts.ConfigError, match="7 samples given, accepted: at least 8"):
         ts.compress(dense, budget=budget, representative_dataset=x[:7])
     with pytest.raises(ts.ConfigError, match="model is of type int"):
-        ts.compress(5, budget=budget, representative_dataset=x)  # type: ignore[arg-type]
+        ts.compress(5, budget=budget, representative_dataset=x)
     scale = Quantization(0.1)
     ends = [Tensor(name, (1, 4), TensorType.INT8, quantization=scale) for name in ("in", "out")]
     relu = Operator(BuiltinOperator.RELU, ends[:1], ends[1:], version=2)
@@ -278,6 +236,7 @@ def command(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @needs_shared_models
 def test_a_model_of_others() -> None:
     """MLPerf Tiny's anomaly detector: ten layers."""
@@ -294,6 +253,7 @@ def test_a_model_of_others() -> None:
     assert tflm_sqnr(data, compressed.tflite, x[300:]) > 22
 
 
+@pytest.mark.slow
 @needs_shared_models
 def test_a_convolutional_model_of_others() -> None:
     """Keyword spotting with depthwise convolutions, which pass through unharmed."""
@@ -303,7 +263,7 @@ def test_a_convolutional_model_of_others() -> None:
     assert len(result.tflite) < len(data)
     assert tflm_sqnr(data, result.tflite, x[3::4]) >= 20
     depthwise = [
-        [op.inputs[1].array for op in editor.read(m).operators if "DEPTH" in op.op_name]
+        [values_of(op.weights) for op in editor.read(m).operators if "DEPTH" in op.op_name]
         for m in (data, result.tflite)
     ]
     assert len(depthwise[0]) == len(depthwise[1]) == 4

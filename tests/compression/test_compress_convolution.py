@@ -88,7 +88,7 @@ def test_a_convolution_of_few_channels_becomes_three() -> None:
     result = ts.compress(model, budget=budget, representative_dataset=images)
     (form,) = result.point.forms
     assert "Tucker over" in form
-    kernels = [op.inputs[1].shape[1:3] for op in editor.read(result.tflite).operators]
+    kernels = [op.weights.shape[1:3] for op in editor.read(result.tflite).operators]
     assert kernels == [(1, 1), (3, 3), (1, 1)]
     assert len(result.tflite) < 0.5 * len(model)
     assert result.point.instructions < 0.5 * ts.plan(model).dense_instructions

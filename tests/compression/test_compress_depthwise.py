@@ -28,7 +28,7 @@ def depthwise_model(kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)) -
     weights += 0.05 * weights.std() * rng.normal(size=weights.shape)
     weights *= 127 / np.abs(weights).max(axis=1, keepdims=True)
     integers = np.rint(weights.T).astype(np.int8).reshape(1, *kernel, CHANNELS)
-    graph.operators[0].inputs[1].array = integers
+    graph.operators[0].weights.array = integers
     return graph.build()
 
 
@@ -39,7 +39,7 @@ def x() -> np.ndarray:
 
 def taps_of(tflite: bytes) -> list[tuple[int, ...]]:
     ops = editor.read(tflite).subgraphs[0].operators
-    return [op.inputs[1].shape[1:3] for op in ops if op.op_name == "DEPTHWISE_CONV_2D"]
+    return [op.weights.shape[1:3] for op in ops if op.op_name == "DEPTHWISE_CONV_2D"]
 
 
 @pytest.mark.parametrize("stride", [(1, 1), (2, 1)])

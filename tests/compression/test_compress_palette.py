@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.compression.test_compress import latent_samples, mlp, tflm_sqnr
+from tests.support.latent_models import latent_samples, mlp, tflm_sqnr
+from tests.support.tensors import quantization_of, values_of
 from tflm_sparsesep.compression.layer_compressor import LayerCompressor, real_outputs, sqnr_db
 from tflm_sparsesep.compression.layer_forms import Form
 from tflm_sparsesep.compression.palette_rounding import round_to_palette
@@ -62,8 +63,8 @@ def test_later_weights_make_up_for_rounding(dense: bytes, x: np.ndarray) -> None
     before = real_layer.read(op).weights
     simple, careful = Operator(op.builtin_code, op.inputs, op.outputs, options=op.options), op
     weights = simple.weights
-    scales = np.asarray(weights.quantization.scales, np.float64)
-    rounded = to_palette(weights.array, scales) * scales[:, None]
+    scales = np.asarray(quantization_of(weights).scales, np.float64)
+    rounded = to_palette(values_of(weights), scales) * scales[:, None]
     round_to_palette(careful, gram)
     after = real_layer.read(careful)
     assert gram.error(after.weights - before) < 0.6 * gram.error(rounded - before)

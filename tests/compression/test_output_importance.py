@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.support.operator_models import GraphBuilder
+from tests.support.tensors import quantization_of, values_of
 from tflm_sparsesep.compression.output_importance import output_importance
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Quantization
@@ -23,10 +24,8 @@ def test_importance_is_what_follows_makes_of_an_error() -> None:
     values = litert_tensors(tflite, indices, graph.samples(64))
     found = output_importance(main, 0, dict(zip([*main.inputs, *activations], values, strict=True)))
     # Errors of all places and units are independent: each comes through by its own weights.
-    dense = main.operators[2].inputs[1]
-    assert dense is not None
-    assert dense.quantization is not None
-    real = dense.array * dense.quantization.scales[:, None]
+    dense = main.operators[2].weights
+    real = values_of(dense) * quantization_of(dense).scales[:, None]
     wanted = np.square(real).sum(axis=0).reshape(16, 4).sum(axis=0)
     # 64 samples, of each as many numbers as there are outputs that weigh alike, about 20: squares
     # of normal numbers, so sqrt(2 / 1280) = 4% of noise; twice that for int8, times two.

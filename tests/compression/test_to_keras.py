@@ -12,6 +12,7 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.keras_models import array
+from tests.support.tensors import values_of
 from tflm_sparsesep.compression.compressed_parts import compressed_layers
 from tflm_sparsesep.compression.depthwise_form import FORM as SEPARATED_DEPTHWISE
 from tflm_sparsesep.compression.layer_compressor import LayerCompressor, real_outputs
@@ -165,7 +166,7 @@ def _layers(tflite: bytes) -> list[tuple[int, Array]]:
         BuiltinOperator.DEPTHWISE_CONV_2D,
     )
     ops = editor.read(tflite).subgraphs[0].operators
-    return [(op.builtin_code, op.inputs[1].array) for op in ops if op.builtin_code in codes]
+    return [(op.builtin_code, values_of(op.weights)) for op in ops if op.builtin_code in codes]
 
 
 def test_layers_that_were_not_compressed_keep_their_float_weights() -> None:

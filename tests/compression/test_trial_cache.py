@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_a_second_cache_returns_exactly_what_the_first_kept(tmp_path: Path) -> N
 
 def test_all_that_a_result_depends_on_tells_entries_apart(tmp_path: Path) -> None:
     x = np.arange(6, dtype=np.float32)
-    contexts = [
+    contexts: list[tuple[Any, ...]] = [
         (b"model", x, "cortex-m4"),
         (b"model", x, "cortex-m0"),
         (b"mode", x, "cortex-m4"),
@@ -109,25 +109,25 @@ def test_an_interrupted_computation_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_killed_writer_leaves_whole_entries_only(tmp_path: Path) -> None:
-    """A process that writes as fast as it can is killed at some moment, five times."""
+    """A process that writes as fast as it can is killed after so many entries, five times."""
     writer = """
 import sys
 from pathlib import Path
 from tflm_sparsesep.compression.trial_cache import Entry, TrialCache
 cache = TrialCache(Path(sys.argv[1]), b"model")
-print("ready", flush=True)
 n = 0
 while True:
     cache.put({"n": n % 50}, Entry({"n": n % 50}, {"blob": bytes([n % 50]) * 300_000}))
     n += 1
+    print(n, flush=True)
 """
-    for moment in range(5):
+    for number in (1, 2, 5, 20, 60):
         process = subprocess.Popen(
             [sys.executable, "-c", writer, tmp_path], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(0.02 + 0.013 * moment)
+        for n in range(number):
+            assert process.stdout.readline() == f"{n + 1}\n"
         process.send_signal(signal.SIGKILL)
         process.communicate()
         cache = TrialCache(tmp_path, b"model")

@@ -18,7 +18,9 @@ from pathlib import Path
 from ai_edge_litert.interpreter import Interpreter, load_delegate
 
 
-def offer(model: bytes, library: str, options: dict[str, str], shapes: Sequence | None) -> None:
+def offer(
+    model: bytes, library: str, options: dict[str, str], shapes: Sequence[Sequence[int]] | None
+) -> None:
     interpreter = Interpreter(
         model_content=model, experimental_delegates=[load_delegate(library, options)]
     )

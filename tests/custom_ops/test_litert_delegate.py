@@ -116,8 +116,9 @@ def run_c_example(
         (folder / "model.tflite").write_bytes(model)
         done = subprocess.run(
             [
-                *(*emulator, program, folder / "model.tflite"),
-                *(delegate or ts.delegate_path(), backend),
+                *emulator,
+                *(program, folder / "model.tflite", delegate or ts.delegate_path()),
+                backend,
             ],
             input=inputs.tobytes(),
             capture_output=True,

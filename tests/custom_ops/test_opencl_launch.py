@@ -6,17 +6,19 @@ import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.support.delegate_jobs import Array, Done, Job, run_jobs
-from tests.support.layers import LayerCase, check_outputs, layout_case
+from tests.support.layers import check_outputs, layout_case
 from tests.support.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
 from tests.support.operator_models import GraphBuilder
 from tests.support.sparse_models import sparse_model
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 pytestmark = [pytest.mark.slow, needs_opencl]
 
@@ -65,7 +67,7 @@ def check_launch(done: Done, wanted: Sequence[int]) -> None:
     assert launch[0] <= launch[1]
 
 
-def check_halves(case: LayerCase, outputs: Array) -> None:
+def check_halves(case: LayerCase[Any], outputs: Array) -> None:
     """Weights, inputs and outputs are stored in 16 bits, sums are made in 32.
 
     Storing rounds by 2^-11 at most, of each product's two factors: errors of products are
@@ -86,7 +88,7 @@ def test_outputs_do_not_depend_on_the_launch(tmp_path: Path) -> None:
     """int8 is right, and floats are those of the default launch, to the bit."""
     rng = np.random.default_rng(5)
     halves = {"precision": "fp16"}
-    models: list[tuple[LayerCase | None, bytes, Array, dict[str, str]]] = []
+    models: list[tuple[LayerCase[Any] | None, bytes, Array, dict[str, str]]] = []
     for layout in tile_layouts():
         case = layout_case(rng, layout, 45, 333, zeros=0.6, batch=11)
         model, inputs = sparse_model(case, layout=layout), case.inputs[None]
@@ -105,13 +107,13 @@ def test_outputs_do_not_depend_on_the_launch(tmp_path: Path) -> None:
     ]
     results = run_jobs(tmp_path, jobs)
     for number, done in enumerate(results):
-        case, _, _, base = models[number % len(models)]
+        layer, _, _, base = models[number % len(models)]
         assert claimed_all(done), done.messages
         np.testing.assert_array_equal(done.outputs[0], results[number % len(models)].outputs[0])
-        if case is not None and case.is_float and base == halves:
-            check_halves(case, done.outputs[0][0])
-        elif case is not None:
-            check_outputs(case, done.outputs[0][0])
+        if layer is not None and layer.is_float and base == halves:
+            check_halves(layer, done.outputs[0][0])
+        elif layer is not None:
+            check_outputs(layer, done.outputs[0][0])
     firsts = range(len(models), len(results), len(models))
     for (lanes, group_size, vectors), first in zip(chosen, firsts, strict=True):
         # The last model is of floats, a chunk of which has work for 8 lanes at most.

@@ -96,7 +96,7 @@ def models(tmp_path: Path) -> Models:
     return Models(tmp_path)
 
 
-def small_case(seed: int = 0, batch: int = 2) -> LayerCase:
+def small_case(seed: int = 0, batch: int = 2) -> LayerCase[Any]:
     return random_case(np.random.default_rng(seed), 19, 70, zeros=0.8, batch=batch)
 
 
@@ -188,7 +188,7 @@ def test_dense_model_is_unaffected(python: str, models: Models) -> None:
     assert results["dense"] == [expected.tolist()] * 2
 
 
-def corrupt_models(case: LayerCase) -> dict[str, bytes]:
+def corrupt_models(case: LayerCase[Any]) -> dict[str, bytes]:
     """Models that Prepare must refuse, by what is wrong with them."""
     blob = pack(case.layer, LAYOUTS[0])
     options = case.options.to_bytes()

@@ -44,7 +44,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def run_case(
-    target: str, case: LayerCase, *, board: str | None = None, blob: bytes | None = None
+    target: str, case: LayerCase[Any], *, board: str | None = None, blob: bytes | None = None
 ) -> emulation.LayerRun:
     """Runs `case` with one input vector per evaluation."""
     blob = blob or pack(case.layer, Layout(IndexEncoding.U16))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ SAMPLES, BATCH, ROWS, COLS = 3, 2, 75, 67
 
 
 def run(
-    target: str, layout: Layout, *, table: bytes | None = None, **settings: int
+    target: str, layout: Layout, *, table: bytes | None = None, **settings: Any
 ) -> tuple[LayerRun, Table]:
     """A layer of ROWS x COLS in two or more pages; its outputs are checked."""
     case = layout_case(

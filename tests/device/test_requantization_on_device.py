@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ MULTIPLIERS = [
 ]
 
 
-def edge_case(rng: np.random.Generator) -> LayerCase:
+def edge_case(rng: np.random.Generator) -> LayerCase[Any]:
     """One weight of +-1 a row: the bias decides how large the accumulator is."""
     zero_point = int(rng.integers(-128, 128))
     weights = np.zeros((ROWS, 4), np.int8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ NEEDED = Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1, value_order=ValueO
 OTHER = Layout(IndexEncoding.GAP4, count_multiple=1)
 
 
-def case_of(layout: Layout) -> LayerCase:
+def case_of(layout: Layout) -> LayerCase[Any]:
     case = layout_case(np.random.default_rng(1), layout, 13, 67, zeros=0.8)
     assert not case.is_float
     return case

@@ -1,13 +1,15 @@
-"""The command line as a user calls it: a process, its exit code, what it prints and writes."""
+"""The command line: its exit code, what it prints and writes."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -15,12 +17,29 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
 from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tflm_sparsesep.cli import main
+
+
+def process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user does."""
+    command = [sys.executable, "-m", "tflm_sparsesep.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tflm_sparsesep.cli", *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    """Run a command in this process, which has loaded what a new one would load first."""
+    command = ["tflm-sparsesep", *map(str, arguments)]
+    out, errors, code = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.object(sys, "argv", command),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -56,7 +75,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_version_and_help() -> None:
-    assert cli("--version").stdout.strip() == ts.__version__
+    assert process("--version").stdout.strip() == ts.__version__
     shown = cli("--help").stdout
     assert "Sparse and separable neural networks" in shown
     assert all(command in shown for command in ("convert", "compress", "plan", "doctor"))
@@ -176,14 +195,16 @@ def test_doctor_finds_what_the_tests_use() -> None:
 def test_bad_models_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     bad, output = tmp_path / "bad.tflite", tmp_path / "out.tflite"
     bad.write_bytes(content)
-    for command in (
+    commands: list[list[str | Path]] = [
         ["convert", bad, "-o", output],
         ["inspect", bad],
         ["bench", bad],
-    ):
+    ]
+    for command in commands:
         line = error_line(cli(*command))
         assert str(bad) in line
         assert reason in line
+    assert error_line(process(*commands[0])) == error_line(cli(*commands[0]))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tflite"]
 
 

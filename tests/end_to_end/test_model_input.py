@@ -204,7 +204,8 @@ def test_every_verb_takes_a_keras_model_or_its_file(tmp_path: Path) -> None:
     for given in (path, str(path)):
         np.testing.assert_array_equal(ts.run(given, x)[0], wanted)
         assert ts.inspect(given) == ts.inspect(model)
-        assert ts.benchmark(given) == ts.variants(given) == []
+        assert ts.benchmark(given) == []
+        assert ts.variants(given) == []
         assert ts.plan(given) == ts.plan(model)
         # TensorFlow's bytes differ from one conversion to the next.
         converted = ts.convert(given, representative_dataset=x)
@@ -219,8 +220,8 @@ def test_every_verb_takes_a_keras_model_or_its_file(tmp_path: Path) -> None:
     with pytest.raises(ts.ConfigError, match="representative_dataset is missing"):
         ts.convert(path)
     np.save(tmp_path / "x.npy", x)
-    command = [sys.executable, "-m", "tflm_sparsesep.cli", "convert", path]
-    options = ["-o", tmp_path / "out.tflite", "--data", tmp_path / "x.npy"]
+    command: list[str | Path] = [sys.executable, "-m", "tflm_sparsesep.cli", "convert", path]
+    options: list[str | Path] = ["-o", tmp_path / "out.tflite", "--data", tmp_path / "x.npy"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(ts.run(tmp_path / "out.tflite", x)[0], int8)

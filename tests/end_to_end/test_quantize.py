@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from ai_edge_litert import interpreter as litert
 
+from tests.support.tensors import values_of
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator
@@ -87,7 +88,7 @@ def test_lenet_is_int8_with_a_fixed_batch_and_its_zeros() -> None:
         op for op in subgraph.operators if op.builtin_code == BuiltinOperator.FULLY_CONNECTED
     ]
     for op, layer in zip(fully_connected, model.layers[1:], strict=True):
-        weights, kernel = op.inputs[1].array, layer.get_weights()[0].T
+        weights, kernel = values_of(op.weights), layer.get_weights()[0].T
         assert weights.dtype == np.int8
         assert np.all(weights[kernel == 0] == 0)
         # Per channel: the largest weight of each row is at the end of the range.

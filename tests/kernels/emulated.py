@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 import tflm_sparsesep
 from tests.support.layers import layout_case
+from tests.support.sweeps import sweep
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.pack import can_pack, pack
 from tflm_sparsesep.device.synthetic_layers import LayerCase
 
-Case = LayerCase
+Case = LayerCase[Any]
 
 # SparsesepTensorType of custom_ops/port.h.
 TENSOR_TYPES = {"int8": 1, "float32": 3}
@@ -70,25 +71,25 @@ def run_all(
 
 
 def random_cases(layout: Layout, count: int) -> list[Case]:
-    """Small layers mostly; every tenth is wide, every eighth int8 one wraps its accumulators.
+    """Return layers of all numbers of rows up to 40 and of columns up to 90.
 
-    Without those that the layout cannot hold.
+    Every tenth is wide, every eighth int8 one wraps its accumulators. Those that the layout cannot
+    hold are left out.
     """
-    rng = np.random.default_rng(12)
     is_int8 = layout.value_type is not ValueType.FLOAT32
     cases = [
         layout_case(
             rng,
             layout,
-            int(rng.integers(1, 40)),
-            int(rng.integers(500, 1500) if number % 10 == 0 else rng.integers(1, 90)),
+            1 + 11 * number % 40,
+            int(rng.integers(500, 1500)) if number % 10 == 0 else 1 + 37 * number % 90,
             zeros=float(rng.choice([0.0, 0.5, 0.9, 0.99, 1.0])),
             batch=int(rng.integers(1, 4)),
             input_zeros=float(rng.choice([0.0, 0.6])),
             extreme=is_int8 and number % 8 == 7,
         )
-        for number in range(count)
+        for number, rng in enumerate(sweep(12, count))
     ]
     held = [case for case in cases if can_pack(case.layer, layout)]
-    assert len(held) >= count // 4
+    assert len(held) >= len(cases) // 4
     return held

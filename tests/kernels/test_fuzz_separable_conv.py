@@ -18,6 +18,8 @@ from tflm_sparsesep.device.synthetic_separable import (
 
 SHAPE = SeparableShape(8, 8, (5, 6, 9), (3, 4))
 
+pytestmark = [pytest.mark.slow, pytest.mark.sweep, pytest.mark.xdist_group("fuzz")]
+
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,10 +17,16 @@ from tflm_sparsesep.converters.blob.pack import pack
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 MISSING = [tool for tool in (COMPILER, EMULATOR) if shutil.which(tool) is None]
-pytestmark = pytest.mark.skipif(
-    bool(MISSING),
-    reason=f"{' and '.join(MISSING)} not found: sudo apt install gcc-aarch64-linux-gnu qemu-user",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.sweep,
+    pytest.mark.xdist_group("neon"),
+    pytest.mark.skipif(
+        bool(MISSING),
+        reason=f"{' and '.join(MISSING)} not found: "
+        "sudo apt install gcc-aarch64-linux-gnu qemu-user",
+    ),
+]
 
 INTEGER_LAYOUTS = [layout for layout in LAYOUTS if layout.value_type is not ValueType.FLOAT32]
 NEON_LAYOUTS = (
@@ -39,7 +45,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_equals_reference(programs: dict[str, Path], layout: Layout, tmp_path: Path) -> None:
-    cases = emulated.random_cases(layout, 400)
+    cases = emulated.random_cases(layout, 120)
     command = [EMULATOR, str(programs["double"])]
     outputs, variants = emulated.run_all(command, cases, layout, tmp_path)
     for case, output in zip(cases, outputs, strict=True):
@@ -51,7 +57,7 @@ def test_equals_reference(programs: dict[str, Path], layout: Layout, tmp_path: P
 def test_single_rounding_equals_the_portable_kernels(
     programs: dict[str, Path], layout: Layout, tmp_path: Path
 ) -> None:
-    cases = emulated.random_cases(layout, 100)
+    cases = emulated.random_cases(layout, 40)
     command = [EMULATOR, str(programs["single"])]
     outputs, _ = emulated.run_all(command, cases, layout, tmp_path)
     for case, output in zip(cases, outputs, strict=True):

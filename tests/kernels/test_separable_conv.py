@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import native_ops
 from tests.support.separable_layers import check_floats, random_shape, reference
+from tests.support.sweeps import sweep
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, pack
 from tflm_sparsesep.converters.blob.separable_format import Order, Padding
@@ -29,10 +30,10 @@ def check(conv: SeparableConv, images: npt.NDArray[np.int8], order: Order) -> No
     np.testing.assert_array_equal(outputs, reference(conv, images))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("order", ORDERS)
 def test_many_random_layers(order: Order) -> None:
-    rng = np.random.default_rng(1)
-    for _ in range(3000):
+    for rng in sweep(1, 400):
         shape = random_shape(rng)
         check(random_separable(rng, shape), random_images(rng, shape), order)
 
@@ -46,18 +47,18 @@ def test_layers_of_real_models(channels: tuple[int, int, int], order: Order) -> 
         check(random_separable(rng, shape), random_images(rng, shape), order)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("order", ORDERS)
 def test_accumulator_and_left_shift_wrap(order: Order) -> None:
-    rng = np.random.default_rng(3)
-    for _ in range(300):
+    for rng in sweep(3, 100):
         shape = random_shape(rng)
         check(random_separable(rng, shape, extreme=True), random_images(rng, shape), order)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_build_that_rounds_once(order: Order) -> None:
-    rng = np.random.default_rng(8)
-    for number in range(300):
+    for number, rng in enumerate(sweep(8, 100)):
         shape = random_shape(rng)
         conv = random_separable(rng, shape, extreme=number % 10 == 9)
         images = random_images(rng, shape)
@@ -75,9 +76,9 @@ def test_activations_at_their_limits(order: Order) -> None:
         check(random_separable(rng, shape), np.full(shape.input_shape, value, np.int8), order)
 
 
+@pytest.mark.sweep
 def test_float32() -> None:
-    rng = np.random.default_rng(5)
-    for _ in range(300):
+    for rng in sweep(5, 100):
         shape = random_shape(rng)
         conv = random_float_separable(rng, shape)
         images = rng.normal(0, 1, shape.input_shape).astype(np.float32)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import native_ops
 from tests.support.layers import Windows, check_outputs, layout_case, windows_case
+from tests.support.sweeps import sweep
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -26,7 +27,7 @@ ROWS = (1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33)
 COLS = (1, 2, 3, 4, 5, 7, 15, 16, 17, 31, 61, 127, 256, 257, 521)
 
 
-def run(case: LayerCase, layout: Layout) -> npt.NDArray[Any]:
+def run(case: LayerCase[Any], layout: Layout) -> npt.NDArray[Any]:
     blob = pack(case.layer, layout)
     assert native.validate(blob) is None
     rows = len(case.layer.bias)
@@ -44,11 +45,10 @@ def test_equals_reference(layout: Layout, zeros: float) -> None:
             check_outputs(case, run(case, layout))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_many_random_layers(layout: Layout) -> None:
-    # With the cases above, more than 5,000 layers in each layout.
-    rng = np.random.default_rng(5)
-    for _ in range(4300):
+    for rng in sweep(5, 200):
         rows, cols = int(rng.integers(1, 40)), int(rng.integers(1, 90))
         case = layout_case(
             rng,
@@ -106,10 +106,10 @@ def test_weights_that_ignore_the_blocks(layout: Layout) -> None:
         check_outputs(case, run(case, layout))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("layout", INTEGER_LAYOUTS, ids=str)
 def test_accumulator_and_left_shift_wrap(layout: Layout) -> None:
-    rng = np.random.default_rng(2)
-    for _ in range(50):
+    for rng in sweep(2, 20):
         case = layout_case(rng, layout, 9, 300, zeros=0.3, batch=2, extreme=True)
         check_outputs(case, run(case, layout))
 

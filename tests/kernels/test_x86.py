@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 COMPILER, EMULATOR = "gcc", "qemu-x86_64"
 MISSING = [tool for tool in (COMPILER, EMULATOR) if shutil.which(tool) is None]
 pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.sweep,
+    pytest.mark.xdist_group("x86"),
     pytest.mark.skipif(platform.machine() != "x86_64", reason="not an x86-64 machine"),
     pytest.mark.skipif(
         bool(MISSING), reason=f"{' and '.join(MISSING)} not found: sudo apt install qemu-user"
@@ -34,7 +38,7 @@ AVX2_NAMES = (
     "1x1_u16_float32",
 )
 # By name of the processor, the ISA of a layout's kernel there.
-PROCESSORS = {
+PROCESSORS: dict[str, Callable[[Layout], str]] = {
     "Nehalem": lambda layout: "scalar",
     "Haswell": lambda layout: "avx2" if str(layout) in AVX2_NAMES else "scalar",
 }
@@ -50,7 +54,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_equals_reference(
     programs: dict[str, Path], processor: str, layout: Layout, tmp_path: Path
 ) -> None:
-    cases = emulated.random_cases(layout, 400)
+    cases = emulated.random_cases(layout, 120)
     command = [EMULATOR, "-cpu", processor, str(programs["double"])]
     outputs, variants = emulated.run_all(command, cases, layout, tmp_path)
     for case, output in zip(cases, outputs, strict=True):
@@ -63,7 +67,7 @@ def test_equals_reference(
 def test_single_rounding_is_the_same_on_all(
     programs: dict[str, Path], layout: Layout, tmp_path: Path
 ) -> None:
-    cases = emulated.random_cases(layout, 100)
+    cases = emulated.random_cases(layout, 40)
     emulators = [[EMULATOR, "-cpu", processor] for processor in PROCESSORS]
     first, *others = (
         emulated.run_all([*prefix, str(programs["single"])], cases, layout, tmp_path)[0]

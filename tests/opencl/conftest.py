@@ -23,6 +23,7 @@ INSIDE = "SPARSESEP_OPENCL_PROCESS"
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> pytest.Collector | None:
+    """Collect a module of this folder as one test."""
     if INSIDE in os.environ:
         return None
     return ModuleProcess.from_parent(parent, path=module_path)
@@ -32,13 +33,19 @@ class ModuleProcess(pytest.File):
     """A module that this process does not import."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        yield ModuleRun.from_parent(self, name="in_its_own_process")
+        """Yield the run of the module."""
+        run = ModuleRun.from_parent(self, name="in_its_own_process")
+        text = self.path.read_text()
+        if text.count("@pytest.mark.slow\n") == text.count("\ndef test_"):
+            run.add_marker("slow")
+        yield run
 
 
 class ModuleRun(pytest.Item):
     """The run of such a module; skipped where all of it was skipped."""
 
     def runtest(self) -> None:
+        """Run the module in a process of its own."""
         marks = self.config.option.markexpr
         options = ["-q", "-rs", "-o", "addopts=", *(["-m", marks] if marks else [])]
         command = [sys.executable, "-m", "pytest", *options, str(self.path)]
@@ -59,7 +66,8 @@ class ModuleRun(pytest.Item):
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
-    ) -> str:  # type: ignore[override]
+    ) -> str:
+        """Show what the process printed."""
         if isinstance(excinfo.value, ModuleFailed):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tests.support.tensors import quantization_of
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions, Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -97,17 +98,18 @@ def _packed(layer: SparseLayer, entering: Tensor, leaving: Tensor, dtype: str) -
         options = FullyConnectedOptions(0, 0, *float_activation_range(activation))
         deployment = Deployment(layout, options)
     else:
-        points = [int(t.quantization.zero_points[0]) for t in (entering, leaving)]
-        scales = [float(t.quantization.scales[0]) for t in (entering, leaving)]
+        points = (entering.zero_point, leaving.zero_point)
+        scales = [float(quantization_of(t).scales[0]) for t in (entering, leaving)]
         limits = activation_range(activation, scales[1], points[1])
-        deployment = Deployment(layout, FullyConnectedOptions(*points, *limits), *scales)
+        options = FullyConnectedOptions(*points, *limits)
+        deployment = Deployment(layout, options, *scales)
     blob, _ = write_blob(layer, deployment)
     weights = Tensor.constant(f"{leaving.name}/packed", np.frombuffer(blob, np.uint8))
     return Operator.custom(
         op_names.SPARSE_FULLY_CONNECTED,
         [entering, weights],
         [leaving],
-        custom_options=options.to_bytes() if dtype == "float32" else deployment.options.to_bytes(),
+        custom_options=options.to_bytes(),
     )
 
 
@@ -116,7 +118,7 @@ def _dense(layer: SparseLayer, entering: Tensor, leaving: Tensor, dtype: str) ->
     quantization: list[Quantization | None] = [None, None]
     if dtype == "int8":
         scale = np.abs(weights).max(axis=1) / 127
-        bias_scale = scale * float(entering.quantization.scales[0])
+        bias_scale = scale * float(quantization_of(entering).scales[0])
         weights = np.rint(weights / scale[:, None]).astype(np.int8)
         bias = np.rint(bias / bias_scale).astype(np.int32)
         quantization = [Quantization(scale, axis=0), Quantization(bias_scale, axis=0)]

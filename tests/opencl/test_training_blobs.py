@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.support.layers import layout_case
 from tflm_sparsesep.converters import native
-from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.format import FullyConnectedOptions, Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, pack, read_header, unpack
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
@@ -20,7 +22,7 @@ INT8_LAYOUTS = [layout for layout in LAYOUTS if layout.value_type is not ValueTy
 FLOAT_LAYOUTS = [layout for layout in LAYOUTS if layout.value_type is ValueType.FLOAT32]
 
 
-def int8_case(layout: Layout, seed: int = 3):
+def int8_case(layout: Layout, seed: int = 3) -> tuple[FullyConnectedWeights, FullyConnectedOptions]:
     """A layer of 37 x 530 with an empty row, whose other rows have a weight of 127 or -127."""
     rng = np.random.default_rng(seed)
     case = layout_case(rng, layout, 37, 530, zeros=0.9)
@@ -37,7 +39,7 @@ def int8_case(layout: Layout, seed: int = 3):
     return replace(case.layer, weights=weights), options
 
 
-def real_numbers(layer: FullyConnectedWeights):
+def real_numbers(layer: FullyConnectedWeights) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     scale = np.ldexp(layer.multiplier.astype(np.float64), layer.shift.astype(int) - 31)
     scale *= SCALES["output_scale"] / SCALES["input_scale"]
     return layer.weights * scale[:, None], layer.bias * scale * SCALES["input_scale"]

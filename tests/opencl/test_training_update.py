@@ -80,8 +80,8 @@ def test_steps_of_adam_and_the_penalty(device: Device, pattern: str, strength: f
         gradient = (inside * rng.normal(0, 0.1, layer.values.shape)).astype(np.float32)
         bias_gradient = np.zeros(features(22), np.float32)
         bias_gradient[:22] = rng.normal(0, 0.1, 22)
-        buffers = [device.upload("gradients", g) for g in (gradient, bias_gradient)]
-        trained.update(kernels, *buffers, AdamStep(RATE, count, strength))
+        first, second = (device.upload("gradients", g) for g in (gradient, bias_gradient))
+        trained.update(kernels, first, second, AdamStep(RATE, count, strength))
         oracle.adam(gradient, count)
         if strength:
             oracle.proximal(RATE * strength, count, inside)

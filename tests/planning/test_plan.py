@@ -82,6 +82,7 @@ def test_a_convolution_by_its_shape() -> None:
     assert layer.block is None
     assert layer.factors is not None
     # K (3 * 8 + 5 * 12) weights are fewer than 12 * 3 * 5 * 8 up to K = 17.
+    assert layer.factors.channels is not None
     assert 1 < layer.factors.channels <= 17
     assert layer.best_case is not None
     assert layer.best_case.channels == 8 // 4

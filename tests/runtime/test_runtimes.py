@@ -6,16 +6,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.support.dense_models import (
-    FullyConnectedLayer,
     float_fully_connected_model,
-    fully_connected_chain,
 )
 from tests.support.layers import reference
+from tests.support.small_models import (
+    INPUT_SCALE,
+    INPUT_ZERO_POINT,
+    OUTPUT_SCALE,
+    OUTPUT_ZERO_POINT,
+    add_model,
+    dense_model,
+    int8_samples,
+)
 from tests.support.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ModelError
@@ -38,48 +46,9 @@ from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 # OpenCL has processes of its own: tests/custom_ops/test_litert_delegate_opencl.py.
 RUNTIMES = ("tflm", "litert")
 
-INPUT_SCALE, INPUT_ZERO_POINT = 0.5, 3
-OUTPUT_SCALE, OUTPUT_ZERO_POINT = 2.0, -7
 
-
-def dense_model(batch: int = 1) -> bytes:
-    """30 -> 20 -> 10, int8."""
-    rng = np.random.default_rng(4)
-
-    def layer(rows: int, cols: int) -> FullyConnectedLayer:
-        weights = rng.integers(-127, 128, (rows, cols)).astype(np.int8)
-        bias = rng.integers(-1000, 1000, rows).astype(np.int32)
-        return FullyConnectedLayer(weights, bias, 0.01, OUTPUT_SCALE, OUTPUT_ZERO_POINT, "RELU")
-
-    return fully_connected_chain(
-        [layer(20, 30), layer(10, 20)],
-        input_shape=(batch, 30),
-        input_scale=INPUT_SCALE,
-        input_zero_point=INPUT_ZERO_POINT,
-    )
-
-
-def int8_samples(count: int, seed: int = 5) -> np.ndarray:
-    return np.random.default_rng(seed).integers(-128, 128, (count, 30)).astype(np.int8)
-
-
-def sparse_case(batch: int = 1) -> LayerCase:
+def sparse_case(batch: int = 1) -> LayerCase[Any]:
     return random_case(np.random.default_rng(6), 12, 40, zeros=0.7, batch=batch)
-
-
-def add_model() -> bytes:
-    """Two int8 inputs [1, 4] and [1, 4]; outputs: their sum, and its batch of negatives."""
-
-    def activation(name: str) -> Tensor:
-        return Tensor(name, (1, 4), TensorType.INT8, quantization=Quantization(1.0, 0))
-
-    a, b, total, twice = (activation(name) for name in ("a", "b", "total", "twice"))
-    operators = [
-        Operator(BuiltinOperator.ADD, pair, [out], version=2, options=schema.AddOptionsT())
-        for pair, out in (([a, b], total), ([total, a], twice))
-    ]
-    main = Subgraph("main", inputs=[a, b], outputs=[total, twice], operators=operators)
-    return editor.write(Model([main]))
 
 
 def test_sparse_layer_equals_the_reference() -> None:
@@ -162,7 +131,7 @@ def test_quantization_is_tflites() -> None:
 
 def test_float_model() -> None:
     rng = np.random.default_rng(8)
-    weights, bias = rng.standard_normal((5, 9)), rng.standard_normal(5)
+    weights, bias = (rng.standard_normal(s).astype(np.float32) for s in ((5, 9), 5))
     model = float_fully_connected_model(weights, bias, input_shape=(1, 9))
     inputs = rng.standard_normal((4, 9))
     for runtime in RUNTIMES:
@@ -184,7 +153,7 @@ def test_tensor_values_are_what_enters_a_layer() -> None:
     data = dense_model()
     main = editor.read(data).subgraphs[0]
     first, second = main.operators
-    indices = [main.tensors.index(t) for t in (first.inputs[0], second.inputs[0], *main.outputs)]
+    indices = [main.tensors.index(t) for t in (first.input(0), second.input(0), *main.outputs)]
     inputs = int8_samples(9)
     entering, between, leaving = tensor_values(data, editor.read(data), indices, inputs)
     np.testing.assert_array_equal(entering, inputs[:, None])
@@ -240,7 +209,7 @@ def test_bad_arguments() -> None:
     with pytest.raises(ConfigError, match="reference"):
         runtimes.run(dense_model(), inputs, reference=True)
     with pytest.raises(ConfigError, match="expected: a Keras model, or the bytes"):
-        runtimes.run(12, inputs)  # type: ignore[arg-type]
+        runtimes.run(12, inputs)
     with pytest.raises(ModelError):
         runtimes.run(dense_model()[:100], inputs)
     with pytest.raises(ModelError, match=r"absent\.tflite: cannot be read"):
@@ -324,7 +293,7 @@ def test_absent_runtime_names_the_install_line() -> None:
 import sys
 sys.modules["tflite_micro"] = None
 import numpy as np
-from tests.runtime.test_runtimes import dense_model, int8_samples
+from tests.support.small_models import dense_model, int8_samples
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.errors import ToolMissingError
 try:

@@ -20,6 +20,7 @@ class CountingModel(keras.Sequential):  # type: ignore[misc]
     traces = 0
 
     def train_step(self, data: Any) -> Any:
+        """Count the call, and take the step."""
         self.traces += 1
         return super().train_step(data)
 
@@ -82,10 +83,13 @@ class Interrupt(Exception):
 
 
 class InterruptAt(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends a fit at the start of an epoch."""
+
     def __init__(self, epoch: int) -> None:
         super().__init__()
         self.epoch = epoch
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Raise Interrupt at the epoch."""
         if epoch == self.epoch:
             raise Interrupt

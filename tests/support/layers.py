@@ -23,7 +23,7 @@ def layout_case(
     batch: int = 1,
     input_zeros: float = 0.0,
     extreme: bool = False,
-) -> LayerCase:
+) -> LayerCase[Any]:
     """A random layer that `layout` can hold, with zeros in its blocks (see `random_case`)."""
     case = random_case(
         rng,
@@ -44,7 +44,8 @@ def layout_case(
     bits = limits.view(np.int32).tolist()
     return LayerCase(
         layer=FloatWeights(
-            weights=case.layer.weights * rng.normal(0, 0.01, (rows, cols)).astype(np.float32),
+            weights=case.layer.weights.astype(np.float32)
+            * rng.normal(0, 0.01, (rows, cols)).astype(np.float32),
             bias=rng.normal(0, 1, rows).astype(np.float32),
         ),
         options=FullyConnectedOptions(0, 0, *bits),
@@ -81,7 +82,7 @@ class Windows:
 
 def windows_case(
     rng: np.random.Generator, layout: Layout, windows: Windows, *, zeros: float
-) -> tuple[LayerCase, npt.NDArray[Any]]:
+) -> tuple[LayerCase[Any], npt.NDArray[Any]]:
     """A layer whose inputs are windows, by its options, and the line that they lie in."""
     case = layout_case(rng, layout, windows.rows, windows.cols, zeros=zeros)
     line = layout_case(rng, layout, 1, windows.elements, zeros=0.0).inputs[0]
@@ -91,7 +92,7 @@ def windows_case(
     return replace(case, inputs=inputs, options=options), line
 
 
-def check_outputs(case: LayerCase, outputs: npt.NDArray[Any]) -> None:
+def check_outputs(case: LayerCase[Any], outputs: npt.NDArray[Any]) -> None:
     """Asserts that `outputs` [batch, rows] are right: int8 to the bit, floats up to rounding."""
     if case.is_float:
         _check_floats(case, outputs)
@@ -99,25 +100,26 @@ def check_outputs(case: LayerCase, outputs: npt.NDArray[Any]) -> None:
         np.testing.assert_array_equal(outputs, reference(case))
 
 
-def reference(case: LayerCase) -> npt.NDArray[np.int8]:
+def reference(case: LayerCase[Any]) -> npt.NDArray[np.int8]:
     """Outputs int8[batch, rows] as TFLite's reference kernel defines them, in plain int64.
 
     Accumulator and left shift wrap to 32 bits, as they do on every target.
     """
     layer, options = case.layer, case.options
-    centred = case.inputs.astype(np.int64) - layer.input_zero_point
-    acc = (centred @ layer.weights.T.astype(np.int64) + layer.bias).astype(np.int32)
+    centered = case.inputs.astype(np.int64) - layer.input_zero_point
+    wide = centered @ layer.weights.T.astype(np.int64) + layer.bias
+    acc: npt.NDArray[np.int32] = wide.astype(np.int32)
     left = np.maximum(layer.shift, 0).astype(np.int64)
     right = np.maximum(-layer.shift.astype(np.int64), 0)
     shifted = (acc.astype(np.int64) << left).astype(np.int32).astype(np.int64)
     high = (shifted * layer.multiplier + (1 << 30)) >> 31
     mask = (np.int64(1) << right) - 1
     rounded = (high >> right) + ((high & mask) > (mask >> 1) + (high < 0))
-    outputs = (rounded + options.output_zero_point).astype(np.int32)
+    outputs: npt.NDArray[np.int32] = (rounded + options.output_zero_point).astype(np.int32)
     return np.clip(outputs, options.activation_min, options.activation_max).astype(np.int8)
 
 
-def _check_floats(case: LayerCase, outputs: npt.NDArray[Any]) -> None:
+def _check_floats(case: LayerCase[Any], outputs: npt.NDArray[Any]) -> None:
     """The order of summation is the kernel's own, and so is whether it fuses.
 
     Each of the n products and n sums of a row (bias included) rounds by at most eps / 2 of a

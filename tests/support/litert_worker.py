@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,8 @@ except ImportError:
     from tflite_runtime import interpreter as litert
 
 
-def run(folder: Path, job: dict, library: str) -> None:
+def run(folder: Path, job: dict[str, Any], library: str) -> None:
+    """Run one job, and write its outputs."""
     delegates = [] if job["options"] is None else [litert.load_delegate(library, job["options"])]
     resolvers = litert.OpResolverType
     interpreter = litert.Interpreter(
@@ -38,7 +40,7 @@ def run(folder: Path, job: dict, library: str) -> None:
     interpreter.allocate_tensors()
     entries = [detail["index"] for detail in interpreter.get_input_details()]
     exits = [detail["index"] for detail in interpreter.get_output_details()]
-    results = [[] for _ in exits]
+    results: list[list[Any]] = [[] for _ in exits]
     for values in zip(*inputs, strict=True):
         for entry, value in zip(entries, values, strict=True):
             interpreter.set_tensor(entry, value)
@@ -49,6 +51,7 @@ def run(folder: Path, job: dict, library: str) -> None:
 
 
 def main() -> None:
+    """Run all jobs of the folder."""
     folder = Path(sys.argv[1])
     request = json.loads((folder / "jobs.json").read_text())
     for number, job in enumerate(request["jobs"]):

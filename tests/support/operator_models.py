@@ -52,6 +52,7 @@ class GraphBuilder:
         return Tensor(name, tuple(shape), TensorType.INT8, quantization=quantization)
 
     def fully_connected(self, x: Tensor, rows: int, activation: str = "NONE") -> Tensor:
+        """Append FULLY_CONNECTED of `rows` outputs."""
         cols = x.shape[-1]
         weights, bias = self._weights((rows, cols), rows, cols, 0, x)
         options = self._options(schema.FullyConnectedOptionsT, activation)
@@ -70,6 +71,7 @@ class GraphBuilder:
         activation: str = "NONE",
         depthwise: bool = False,
     ) -> Tensor:
+        """Append CONV_2D, or DEPTHWISE_CONV_2D, of `units` outputs."""
         channels = x.shape[3]
         shape = (1, *kernel, units) if depthwise else (units, *kernel, channels)
         terms = kernel[0] * kernel[1] * (1 if depthwise else channels)
@@ -149,6 +151,7 @@ class GraphBuilder:
         return self.add(code, [x], to, None, 2)
 
     def pad(self, x: Tensor, amounts: list[tuple[int, int]]) -> Tensor:
+        """Append PAD by `amounts` before and after each axis."""
         shape = [n + a + b for n, (a, b) in zip(x.shape, amounts, strict=True)]
         values = Tensor.constant("amounts", np.array(amounts, np.int32))
         options = schema_object(schema.PadOptionsT)
@@ -156,6 +159,7 @@ class GraphBuilder:
         return self.add(BuiltinOperator.PAD, [x, values], out, options, 2)
 
     def concatenate(self, tensors: list[Tensor], axis: int) -> Tensor:
+        """Append CONCATENATION along `axis`."""
         shape = list(tensors[0].shape)
         shape[axis] = sum(tensor.shape[axis] for tensor in tensors)
         options = self._options(schema.ConcatenationOptionsT, "NONE", axis=axis)
@@ -163,6 +167,7 @@ class GraphBuilder:
         return self.add(BuiltinOperator.CONCATENATION, tensors, out, options, 2)
 
     def reshape(self, x: Tensor, *shape: int) -> Tensor:
+        """Append RESHAPE to `shape`."""
         target = Tensor.constant("shape", np.array(shape, np.int32))
         options = schema_object(schema.ReshapeOptionsT, newShape=list(shape))
         out = self._like(x, "reshape", shape)
@@ -171,6 +176,7 @@ class GraphBuilder:
     def add(
         self, code: int, inputs: list[Tensor], out: Tensor, options: Any, int8_version: int
     ) -> Tensor:
+        """Append an operator that makes `out`."""
         version = int8_version if self.quantized else 1
         operator = Operator(code, inputs, [out], version=version, options=options)
         self.operators.append(operator)

@@ -39,20 +39,24 @@ def unpack(data: bytes) -> Any:
 
 
 def make_tensor(name: str | bytes, **fields: Any) -> Any:
+    """Return a tensor of two elements, but for `fields`."""
     fields = {"shape": np.array([2], np.int32), "hasRank": True} | fields
     return schema_object(schema.TensorT, name=name, **fields)
 
 
 def make_operator(opcode: int, inputs: list[int], outputs: list[int], **fields: Any) -> Any:
+    """Return an operator of the tensors at these indices."""
     indices = {"inputs": np.array(inputs, np.int32), "outputs": np.array(outputs, np.int32)}
     return schema_object(schema.OperatorT, opcodeIndex=opcode, **indices, **fields)
 
 
 def quantization(**fields: Any) -> Any:
+    """Return quantization parameters."""
     return schema_object(schema.QuantizationParametersT, **fields)
 
 
 def sparsity() -> Any:
+    """Return the sparsity of a 2 x n tensor whose second axis is sparse."""
     dense = schema_object(schema.DimensionMetadataT, format=0, denseSize=2)
     sparse = schema_object(
         schema.DimensionMetadataT,
@@ -70,6 +74,7 @@ def sparsity() -> Any:
 
 
 def blockwise() -> Any:
+    """Return quantization in blocks of 32."""
     details = schema_object(schema.BlockwiseQuantizationT, scales=2, zeroPoints=-1, blockSize=32)
     kind = schema.QuantizationDetails.BlockwiseQuantization
     return quantization(detailsType=kind, details=details)
@@ -145,6 +150,7 @@ def _main_operators() -> list[Any]:
 
 
 def main_subgraph() -> Any:
+    """Return the subgraph of `rich_model` that uses every table."""
     return schema_object(
         schema.SubGraphT,
         name="main",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 
 def sparse_model(
-    case: LayerCase,
+    case: LayerCase[Any],
     *,
     layout: Layout = LAYOUTS[0],
     input_shape: Sequence[int] | None = None,
@@ -51,7 +52,7 @@ def sparse_model(
     return editor.write(Model([main]))
 
 
-def _activation(name: str, shape: Sequence[int], case: LayerCase, zero_point: int) -> Tensor:
+def _activation(name: str, shape: Sequence[int], case: LayerCase[Any], zero_point: int) -> Tensor:
     if case.is_float:
         return Tensor(name, shape, TensorType.FLOAT32)
     return Tensor(name, shape, TensorType.INT8, quantization=Quantization(0.5, zero_point))

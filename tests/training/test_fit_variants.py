@@ -28,8 +28,8 @@ from tflm_sparsesep.training.proximal_l1 import ProximalL1
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
-GOALS = [{"zeros": 0.8}, {"strength": 0.2}]
-RESUMED = {"zeros": 0.8, "warmup_epochs": 2, "debias_epochs": 3}
+GOALS: list[dict[str, Any]] = [{"zeros": 0.8}, {"strength": 0.2}]
+RESUMED: dict[str, Any] = {"zeros": 0.8, "warmup_epochs": 2, "debias_epochs": 3}
 
 
 def sparse_layers(model: Any) -> list[Any]:
@@ -135,7 +135,7 @@ def test_mirrored_replicas_take_the_same_step(number: int) -> None:
 
 @pytest.mark.usefixtures("mixed_float16")
 @pytest.mark.parametrize("goal", GOALS, ids=str)
-def test_mixed_precision(goal: dict[str, float]) -> None:
+def test_mixed_precision(goal: dict[str, Any]) -> None:
     # Compiling for mixed_float16 puts loss scaling around the optimizer.
     model = deep_model(keras.optimizers.Adam(0.01))
     assert type(model.optimizer).__name__ == "LossScaleOptimizer"
@@ -166,7 +166,7 @@ def functional() -> Any:
 @pytest.mark.parametrize("build", [Subclassed, functional])
 @pytest.mark.parametrize("goal", GOALS, ids=str)
 def test_functional_and_subclassed_models_with_a_shared_layer(
-    build: Any, goal: dict[str, float]
+    build: Any, goal: dict[str, Any]
 ) -> None:
     keras.utils.set_random_seed(0)
     model = build()

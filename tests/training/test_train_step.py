@@ -141,7 +141,8 @@ def test_equals_the_oracle_step_by_step(case: str) -> None:
 def trained_plainly(goal: str, value: float) -> tuple[list[float], list[Any], float]:
     """Fractions of zeros, weights and loss of a fit with one step at a time."""
     model = deep_model()
-    zeros = fit(model, ProximalL1(**{goal: value}), 5, steps=8).history["zeros"]
+    arguments: dict[str, Any] = {goal: value}
+    zeros = fit(model, ProximalL1(**arguments), 5, steps=8).history["zeros"]
     return zeros, model.get_weights(), model.evaluate(X, Y, verbose=0)
 
 
@@ -155,7 +156,8 @@ def test_same_result_however_steps_are_executed(
     expected, weights, loss = trained_plainly(goal, value)
     model = deep_model(**options)
     # 8 steps an epoch: the projection of every 32nd step falls inside the fit.
-    found = fit(model, ProximalL1(**{goal: value}), 5, steps=8).history["zeros"]
+    arguments: dict[str, Any] = {goal: value}
+    found = fit(model, ProximalL1(**arguments), 5, steps=8).history["zeros"]
     # XLA and eager execution fuse and sum in another order. Adam's first steps amplify that where
     # a gradient is close to 0, so that few weights near the threshold may end on its other side.
     assert found == pytest.approx(expected, abs=0.02)

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
 VALUES = ["int8", "palette"]
 # Three epochs of ten with rounded weights.
-PHASES = {"warmup_epochs": 1, "debias_epochs": 5, "value_epochs": 3}
+PHASES: dict[str, Any] = {"warmup_epochs": 1, "debias_epochs": 5, "value_epochs": 3}
 
 # A weight is a float32 product of a whole number up to 127 and a scale that is itself a rounded
 # quotient: divided by the scale once more, four roundings of 2^-24 each away from the number.
@@ -40,8 +40,7 @@ def steps_of(kernel: npt.NDArray[Any], output_axes: int = 1) -> npt.NDArray[np.f
     """Weights in steps of their outputs' scales, as the converter finds these."""
     axes = tuple(range(kernel.ndim - output_axes))
     scale = np.abs(kernel).max(axis=axes, keepdims=True) / np.float32(127)
-    steps: npt.NDArray[np.float32] = kernel / np.where(scale > 0, scale, 1)
-    return steps
+    return np.asarray(kernel / np.where(scale > 0, scale, 1), np.float32)
 
 
 def assert_on_grid(model: Any, values: str, layers: tuple[str, ...] = ()) -> None:
@@ -135,7 +134,8 @@ def test_zeros_stay_zeros() -> None:
 
 def rounded(latent: npt.NDArray[Any], table: npt.NDArray[Any]) -> npt.NDArray[Any]:
     scale = np.abs(latent).max(axis=0) / 127
-    return scale * np.sign(latent) * table[np.rint(np.abs(latent) / scale).astype(int)]
+    found: npt.NDArray[Any] = table[np.rint(np.abs(latent) / scale).astype(int)]
+    return np.asarray(scale * np.sign(latent) * found)
 
 
 @pytest.mark.parametrize("accumulation", [None, 4], ids=["plain", "gradient accumulation"])
@@ -265,12 +265,12 @@ def test_restored_weights_are_left_as_they_were_best() -> None:
     stop = keras.callbacks.EarlyStopping(
         "val_score", mode="max", patience=10, restore_best_weights=True, start_from_epoch=7
     )
-    score = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: (
-            logs.update(val_score=-abs(epoch - 7)),
-            losses.append(model.evaluate(X, Y, verbose=0)),
-        )
-    )
+
+    def watch(epoch: int, logs: dict[str, float]) -> None:
+        logs.update(val_score=-abs(epoch - 7))
+        losses.append(model.evaluate(X, Y, verbose=0))
+
+    score = keras.callbacks.LambdaCallback(on_epoch_end=watch)
     # In front of ProximalL1, EarlyStopping restores before it takes its leave.
     callback = ProximalL1(zeros=0.6, values="palette", **PHASES)
     model.fit(X, Y, batch_size=8, epochs=10, verbose=0, callbacks=[score, stop, callback])

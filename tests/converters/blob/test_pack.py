@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.blob_size import size_of_blob
@@ -33,7 +33,6 @@ from tflm_sparsesep.converters.blob.pack import (
 from tflm_sparsesep.converters.blob.size import packed_size
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     rows=st.integers(1, 40),
     cols=st.integers(1, 700),

@@ -60,11 +60,10 @@ def test_packed_weights_are_aligned_and_dense_ones_are_gone() -> None:
 
 
 def test_the_target_decides() -> None:
-    # Helium multiplies 16 weights at a time: at 75% zeros only the plainer core gains.
-    dense = single_layer_model(sparse_weights(64, 256, 0.75))
+    # Helium multiplies 16 dense weights at a time: at 50% zeros only the plainer core gains.
+    dense = single_layer_model(sparse_weights(64, 256, 0.5))
     assert rewrite(dense, target="cortex-m0").layers[0].rewritten
-    reason = rewrite(dense, target="cortex-m55").layers[0]
-    assert reason.sparse_instructions is not None
+    assert not rewrite(dense, target="cortex-m55").layers[0].rewritten
 
 
 def test_layers_of_a_chain_are_decided_one_by_one() -> None:
