@@ -10,11 +10,7 @@ from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.blob.size import PackedSize, size_of
 from tflm_sparsesep.converters.cost import fully_connected
-<<<<<<< HEAD
-=======
 from tflm_sparsesep.converters.cost.data import load
-from tflm_sparsesep.converters.cost.terms import sparse_terms
->>>>>>> refs/heads/slim
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device.kernel_bench import random_layer
 
