@@ -64,15 +64,28 @@ class Path:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Weights scaled by the root of their importance, padded to whole tiles, in groups of rows."""
+    """Weights scaled by the root of their importance, padded to whole tiles, in groups of rows.
+
+    `gram` is padded, too; `inputs` are the moments without padding.
+    """
 
     groups: list[Matrix]
     gram: Matrix
+    inputs: Gram
     scale: Vector
     block: Block
     shape: tuple[int, int]
 
+    def spectrum(self) -> tuple[Vector, Matrix]:
+        """Return `Gram.spectrum` of the padded matrix: padding is uncorrelated with all inputs."""
+        values, vectors = self.inputs.spectrum
+        extra = len(self.gram) - len(values)
+        if not extra:
+            return values, vectors
+        return np.append(values, np.ones(extra)), linalg.block_diag(vectors, np.eye(extra))
+
     def join(self, groups: Sequence[Matrix]) -> Matrix:
+        """Return the weights [rows, cols] of scaled, padded groups."""
         weights: Matrix = np.concatenate(groups)[:, : self.shape[1]] / self.scale[:, None]
         return weights
 
@@ -306,22 +319,28 @@ def _exchange(problem: _Problem, group: Matrix, tiles: npt.ArrayLike, limit: int
 
 
 def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.NDArray[np.bool_]]:
-    """See `admm`; rho grows from a hundredth of the mean eigenvalue to ten times that."""
+    """Return the supports of `admm`; rho grows from 0.01 to 10 times the mean eigenvalue.
+
+    Iterates in the eigenvectors' basis, where the least-squares step is diagonal.
+    """
     power = np.sqrt(np.diag(problem.gram))
-    matrix = problem.gram / np.outer(power, power)
-    values, vectors = linalg.eigh(matrix)
-    start = np.concatenate(problem.groups) * power
-    wanted = start @ matrix
-    parts, tile = _groups(len(start), problem.block[0]), problem.block[1]
-    sparse, dual, supports = start, np.zeros_like(start), []
+    values, vectors = problem.spectrum()
+    sparse = np.concatenate(problem.groups) * power
+    parts, tile = _groups(len(sparse), problem.block[0]), problem.block[1]
+    rotated = sparse @ vectors
+    wanted, pull, supports = rotated * values, rotated, []
+    dual = np.zeros_like(rotated)  # rotated, as are `wanted` and `pull`
+    left = np.zeros_like(sparse)  # the dual, not rotated
     for rho in np.geomspace(0.01, 10.0, iterations) * float(values.mean()):
-        dense = ((wanted + rho * (sparse - dual)) @ vectors / (values + rho)) @ vectors.T
-        total = dense + dual
-        groups = [total[part] for part in parts]
-        supports = _largest(groups, tile, blocks)
-        kept = [g * s.repeat(tile) for g, s in zip(groups, supports, strict=True)]
-        sparse = np.concatenate(kept)
-        dual = dual + dense - sparse
+        dense = (wanted + rho * pull) / (values + rho)
+        total = dense @ vectors.T + left
+        supports = _largest([total[part] for part in parts], tile, blocks)
+        kept = np.repeat(supports, [part.stop - part.start for part in parts], axis=0)
+        sparse = np.where(kept.repeat(tile, axis=1), total, 0.0)
+        left = total - sparse
+        rotated = sparse @ vectors
+        dual = dense + dual - rotated
+        pull = rotated - dual
     return supports
 
 
@@ -345,9 +364,15 @@ def _largest(groups: Sequence[Matrix], tile: int, blocks: int) -> list[npt.NDArr
 
 def _lowest(values: Sequence[Vector], left: int) -> list[npt.NDArray[np.bool_]]:
     """Marks all but the `left` highest of all values. Of equal ones the first are kept."""
-    flat = np.concatenate([-v for v in values]) if values else np.zeros(0)
+    flat = np.concatenate(values) if values else np.zeros(0)
     mark = np.ones(len(flat), np.bool_)
-    mark[np.argsort(flat, kind="stable")[:left]] = False
+    if left >= len(flat):
+        mark[:] = False
+    elif left > 0:
+        limit = np.partition(flat, len(flat) - left)[len(flat) - left]
+        mark = flat < limit
+        ties = np.flatnonzero(flat == limit)
+        mark[ties[left - np.count_nonzero(flat > limit) :]] = True
     ends = list(itertools.accumulate(len(v) for v in values))
     return np.split(mark, ends[:-1])
 
@@ -365,17 +390,14 @@ def _problem(weights: Matrix, gram: Gram, block: Block, importance: Vector | Non
     scale = np.sqrt(np.maximum(matter, 1e-12 * max(float(matter.max()), 1e-300)))
     extra = -cols % block[1]
     matrix = linalg.block_diag(gram.matrix, np.eye(extra)) if extra else gram.matrix
-    try:
-        linalg.cholesky(matrix)
-    except linalg.LinAlgError:
-        raise ConfigError("the Gram matrix is singular; accepted: one that is damped") from None
+    _ = gram.cholesky  # raises where the matrix is singular
     padded = np.pad(weights * scale[:, None], ((0, 0), (0, extra)))
     groups = [padded[part] for part in _groups(rows, block[0])]
-    return _Problem(groups, np.ascontiguousarray(matrix), scale, block, (rows, cols))
+    return _Problem(groups, np.ascontiguousarray(matrix), gram, scale, block, (rows, cols))
 
 
 def _groups(rows: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, rows, size)]
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
 def _blocks(nonzeros: int, block: Block) -> int:
