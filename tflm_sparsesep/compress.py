@@ -17,9 +17,14 @@ from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
-from tflm_sparsesep.compression.compressed_parts import compressed_layers
-from tflm_sparsesep.compression.trial_cache import Entry, TrialCache, cache_directory
-from tflm_sparsesep.compression.trial_records import model_entry, model_of
+from tflm_sparsesep.compression.compressed_layers import compressed_layers
+from tflm_sparsesep.compression.trial_cache import (
+    Entry,
+    TrialCache,
+    cache_directory,
+    model_entry,
+    model_of,
+)
 from tflm_sparsesep.compression.trials import Trial, Trials
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.decisions import LayerDecision
@@ -153,9 +158,9 @@ def compress(
         {"budget": vars(budget)},
         lambda: _search(entered, known, budget, target, cache, workers, progress),
     )
-    built, rewritten, (point, *visited) = model_of(entry)
+    tflite, rewritten, (point, *visited) = model_of(entry)
     return CompressResult(
-        rewritten.tflite, rewritten.layers, built.tflite, point, visited, entered.tflite
+        rewritten.tflite, rewritten.layers, tflite, point, visited, entered.tflite
     )
 
 
@@ -189,7 +194,7 @@ def _search(
     if not budget.is_small(trial.point):
         raise ConfigError(_too_tight(entered.name, target, budget, trial))
     visited = [t.point for t in trials.done.values()] + [trial.point]
-    return model_entry(trial.built, trial.rewritten, [trial.point, *visited])
+    return model_entry(trial.tflite, trial.rewritten, [trial.point, *visited])
 
 
 def best_trial(trials: Trials, budget: Budget) -> Trial:

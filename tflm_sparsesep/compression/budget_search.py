@@ -132,18 +132,15 @@ class Point:
         return {**vars(self), "sqnr_db": sqnr, "forms": list(self.forms)}
 
 
-def limits(level: int, budget: Budget, rest: Point) -> Limits:
-    """What a level from 1 up asks of a choice of forms.
-
-    Args:
-        rest: what of the model's sizes does not depend on forms.
+def limits(level: int, budget: Budget) -> Limits:
+    """Return what a level from 1 up demands of a choice of factorizations.
 
     Example:
-        >>> limits(20, Budget(min_output_sqnr_db=25), Point(0, 0, 900, 0)).noise
+        >>> limits(20, Budget(min_output_sqnr_db=25)).noise
         1e-05
-        >>> found = limits(20, Budget(flash_bytes=10_000), Point(0, 0, 900, 0))
+        >>> found = limits(20, Budget(flash_bytes=10_000))
         >>> round(found.flash_bytes), found.noise
-        (7354, inf)
+        (8254, inf)
     """
     share = _FIRST_SHARE * _SHARE_RATIO ** (level - 1)
     noise = math.inf
@@ -151,7 +148,7 @@ def limits(level: int, budget: Budget, rest: Point) -> Limits:
         share = _MARGIN
         noise = 10 ** (-(_BEST_DB - _DB_PER_LEVEL * level) / 10)
     flash, time = (math.inf if b is None else b for b in (budget.flash_bytes, budget.instructions))
-    return Limits(noise, share * flash - rest.flash_bytes, share * time - rest.instructions)
+    return Limits(noise, share * flash, share * time)
 
 
 def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:

@@ -1,11 +1,10 @@
-"""What an error in each output of a convolution does to the end of the model, measured.
+"""Measure the effect of an error in each output of a convolution on the model's scores.
 
-With scores z (what leaves the model, before a softmax) and an error e of one output unit at every
-place, importance is E||change of z||^2 / E||e||^2. The rest of the model runs in LiteRT with the
-unit's activations changed by random signs times a step of a quarter of their deviation: about what
-a compressed layer does to them, and seen through all that follows, pooling included. Where the
-activation is at its lower limit, an error mostly stays hidden: those places keep their value, and
-count.
+With scores z (the outputs, before a softmax) and an error e of one output unit at every pixel,
+importance is E||change of z||^2 / E||e||^2. The rest of the model runs in LiteRT with the unit's
+activations changed by random signs times a quarter of their standard deviation, about the error of
+a compressed layer. Where the activation is at its lower limit, an error mostly stays hidden: those
+pixels keep their value, and count.
 """
 
 from __future__ import annotations
@@ -26,9 +25,11 @@ _INT8 = np.iinfo(np.int8)
 
 
 def output_importance(subgraph: Subgraph, position: int, values: Values) -> Vector:
-    """float64[units] of the operator at `position`, up to a factor; ones where nothing follows.
+    """Return float64[units], up to a factor; ones where nothing follows the operator.
 
     Args:
+        subgraph: the main one.
+        position: of the operator.
         values: all activations on some samples.
 
     Time: `units` times 64 inferences of what follows.
@@ -55,7 +56,7 @@ def output_importance(subgraph: Subgraph, position: int, values: Values) -> Vect
 
 
 def _changed(values: Array, rng: np.random.Generator) -> tuple[Array, Vector]:
-    """For each unit all values with that unit's changed, one after the other, and the steps."""
+    """Return the values with one unit changed, for each unit, and the size of each change."""
     units, lowest = values.shape[-1], values.min()
     steps = np.maximum(1, np.rint(_STEP * values.reshape(-1, units).std(axis=0)))
     found = []
@@ -69,7 +70,7 @@ def _changed(values: Array, rng: np.random.Generator) -> tuple[Array, Vector]:
 
 
 def scores(subgraph: Subgraph) -> list[Tensor]:
-    """The outputs, or what a softmax makes them of: probabilities hide errors."""
+    """Return the outputs, before a softmax: probabilities hide errors."""
     makers = {op.outputs[0]: op for op in subgraph.operators if op.outputs}
     found = []
     for tensor in subgraph.outputs:
@@ -81,5 +82,5 @@ def scores(subgraph: Subgraph) -> list[Tensor]:
 
 
 def _read(operators: Sequence[Operator], values: Values) -> list[Tensor]:
-    """What the operators read of what there is."""
+    """Return the known activations that operators read."""
     return [t for op in operators for t in op.inputs if t is not None and t in values]

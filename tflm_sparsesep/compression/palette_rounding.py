@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import linalg
 
 from tflm_sparsesep.converters.factorize.gram import Gram, Vector
-from tflm_sparsesep.converters.layers import real as real_layer
+from tflm_sparsesep.converters.layers import real
 from tflm_sparsesep.converters.tflite.editor import Operator
 from tflm_sparsesep.training.palette import LARGEST, fit_palette, nearest_in
 
@@ -25,9 +25,9 @@ def round_to_palette(op: Operator, gram: Gram) -> None:
         op: FULLY_CONNECTED or CONV_2D; its constants are replaced.
         gram: moments of its inputs, damped.
     """
-    layer = real_layer.read(op)
+    layer = real.read(op)
     quantized = op.weights
-    assert quantized.array is not None  # real_layer has read it
+    assert quantized.array is not None  # `real.read` checks it
     assert quantized.quantization is not None
     steps = quantized.array.reshape(len(quantized.array), -1).astype(np.float64)
     scales = np.broadcast_to(np.asarray(quantized.quantization.scales, np.float64), len(steps))
@@ -35,7 +35,7 @@ def round_to_palette(op: Operator, gram: Gram) -> None:
     importance = np.broadcast_to(np.square(scales)[:, None], steps.shape)
     nearest = nearest_in(fit_palette(magnitudes, importance)).astype(np.float64).tolist()
     rounded = np.array([_rounded(row, gram.matrix, nearest) for row in steps]) * scales[:, None]
-    real_layer.write(op, rounded, layer.bias + gram.bias_shift(layer.weights, rounded))
+    real.write(op, rounded, layer.bias + gram.bias_shift(layer.weights, rounded))
 
 
 def _rounded(row: Vector, gram: npt.NDArray[np.float64], nearest: list[float]) -> Vector:
