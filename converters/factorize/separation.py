@@ -38,6 +38,8 @@ Array = npt.NDArray[np.float64]
 
 _ITERATIONS = 60
 _TOLERANCE = 1e-6
+# Products, in place of which the matrix of a factor's normal equations is computed.
+_EXPLICIT = 8
 
 
 @dataclass(frozen=True)
@@ -196,11 +198,11 @@ def _fit_separated(
     rank = len(vertical)
     wanted = (kernel.reshape(outputs, -1) @ gram.matrix).reshape(kernel.shape)
     moments = gram.matrix.reshape(height, width, channels, height, width, channels)
-    taps = moments.transpose(0, 2, 1, 4, 3, 5).reshape(height * channels, width, width, -1)
+    taps = moments.transpose(4, 0, 2, 1, 3, 5).reshape(width, height * channels, width, -1)
     for _ in range(turns):
         rows = vertical.reshape(rank, -1)
-        half = (rows @ taps.reshape(len(taps), -1)).reshape(rank, width, width, -1)
-        metric = (half @ rows.T).transpose(1, 0, 2, 3).reshape(width * rank, -1)
+        half = (rows @ taps.reshape(width, rows.shape[1], -1)).reshape(width, rank, width, -1)
+        metric = (half @ rows.T).transpose(2, 1, 0, 3).reshape(width * rank, -1)
         found = _conjugate_gradients(
             horizontal.reshape(outputs, -1),
             np.einsum("nijc,kic->njk", wanted, vertical, optimize=True).reshape(outputs, -1),
@@ -208,7 +210,9 @@ def _fit_separated(
         )
         horizontal = found.reshape(horizontal.shape)
         target = np.einsum("njk,nijc->kic", horizontal, wanted, optimize=True)
-        found = _conjugate_gradients(rows, target.reshape(rank, -1), _by_taps(horizontal, taps))
+        found = _conjugate_gradients(
+            rows, target.reshape(rank, -1), _by_taps(horizontal, taps)
+        )
         vertical = found.reshape(vertical.shape)
     return horizontal, vertical
 
@@ -223,7 +227,7 @@ def _fit_tucker(
     inner = len(reduce)
     wanted = (kernel.reshape(outputs, -1) @ gram.matrix).reshape(outputs, -1, channels)
     moments = gram.matrix.reshape(height * width, channels, height * width, channels)
-    taps = np.ascontiguousarray(moments.transpose(1, 0, 2, 3))
+    taps = np.ascontiguousarray(moments.transpose(2, 1, 0, 3))
     for _ in range(turns):
         reduced = (moments @ reduce.T).transpose(0, 2, 3, 1) @ reduce.T  # [t, t', p', p]
         reduced = reduced.transpose(0, 3, 1, 2).reshape(height * width * inner, -1)
@@ -250,20 +254,30 @@ def _by_taps(others: Array, taps: Array) -> Callable[[Matrix], Matrix]:
 
     Args:
         others: [n, t, k], what multiplies the factor at each tap.
-        taps: moments [e', t', t, e] of the inputs.
+        taps: moments [t, e', t', e] of the inputs.
     """
-    count, (_, width, rank) = len(taps), others.shape
+    outputs, width, rank = others.shape
+    count = taps.shape[1]
+    if outputs * count < rank * (count + rank):  # fewer products through the kernels
+        by_output = others.reshape(-1, rank)
+        gram = taps.reshape(width * count, -1)
+
+        def through_kernels(x: Matrix) -> Matrix:
+            slopes = (by_output @ x).reshape(outputs, -1) @ gram
+            found: Matrix = by_output.T @ slopes.reshape(-1, count)
+            return found
+
+        return through_kernels
     flat = others.reshape(len(others), -1)
     products = (flat.T @ flat).reshape(width, rank, width, rank)
+    if rank * count < _EXPLICIT * (rank + count):
+        whole = np.tensordot(products, taps, ((0, 2), (0, 2)))  # [k, k', e', e]
+        whole = whole.transpose(0, 3, 1, 2).reshape(rank * count, -1)
+        return lambda x: (whole @ x.reshape(-1)).reshape(rank, count)
     products = products.transpose(1, 0, 3, 2).reshape(rank, -1)  # [k, (t, k', t')]
-    matrix = taps.reshape(count, -1)
-
-    def apply(x: Matrix) -> Matrix:
-        seen = (x @ matrix).reshape(rank, width, width, count)  # [k', t', t, e]
-        found: Matrix = products @ seen.transpose(2, 0, 1, 3).reshape(-1, count)
-        return found
-
-    return apply
+    matrices = taps.reshape(width, count, -1)
+    # [(t, k', t'), e] without a copy: batched products are laid out like that.
+    return lambda x: products @ (x @ matrices).reshape(-1, count)
 
 
 def _conjugate_gradients(

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
+from scipy.sparse import csr_array
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize.gram import Gram, Matrix, Vector
@@ -48,6 +49,8 @@ Block = tuple[int, int]
 # the time.
 _LEAST_GAIN = 0.002
 _ITERATIONS = 60
+# Below this share of nonzeros a sparse matrix product is faster than a dense one.
+_THIN = 0.06
 
 
 @dataclass(frozen=True)
@@ -325,33 +328,37 @@ def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.
     """
     power = np.sqrt(np.diag(problem.gram))
     values, vectors = problem.spectrum()
-    sparse = np.concatenate(problem.groups) * power
-    parts, tile = _groups(len(sparse), problem.block[0]), problem.block[1]
+    height, tile = problem.block
+    start = np.concatenate(problem.groups) * power
+    sparse = np.pad(start, ((0, -len(start) % height), (0, 0)))
+    shape = (len(sparse) // height, height, sparse.shape[1] // tile, tile)
     rotated = sparse @ vectors
-    wanted, pull, supports = rotated * values, rotated, []
+    wanted, pull = rotated * values, rotated
+    supports = np.zeros((shape[0], shape[2]), np.bool_)
+    is_thin = blocks * height * tile < _THIN * sparse.size
     dual = np.zeros_like(rotated)  # rotated, as are `wanted` and `pull`
     left = np.zeros_like(sparse)  # the dual, not rotated
     for rho in np.geomspace(0.01, 10.0, iterations) * float(values.mean()):
         dense = (wanted + rho * pull) / (values + rho)
         total = dense @ vectors.T + left
-        supports = _largest([total[part] for part in parts], tile, blocks)
-        kept = np.repeat(supports, [part.stop - part.start for part in parts], axis=0)
-        sparse = np.where(kept.repeat(tile, axis=1), total, 0.0)
+        supports = _highest(np.square(total).reshape(shape).sum(axis=(1, 3)), blocks)
+        sparse = np.where(supports[:, None, :, None], total.reshape(shape), 0.0).reshape(total.shape)
         left = total - sparse
-        rotated = sparse @ vectors
+        rotated = csr_array(sparse) @ vectors if is_thin else sparse @ vectors
         dual = dense + dual - rotated
         pull = rotated - dual
-    return supports
+    return list(supports)
 
 
 def _solve(problem: _Problem, supports: Sequence[npt.NDArray[np.bool_]]) -> Matrix:
     """Least squares on the supports bool[tiles] of the groups."""
-    tile = problem.block[1]
-    pairs = zip(problem.groups, supports, strict=True)
+    height, tile = problem.block
+    correlations = np.concatenate(problem.groups) @ problem.gram
+    parts = _groups(len(correlations), height)
     return problem.join(
         [
-            least_squares(problem.gram, group @ problem.gram, np.flatnonzero(kept.repeat(tile)))
-            for group, kept in pairs
+            least_squares(problem.gram, correlations[part], np.flatnonzero(kept.repeat(tile)))
+            for part, kept in zip(parts, supports, strict=True)
         ]
     )
 
@@ -363,18 +370,24 @@ def _largest(groups: Sequence[Matrix], tile: int, blocks: int) -> list[npt.NDArr
 
 
 def _lowest(values: Sequence[Vector], left: int) -> list[npt.NDArray[np.bool_]]:
-    """Marks all but the `left` highest of all values. Of equal ones the first are kept."""
+    """Mark all but the `left` highest of all values."""
     flat = np.concatenate(values) if values else np.zeros(0)
-    mark = np.ones(len(flat), np.bool_)
-    if left >= len(flat):
-        mark[:] = False
-    elif left > 0:
-        limit = np.partition(flat, len(flat) - left)[len(flat) - left]
-        mark = flat < limit
-        ties = np.flatnonzero(flat == limit)
-        mark[ties[left - np.count_nonzero(flat > limit) :]] = True
     ends = list(itertools.accumulate(len(v) for v in values))
-    return np.split(mark, ends[:-1])
+    return np.split(~_highest(flat, left), ends[:-1])
+
+
+def _highest(values: Matrix | Vector, count: int) -> npt.NDArray[np.bool_]:
+    """Mark the `count` highest of all values. Of equal ones the first are taken."""
+    flat = values.ravel()
+    if count >= len(flat):
+        return np.ones(values.shape, np.bool_)
+    if count <= 0:
+        return np.zeros(values.shape, np.bool_)
+    limit = np.partition(flat, len(flat) - count)[len(flat) - count]
+    mark = flat > limit
+    mark[np.flatnonzero(flat == limit)[: count - np.count_nonzero(mark)]] = True
+    found: npt.NDArray[np.bool_] = mark.reshape(values.shape)
+    return found
 
 
 def _problem(weights: Matrix, gram: Gram, block: Block, importance: Vector | None) -> _Problem:

@@ -39,6 +39,9 @@ from tflm_sparsesep.converters.tflite.editor import Model, Operator
 from tflm_sparsesep.runtime.litert_tensors import Array
 
 Forms = Sequence[Factorization]
+
+# Costs hardly depend on the scales of intermediate activations: few vectors set them.
+_COST_VECTORS = 256
 MapLayers = Callable[[Callable[[int], list[Option]], Sequence[int]], list[list[Option]]]
 """Applies a function to indices of layers, for instance in several processes."""
 
@@ -201,18 +204,20 @@ class LayerCompressor:
 
     def _option(self, index: int, form: Factorization) -> Option:
         """Return the option with the layer's own error in place of the noise at the outputs."""
-        op, forms = self._main.operators[self.layers[index].position], [DENSE] * (index + 1)
-        forms[index] = form
-        operators = self._factorized(op, index, forms, 1, None)
-        cost = rewritten_cost(operators, self._target, self._zeros)
-        fitted, _ = self._fit(index, forms, 1, None)
+        op = self._main.operators[self.layers[index].position]
+        forms = [*[DENSE] * index, form]
+        layer, problem = self.layers[index], self._problems[index]
+        fitted, bias = self._fit(index, forms, 1, None)
+        operators = _written(op, layer, fitted, bias, layer.inputs[:_COST_VECTORS])
         if form.palette:
+            _round_to_palette(operators[0], problem)
             fitted = replace(fitted, matrices=(real.read(operators[0]).weights,))
-        error = self._problems[index].error(fitted)
+        cost = rewritten_cost(operators, self._target, self._zeros)
+        error = problem.error(fitted)
         return Option(form, error, cost.bytes, cost.instructions, cost.arena_bytes)
 
     def _factorized(
-        self, op: Operator, index: int, forms: Forms, effort: int, values: Values | None
+        self, op: Operator, index: int, forms: Forms, effort: int, values: Values
     ) -> list[Operator]:
         """Return the operators in the place of `op`.
 
@@ -221,11 +226,11 @@ class LayerCompressor:
             index: of its layer.
             forms: of all layers, or of those up to this one.
             effort: see `build`.
-            values: activations of the compressed model; None for the original's.
+            values: activations of the compressed model.
         """
         layer = self.layers[index]
         inputs = layer.inputs
-        if values is not None and any(form != DENSE for form in forms[:index]):
+        if any(form != DENSE for form in forms[:index]):
             inputs = vectors(op, values[op.input(0)], layer.picks)
         changed = None if inputs is layer.inputs else inputs
         fitted, bias = self._fit(index, forms, effort, changed)

@@ -42,7 +42,8 @@ def output_importance(subgraph: Subgraph, position: int, values: Values) -> Vect
     rest = subgraph.operators[position + 1 :]
     few = {tensor: array[:_INFERENCES] for tensor, array in values.items()}
     rng = np.random.default_rng(0)
-    entering = {t: np.tile(few[t], (units, *[1] * (few[t].ndim - 1))) for t in _read(rest, few)}
+    others = [tensor for tensor in _read(rest, few) if tensor is not output]
+    entering = {t: np.tile(few[t], (units, *[1] * (few[t].ndim - 1))) for t in others}
     changed, steps = _changed(few[output], rng)
     found = run_segment(rest, entering | {output: changed}, wanted)
     effect = np.zeros(units)
@@ -82,5 +83,7 @@ def scores(subgraph: Subgraph) -> list[Tensor]:
 
 
 def _read(operators: Sequence[Operator], values: Values) -> list[Tensor]:
-    """Return the known activations that operators read."""
-    return [t for op in operators for t in op.inputs if t is not None and t in values]
+    """Return the known activations that operators read and do not write."""
+    written = {tensor for op in operators for tensor in op.outputs}
+    read = dict.fromkeys(t for op in operators for t in op.inputs if t is not None)
+    return [tensor for tensor in read if tensor in values and tensor not in written]

@@ -10,6 +10,7 @@ import numpy as np
 from tflm_sparsesep.compression.segments import Values, run_segment
 from tflm_sparsesep.converters.factorize import joint_refit
 from tflm_sparsesep.converters.factorize.chain import OutputLoss, forward, importance
+from tflm_sparsesep.converters.factorize.gram import Vector
 from tflm_sparsesep.converters.layers import real, real_chain
 from tflm_sparsesep.converters.layers.real import LAYERS
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
@@ -50,6 +51,7 @@ class Refitter:
     def __init__(self, original: Subgraph, values: Values) -> None:
         self._original, self._values = original, values
         self._runs = [(run, _parts(original, run)) for run in real_chain.runs(original)]
+        self._importance: dict[tuple[range, int], list[Vector]] = {}
 
     def refit(self, now: Sequence[Sequence[Operator]], values: Values, extent: Refit) -> None:
         """Improve all weights that are not zero (`joint_refit`), run after run.
@@ -101,7 +103,9 @@ class Refitter:
         loss = OutputLoss() if is_classifier else OutputLoss(None)
         before = _real(self._values, original[0].input(0), picks)
         dense = real_chain.read(original)
-        weights = importance(dense, before, loss)
+        if (positions, len(picks)) not in self._importance:
+            self._importance[positions, len(picks)] = importance(dense, before, loss)
+        weights = self._importance[positions, len(picks)]
         outputs = iter(forward(dense, before).outputs)
         wanted: list[Array | None] = []
         for position, op in zip(positions, original, strict=True):

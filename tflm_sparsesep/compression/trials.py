@@ -46,6 +46,8 @@ from tflm_sparsesep.runtime import samples
 Array = npt.NDArray[Any]
 Forms = tuple[Factorization, ...]
 
+# Below this many weights in all layers, starting processes takes longer than all fits.
+_LEAST_PARALLEL = 2000
 # Every fourth sample measures, the others fit.
 _HELD_OUT = 4
 _LEAST_SAMPLES = 8
@@ -173,7 +175,10 @@ class Trials:
             entry = self._cache.recall({"layer": layer}, lambda: options_entry(look(layer)))
             return options_of(entry)
 
-        return map_ordered(of, layers, workers=self._workers, on_result=self._on_step)
+        weights = sum(layer.real.weights.size for layer in self._compressor.layers)
+        is_small = self._workers is None and weights < _LEAST_PARALLEL
+        workers = 1 if is_small else self._workers
+        return map_ordered(of, layers, workers=workers, on_result=self._on_step)
 
     def _recalled(self, forms: Forms, level: int, effort: int) -> Trial:
         def compute() -> Entry:
