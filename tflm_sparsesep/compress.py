@@ -1,6 +1,6 @@
-"""`compress`: a trained model in, a smaller and faster int8 one out, within a budget.
+"""`compress`: make a trained model smaller and faster within a budget, without training.
 
-No training: layers take forms of fewer weights, which are fitted on sample inputs.
+Layers are factorized into fewer weights, which are fitted on sample inputs.
 """
 
 from __future__ import annotations
@@ -34,25 +34,27 @@ from tflm_sparsesep.model_input import CompressInput, RepresentativeDataset, com
 
 Array = npt.NDArray[Any]
 
-# The final fits do better than the search's: they are tried at fewer levels more than these.
+# Careful fits are better than quick ones: they are tried at this many higher levels.
 _LEVELS_BEYOND = 20
-# Where sizes alone are limited: the search leaves out a pass that saves some per cent, but the last
-# fits may come out a little larger.
+# Where only sizes are limited: levels relative to that of quick fits, as careful fits may have
+# slightly different sizes.
 _LEVELS_ABOUT = (-4, -2, 0, 2, 5)
 
 USER_CACHE = "user"
-"""`cache_dir` for the directory of the user."""
+"""`cache_dir` for the user's cache directory."""
 
 
 @dataclass(frozen=True)
 class CompressResult:
-    """What `compress` made.
+    """The result of `compress`.
 
-    tflite: the model with custom ops where they pay. layers: the converter's decisions, in
-    execution order. dense_tflite: the compressed model before the rewriting, which any runtime
-    executes. point: quality on the samples held out, bytes, instructions, what became of each
-    layer. visited: every point that the search tried. pareto: those that no other beats.
-    source: the int8 model that was compressed.
+    Attributes:
+        tflite: the model, with custom operators where they pay.
+        layers: the converter's decisions, in execution order.
+        dense_tflite: the compressed model before rewriting, which any runtime executes.
+        point: quality on the held-out samples, bytes, instructions, and the factorizations.
+        visited: every point that the search tried.
+        source: the int8 model that was compressed.
     """
 
     tflite: bytes
@@ -63,18 +65,18 @@ class CompressResult:
     source: bytes
 
     def to_keras(self, model: Any) -> Any:
-        """The compressed model as a Keras model, to be trained on and given to `convert`.
+        """Return the compressed model as a Keras model, for fine-tuning and `convert`.
 
-        Layers have their new forms: what became two matrices is two layers, what became sparse has
-        zeros, which the callback `KeepZeros` keeps (docs/compression.md).
+        A layer that became two matrices is two layers; the callback `KeepZeros` keeps the zeros of
+        sparse ones (docs/compression.md).
 
         Args:
             model: the Sequential or functional Keras model that was compressed, or that the
-                .tflite file was made of. It stays as it is.
+                .tflite file was made from. It is not changed.
 
         Raises:
-            ConfigError: it is no such model.
-            ModelError: it has other weights than what was compressed.
+            ConfigError: it is not such a model.
+            ModelError: its weights are not those that were compressed.
         """
         from tflm_sparsesep.compression.to_keras import to_keras
 
@@ -82,11 +84,11 @@ class CompressResult:
 
     @property
     def pareto(self) -> list[Point]:
-        """The front of `visited`, smallest first."""
+        """Return the points of `visited` that no other beats, smallest first."""
         return budget_search.pareto(self.visited)
 
     def to_json(self) -> dict[str, Any]:
-        """All but the models as plain values."""
+        """Return everything but the models as plain values."""
         return {
             **self.point.to_json(),
             "layers": [layer.to_json() for layer in self.layers],
@@ -107,41 +109,40 @@ def compress(
     cache_dir: str | Path | None = USER_CACHE,
     workers: int | None = None,
 ) -> CompressResult:
-    """Compresses fully-connected layers and convolutions, as far as the budget asks.
+    """Compress the fully-connected layers and convolutions of a model to a budget.
 
         result = compress("ad01_int8.tflite", budget=Budget(min_output_sqnr_db=25),
                           representative_dataset=x)
 
     Fully-connected layers and 1x1 convolutions become sparse or products of two matrices, other
-    convolutions a vertical and a horizontal one, or three by Tucker; what becomes of each is
-    decided for all together. The same arguments give the same bytes, whatever `workers` and the
-    cache. Layers of other kinds stay as they are. Trials are kept on disk: a search that was
-    interrupted goes on where it was, and one that was done before takes no time.
+    convolutions a vertical and a horizontal one, or three (Tucker). The choice is made for all
+    layers together. Other layers stay unchanged. The same arguments give the same bytes, whatever
+    `workers` and the cache. Fits and trials are kept on disk: an interrupted search resumes, and a
+    repeated one is instant.
 
     Args:
         model: the bytes or the path of an int8 or float32 .tflite file, a Keras model, or the path
-            of a .keras file. What is not int8 is quantised first (`compress_input`), and
-            qualities are those against the quantised model.
-        budget: what must hold. With an output SQNR or an accuracy the smallest model that keeps it
-            is searched, else the best one of the wanted size.
-        representative_dataset: samples [n, ...] such as the model will meet, or a list with one
-            array per input; at least 8, better several times as many as a layer has inputs. A
-            quarter of them is held out to measure the quality.
-        labels: the right class of each sample, int[n], where the budget limits the loss of
-            accuracy; only those of the samples held out are looked at.
+            of a .keras file. Models that are not int8 are quantized first (`compress_input`), and
+            quality is relative to the quantized model.
+        budget: limits. With an SQNR or accuracy limit the smallest model that keeps it is
+            searched, else the most exact one of the given size.
+        representative_dataset: typical samples [n, ...], or a list with one array per input; at
+            least 8, better several times the number of inputs of a layer. A quarter of them is
+            held out to measure the quality.
+        labels: the class of each sample, int[n], if the budget limits the loss of accuracy.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         name: what errors call the model; by default the path, or "model".
-        progress: draw a bar on stderr.
-        cache_dir: where trials are kept; None keeps none. `USER_CACHE`, the default, is
+        progress: show a bar on stderr.
+        cache_dir: where results are kept; None keeps none. `USER_CACHE`, the default, is
             $TFLM_SPARSESEP_CACHE or the user's cache directory.
-        workers: processes that look at layers side by side; by default one for each core.
+        workers: processes that factorize layers; by default one for each core.
 
     Raises:
-        ModelError: the model cannot be read or quantised, or nothing in it can be compressed.
-        ConfigError: an argument is not accepted, or the budget cannot be met: then the message
-            says how close the search came and which layer binds.
-        DeviceError: LiteRT, which measures, cannot run the model.
-        ToolMissingError: what would quantise the model is not installed.
+        ModelError: the model cannot be read or quantized, or no layer can be compressed.
+        ConfigError: an argument is not accepted, or the budget cannot be met; the message gives
+            the closest result and the layer that binds.
+        DeviceError: LiteRT cannot run the model.
+        ToolMissingError: the quantizer is not installed.
     """
     entered = compress_input(model, representative_dataset, name=name)
     if budget.max_accuracy_drop is not None and labels is None:
@@ -173,10 +174,10 @@ def _search(
     workers: int | None,
     progress: bool,
 ) -> Entry:
-    """The best trial, its point before those of all others."""
+    """Return the best trial; its point precedes those of all trials."""
     with (
         Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar,
-        threadpool_limits(limits=1),  # on their number depend the last bits of matrix products
+        threadpool_limits(limits=1),  # the last bits of matrix products depend on it
     ):
         task = bar.add_task("trials", total=None)
         trials = Trials(
@@ -190,7 +191,7 @@ def _search(
             workers=workers,
         )
         trial = best_trial(trials, budget)
-    # Of quality there is always enough: at level 0 nothing changes.
+    # The quality limit can always be met: level 0 leaves the model unchanged.
     if not budget.is_small(trial.point):
         raise ConfigError(_too_tight(entered.name, target, budget, trial))
     visited = [t.point for t in trials.done.values()] + [trial.point]
@@ -198,32 +199,32 @@ def _search(
 
 
 def best_trial(trials: Trials, budget: Budget) -> Trial:
-    """The search with quick fits, then careful ones about its end."""
+    """Search with quick fits, then refine with careful ones."""
     end = budget_search.search(lambda level: trials.trial(level, budget).point, budget)
     quick = trials.trial(end.level, budget)
     if not budget.is_small(end):
         return trials.finished(quick, budget)
-    return (_further if budget.asks_for_quality else _fitted_again)(trials, quick, budget)
+    refine = _smallest if budget.asks_for_quality else _most_exact
+    return refine(trials, quick, budget)
 
 
-def _further(trials: Trials, quick: Trial, budget: Budget) -> Trial:
-    """Careful fits keep the quality at higher levels than quick ones."""
-
-    def careful(level: int) -> Trial:
-        return trials.trial(level, budget, effort=2)
-
+def _smallest(trials: Trials, quick: Trial, budget: Budget) -> Trial:
+    """Return the smallest trial that keeps the quality: careful fits do at higher levels."""
     start = quick.point.level
     last = min(start + _LEVELS_BEYOND, budget_search.LEVELS)
-    first = start + _LEVELS_BEYOND // 4
-    level = budget_search.edge(
-        lambda i: budget.keeps_quality(careful(i).point), start - 1, last, first
+    level = budget_search.last_that_keeps(
+        lambda level: trials.trial(level, budget, effort=2).point,
+        budget,
+        start - 1,
+        last,
+        start + _LEVELS_BEYOND // 4,
     )
-    found = careful(level) if level >= start else quick
+    found = trials.trial(level, budget, effort=2) if level >= start else quick
     return trials.finished(found if budget.is_small(found.point) else quick, budget)
 
 
-def _fitted_again(trials: Trials, quick: Trial, budget: Budget) -> Trial:
-    """The first of the levels about that of quick fits which keeps the sizes, all passes done."""
+def _most_exact(trials: Trials, quick: Trial, budget: Budget) -> Trial:
+    """Return the better of the quick trial and the first careful one that keeps the sizes."""
     for more in _LEVELS_ABOUT:
         level = min(max(quick.point.level + more, 0), budget_search.LEVELS - 1)
         found = trials.finished(trials.trial(level, budget, effort=2), budget)

@@ -83,7 +83,7 @@ class Flow:
     arrivals: list[Arrival]
 
     def pull(self, layers: Sequence[RealLayer], i: int, slope: Array) -> Array:
-        """Return gradients by the pre-activations of layer i - 1, given those by the inputs of i."""
+        """Return gradients by the pre-activations before layer i, given those by its inputs."""
         found = self.arrivals[i].pull(slope).reshape(self.outputs[i - 1].shape)
         passed: Array = found * self.passes(layers, i - 1)
         return passed

@@ -28,9 +28,9 @@ from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize import chain
 from tflm_sparsesep.converters.factorize.chain import (
     Array,
-    RealLayer,
     Flow,
     OutputLoss,
+    RealLayer,
     forward,
 )
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector

@@ -210,9 +210,7 @@ def _fit_separated(
         )
         horizontal = found.reshape(horizontal.shape)
         target = np.einsum("njk,nijc->kic", horizontal, wanted, optimize=True)
-        found = _conjugate_gradients(
-            rows, target.reshape(rank, -1), _by_taps(horizontal, taps)
-        )
+        found = _conjugate_gradients(rows, target.reshape(rank, -1), _by_taps(horizontal, taps))
         vertical = found.reshape(vertical.shape)
     return horizontal, vertical
 
@@ -272,12 +270,12 @@ def _by_taps(others: Array, taps: Array) -> Callable[[Matrix], Matrix]:
     products = (flat.T @ flat).reshape(width, rank, width, rank)
     if rank * count < _EXPLICIT * (rank + count):
         whole = np.tensordot(products, taps, ((0, 2), (0, 2)))  # [k, k', e', e]
-        whole = whole.transpose(0, 3, 1, 2).reshape(rank * count, -1)
-        return lambda x: (whole @ x.reshape(-1)).reshape(rank, count)
-    products = products.transpose(1, 0, 3, 2).reshape(rank, -1)  # [k, (t, k', t')]
+        matrix = whole.transpose(0, 3, 1, 2).reshape(rank * count, -1)
+        return lambda x: (matrix @ x.reshape(-1)).reshape(rank, count)
+    flat = products.transpose(1, 0, 3, 2).reshape(rank, -1)  # [k, (t, k', t')]
     matrices = taps.reshape(width, count, -1)
     # [(t, k', t'), e] without a copy: batched products are laid out like that.
-    return lambda x: products @ (x @ matrices).reshape(-1, count)
+    return lambda x: flat @ (x @ matrices).reshape(-1, count)
 
 
 def _conjugate_gradients(

@@ -23,7 +23,7 @@ import numpy as np
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize import joint_refit, sparse_refit
-from tflm_sparsesep.converters.factorize.chain import RealLayer, OutputLoss, forward, importance
+from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer, forward, importance
 from tflm_sparsesep.converters.factorize.gram import Gram, GramAccumulator, Matrix, Vector
 from tflm_sparsesep.converters.factorize.sparse_refit import Block, Path
 

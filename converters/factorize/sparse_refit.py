@@ -342,7 +342,9 @@ def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.
         dense = (wanted + rho * pull) / (values + rho)
         total = dense @ vectors.T + left
         supports = _highest(np.square(total).reshape(shape).sum(axis=(1, 3)), blocks)
-        sparse = np.where(supports[:, None, :, None], total.reshape(shape), 0.0).reshape(total.shape)
+        sparse = np.where(supports[:, None, :, None], total.reshape(shape), 0.0).reshape(
+            total.shape
+        )
         left = total - sparse
         rotated = csr_array(sparse) @ vectors if is_thin else sparse @ vectors
         dual = dense + dual - rotated

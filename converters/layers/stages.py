@@ -50,7 +50,8 @@ def whole_matrix(stages: Sequence[RealLayer], kernel: KernelShape) -> Matrix:
     """Return the kernel that stages are equivalent to, float64[units, height * width * channels].
 
     Example:
-        >>> rank_one = stages_of("low_rank", [np.array([[2.0]]), np.array([[3.0], [5.0]])], (1, 1, 1))
+        >>> matrices = [np.array([[2.0]]), np.array([[3.0], [5.0]])]
+        >>> rank_one = stages_of("low_rank", matrices, (1, 1, 1))
         >>> whole_matrix(rank_one, (1, 1, 1)).tolist()
         [[6.0], [10.0]]
     """

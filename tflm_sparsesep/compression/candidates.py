@@ -57,9 +57,7 @@ def families(op: Operator, layer: RealLayer) -> list[list[Factorization]]:
     return [family for family in found if family]
 
 
-def noise_per_error(
-    options: Sequence[Option], noise_of: Callable[[Factorization], float]
-) -> float:
+def noise_per_error(options: Sequence[Option], noise_of: Callable[[Factorization], float]) -> float:
     """Return the noise of the outputs as a multiple of the error of one layer.
 
     One factorization of the layer is measured, with all other layers refitted to it.
@@ -76,9 +74,7 @@ def _error(option: Option) -> float:
     return max(option.noise, _LEAST_ERROR)
 
 
-def _sparse(
-    weights: int, block: tuple[int, int], *, palette: bool = False
-) -> list[Factorization]:
+def _sparse(weights: int, block: tuple[int, int], *, palette: bool = False) -> list[Factorization]:
     size = math.prod(block)
     shares = _SHARES if block == (1, 1) else _BLOCK_SHARES
     counts = sorted({round(share * weights / size) for share in shares})

@@ -1,4 +1,4 @@
-"""Factorize the layers of one int8 model: what each factorization costs, and models made of them."""
+"""Factorize the layers of one int8 model: options with their costs, and whole models."""
 
 from __future__ import annotations
 

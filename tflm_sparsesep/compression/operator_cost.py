@@ -90,9 +90,7 @@ def _cost(op: Operator, conversion: Conversion) -> Cost:
         return dense
     plain = Cost(dense_bytes(op), layer.shape.dense_instructions(conversion.target))
     zeros = conversion.input_zeros.get(op.input(0).name, 0.0)
-    best = choose_layout(
-        layer.weights, conversion.target, layer.shape.vectors, zeros, dense=plain
-    )
+    best = choose_layout(layer.weights, conversion.target, layer.shape.vectors, zeros, dense=plain)
     if best is None or not best.beats(plain):
         return dense
     return Cost(_packed_bytes(op, layer, best.bytes), best.instructions)

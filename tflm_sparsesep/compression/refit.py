@@ -82,9 +82,7 @@ class Refitter:
         """Return the samples to take; None where they would be too few to learn from."""
         operators = [op for position in positions for op in now[position]]
         count = len(self._values[self._original.inputs[0]])
-        most = min(
-            count, extent.samples, _MOST_FLOATS // real_chain.floats_per_sample(operators)
-        )
+        most = min(count, extent.samples, _MOST_FLOATS // real_chain.floats_per_sample(operators))
         if most < _LEAST_SAMPLES:
             return None
         return np.linspace(0, count - 1, most).astype(np.int64)

@@ -11,7 +11,7 @@ import pytest
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize import chain, joint_refit, sparse_chain
-from tflm_sparsesep.converters.factorize.chain import RealLayer, OutputLoss
+from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer
 
 LOSSES = [OutputLoss(None), OutputLoss(1.0), OutputLoss(4.0)]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tflm_sparsesep.converters.factorize import chain, gram, joint_refit
-from tflm_sparsesep.converters.factorize.chain import RealLayer, OutputLoss
+from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer
 from tflm_sparsesep.converters.factorize.steps import MaxPool, Step, Windows, arrive
 
 IMAGE = (7, 9, 3)
