@@ -81,11 +81,7 @@ def learn(weights: Matrix, gram: Gram, atoms: int, nonzeros: int, *, turns: int 
     """
     if not 1 <= atoms <= min(weights.shape):
         raise ConfigError(f"atoms is {atoms}; accepted: 1 to {min(weights.shape)}")
-    try:
-        factor = linalg.cholesky(gram.matrix, lower=True)
-    except linalg.LinAlgError:
-        raise ConfigError("the Gram matrix is singular; accepted: one that is damped") from None
-    u = linalg.svd(weights @ factor, full_matrices=False)[0]
+    u = linalg.svd(weights @ gram.cholesky, full_matrices=False)[0]
     basis = u[:, :atoms] @ _varimax(weights.T @ (u[:, :atoms]))
     code = sparse_refit.admm(basis.T @ weights, gram, nonzeros)
     for _ in range(turns):

@@ -28,9 +28,9 @@ from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize import chain
 from tflm_sparsesep.converters.factorize.chain import (
     Array,
-    DenseLayer,
     Flow,
     OutputLoss,
+    RealLayer,
     forward,
 )
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
@@ -64,7 +64,7 @@ class _Task:
         wanted = [None if z is None else some(z) for z in self.wanted]
         return replace(self, samples=self.samples[samples], wanted=wanted)
 
-    def value(self, layers: Sequence[DenseLayer]) -> float:
+    def value(self, layers: Sequence[RealLayer]) -> float:
         flow = forward(layers, self.samples)
         count = len(self.samples)
         last = self.wanted[-1]
@@ -77,7 +77,7 @@ class _Task:
 
 
 def refit(
-    layers: Sequence[DenseLayer],
+    layers: Sequence[RealLayer],
     wanted: Sequence[Matrix | None],
     samples: Matrix,
     importance: Sequence[Vector],
@@ -85,7 +85,7 @@ def refit(
     loss: OutputLoss | None = None,
     inner: float = 1.0,
     steps: int = 3,
-) -> list[DenseLayer]:
+) -> list[RealLayer]:
     """Layers with the same zeros and better weights.
 
     Args:
@@ -108,8 +108,8 @@ def refit(
         Both inputs are the same, and the second weight is gone: the first takes over.
 
         >>> x = np.arange(40.0).repeat(2).reshape(40, 2) / 40
-        >>> dense = [DenseLayer(np.array([[1.0, 1.0]]), np.zeros(1))]
-        >>> thin = [DenseLayer(np.array([[1.0, 0.0]]), np.zeros(1))]
+        >>> dense = [RealLayer(np.array([[1.0, 1.0]]), np.zeros(1))]
+        >>> thin = [RealLayer(np.array([[1.0, 0.0]]), np.zeros(1))]
         >>> wanted = forward(dense, x).outputs
         >>> found = refit(thin, wanted, x, [np.ones(1)], loss=OutputLoss(None))
         >>> found[0].weights.round(2).tolist()
@@ -136,7 +136,7 @@ def refit(
 
 
 def _task(
-    layers: Sequence[DenseLayer],
+    layers: Sequence[RealLayer],
     wanted: Sequence[Matrix | None],
     samples: Matrix,
     importance: Sequence[Vector],
@@ -154,8 +154,8 @@ def _task(
 
 
 def _line_search(
-    layers: list[DenseLayer], delta: Parameters, task: _Task, current: float
-) -> tuple[list[DenseLayer], float] | None:
+    layers: list[RealLayer], delta: Parameters, task: _Task, current: float
+) -> tuple[list[RealLayer], float] | None:
     for halving in range(_HALVINGS):
         tried = _moved(layers, delta, 0.5**halving)
         if (value := task.value(tried)) < current:
@@ -163,7 +163,7 @@ def _line_search(
     return None
 
 
-def _direction(layers: list[DenseLayer], task: _Task, damping: float) -> Parameters:
+def _direction(layers: list[RealLayer], task: _Task, damping: float) -> Parameters:
     """Conjugate gradients, preconditioned by importance times mean square of the input."""
     flow = forward(layers, task.samples)
     masks = [layer.weights != 0 for layer in layers]
@@ -197,7 +197,7 @@ def _direction(layers: list[DenseLayer], task: _Task, damping: float) -> Paramet
 
 
 def _curvature(
-    layers: list[DenseLayer], flow: Flow, masks: list[Array], task: _Task, step: Parameters
+    layers: list[RealLayer], flow: Flow, masks: list[Array], task: _Task, step: Parameters
 ) -> Parameters:
     """J^T M J step."""
     change: Array | None = None
@@ -214,7 +214,7 @@ def _curvature(
 
 
 def _backward(
-    layers: list[DenseLayer], flow: Flow, masks: list[Array], last: Array, inner: list[Array]
+    layers: list[RealLayer], flow: Flow, masks: list[Array], last: Array, inner: list[Array]
 ) -> Parameters:
     """Gradients by weights, then by biases, of what arrives at pre-activations."""
     weights: Parameters = []
@@ -228,7 +228,7 @@ def _backward(
     return weights + biases
 
 
-def _moved(layers: list[DenseLayer], delta: Parameters, size: float) -> list[DenseLayer]:
+def _moved(layers: list[RealLayer], delta: Parameters, size: float) -> list[RealLayer]:
     weights, biases = delta[: len(layers)], delta[len(layers) :]
     return [
         replace(layer, weights=layer.weights + size * w, bias=layer.bias + size * b)
@@ -240,11 +240,11 @@ def _dot(a: Parameters, b: Parameters) -> float:
     return sum(float(np.vdot(x, y)) for x, y in zip(a, b, strict=True))
 
 
-def _float32(layer: DenseLayer) -> DenseLayer:
+def _float32(layer: RealLayer) -> RealLayer:
     weights, bias = np.asarray(layer.weights, np.float32), np.asarray(layer.bias, np.float32)
     return replace(layer, weights=weights, bias=bias)
 
 
-def _float64(layer: DenseLayer) -> DenseLayer:
+def _float64(layer: RealLayer) -> RealLayer:
     weights, bias = np.asarray(layer.weights, np.float64), np.asarray(layer.bias, np.float64)
     return replace(layer, weights=weights, bias=bias)

@@ -55,10 +55,7 @@ def svd(weights: Matrix, rank: int, gram: Gram) -> LowRank:
     """
     if not 1 <= rank <= min(weights.shape):
         raise ConfigError(f"rank is {rank}; accepted: 1 to {min(weights.shape)}")
-    try:
-        factor = linalg.cholesky(gram.matrix, lower=True)
-    except linalg.LinAlgError:
-        raise ConfigError("the Gram matrix is singular; accepted: one that is damped") from None
+    factor = gram.cholesky
     u, s, v = linalg.svd(weights @ factor, full_matrices=False)
     # The root of each singular value on either side, so that both factors quantise alike.
     root = np.sqrt(s[:rank])

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
+from scipy.sparse import csr_array
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize.gram import Gram, Matrix, Vector
@@ -48,6 +49,8 @@ Block = tuple[int, int]
 # the time.
 _LEAST_GAIN = 0.002
 _ITERATIONS = 60
+# Below this share of nonzeros a sparse matrix product is faster than a dense one.
+_THIN = 0.06
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,28 @@ class Path:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Weights scaled by the root of their importance, padded to whole tiles, in groups of rows."""
+    """Weights scaled by the root of their importance, padded to whole tiles, in groups of rows.
+
+    `gram` is padded, too; `inputs` are the moments without padding.
+    """
 
     groups: list[Matrix]
     gram: Matrix
+    inputs: Gram
     scale: Vector
     block: Block
     shape: tuple[int, int]
 
+    def spectrum(self) -> tuple[Vector, Matrix]:
+        """Return `Gram.spectrum` of the padded matrix: padding is uncorrelated with all inputs."""
+        values, vectors = self.inputs.spectrum
+        extra = len(self.gram) - len(values)
+        if not extra:
+            return values, vectors
+        return np.append(values, np.ones(extra)), linalg.block_diag(vectors, np.eye(extra))
+
     def join(self, groups: Sequence[Matrix]) -> Matrix:
+        """Return the weights [rows, cols] of scaled, padded groups."""
         weights: Matrix = np.concatenate(groups)[:, : self.shape[1]] / self.scale[:, None]
         return weights
 
@@ -306,33 +322,45 @@ def _exchange(problem: _Problem, group: Matrix, tiles: npt.ArrayLike, limit: int
 
 
 def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.NDArray[np.bool_]]:
-    """See `admm`; rho grows from a hundredth of the mean eigenvalue to ten times that."""
+    """Return the supports of `admm`; rho grows from 0.01 to 10 times the mean eigenvalue.
+
+    Iterates in the eigenvectors' basis, where the least-squares step is diagonal.
+    """
     power = np.sqrt(np.diag(problem.gram))
-    matrix = problem.gram / np.outer(power, power)
-    values, vectors = linalg.eigh(matrix)
+    values, vectors = problem.spectrum()
+    height, tile = problem.block
     start = np.concatenate(problem.groups) * power
-    wanted = start @ matrix
-    parts, tile = _groups(len(start), problem.block[0]), problem.block[1]
-    sparse, dual, supports = start, np.zeros_like(start), []
+    sparse = np.pad(start, ((0, -len(start) % height), (0, 0)))
+    shape = (len(sparse) // height, height, sparse.shape[1] // tile, tile)
+    rotated = sparse @ vectors
+    wanted, pull = rotated * values, rotated
+    supports = np.zeros((shape[0], shape[2]), np.bool_)
+    is_thin = blocks * height * tile < _THIN * sparse.size
+    dual = np.zeros_like(rotated)  # rotated, as are `wanted` and `pull`
+    left = np.zeros_like(sparse)  # the dual, not rotated
     for rho in np.geomspace(0.01, 10.0, iterations) * float(values.mean()):
-        dense = ((wanted + rho * (sparse - dual)) @ vectors / (values + rho)) @ vectors.T
-        total = dense + dual
-        groups = [total[part] for part in parts]
-        supports = _largest(groups, tile, blocks)
-        kept = [g * s.repeat(tile) for g, s in zip(groups, supports, strict=True)]
-        sparse = np.concatenate(kept)
-        dual = dual + dense - sparse
-    return supports
+        dense = (wanted + rho * pull) / (values + rho)
+        total = dense @ vectors.T + left
+        supports = _highest(np.square(total).reshape(shape).sum(axis=(1, 3)), blocks)
+        sparse = np.where(supports[:, None, :, None], total.reshape(shape), 0.0).reshape(
+            total.shape
+        )
+        left = total - sparse
+        rotated = csr_array(sparse) @ vectors if is_thin else sparse @ vectors
+        dual = dense + dual - rotated
+        pull = rotated - dual
+    return list(supports)
 
 
 def _solve(problem: _Problem, supports: Sequence[npt.NDArray[np.bool_]]) -> Matrix:
     """Least squares on the supports bool[tiles] of the groups."""
-    tile = problem.block[1]
-    pairs = zip(problem.groups, supports, strict=True)
+    height, tile = problem.block
+    correlations = np.concatenate(problem.groups) @ problem.gram
+    parts = _groups(len(correlations), height)
     return problem.join(
         [
-            least_squares(problem.gram, group @ problem.gram, np.flatnonzero(kept.repeat(tile)))
-            for group, kept in pairs
+            least_squares(problem.gram, correlations[part], np.flatnonzero(kept.repeat(tile)))
+            for part, kept in zip(parts, supports, strict=True)
         ]
     )
 
@@ -344,12 +372,24 @@ def _largest(groups: Sequence[Matrix], tile: int, blocks: int) -> list[npt.NDArr
 
 
 def _lowest(values: Sequence[Vector], left: int) -> list[npt.NDArray[np.bool_]]:
-    """Marks all but the `left` highest of all values. Of equal ones the first are kept."""
-    flat = np.concatenate([-v for v in values]) if values else np.zeros(0)
-    mark = np.ones(len(flat), np.bool_)
-    mark[np.argsort(flat, kind="stable")[:left]] = False
+    """Mark all but the `left` highest of all values."""
+    flat = np.concatenate(values) if values else np.zeros(0)
     ends = list(itertools.accumulate(len(v) for v in values))
-    return np.split(mark, ends[:-1])
+    return np.split(~_highest(flat, left), ends[:-1])
+
+
+def _highest(values: Matrix | Vector, count: int) -> npt.NDArray[np.bool_]:
+    """Mark the `count` highest of all values. Of equal ones the first are taken."""
+    flat = values.ravel()
+    if count >= len(flat):
+        return np.ones(values.shape, np.bool_)
+    if count <= 0:
+        return np.zeros(values.shape, np.bool_)
+    limit = np.partition(flat, len(flat) - count)[len(flat) - count]
+    mark = flat > limit
+    mark[np.flatnonzero(flat == limit)[: count - np.count_nonzero(mark)]] = True
+    found: npt.NDArray[np.bool_] = mark.reshape(values.shape)
+    return found
 
 
 def _problem(weights: Matrix, gram: Gram, block: Block, importance: Vector | None) -> _Problem:
@@ -365,17 +405,14 @@ def _problem(weights: Matrix, gram: Gram, block: Block, importance: Vector | Non
     scale = np.sqrt(np.maximum(matter, 1e-12 * max(float(matter.max()), 1e-300)))
     extra = -cols % block[1]
     matrix = linalg.block_diag(gram.matrix, np.eye(extra)) if extra else gram.matrix
-    try:
-        linalg.cholesky(matrix)
-    except linalg.LinAlgError:
-        raise ConfigError("the Gram matrix is singular; accepted: one that is damped") from None
+    _ = gram.cholesky  # raises where the matrix is singular
     padded = np.pad(weights * scale[:, None], ((0, 0), (0, extra)))
     groups = [padded[part] for part in _groups(rows, block[0])]
-    return _Problem(groups, np.ascontiguousarray(matrix), scale, block, (rows, cols))
+    return _Problem(groups, np.ascontiguousarray(matrix), gram, scale, block, (rows, cols))
 
 
 def _groups(rows: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, rows, size)]
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
 def _blocks(nonzeros: int, block: Block) -> int:

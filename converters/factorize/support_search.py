@@ -171,12 +171,14 @@ class SupportSearch:
 
 
 def least_squares(gram: Matrix, correlations: Matrix, columns: npt.ArrayLike) -> Matrix:
-    """The best weights float64[R, cols] on the columns, for correlations W G [R, cols]."""
+    """Return the best weights float64[R, cols] on some columns, for correlations W G [R, cols]."""
     kept = np.asarray(columns, np.int64)
     found = np.zeros_like(correlations)
     if kept.size:
         inner = gram[np.ix_(kept, kept)]
-        found[:, kept] = linalg.solve(inner, correlations[:, kept].T, assume_a="pos").T
+        _, solved, info = linalg.lapack.dposv(inner.T, correlations[:, kept].T, overwrite_a=True)
+        assert info == 0, "not positive definite"  # callers damp the matrix
+        found[:, kept] = solved.T
     return found
 
 
