@@ -185,9 +185,9 @@ def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
 def last_that_keeps(keeps: Callable[[int], bool], start: int) -> int:
     """Return the last level that keeps the quality, as far as few trials show.
 
-    Every fourth of 24 levels beyond `start` is tried from the top, then lower ones by `edge`. Which levels
-    are tried does not depend on the limit, so a level that a lower limit finds and a higher one
-    accepts is found by both, but for the last steps between two levels that are tried.
+    Every fourth of 24 levels beyond `start` is tried from the top, then lower ones by `edge`. They
+    are multiples of four whatever the limit: of a level that a lower limit finds and a higher one
+    accepts, at most the last steps between two multiples are missed.
 
     Args:
         keeps: builds and measures a level; level 0 is taken to keep the quality.
