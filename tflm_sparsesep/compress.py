@@ -219,9 +219,8 @@ def _smallest(trials: Trials, quick: Trial, budget: Budget) -> Trial:
     """Return the smallest trial that keeps the quality: careful fits do at higher levels."""
     start = quick.point.level
     last = min(start + _LEVELS_BEYOND, budget_search.LEVELS)
-    level = budget_search.last_that_keeps(
-        lambda level: trials.trial(level, budget, effort=2).point,
-        budget,
+    level = budget_search.edge(
+        lambda i: budget.keeps_quality(trials.trial(i, budget, effort=2).point),
         start - 1,
         last,
         start + _LEVELS_BEYOND // 4,

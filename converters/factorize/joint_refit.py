@@ -1,15 +1,15 @@
-"""All weights that are left, refitted together so that the chain's outputs are the dense model's.
+"""Refit the remaining weights of consecutive layers together, to the outputs of the dense model.
 
-Least squares layer by layer cannot let one layer mend what another has lost. Here the kept weights
-and biases theta of all layers minimise, over unlabelled samples,
+With least squares layer by layer, no layer can compensate for the error of another. Here the kept
+weights and biases theta of all layers minimize, over unlabeled samples,
 
     loss(z'_last, z_last) + inner / 2 sum_l sum_i importance_li E (z'_li - z_li)^2,
 
-z being the dense model's pre-activations. The second term keeps inner layers where they were: it
-has hundreds of targets a sample, so a few thousand samples do not get learnt by heart. Layers
-that the dense model has no counterpart of, those between two factors, are free. What enters may
-differ from what entered the dense model, where layers before have lost something, too. Each step
-solves the linearised problem (Gauss-Newton: J^T M J delta = -gradient, by conjugate gradients with
+z being the dense model's pre-activations. The second term keeps inner layers close to the original:
+it has hundreds of targets per sample, which prevents overfitting to a few thousand samples. Layers
+without a counterpart in the dense model, the first factors of a product, are free. The inputs may
+differ from those of the dense model if layers before are compressed, too. Each step solves the
+linearized problem (Gauss-Newton: J^T M J delta = -gradient, by conjugate gradients with
 the importance-times-power diagonal) and goes as far along delta as the loss falls. No labels, no
 learning rate, no batches; a few steps are enough.
 
@@ -45,7 +45,7 @@ Parameters = list[Array]  # weights of all layers, then biases of all layers
 
 @dataclass(frozen=True)
 class _Task:
-    """What to reach: the dense model's pre-activations on float32 samples."""
+    """The targets: the dense model's pre-activations on float32 samples."""
 
     samples: Array
     wanted: list[Array | None]  # None for layers that are free
@@ -55,7 +55,7 @@ class _Task:
     inner: float
 
     def part(self, samples: slice) -> _Task:
-        """The same for some of the samples."""
+        """Return the same task on some of the samples."""
         count = len(self.samples)
 
         def some(z: Array) -> Array:
@@ -86,7 +86,7 @@ def refit(
     inner: float = 1.0,
     steps: int = 3,
 ) -> list[RealLayer]:
-    """Layers with the same zeros and better weights.
+    """Return layers with the same zeros and better weights.
 
     Args:
         layers: compressed ones; their zeros stay.
@@ -164,7 +164,7 @@ def _line_search(
 
 
 def _direction(layers: list[RealLayer], task: _Task, damping: float) -> Parameters:
-    """Conjugate gradients, preconditioned by importance times mean square of the input."""
+    """Solve by conjugate gradients, preconditioned by importance times mean input power."""
     flow = forward(layers, task.samples)
     masks = [layer.weights != 0 for layer in layers]
     floor = [v + np.float32(1e-3) * (v.mean() + np.float32(1e-30)) for v in task.scale]
@@ -199,7 +199,7 @@ def _direction(layers: list[RealLayer], task: _Task, damping: float) -> Paramete
 def _curvature(
     layers: list[RealLayer], flow: Flow, masks: list[Array], task: _Task, step: Parameters
 ) -> Parameters:
-    """J^T M J step."""
+    """Return J^T M J step."""
     change: Array | None = None
     changes = []
     for i, layer in enumerate(layers):
@@ -216,7 +216,7 @@ def _curvature(
 def _backward(
     layers: list[RealLayer], flow: Flow, masks: list[Array], last: Array, inner: list[Array]
 ) -> Parameters:
-    """Gradients by weights, then by biases, of what arrives at pre-activations."""
+    """Return gradients by weights, then by biases, from those by pre-activations."""
     weights: Parameters = []
     biases: Parameters = []
     error, count = last, np.float32(flow.arrivals[0].samples)

@@ -14,9 +14,8 @@ measured, so it is within the budget even where this does not hold.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +32,9 @@ _FIRST_SHARE, _SHARE_RATIO = 1.10, 0.985
 # Expected sizes are a few per cent off: with a quality to keep as well, aim a little below.
 _MARGIN = 0.97
 
-# Quality that rises by more from one level to a higher one does not fall with the level.
-_JITTER_DB = 1.0
-# Levels in a row that do not keep the quality, after which none is expected to.
-_LEVELS_TO_GIVE_UP = 20
+# Levels that are tried beyond the expected one, the highest first: measured quality rises and falls
+# by several dB from one level to the next, so that bisection alone misses what is possible.
+_LEVELS_AHEAD, _STRIDE = 24, 4
 
 # Names of limits of size, which are names of `Point`'s fields, too.
 _SIZES = ("flash_bytes", "arena_bytes", "instructions")
@@ -165,7 +163,7 @@ def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
     """Return the best point within the budget, or the closest one where none is.
 
     Args:
-        evaluate: builds and measures a level; called for about 5 levels, each once.
+        evaluate: builds and measures a level; called for about 10 levels, each once.
         budget: to keep.
 
     Example:
@@ -178,48 +176,29 @@ def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
     """
     evaluate = functools.cache(evaluate)
     if budget.asks_for_quality:
-        return evaluate(last_that_keeps(evaluate, budget, 0, LEVELS, start_level(budget)))
+        level = last_that_keeps(lambda i: budget.keeps_quality(evaluate(i)), start_level(budget))
+        return evaluate(level)
     below = edge(lambda i: not budget.is_small(evaluate(i)), -1, LEVELS, start_level(budget))
     return evaluate(min(below + 1, LEVELS - 1))
 
 
-def last_that_keeps(
-    evaluate: Callable[[int], Point], budget: Budget, low: int, high: int, start: int
-) -> int:
-    """Return the last level from `low` to before `high` that keeps the quality.
+def last_that_keeps(keeps: Callable[[int], bool], start: int) -> int:
+    """Return the last level that keeps the quality, as far as few trials show.
 
-    `edge` finds it while quality falls with the level. If it does not, as measured, all higher
-    levels are tried until _LEVELS_TO_GIVE_UP in a row fail. So a level that a lower limit finds and
-    this one accepts is not missed.
+    Every fourth of 24 levels beyond `start` is tried from the top, then lower ones by `edge`. They
+    are multiples of four whatever the limit: of a level that a lower limit finds and a higher one
+    accepts, at most the last steps between two multiples are missed.
 
     Args:
-        evaluate: builds and measures a level.
-        budget: whose quality to keep.
-        low: taken to keep it; not evaluated.
-        high: first level that is not considered.
+        keeps: builds and measures a level; level 0 is taken to keep the quality.
         start: the expected level.
     """
-    tried: dict[int, Point] = {}
-
-    def keeps(level: int) -> bool:
-        tried[level] = evaluate(level)
-        return budget.keeps_quality(tried[level])
-
-    found = edge(keeps, low, high, start)
-    if _quality_falls(tried):
-        return found
-    level = found + 1
-    while level < min(high, found + 1 + _LEVELS_TO_GIVE_UP):
+    top = min(start + _LEVELS_AHEAD, LEVELS - 1) // _STRIDE * _STRIDE
+    for level in range(top, start, -_STRIDE):
         if keeps(level):
-            found = level
-        level += 1
-    return found
-
-
-def _quality_falls(points: Mapping[int, Point]) -> bool:
-    """Return True if no level is clearly better than a lower one."""
-    quality = [points[level].sqnr_db for level in sorted(points)]
-    return all(b <= a + _JITTER_DB for a, b in itertools.pairwise(quality))
+            high = LEVELS if level == top else level + _STRIDE
+            return edge(keeps, level, high, level + _STRIDE // 2)
+    return edge(keeps, 0, (start // _STRIDE + 1) * _STRIDE, start)
 
 
 def start_level(budget: Budget) -> int:
