@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -22,7 +22,15 @@ from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 
 CORES = [name for name, target in TARGETS.items() if target.qemu_machine]
 MISSING = [tool.install for tool in toolchain.find_tools().values() if tool.path is None]
-needs_qemu = pytest.mark.skipif(bool(MISSING), reason="; ".join(MISSING) or "tools found")
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def needs_qemu(test: Test) -> Test:
+    """Mark a test that builds images and emulates cores: it is slow, and wants tools."""
+    wants_tools = pytest.mark.skipif(bool(MISSING), reason="; ".join(MISSING) or "tools found")
+    marked: Test = pytest.mark.slow(wants_tools(test))
+    return marked
+
 
 # One worker, so that each image is built once.
 pytestmark = pytest.mark.xdist_group("emulation")

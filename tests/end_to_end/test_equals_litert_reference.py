@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tests.support import native_ops
 from tests.support.dense_models import fully_connected_model
+from tests.support.sweeps import sweep
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, can_pack, pack
@@ -24,8 +25,7 @@ from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtimes import run
 
-SHAPES = 600
-CHUNKS = 6
+CHUNKS, SHAPES = 6, 40
 INT8_LAYOUTS = [layout for layout in LAYOUTS if layout.value_type is ValueType.INT8]
 
 
@@ -81,12 +81,12 @@ def packed_result(
     )
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_random_shapes(chunk: int) -> None:
-    rng = np.random.default_rng(chunk)
     layouts = itertools.cycle(INT8_LAYOUTS)
-    saturated = 0
-    for _ in range(SHAPES // CHUNKS):
+    saturated = count = 0
+    for rng in sweep(chunk, SHAPES):
         model, inputs = random_model(rng)
         expected = litert_reference(model, inputs)
         single = packed_result(model, inputs, layouts, "single")
@@ -95,5 +95,6 @@ def test_random_shapes(chunk: int) -> None:
         double = packed_result(model, inputs, layouts, "double")
         np.testing.assert_array_equal(double, tflm.reshape(double.shape))
         saturated += bool(np.all(np.abs(expected.astype(int)) >= 127))
+        count += 1
     # The comparison would mean little if most outputs sat at the ends of int8.
-    assert saturated < SHAPES // CHUNKS // 4
+    assert saturated < count / 4

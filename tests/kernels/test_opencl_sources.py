@@ -41,7 +41,13 @@ def builds(name: str) -> list[str]:
 
 
 @pytest.mark.skipif(CLANG is None, reason="no clang: sudo apt install clang")
-@pytest.mark.parametrize("path", sorted(KERNELS.glob("*.cl")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (len(builds(path.stem)) > 8))
+        for path in sorted(KERNELS.glob("*.cl"))
+    ],
+)
 def test_compiles_without_extensions(path: Path) -> None:
     parts = [path.read_text()]
     halves = [""]
@@ -53,6 +59,8 @@ def test_compiles_without_extensions(path: Path) -> None:
         done = subprocess.run(
             [
                 *(str(CLANG), "-x", "cl", "-cl-std=CL1.2", "-target", "spir64", "-fsyntax-only"),
+                # The header, since clang 14's own table of functions lacks vload_half.
+                "-cl-no-stdinc",
                 *("-Xclang", "-finclude-default-header", "-Xclang", "-cl-ext=-all"),
                 *("-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-parameter"),
                 *(*half.split(), *options.split(), "-"),

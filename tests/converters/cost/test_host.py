@@ -101,7 +101,7 @@ def test_sparse_costs_are_upper_estimates() -> None:
 
 
 def test_blocks_break_even_before_single_weights() -> None:
-    layer = MatrixShape(4096, 4096)
+    layer = MatrixShape(1024, 1024)
     block = break_even_zeros(layer, "host", "4x4")
     assert block is not None
     single = break_even_zeros(layer, "host", "1x1")
