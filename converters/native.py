@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.blob.format import HEADER
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
+
+_HEADER_BYTES = 64  # sizeof(SparsesepPackedHeader)
 
 
 def library_path(name: str) -> Path:
@@ -66,7 +67,7 @@ def layout_headers() -> list[bytes]:
     """Return the header of an empty blob of each layout in layouts.inc."""
     header = _library().sparsesep_host_layout
     addresses = itertools.takewhile(bool, map(header, itertools.count()))
-    return [ctypes.string_at(address, HEADER.itemsize) for address in addresses]
+    return [ctypes.string_at(address, _HEADER_BYTES) for address in addresses]
 
 
 def variant_name(blob: bytes, *, target: str = "host", is_header: bool = False) -> str | None:
@@ -124,7 +125,7 @@ def _isa(target: str) -> bytes | None:
 
 def aligned_copy(blob: bytes) -> npt.NDArray[np.uint8]:
     """Return `blob` at an address that is a multiple of 16, as in a model file."""
-    room = np.zeros(len(blob) + HEADER.itemsize, np.uint8)
+    room = np.zeros(len(blob) + 16, np.uint8)
     start = -room.ctypes.data % 16
     room[start : start + len(blob)] = np.frombuffer(blob, np.uint8)
     return room[start : start + len(blob)]
