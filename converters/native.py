@@ -20,8 +20,7 @@ _HEADER_BYTES = 64  # sizeof(SparsesepPackedHeader)
 def library_path(name: str) -> Path:
     """Return the path of a shared library that the build installed, as `libsparsesep_host.so`.
 
-    Raises:
-        ToolMissingError: the package was not built.
+    Raises ToolMissingError if the package was not built.
     """
     path = importlib.resources.files("tflm_sparsesep") / "native" / name
     if not path.is_file():
@@ -73,10 +72,7 @@ def layout_headers() -> list[bytes]:
 def variant_name(blob: bytes, *, target: str = "host", is_header: bool = False) -> str | None:
     """Return the kernel that runs `blob` on `target`; None if the target has none for its layout.
 
-    Args:
-        blob: a blob, or only its header.
-        target: a name of `targets.TARGETS`.
-        is_header: `blob` is only the header, which is not validated.
+    With `is_header`, `blob` is only the header, which is not validated.
 
     Raises:
         ConfigError: the target is unknown.
@@ -94,21 +90,12 @@ def scratch_bytes(
 ) -> int:
     """Return the bytes of arena that the kernel of `blob` uses during an inference.
 
-    Prepare makes the same query on the device.
-
-    Args:
-        blob: a blob, or only its header.
-        batch: input vectors of one inference.
-        target: a name of `targets.TARGETS`.
-        is_header: `blob` is only the header, which is not validated.
+    Prepare makes the same query on the device. `batch` counts input vectors of one inference; other
+    arguments are those of `variant_name`.
 
     Raises:
         ConfigError: the target is unknown or has no kernel for the layout, or `batch` is below 1.
         ModelError: a device would reject the blob.
-
-    Example:
-        >>> scratch_bytes(blob, target="cortex-m4")  # doctest: +SKIP
-        1840
     """
     if not 1 <= batch < 2**31:
         raise ConfigError(f"batch is {batch}, accepted: 1 to 2147483647")

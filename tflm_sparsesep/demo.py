@@ -35,13 +35,7 @@ def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console
     LeNet-300-100 is trained twice with the same seed, epochs and batches: as it is, for
     comparison, and with `ProximalL1`. Both are quantized to int8 and run on all test images in
     the real TFLM interpreter. The sparse layers also run on an emulated Cortex-M4, on the
-    activations that entered them in TFLM.
-
-    Args:
-        data_dir: folder with Fashion-MNIST's four .gz files; by default Debian's package, else a
-            download, else scikit-learn's digits.
-        output_dir: folder for summary.json, model_dense.tflite and model_sparse.tflite.
-        console: where to print.
+    activations that entered them in TFLM. `data_dir` may hold Fashion-MNIST's four .gz files.
 
     Raises:
         ConfigError: the data or the output folder cannot be used.

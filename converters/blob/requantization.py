@@ -47,15 +47,9 @@ def requantization(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
     """Return the multipliers int32[rows] and shifts int8[rows] of a layer.
 
-    Scales are multiplied in float64, as in LiteRT, and in TFLM since October 2026. Earlier TFLM
-    uses float32 for FULLY_CONNECTED with one scale, which changes about one int8 output in 64,000
-    by 1.
-
-    Args:
-        input_scale: of the input.
-        weight_scales: [1] per tensor, or [rows] per channel.
-        output_scale: of the output.
-        rows: output channels.
+    `weight_scales` are [1] per tensor, or [rows] per channel. Scales are multiplied in float64, as
+    in LiteRT, and in TFLM since October 2026. Earlier TFLM uses float32 for FULLY_CONNECTED with
+    one scale, which changes about one int8 output in 64,000 by 1.
 
     Raises:
         ValueError: a shift exceeds 30, which no kernel computes.
@@ -81,12 +75,8 @@ def is_bounded(
 ) -> bool:
     """Return True if every accumulator stays below 2^30 and every shift is to the right.
 
-    Kernels requantize such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED).
-
-    Args:
-        folded_bias: [rows], before it wraps to 32 bits.
-        magnitudes: [rows], the sum of |weight| of each row.
-        shift: [rows].
+    Kernels requantize such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED). `folded_bias`
+    is not yet wrapped to 32 bits; `magnitudes` are the sums of |weight|. All are [rows].
     """
     largest = np.abs(folded_bias) - INT8_MIN * magnitudes
     return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(shift < 0))

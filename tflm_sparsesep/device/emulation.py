@@ -193,12 +193,7 @@ def run_layer(
 
 
 def check_counter(target: str, *, loops: int = 1000, board: str | None = None) -> None:
-    """Prove on this machine that instructions are counted exactly, with code of known length.
-
-    Args:
-        target: as for `run_layer`.
-        loops: iterations of the loop that is counted.
-        board: as for `run_layer`.
+    """Prove on this machine that instructions are counted exactly, with a loop of known length.
 
     Raises:
         DeviceError: the count differs from what firmware/counter_check.h executes.

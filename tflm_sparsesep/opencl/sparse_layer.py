@@ -67,13 +67,8 @@ class SparseLayer:
     ) -> SparseLayer:
         """Make a layer of blocks in any order; blocks at the same position are added up.
 
-        Args:
-            shape: rows and columns of the matrix.
-            tile_rows: row of each block in the grid of tiles.
-            tile_cols: column of each block in the grid of tiles.
-            values: [blocks, block_rows, block_cols].
-            bias: [rows].
-            limits: of the activation.
+        `shape` is that of the matrix, `values` are [blocks, block_rows, block_cols] at a row and
+        column of tiles each, `bias` is [rows], `limits` are those of the activation.
 
         Raises:
             ConfigError: the matrix is empty or larger than a blob can hold, or 0 is outside of

@@ -46,13 +46,9 @@ class _HeadLayer:
 
 
 class TfliteHead:
-    """A model that is read once, and written with other weights any number of times.
+    """A model, or its file, that is read once, and written with other weights any number of times.
 
-    Args:
-        model: a .tflite file, or its bytes.
-
-    Attributes:
-        layers: those that were read, in order of execution.
+    `layers` are those that were read, in order of execution.
 
     Raises:
         ModelError: the model is not intact, or no fully-connected layer leads to its output.
