@@ -7,6 +7,7 @@ They follow TFLite's `QuantizeMultiplier`, `GetQuantizedConvolutionMultipler` an
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,17 +69,33 @@ def requantization(
     )
 
 
+def fold_bias(
+    weights: npt.NDArray[Any], bias: npt.NDArray[Any], input_zero_point: int
+) -> npt.NDArray[np.int64]:
+    """Return bias - input_zero_point * sum(weights of the row), before it wraps to 32 bits."""
+    sums = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
+    folded: npt.NDArray[np.int64] = bias.astype(np.int64) - input_zero_point * sums
+    return folded
+
+
+def row_magnitudes(weights: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the sum of |weight| of each row, int64[rows]."""
+    sums: npt.NDArray[np.int64] = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(1)
+    return sums
+
+
 def is_bounded(
-    folded_bias: npt.NDArray[np.int64],
-    magnitudes: npt.NDArray[np.int64],
+    weights: npt.NDArray[Any],
+    bias: npt.NDArray[Any],
     shift: npt.NDArray[np.int8],
+    input_zero_point: int,
 ) -> bool:
     """Return True if every accumulator stays below 2^30 and every shift is to the right.
 
-    Kernels requantize such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED). `folded_bias`
-    is not yet wrapped to 32 bits; `magnitudes` are the sums of |weight|. All are [rows].
+    Kernels requantize such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED).
     """
-    largest = np.abs(folded_bias) - INT8_MIN * magnitudes
+    folded = fold_bias(weights, bias, input_zero_point)
+    largest = np.abs(folded) - INT8_MIN * row_magnitudes(weights)
     return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(shift < 0))
 
 

@@ -15,6 +15,7 @@ from tests.converters.tflite.test_round_trip import pack, quantization, rich_mod
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite import editor, verifier
 from tflm_sparsesep.converters.tflite.tensor import schema_object
+from tflm_sparsesep.runtime import files
 
 Edit = Callable[[Any], None]
 
@@ -213,7 +214,7 @@ def test_compressed_models_may_have_small_buffers() -> None:
 def test_unreadable_files(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "no.tflite", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(ModelError, match=f"^{path}: cannot be read: {reason}"):
-            editor.read_file(path)
+            files.read_model(path)
 
 
 def test_layout_asked_from_the_generated_classes() -> None:
