@@ -33,11 +33,6 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
 
     Packed layers have `rewritten` set. Dense layers have the decision of `rewrite` for `target`.
 
-    Args:
-        data: the bytes of the file.
-        target: a name of `targets.TARGETS`.
-        name: the name of the model in errors.
-
     Raises:
         ModelError: the bytes are not a usable model, or a packed layer is damaged.
         ConfigError: the target is unknown.

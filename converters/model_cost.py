@@ -29,15 +29,10 @@ _COUNTED = (
 
 
 def instructions(model: Model, layers: Sequence[LayerDecision], target: str) -> int:
-    """Return the estimated instructions of all layers for one inference.
+    """Return the estimated instructions of all layers of a rewritten model for one inference.
 
     Packed layers count as decided, dense layers as CMSIS-NN's kernels. Operators without weights
     are not counted, because the conversion does not change them.
-
-    Args:
-        model: the rewritten model.
-        layers: the decisions of the conversion.
-        target: a name of `targets.TARGETS`.
     """
     return sum(layer_instructions(model, layers, target).values())
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.blob.format import HEADER
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
+
+_HEADER_BYTES = 64  # sizeof(SparsesepPackedHeader)
 
 
 def library_path(name: str) -> Path:
     """Return the path of a shared library that the build installed, as `libsparsesep_host.so`.
 
-    Raises:
-        ToolMissingError: the package was not built.
+    Raises ToolMissingError if the package was not built.
     """
     path = importlib.resources.files("tflm_sparsesep") / "native" / name
     if not path.is_file():
@@ -66,16 +66,13 @@ def layout_headers() -> list[bytes]:
     """Return the header of an empty blob of each layout in layouts.inc."""
     header = _library().sparsesep_host_layout
     addresses = itertools.takewhile(bool, map(header, itertools.count()))
-    return [ctypes.string_at(address, HEADER.itemsize) for address in addresses]
+    return [ctypes.string_at(address, _HEADER_BYTES) for address in addresses]
 
 
 def variant_name(blob: bytes, *, target: str = "host", is_header: bool = False) -> str | None:
     """Return the kernel that runs `blob` on `target`; None if the target has none for its layout.
 
-    Args:
-        blob: a blob, or only its header.
-        target: a name of `targets.TARGETS`.
-        is_header: `blob` is only the header, which is not validated.
+    With `is_header`, `blob` is only the header, which is not validated.
 
     Raises:
         ConfigError: the target is unknown.
@@ -93,21 +90,12 @@ def scratch_bytes(
 ) -> int:
     """Return the bytes of arena that the kernel of `blob` uses during an inference.
 
-    Prepare makes the same query on the device.
-
-    Args:
-        blob: a blob, or only its header.
-        batch: input vectors of one inference.
-        target: a name of `targets.TARGETS`.
-        is_header: `blob` is only the header, which is not validated.
+    Prepare makes the same query on the device. `batch` counts input vectors of one inference; other
+    arguments are those of `variant_name`.
 
     Raises:
         ConfigError: the target is unknown or has no kernel for the layout, or `batch` is below 1.
         ModelError: a device would reject the blob.
-
-    Example:
-        >>> scratch_bytes(blob, target="cortex-m4")  # doctest: +SKIP
-        1840
     """
     if not 1 <= batch < 2**31:
         raise ConfigError(f"batch is {batch}, accepted: 1 to 2147483647")
@@ -124,7 +112,7 @@ def _isa(target: str) -> bytes | None:
 
 def aligned_copy(blob: bytes) -> npt.NDArray[np.uint8]:
     """Return `blob` at an address that is a multiple of 16, as in a model file."""
-    room = np.zeros(len(blob) + HEADER.itemsize, np.uint8)
+    room = np.zeros(len(blob) + 16, np.uint8)
     start = -room.ctypes.data % 16
     room[start : start + len(blob)] = np.frombuffer(blob, np.uint8)
     return room[start : start + len(blob)]

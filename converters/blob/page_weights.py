@@ -32,15 +32,9 @@ def page_weights(
 ) -> tuple[bytes, bytes]:
     """Return the table of contents of a valid blob, and its concatenated pages.
 
-    Args:
-        blob: packed weights.
-        page_bytes: the largest page.
-        input_zero_point: of the operator's options.
-        offset: of the first page in external memory.
-        name: the name of the layer in errors.
-
-    Raises:
-        ConfigError: one row of blocks does not fit into a page.
+    `input_zero_point` is that of the operator's options, `offset` that of the first page in
+    external memory, `name` that of the layer in errors. Raises ConfigError if one row of blocks
+    does not fit into a page.
     """
     unpacked = unpack(blob)
     layout = unpacked.layout

@@ -49,7 +49,8 @@ def choose_layout(
     """Return the layout of `layer` with the smallest product of instructions and bytes.
 
     With `prefer`, the smallest or the fastest layout wins. A column-major layout must win by a
-    tenth. Layouts that beat `dense` in both come before all others.
+    tenth. Layouts that beat `dense` in both come before all others. None if no kernel of the target
+    takes these weights.
 
     Args:
         layer: the weights.
@@ -58,9 +59,6 @@ def choose_layout(
         input_zeros: fraction of inputs that equal the zero_point.
         dense: the cost of the dense layer.
         prefer: "flash", "speed", or None for their product.
-
-    Returns:
-        The layout with its cost; None if no kernel of the target takes these weights.
     """
     rows, cols = layer.weights.shape
     mask = functools.cache(functools.partial(block_mask, layer.weights))

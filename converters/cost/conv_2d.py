@@ -25,10 +25,7 @@ def dense_instructions(
 ) -> int:
     """Return the instructions of one inference (nanoseconds on `host`).
 
-    Args:
-        target: a name of `targets.TARGETS`.
-        weights_shape: [units, height, width, channels].
-        output_shape: [batch, height, width, units].
+    Shapes are [units, height, width, channels] and [batch, height, width, units].
     """
     units, height, width, channels = weights_shape
     terms = _terms(math.prod(output_shape[:3]), units, height * width, channels)

@@ -87,11 +87,7 @@ TIMINGS: dict[str, Timing] = {
 
 
 def estimate_cycles(target: str, classes: Mapping[str, float]) -> int:
-    """Return the estimated cycles of executed instructions.
-
-    Args:
-        target: an emulated core, a key of `TIMINGS`.
-        classes: instructions by class, as in `emulation.LayerRun.classes`.
+    """Return the estimated cycles of instructions by class, as in `emulation.LayerRun.classes`.
 
     Example:
         >>> estimate_cycles("cortex-m4", {"load": 10, "multiply": 5, "other": 20})

@@ -33,17 +33,10 @@ _DENSE_FILE = "dense_cmsis_nn.json"
 def dense_instructions(
     target: str, rows: int, cols: int, batch: int = 1, *, dtype: str = "int8"
 ) -> int:
-    """Return the instructions of a dense layer (nanoseconds on `host`).
+    """Return the instructions of a dense layer (nanoseconds on `host`) for `batch` input vectors.
 
     int8 is CMSIS-NN's kernel, exact for measured shapes. float32 is TFLM's reference kernel, scaled
     from one measured shape by the number of weights.
-
-    Args:
-        target: a name of `targets.TARGETS`.
-        rows: output channels.
-        cols: input channels.
-        batch: input vectors of one inference.
-        dtype: "int8" or "float32".
     """
     if target == "host":
         return host.dense_nanoseconds(rows, cols, batch, dtype)
@@ -64,14 +57,10 @@ def sparse_instructions(
     batch: int = 1,
     input_zeros: float = 0.0,
 ) -> int:
-    """Return the instructions of the sparse kernel (nanoseconds on `host`).
+    """Return the instructions of the sparse kernel (nanoseconds on `host`) for a batch of vectors.
 
-    Args:
-        target: a name of `targets.TARGETS`.
-        layout: a layout that `is_measured` on the target.
-        size: the size of the blob in that layout.
-        batch: input vectors of one inference.
-        input_zeros: share of inputs that equal the zero_point.
+    `layout` is one that `is_measured`; `input_zeros` is the fraction of inputs that equal the
+    zero_point.
     """
     if target == "host":
         return host.sparse_nanoseconds(layout, size, batch)

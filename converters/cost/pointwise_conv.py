@@ -22,14 +22,7 @@ _HELIUM_CHANNELS, _HELIUM_PIXELS = 16, 4
 
 
 def dense_instructions(target: str, units: int, channels: int, pixels: int) -> int:
-    """Return the instructions of one inference (nanoseconds on `host`).
-
-    Args:
-        target: a name of `targets.TARGETS`.
-        units: output channels.
-        channels: input channels.
-        pixels: of all images of the batch.
-    """
+    """Return the instructions of one inference (nanoseconds on `host`), `pixels` of all images."""
     if target == "host":
         return host.dense_nanoseconds(units, channels, pixels, "int8")
     terms = _terms(target, pixels, channels, units)

@@ -7,7 +7,7 @@ to other objects directly.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
@@ -28,6 +28,7 @@ _OP_NAMES: dict[int, str] = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class Operator:
     """One operation of a subgraph.
 
@@ -44,30 +45,21 @@ class Operator:
         raw: the schema's `OperatorT` (also mutating variable inputs, debug metadata index).
     """
 
-    def __init__(
-        self,
-        builtin_code: int,
-        inputs: Sequence[Tensor | None],
-        outputs: Sequence[Tensor],
-        *,
-        custom_code: str | None = None,
-        version: int = 1,
-        options: Any = None,
-        options_2: Any = None,
-        custom_options: bytes | None = None,
-        intermediates: Sequence[Tensor | None] = (),
-        raw: Any = None,
-    ) -> None:
-        self.builtin_code = builtin_code
-        self.custom_code = custom_code
-        self.version = version
-        self.inputs = list(inputs)
-        self.outputs = list(outputs)
-        self.intermediates = list(intermediates)
-        self.options = options
-        self.options_2 = options_2
-        self.custom_options = custom_options
-        self.raw = schema.OperatorT() if raw is None else raw
+    builtin_code: int
+    inputs: list[Tensor | None]
+    outputs: list[Tensor]
+    _: KW_ONLY
+    custom_code: str | None = None
+    version: int = 1
+    options: Any = None
+    options_2: Any = None
+    custom_options: bytes | None = None
+    intermediates: list[Tensor | None] = field(default_factory=list)
+    raw: Any = field(default_factory=schema.OperatorT)
+
+    def __post_init__(self) -> None:
+        """Own the lists."""
+        self.inputs, self.outputs = list(self.inputs), list(self.outputs)
 
     @classmethod
     def custom(
@@ -158,16 +150,12 @@ class Subgraph:
         self.outputs = list(outputs)
         self.raw = schema.SubGraphT() if raw is None else raw
         if raw is None:
-            self.name = name
+            self.raw.name = to_bytes(name)
 
     @property
     def name(self) -> str:
         """The name of the subgraph."""
         return to_text(self.raw.name)
-
-    @name.setter
-    def name(self, value: str) -> None:
-        self.raw.name = to_bytes(value)
 
     def consumers(self, tensor: Tensor) -> list[Operator]:
         """Return the operators that read `tensor`, in execution order."""
@@ -280,11 +268,6 @@ class Model:
         if raw is None:
             self.raw = schema_object(schema.ModelT, version=3, description=description)
         self.as_read: ModelIndices | None = None
-
-    @property
-    def description(self) -> str:
-        """The description in the file."""
-        return to_text(self.raw.description)
 
     @property
     def operators(self) -> Iterator[Operator]:

@@ -37,6 +37,7 @@ CLASSES = ("load", "store", "multiply", "branch", "vector", "other")
 _JOB = struct.Struct("<3I32s5I7i7i4I")
 _JOB_MAGIC = 0x314A5353
 _RESULT = struct.Struct("<9I64s128s")
+_NUMBERS = ("persistent_bytes", "scratch_bytes", "code_bytes", "fetches", "fetched_bytes")
 _RESULT_MAGIC = 0x31525353
 _MAX_RANK = 6
 _FLASH_OVERLAPS, _FLASH_IS_TRUSTED = 1, 2
@@ -88,11 +89,8 @@ class LayerRun:
         fetched_bytes: bytes that they requested.
         kernel: name of the kernel variant that ran; empty for operators without variants.
         kernel_code_bytes: code of that variant alone, 0 without one.
-        target: name of the target.
-        board: emulated board.
-        flags: flags of gcc.
-        compiler: name and version.
-        qemu: name and version.
+        target, board, flags: of the run; flags are those of gcc.
+        compiler, qemu: name and version.
     """
 
     outputs: Array
@@ -146,12 +144,6 @@ def run_layer(
         ConfigError: an argument is not accepted.
         ToolMissingError: QEMU (with TCG plugins) or a compiler is missing.
         DeviceError: the operator refused (with its reason), crashed, or ran out of time.
-
-    Example:
-        >>> run = run_layer(
-        ...     "cortex-m4", "SPARSE_FULLY_CONNECTED", options, blob, x[:, None, :], (1, 300)
-        ... )  # doctest: +SKIP
-        >>> run.instructions[0]  # doctest: +SKIP
     """
     core = get_target(target)
     job = _pack_job(op_name, options, blob, inputs, output_shape, flash)
@@ -168,20 +160,15 @@ def run_layer(
         work = Path(directory)
         (work / "job.bin").write_bytes(job)
         _run_qemu(image, machine, work, timeout, where)
-        numbers, kernel = _read_result(work, where)
+        sizes, kernel = _read_result(work, where)
         counts = _read_counts(work / "counts.txt", len(inputs), where)
         outputs: npt.NDArray[Any] = np.fromfile(work / "outputs.bin", inputs.dtype)
 
-    persistent, scratch, code, fetches, fetched_bytes = numbers
     return LayerRun(
+        **sizes,
         outputs=outputs.reshape((len(inputs), *output_shape)),
         instructions=[sum(region) for region in counts],
         classes=dict(zip(CLASSES, map(sum, zip(*counts, strict=True)), strict=True)),
-        scratch_bytes=scratch,
-        persistent_bytes=persistent,
-        code_bytes=code,
-        fetches=fetches,
-        fetched_bytes=fetched_bytes,
         kernel=kernel,
         kernel_code_bytes=toolchain.kernel_text_bytes(core, kernel, optimization) if kernel else 0,
         target=target,
@@ -193,12 +180,7 @@ def run_layer(
 
 
 def check_counter(target: str, *, loops: int = 1000, board: str | None = None) -> None:
-    """Prove on this machine that instructions are counted exactly, with code of known length.
-
-    Args:
-        target: as for `run_layer`.
-        loops: iterations of the loop that is counted.
-        board: as for `run_layer`.
+    """Prove on this machine that instructions are counted exactly, with a loop of known length.
 
     Raises:
         DeviceError: the count differs from what firmware/counter_check.h executes.
@@ -301,8 +283,8 @@ def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str)
         raise DeviceError(f"{where} ended with exit code {done.returncode}: {reason}")
 
 
-def _read_result(work: Path, where: str) -> tuple[list[int], str]:
-    """Return persistent, scratch and code bytes, fetches and their bytes; and the kernel."""
+def _read_result(work: Path, where: str) -> tuple[dict[str, int], str]:
+    """Return the numbers of a result by name, and the kernel."""
     data = (work / "result.bin").read_bytes()
     if len(data) != _RESULT.size:
         raise DeviceError(f"{where}: result.bin has {len(data)} bytes, expected {_RESULT.size}")
@@ -311,7 +293,7 @@ def _read_result(work: Path, where: str) -> tuple[list[int], str]:
         raise DeviceError(f"{where}: result.bin was not written by this version's firmware")
     if stage != 0:
         raise DeviceError(f"{where} failed in {_STAGES[stage]}: {_text(message)}")
-    return numbers, _text(kernel)
+    return dict(zip(_NUMBERS, numbers, strict=True)), _text(kernel)
 
 
 def _text(field: bytes) -> str:

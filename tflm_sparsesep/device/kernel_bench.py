@@ -70,16 +70,11 @@ def bench_kernels(
     batch: int = 1,
     input_zeros: float = 0.0,
 ) -> list[KernelFigures]:
-    """Measure every layout's kernel on `target`, fastest first.
+    """Measure every layout's kernel on `target`, an emulated core, fastest first.
 
-    Args:
-        target: an emulated core.
-        rows: output units.
-        cols: input units.
-        zeros: share of zero weights, in blocks of each layout's pattern.
-        pattern: only layouts of this one, such as "1x4".
-        batch: vectors per inference; more than one is compared with a dense 1x1 convolution.
-        input_zeros: share of inputs equal to the input's zero point.
+    The zeros of the layer come in blocks of each layout's pattern; `pattern` selects layouts. A
+    batch of more than one vector is compared with a dense 1x1 convolution. `input_zeros` is the
+    fraction of inputs that equal the zero_point.
 
     Raises:
         ConfigError: an argument is not accepted.

@@ -47,16 +47,16 @@ def random_case(
     palette: int | None = None,
     extreme: bool = False,
 ) -> LayerCase[FullyConnectedWeights]:
-    """Draw a layer whose outputs spread over int8.
+    """Draw a layer whose outputs spread over int8, for a batch of inputs.
 
     Args:
         rng: source of randomness.
-        rows: output units.
-        cols: input units.
-        zeros: share of weights that are zero, whole blocks at a time; exact to one block.
+        rows: output channels.
+        cols: input channels.
+        zeros: fraction of weights that are zero, whole blocks at a time; exact to one block.
         batch: input vectors.
         block: rows and columns of the blocks that are kept or dropped together.
-        input_zeros: share of inputs that equal the input's zero point (real 0).
+        input_zeros: fraction of inputs that equal the zero_point (real 0).
         palette: number of distinct weights, in pairs of opposites; None for all of int8.
         extreme: make accumulators and left shifts wrap.
     """

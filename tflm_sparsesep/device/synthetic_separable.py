@@ -15,16 +15,10 @@ from tflm_sparsesep.device.synthetic_layers import random_requantization
 
 @dataclass(frozen=True)
 class SeparableShape:
-    """Sizes of a separable convolution and of the image that it runs on.
+    """Sizes of a separable convolution and of the `batch` images that it runs on.
 
-    Attributes:
-        height: of the image.
-        width: of the image.
-        channels: of the input, between the stages, of the output.
-        kernel: taps of the vertical and of the horizontal stage.
-        stride: of the vertical and of the horizontal stage.
-        padding: of the vertical and of the horizontal stage.
-        batch: images.
+    Channels are those of input, intermediate feature map and output. Kernel, stride and padding are
+    those of the vertical and of the horizontal stage.
     """
 
     height: int
@@ -46,10 +40,7 @@ def random_separable(
 ) -> SeparableConv:
     """Draw an int8 convolution whose activations spread over int8.
 
-    Args:
-        rng: source of randomness.
-        shape: sizes.
-        extreme: make accumulators and left shifts wrap, with weights at their limits.
+    With `extreme`, weights are at their limits, and accumulators and left shifts wrap.
     """
     zero_points = [int(rng.integers(-128, 128)) for _ in range(3)]
     stages = [_random_stage(rng, shape, n, zero_points, extreme) for n in (0, 1)]

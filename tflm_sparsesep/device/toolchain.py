@@ -146,8 +146,7 @@ def build_firmware(
 
     Raises:
         ConfigError: the board does not run the target's code, or no such optimization.
-        ToolMissingError: no arm-none-eabi-gcc.
-        DeviceError: the compiler failed.
+        ToolMissingError, DeviceError: as for `build_image`.
     """
     core = get_target(target)
     board = board_of(core, board)
@@ -200,16 +199,10 @@ def build_image(
     board: str,
     generated: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Compile and link a bare-metal image, or find it in the cache.
+    """Compile and link a bare-metal image for a key of `BOARD_SCRIPTS`, or find it in the cache.
 
-    Args:
-        core_sources: sources that go into an archive of their own, so that the linker script can
-            tell their bytes from the runner's.
-        runner_sources: the other sources.
-        include_dirs: folders of headers.
-        flags: flags of gcc.
-        board: a key of `BOARD_SCRIPTS`.
-        generated: text of generated headers by name.
+    Core sources go into an archive of their own, so that the linker script can tell their bytes
+    from the runner's. `generated` holds the text of generated headers by name.
 
     Raises:
         ToolMissingError: no arm-none-eabi-gcc.
@@ -247,12 +240,7 @@ def build_image(
 
 @functools.cache
 def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
-    """Return the bytes of code and constants in one kernel variant's file.
-
-    Raises:
-        ToolMissingError: no arm-none-eabi-gcc.
-        DeviceError: the compiler failed.
-    """
+    """Return the bytes of code and constants in one kernel variant's file, compiled anew."""
     compiler = _require_arm_compiler()
     root = source_dir()
     # A file of portable C may hold all block patterns of a family.
@@ -269,12 +257,7 @@ def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
 
 
 def build_plugin() -> Path:
-    """Build the instruction counter as a shared library for the QEMU on PATH.
-
-    Raises:
-        ToolMissingError: no QEMU or no host C compiler.
-        DeviceError: the compiler failed.
-    """
+    """Build the instruction counter as a shared library for the QEMU on PATH."""
     compiler = require_tool("cc")
     api = plugin_api(require_tool("qemu-system-arm").version)
     sources = sorted((FIRMWARE_DIR / "plugin").glob("*.c"))

@@ -21,20 +21,19 @@ _OPERATORS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
 def input_sparsity_tflm(
     tflite: bytes, samples: Sequence[Array], *, name: str = "model"
 ) -> dict[str, float]:
-    """Measure the share of elements at the zero point in the input of each int8 layer.
+    """Return the fraction of elements at the zero_point in each int8 layer's input, by tensor name.
+
+    Empty without samples, without such layers, or without TFLM on this machine: then every input
+    counts as free of zeros, which is always safe.
 
     Args:
         tflite: the bytes of a .tflite file.
         samples: one array [n, ...] per model input, in the file's order; the first `MAX_SAMPLES`
             run through TFLM.
-        name: what errors call the model.
-
-    Returns:
-        Shares by tensor name. Empty without samples, without such layers, or without TFLM on this
-        machine: then every input counts as free of zeros, which is always safe.
+        name: the name of the model in errors.
 
     Raises:
-        ModelError: the bytes are no usable model.
+        ModelError: the bytes are not a usable model.
         ConfigError: the samples do not fit the model.
         DeviceError: TFLM refuses the model.
     """
