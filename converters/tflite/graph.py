@@ -72,7 +72,9 @@ class Operator:
     ) -> Operator:
         """Return the custom operator called `custom_code`."""
         code, options = BuiltinOperator.CUSTOM, custom_options
-        return cls(code, inputs, outputs, custom_code=custom_code, custom_options=options)
+        return cls(
+            code, list(inputs), list(outputs), custom_code=custom_code, custom_options=options
+        )
 
     @property
     def op_name(self) -> str:
