@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.blob.size import size_of
@@ -15,11 +13,11 @@ from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.packed import (
     batch_of,
     blob_of,
-    dense_instructions,
     options_of,
     packed_separable,
     packed_weights,
     paged_weights,
+    summarize,
 )
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.passes.conversion import Conversion
@@ -34,11 +32,6 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
     """Return one decision for each operator with weights, in execution order.
 
     Packed layers have `rewritten` set. Dense layers have the decision of `rewrite` for `target`.
-
-    Args:
-        data: the bytes of the file.
-        target: a name of `targets.TARGETS`.
-        name: the name of the model in errors.
 
     Raises:
         ModelError: the bytes are not a usable model, or a packed layer is damaged.
@@ -74,33 +67,25 @@ def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> L
 
 
 def _describe_packed(op: Operator, target: str) -> LayerDecision:
-    options_of(op)
-    unpacked = packed_weights(op)
-    rows, cols = unpacked.weights.shape
-    batch = batch_of(op, cols)
-    blob = blob_of(op)
+    summary = summarize(op, target)
+    assert summary is not None
+    unpacked, blob = packed_weights(op), blob_of(op)
+    fields = {name: value for name, value in vars(summary).items() if name != "weights"}
     variant = native.variant_name(blob, target=target)
-    sparse = None
+    sparse = scratch = None
     if fully_connected.is_measured(target, unpacked.layout):
         size = size_of(unpacked.weights, unpacked.layout)
-        sparse = fully_connected.sparse_instructions(target, unpacked.layout, size, batch)
+        sparse = fully_connected.sparse_instructions(target, unpacked.layout, size, summary.batch)
+    if variant is not None:
+        scratch = native.scratch_bytes(blob, max(summary.batch, 1), target=target)
     return LayerDecision(
-        name=layer_name(op),
-        op=op.op_name,
+        **fields,
         rewritten=True,
         reason="packed in the file",
-        rows=rows,
-        cols=cols,
-        batch=batch,
-        zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
-        pattern=unpacked.layout.pattern,
-        index=unpacked.layout.index,
-        dense_bytes=unpacked.weights.nbytes + 4 * rows,
         packed_bytes=len(blob),
-        dense_instructions=dense_instructions(op, unpacked, target),
         sparse_instructions=sparse,
         variant=variant,
-        scratch_bytes=native.scratch_bytes(blob, max(batch, 1), target=target) if variant else None,
+        scratch_bytes=scratch,
     )
 
 

@@ -29,15 +29,10 @@ _COUNTED = (
 
 
 def instructions(model: Model, layers: Sequence[LayerDecision], target: str) -> int:
-    """Return the estimated instructions of all layers for one inference.
+    """Return the estimated instructions of all layers of a rewritten model for one inference.
 
     Packed layers count as decided, dense layers as CMSIS-NN's kernels. Operators without weights
     are not counted, because the conversion does not change them.
-
-    Args:
-        model: the rewritten model.
-        layers: the decisions of the conversion.
-        target: a name of `targets.TARGETS`.
     """
     return sum(layer_instructions(model, layers, target).values())
 
@@ -47,7 +42,10 @@ def dense_instructions(op: Operator, target: str) -> int:
     if op.builtin_code not in _COUNTED or op.inputs[1] is None:
         return 0
     if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
-        return _depthwise_instructions(op, target)
+        try:
+            return depthwise_conv.dense_instructions(target, depthwise_layer.shape_of(op))
+        except Unsupported:  # no runtime runs it
+            return 0
     weights = op.weights
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         rows, cols = weights.shape
@@ -60,14 +58,6 @@ def dense_instructions(op: Operator, target: str) -> int:
         pixels = math.prod(output[:3])
         return pointwise_conv.dense_instructions(target, weights.shape[0], weights.shape[3], pixels)
     return conv_2d.dense_instructions(target, weights.shape, output)
-
-
-def _depthwise_instructions(op: Operator, target: str) -> int:
-    try:
-        shape = depthwise_layer.shape_of(op)
-    except Unsupported:  # no runtime runs it
-        return 0
-    return depthwise_conv.dense_instructions(target, shape)
 
 
 def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:

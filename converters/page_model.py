@@ -25,32 +25,20 @@ from tflm_sparsesep.converters.tflite.editor import Operator, Tensor
 
 @dataclass(frozen=True)
 class PagedModel:
-    """A paged model.
-
-    Attributes:
-        tflite: the model, with tables of contents in the place of weights.
-        external: the image of the external memory.
-    """
+    """The model with tables of contents, and the image of the external memory."""
 
     tflite: bytes
     external: bytes
 
 
 def page_model(data: bytes, *, page_bytes: int, name: str = "model") -> PagedModel:
-    """Move the weights of SPARSE_FULLY_CONNECTED layers into pages.
+    """Move the weights of SPARSE_FULLY_CONNECTED layers into pages of at most `page_bytes`.
 
-    Args:
-        data: the bytes of the file.
-        page_bytes: the largest page; on the device, arena during one layer.
-        name: the name of the model in errors.
+    A page needs as many bytes of arena during its layer. `name` is that of the model in errors.
 
     Raises:
         ModelError: the bytes are not a usable model, or the weights are damaged or already paged.
         ConfigError: a row of blocks of a layer does not fit into a page.
-
-    Example:
-        >>> paged = page_model(result.tflite, page_bytes=4096)  # doctest: +SKIP
-        >>> len(paged.tflite), len(paged.external)  # doctest: +SKIP
     """
     if page_bytes <= smallest_page():
         raise ConfigError(f"page_bytes is {page_bytes}, accepted: more than {smallest_page()}")

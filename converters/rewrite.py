@@ -41,12 +41,7 @@ def rewrite(
 ) -> RewriteResult:
     """Replace the layers of a .tflite file that get smaller and faster on `target`.
 
-    Args:
-        data: the bytes of the file.
-        target: a name of `targets.TARGETS`.
-        input_zeros: for tensors by name, their share of input zeros (`Conversion`).
-        name: the name of the model in errors.
-        prefer: "flash", "speed", or None for their product (`choose_layout`).
+    Target, input_zeros and prefer are those of `Conversion`; `name` is that of the model in errors.
 
     Raises:
         ModelError: the bytes are not a usable model.

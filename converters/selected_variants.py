@@ -25,10 +25,7 @@ DEFINE = "SPARSESEP_SELECTED_VARIANTS"
 def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
     """Return the names of the kernels that run a model's SPARSE_FULLY_CONNECTED layers, sorted.
 
-    Args:
-        data: the bytes of the file.
-        target: a name of `targets.TARGETS`.
-        name: the name of the model in errors.
+    `name` is that of the model in errors.
 
     Raises:
         ModelError: the bytes are not a usable model, or no kernel of the target runs a layer.

@@ -10,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.cost import cycles
-from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.layers.packed import (
-    PackedLayer,
     PackedSummary,
-    read_packed_layer,
+    blob_of,
+    summarize,
 )
-from tflm_sparsesep.converters.targets import TARGETS, get_target
+from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor, TensorType
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.converters.tflite.editor import Model, Operator, TensorType
+from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.model_input import ModelInput
 from tflm_sparsesep.runtime.inference import tensor_values
 from tflm_sparsesep.runtime.representative_dataset import Samples, arrays_of, tflite_inputs
@@ -82,14 +81,13 @@ def benchmark(
         ToolMissingError: TFLM, QEMU or the Arm compiler is missing.
         DeviceError: a layer was refused, or crashed.
     """
-    if get_target(target).qemu_machine is None:
-        devices = ", ".join(t.name for t in TARGETS.values() if t.qemu_machine)
-        raise ConfigError(f"target {target!r} is not emulated; accepted: {devices}")
+    toolchain.board_of(get_target(target))
     given = ModelInput.of(tflite, name=name)
     data = given.to_tflite()
     model = editor.read(data, name=given.name)
-    candidates = (read_packed_layer(op, target) for op in model.subgraphs[0].operators)
-    layers = [layer for layer in candidates if layer is not None]
+    main = model.subgraphs[0]
+    summaries = [(op, summarize(op, target)) for op in main.operators]
+    layers = [(op, summary) for op, summary in summaries if summary is not None]
     if not layers:
         return []
     arrays = (
@@ -97,17 +95,18 @@ def benchmark(
         if inputs is None
         else arrays_of(inputs, tflite_inputs(model), argument="inputs")
     )
-    tensors = [tensor for layer in layers for tensor in _ends(layer.operator)]
-    indices = [model.subgraphs[0].tensors.index(tensor) for tensor in tensors]
+    tensors = [tensor for op, _ in layers for tensor in (op.input(0), op.outputs[0])]
+    indices = [main.tensors.index(tensor) for tensor in tensors]
     values = tensor_values(data, model, indices, arrays)
     return [
-        _measure(layer, target, entering, leaving)
+        _measure(*layer, target, entering, leaving)
         for layer, entering, leaving in zip(layers, values[0::2], values[1::2], strict=True)
     ]
 
 
 def _measure(
-    layer: PackedLayer,
+    op: Operator,
+    summary: PackedSummary,
     target: str,
     entering: npt.NDArray[np.int8],
     leaving: npt.NDArray[np.int8],
@@ -115,38 +114,31 @@ def _measure(
     samples = len(entering)
     run = emulation.run_layer(
         target,
-        layer.operator.op_name,
-        layer.options,
-        layer.blob,
-        entering.reshape(samples, *layer.input_shape),
-        layer.output_shape,
+        op.op_name,
+        op.custom_options or b"",
+        blob_of(op),
+        entering,
+        op.outputs[0].shape,
     )
     sparse = round(sum(run.instructions) / samples)
     return LayerFigures(
-        **vars(layer.summary),
+        **vars(summary),
         target=target,
-        packed_bytes=len(layer.blob),
+        packed_bytes=len(blob_of(op)),
         sparse_instructions=sparse,
-        speedup=round(layer.summary.dense_instructions / sparse, 3),
+        speedup=round(summary.dense_instructions / sparse, 3),
         estimated_cycles=cycles.estimate_cycles(
             target, {name: count / samples for name, count in run.classes.items()}
         ),
         scratch_bytes=run.scratch_bytes,
         persistent_bytes=run.persistent_bytes,
         code_bytes=run.code_bytes,
-        bit_exact=bool(np.array_equal(run.outputs, leaving.reshape(run.outputs.shape))),
+        bit_exact=bool(np.array_equal(run.outputs, leaving)),
         samples=samples,
         flags=run.flags,
         compiler=run.compiler,
         emulator=run.qemu,
     )
-
-
-def _ends(op: Operator) -> tuple[Tensor, Tensor]:
-    """Return the input and the output of an operator that `read_packed_layer` has read."""
-    tensor = op.inputs[0]
-    assert tensor is not None
-    return tensor, op.outputs[0]
 
 
 def _random_inputs(model: Model) -> list[npt.NDArray[Any]]:

@@ -1,6 +1,6 @@
-"""`compress`: a trained model in, a smaller and faster int8 model out, within a budget.
+"""`compress`: make a trained model smaller and faster within a budget, without training.
 
-It does not train: layers are replaced by forms with fewer weights, fitted on sample inputs.
+Layers are factorized into fewer weights, which are fitted on sample inputs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from rich.progress import Progress
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
-from tflm_sparsesep.compression.trial_cache import Entry, TrialCache, cache_directory
+from tflm_sparsesep.compression.compressed_layers import compressed_layers
+from tflm_sparsesep.compression.trial_cache import (
+    Entry,
+    TrialCache,
+    cache_directory,
+    model_entry,
+    model_of,
+)
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError
@@ -30,11 +37,11 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-# How many levels beyond the search's result the final, more careful fits are tried at.
+# Careful fits are better than quick ones: they are tried at this many higher levels.
 _LEVELS_BEYOND = 20
-# Levels around the search's result that are tried if only sizes are limited: the search leaves out
-# a pass that saves some percent, but the final fits may be slightly larger.
-_LEVELS_AROUND = (-4, -2, 0, 2, 5)
+# Where only sizes are limited: levels relative to that of quick fits, as careful fits may have
+# slightly different sizes.
+_LEVELS_ABOUT = (-4, -2, 0, 2, 5)
 
 USER_CACHE = "user"
 """`cache_dir` for the user's cache directory."""
@@ -42,13 +49,13 @@ USER_CACHE = "user"
 
 @dataclass(frozen=True)
 class CompressResult:
-    """Result of `compress`.
+    """The result of `compress`.
 
     Attributes:
-        tflite: the model with custom operators where they reduce its cost.
+        tflite: the model, with custom operators where they pay.
         layers: the converter's decisions, in execution order.
-        dense_tflite: the compressed model before it was rewritten; any runtime executes it.
-        point: quality on the held-out samples, bytes, instructions, the form of each layer.
+        dense_tflite: the compressed model before rewriting, which any runtime executes.
+        point: quality on the held-out samples, bytes, instructions, and the factorizations.
         visited: every point that the search tried.
         source: the int8 model that was compressed.
     """
@@ -61,27 +68,26 @@ class CompressResult:
     source: bytes
 
     def to_keras(self, model: Any) -> Any:
-        """Return the compressed model as a Keras model, to fine-tune and give to `convert`.
+        """Return the compressed model as a Keras model, for fine-tuning and `convert`.
 
-        Layers have their new forms: a layer that became two matrices is two layers, a sparse layer
-        has zeros, which the callback `KeepZeros` keeps (docs/compression.md).
+        A layer that became two matrices is two layers; the callback `KeepZeros` keeps the zeros of
+        sparse ones (docs/compression.md).
 
         Args:
             model: the Sequential or functional Keras model that was compressed, or that the
-                .tflite file was made of. It is not changed.
+                .tflite file was made from. It is not changed.
 
         Raises:
-            ConfigError: `model` is of another kind.
+            ConfigError: it is not such a model.
             ModelError: its weights are not those that were compressed.
         """
-        from tflm_sparsesep.compression.compressed_parts import compressed_layers
         from tflm_sparsesep.compression.to_keras import to_keras
 
         return to_keras(model, compressed_layers(self.source, self.dense_tflite))
 
     @property
     def pareto(self) -> list[Point]:
-        """Points of `visited` that no other dominates, smallest first."""
+        """Return the points of `visited` that no other beats, smallest first."""
         return budget_search.pareto(self.visited)
 
     def to_json(self) -> dict[str, Any]:
@@ -106,47 +112,41 @@ def compress(
     cache_dir: str | Path | None = USER_CACHE,
     workers: int | None = None,
 ) -> CompressResult:
-    """Compress fully-connected layers and convolutions, as far as the budget asks.
+    """Compress the fully-connected layers and convolutions of a model to a budget.
 
         result = compress("ad01_int8.tflite", budget=Budget(min_output_sqnr_db=25),
                           representative_dataset=x)
 
-    Fully-connected layers and 1x1 convolutions become sparse or products of two matrices; other
-    convolutions become a vertical and a horizontal one, or three by Tucker decomposition. The forms
-    of all layers are chosen together. Layers of other kinds are not changed. The same arguments
-    give the same bytes, whatever `workers` and the cache. Trials are kept on disk: an interrupted
-    search resumes where it was, and a finished one is not repeated.
+    Fully-connected layers and 1x1 convolutions become sparse or products of two matrices, other
+    convolutions a vertical and a horizontal one, or three (Tucker). The choice is made for all
+    layers together. Other layers stay unchanged. The same arguments give the same bytes, whatever
+    `workers` and the cache. Fits and trials are kept on disk: an interrupted search resumes, and a
+    repeated one is instant.
 
     Args:
         model: the bytes or the path of an int8 or float32 .tflite file, a Keras model, or the path
-            of a .keras file. Other models than int8 are quantized first, and quality is measured
-            against the quantized model.
-        budget: the limits. With an output SQNR or an accuracy, the smallest model that keeps it is
-            searched; otherwise the best model of the given size.
-        representative_dataset: samples [n, ...] such as the model will meet, in any form that
-            `convert` takes; at least 8, better several times the inputs of a layer. A quarter of
-            them is held out to measure quality.
-        labels: the class of each sample, int[n], required if the budget limits the loss of
-            accuracy; only those of held-out samples are used.
+            of a .keras file. Models that are not int8 are quantized first, and quality is
+            relative to the quantized model.
+        budget: limits. With an SQNR or accuracy limit the smallest model that keeps it is
+            searched, else the most exact one of the given size.
+        representative_dataset: typical samples [n, ...], or a list with one array per input; at
+            least 8, better several times the number of inputs of a layer. A quarter of them is
+            held out to measure the quality.
+        labels: the class of each sample, int[n], if the budget limits the loss of accuracy.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         name: what errors call the model; by default the path, or "model".
-        progress: draw a bar on stderr.
-        cache_dir: where trials are kept; None disables the cache. `USER_CACHE`, the default, is
+        progress: show a bar on stderr.
+        cache_dir: where results are kept; None keeps none. `USER_CACHE`, the default, is
             $TFLM_SPARSESEP_CACHE or the user's cache directory.
-        workers: processes that work on layers in parallel; by default one for each core.
-
-    Returns:
-        The model, and what the search found.
+        workers: processes that factorize layers; by default one for each core.
 
     Raises:
-        ModelError: the model cannot be read or quantized, or nothing in it can be compressed.
-        ConfigError: an argument is not accepted, or the budget cannot be met: then the message
-            tells the closest result and the layer that binds.
-        DeviceError: LiteRT, which measures quality, cannot run the model.
-        ToolMissingError: a package that quantizes the model is not installed.
+        ModelError: the model cannot be read or quantized, or no layer can be compressed.
+        ConfigError: an argument is not accepted, or the budget cannot be met; the message gives
+            the closest result and the layer that binds.
+        DeviceError: LiteRT cannot run the model.
+        ToolMissingError: the quantizer is not installed.
     """
-    from tflm_sparsesep.compression.trial_records import model_of
-
     entered = int8_input(model, representative_dataset, name=name)
     if budget.max_accuracy_drop is not None and labels is None:
         raise ConfigError(
@@ -162,9 +162,9 @@ def compress(
         {"budget": vars(budget)},
         lambda: _search(entered, known, budget, target, cache, workers, progress),
     )
-    built, rewritten, (point, *visited) = model_of(entry)
+    tflite, rewritten, (point, *visited) = model_of(entry)
     return CompressResult(
-        rewritten.tflite, rewritten.layers, built.tflite, point, visited, entered.tflite
+        rewritten.tflite, rewritten.layers, tflite, point, visited, entered.tflite
     )
 
 
@@ -177,15 +177,14 @@ def _search(
     workers: int | None,
     progress: bool,
 ) -> Entry:
-    """Search, and return the best trial: its point, then those of all others."""
+    """Return the best trial; its point precedes those of all trials."""
     from threadpoolctl import threadpool_limits
 
-    from tflm_sparsesep.compression.trial_records import model_entry
     from tflm_sparsesep.compression.trials import Trials
 
     with (
         Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar,
-        threadpool_limits(limits=1),  # the last bits of matrix products depend on the number
+        threadpool_limits(limits=1),  # the last bits of matrix products depend on it
     ):
         task = bar.add_task("trials", total=None)
         trials = Trials(
@@ -203,42 +202,36 @@ def _search(
     if not budget.is_small(trial.point):
         raise ConfigError(_too_tight(entered.name, target, budget, trial))
     visited = [t.point for t in trials.done.values()] + [trial.point]
-    return model_entry(trial.built, trial.rewritten, [trial.point, *visited])
+    return model_entry(trial.tflite, trial.rewritten, [trial.point, *visited])
 
 
 def best_trial(trials: Trials, budget: Budget) -> Trial:
-    """Search with quick fits, then with careful ones around the result.
-
-    Args:
-        trials: makes and measures compressed models.
-        budget: the limits.
-    """
+    """Search with quick fits, then refine with careful ones."""
     end = budget_search.search(lambda level: trials.trial(level, budget).point, budget)
     quick = trials.trial(end.level, budget)
     if not budget.is_small(end):
         return trials.finished(quick, budget)
-    return (_beyond if budget.asks_for_quality else _refitted)(trials, quick, budget)
+    refine = _smallest if budget.asks_for_quality else _most_exact
+    return refine(trials, quick, budget)
 
 
-def _beyond(trials: Trials, quick: Trial, budget: Budget) -> Trial:
-    """Search higher levels, where careful fits keep the quality and quick ones do not."""
-
-    def careful(level: int) -> Trial:
-        return trials.trial(level, budget, effort=2)
-
+def _smallest(trials: Trials, quick: Trial, budget: Budget) -> Trial:
+    """Return the smallest trial that keeps the quality: careful fits do at higher levels."""
     start = quick.point.level
     last = min(start + _LEVELS_BEYOND, budget_search.LEVELS)
-    first = start + _LEVELS_BEYOND // 4
     level = budget_search.edge(
-        lambda i: budget.keeps_quality(careful(i).point), start - 1, last, first
+        lambda i: budget.keeps_quality(trials.trial(i, budget, effort=2).point),
+        start - 1,
+        last,
+        start + _LEVELS_BEYOND // 4,
     )
-    found = careful(level) if level >= start else quick
+    found = trials.trial(level, budget, effort=2) if level >= start else quick
     return trials.finished(found if budget.is_small(found.point) else quick, budget)
 
 
-def _refitted(trials: Trials, quick: Trial, budget: Budget) -> Trial:
-    """Return the first trial around the quick one's level that keeps the sizes in all passes."""
-    for more in _LEVELS_AROUND:
+def _most_exact(trials: Trials, quick: Trial, budget: Budget) -> Trial:
+    """Return the better of the quick trial and the first careful one that keeps the sizes."""
+    for more in _LEVELS_ABOUT:
         level = min(max(quick.point.level + more, 0), budget_search.LEVELS - 1)
         found = trials.finished(trials.trial(level, budget, effort=2), budget)
         if budget.is_small(found.point):

@@ -158,7 +158,7 @@ def _scaled(images: Any) -> npt.NDArray[np.float32]:
 
 
 def _read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """An unsigned-byte IDX file: 0, 0, 8, rank, then rank big-endian int32 sizes, then bytes."""
+    """Read an unsigned-byte IDX file: 0, 0, 8, rank, big-endian int32 sizes, then bytes."""
     try:
         data = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +29,13 @@ CALIBRATION_SAMPLES = 200
 DEVICE_SAMPLES = 100
 
 
-@dataclass(frozen=True)
-class _Trained:
-    """A float Keras model and its accuracy on the test images."""
-
-    model: Any
-    accuracy: float
-
-
 def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console) -> dict[str, Any]:
     """Run the demo, print its table, and return the contents of summary.json.
 
     LeNet-300-100 is trained twice with the same seed, epochs and batches: as it is, for
     comparison, and with `ProximalL1`. Both are quantized to int8 and run on all test images in
     the real TFLM interpreter. The sparse layers also run on an emulated Cortex-M4, on the
-    activations that entered them in TFLM.
-
-    Args:
-        data_dir: folder with Fashion-MNIST's four .gz files; by default Debian's package, else a
-            download, else scikit-learn's digits.
-        output_dir: folder for summary.json, model_dense.tflite and model_sparse.tflite.
-        console: where to print.
+    activations that entered them in TFLM. `data_dir` may hold Fashion-MNIST's four .gz files.
 
     Raises:
         ConfigError: the data or the output folder cannot be used.
@@ -63,20 +48,20 @@ def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console
     )
     console.print(f"Training LeNet-300-100 twice, {EPOCHS} epochs each: dense, then ProximalL1")
     with Progress(console=console) as progress:
-        baseline = _train(data, progress, sparse=False)
-        sparse = _train(data, progress, sparse=True)
+        baseline, accuracy = _train(data, progress, sparse=False)
+        sparse, sparse_accuracy = _train(data, progress, sparse=True)
     console.print("Quantizing to int8 and rewriting layers")
     calibration = data.x_train[:CALIBRATION_SAMPLES]
-    dense_result = convert(baseline.model, representative_dataset=calibration, target=TARGET)
-    result = convert(sparse.model, representative_dataset=calibration, target=TARGET)
+    dense_result = convert(baseline, representative_dataset=calibration, target=TARGET)
+    result = convert(sparse, representative_dataset=calibration, target=TARGET)
     files.write_atomically(output_dir / "model_dense.tflite", dense_result.dense_tflite)
     files.write_atomically(output_dir / "model_sparse.tflite", result.tflite)
 
     console.print(f"Running {len(data.x_test):,} test images in TFLM, dense and sparse")
     summary: dict[str, Any] = {
         "data": data.name,
-        "float_accuracy": baseline.accuracy,
-        "sparse_float_accuracy": sparse.accuracy,
+        "float_accuracy": accuracy,
+        "sparse_float_accuracy": sparse_accuracy,
         "dense_int8_accuracy": _tflm_accuracy(dense_result.dense_tflite, data),
         "sparse_int8_accuracy": _tflm_accuracy(result.tflite, data),
         "zeros": _zeros(result),
@@ -100,7 +85,8 @@ def _make_folder(path: Path) -> None:
         raise ConfigError(f"{path}: cannot be made: {error.strerror}") from None
 
 
-def _train(data: Dataset, progress: Progress, *, sparse: bool) -> _Trained:
+def _train(data: Dataset, progress: Progress, *, sparse: bool) -> tuple[Any, float]:
+    """Return a float Keras model and its accuracy on the test images."""
     with quiet():  # TensorFlow looks for GPUs here
         model = _lenet_300_100(data)
     import keras
@@ -120,7 +106,7 @@ def _train(data: Dataset, progress: Progress, *, sparse: bool) -> _Trained:
         verbose=0,
     )
     _, accuracy = model.evaluate(data.x_test, data.y_test, batch_size=1000, verbose=0)
-    return _Trained(model, float(accuracy))
+    return model, float(accuracy)
 
 
 def _lenet_300_100(data: Dataset) -> Any:

@@ -13,7 +13,7 @@ from rich.text import Text
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.errors import ToolMissingError
 from tflm_sparsesep.datasets import DEBIAN_FASHION_MNIST
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device import toolchain
 
 # Distribution, extra that installs it, what it is for.
 _PACKAGES = (
@@ -93,7 +93,7 @@ def _tools() -> list[Finding]:
             (tool.version or "found") if tool.path else None,
             None if tool.path else tool.install,
         )
-        for name, tool in emulation.find_tools().items()
+        for name, tool in toolchain.find_tools().items()
     ]
 
 

@@ -128,18 +128,7 @@ def calibrate(
 def int8_input(
     model: Any, representative_dataset: RepresentativeDataset, *, name: str | None = None
 ) -> CalibratedModel:
-    """Do what `calibrate` does, and quantize float32 .tflite files, too.
-
-    Args:
-        model: as for `ModelInput.of`.
-        representative_dataset: as for `calibrate`.
-        name: as for `calibrate`.
-
-    Raises:
-        ModelError: the model cannot be read or quantized.
-        ConfigError: an argument is not accepted.
-        ToolMissingError: what quantizes the model is not installed.
-    """
+    """Do what `calibrate` does, with the same errors, and quantize float32 .tflite files, too."""
     found = calibrate(model, representative_dataset, name=name)
     from tflm_sparsesep.quantize_tflite import is_float, quantize_tflite
 

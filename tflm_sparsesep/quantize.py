@@ -60,21 +60,7 @@ def quantize(
 def quantize_with_samples(
     model: Any, representative_dataset: RepresentativeDataset | None, *, dtype: str = "int8"
 ) -> tuple[bytes, list[Array]]:
-    """Do what `quantize` does, and put the samples into the order of the file's inputs.
-
-    Args:
-        model: as for `quantize`.
-        representative_dataset: as for `quantize`.
-        dtype: as for `quantize`.
-
-    Returns:
-        The flatbuffer, and one array [n, ...] for each of its inputs.
-
-    Raises:
-        ConfigError: the dataset or dtype is not accepted.
-        ModelError: TensorFlow cannot convert the model, or weights are not finite.
-        ToolMissingError: TensorFlow is not installed.
-    """
+    """Return what `quantize` does, and one array [n, ...] of samples for each input of the file."""
     if dtype not in _DTYPES:
         raise ConfigError(f"dtype={dtype!r}; accepted: {', '.join(_DTYPES)}")
     if representative_dataset is None and dtype == "int8":
@@ -82,10 +68,12 @@ def quantize_with_samples(
             "representative_dataset is missing: a Keras model is quantized to int8 with sample "
             "inputs; expected: for instance x_train[:200]"
         )
-    _check_finite(model)
+    for variable in model.weights:
+        if not np.all(np.isfinite(variable.numpy())):
+            raise ModelError(f"weights {variable.path!r} of the Keras model hold NaN or infinity")
     with quiet():
         _import_tensorflow()
-    inputs = _symbolic_inputs(model)
+    inputs = list(getattr(model, "inputs", None) or [])  # a subclassed model declares none
     # All samples are read before the converter starts, so that every fault gets a clear line.
     samples = [] if representative_dataset is None else _read(representative_dataset, inputs)
     shapes = _shapes(inputs, samples)
@@ -102,12 +90,6 @@ def quantize_with_samples(
     return tflite, _in_file_order(tflite, fixed, samples)
 
 
-def _check_finite(model: Any) -> None:
-    for variable in model.weights:
-        if not np.all(np.isfinite(variable.numpy())):
-            raise ModelError(f"weights {variable.path!r} of the Keras model hold NaN or infinity")
-
-
 def _import_tensorflow() -> Any:
     try:
         import tensorflow
@@ -117,11 +99,6 @@ def _import_tensorflow() -> Any:
             "pip install 'tflm-sparsesep[keras]'"
         ) from error
     return tensorflow
-
-
-def _symbolic_inputs(model: Any) -> list[Any]:
-    """Return the model's inputs in order; none for a subclassed model: it declares none."""
-    return list(getattr(model, "inputs", None) or [])
 
 
 def _read(dataset: RepresentativeDataset, inputs: Sequence[Any]) -> list[Array]:

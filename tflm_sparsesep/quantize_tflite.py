@@ -56,12 +56,7 @@ def is_float(model: Model) -> bool:
 def quantize_tflite(
     data: bytes, representative_dataset: RepresentativeDataset, *, name: str = "model"
 ) -> bytes:
-    """Quantize a float32 model to int8: weights, activations, inputs and outputs.
-
-    Args:
-        data: a .tflite file of one subgraph.
-        representative_dataset: typical inputs in any form; 100 to 500 samples are plenty.
-        name: what errors call the model.
+    """Quantize a float32 model of one subgraph to int8: weights, activations, inputs and outputs.
 
     Raises:
         ModelError: the model is not usable, or has an operator that cannot be int8.

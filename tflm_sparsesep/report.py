@@ -31,20 +31,19 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
         table.add_column(heading, justify="right" if heading != "op" else "left")
     table.add_column("decision", overflow="fold")
     for layer in layers:
-        verb = "sparse" if layer.rewritten else "dense"
-        packed = layer.packed_bytes if layer.rewritten else None
-        sparse = layer.sparse_instructions if layer.rewritten else None
+        packed, sparse, decision = None, None, f"dense: {layer.reason}"
+        if layer.rewritten:
+            packed, sparse = layer.packed_bytes, layer.sparse_instructions
+            decision = f"{layer.reason}{_scratch(layer)}"
+            if layer.pattern is not None:
+                decision = f"sparse ({layer.pattern} {layer.index}), {decision}"
         table.add_row(
             short_name(layer.name),
             layer.op,
             _shape(layer.cols, layer.rows),
             number(packed or layer.dense_bytes),
             number(sparse or layer.dense_instructions),
-            f"{verb} ({layer.pattern} {layer.index}), {layer.reason}{_scratch(layer)}"
-            if layer.rewritten and layer.pattern is not None
-            else f"{layer.reason}{_scratch(layer)}"
-            if layer.rewritten
-            else f"{verb}: {layer.reason}",
+            decision,
         )
     return table
 

@@ -7,10 +7,7 @@ NOTHING = "-"
 
 
 def short_name(name: str) -> str:
-    """Shorten a converted Keras name to the part that tells layers apart.
-
-    `net/dense_1/MatMul` becomes dense_1.
-    """
+    """Shorten a converted Keras name: `net/dense_1/MatMul` becomes dense_1."""
     parts = name.split("/")
     return parts[-2] if len(parts) > 1 else name
 

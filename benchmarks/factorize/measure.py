@@ -28,7 +28,7 @@ from tflm_sparsesep.converters.factorize import (
     separation,
     sparse_refit,
 )
-from tflm_sparsesep.converters.factorize.chain import DenseLayer
+from tflm_sparsesep.converters.factorize.chain import RealLayer
 from tflm_sparsesep.converters.factorize.gram import Gram, Matrix
 from tflm_sparsesep.datasets import Dataset, load_demo_dataset
 
@@ -100,14 +100,14 @@ def _lenet_5() -> Any:
     return model
 
 
-def chain_of(weights: Sequence[Matrix]) -> list[DenseLayer]:
+def chain_of(weights: Sequence[Matrix]) -> list[RealLayer]:
     """Keras' kernels and biases as layers, ReLU after all but the last."""
     pairs = list(zip(weights[::2], weights[1::2], strict=True))
-    layers = [DenseLayer(w.T, b, 0.0) for w, b in pairs]
-    return [*layers[:-1], DenseLayer(pairs[-1][0].T, pairs[-1][1])]
+    layers = [RealLayer(w.T, b, 0.0) for w, b in pairs]
+    return [*layers[:-1], RealLayer(pairs[-1][0].T, pairs[-1][1])]
 
 
-def accuracy(layers: Sequence[DenseLayer], x: Matrix, labels: npt.NDArray[Any]) -> float:
+def accuracy(layers: Sequence[RealLayer], x: Matrix, labels: npt.NDArray[Any]) -> float:
     """Per cent."""
     scores = chain.forward(layers, x).outputs[-1]
     return round(100 * float(np.mean(scores.argmax(axis=1) == labels)), 2)
@@ -122,14 +122,14 @@ class Lenet300:
         self.x_test = np.asarray(data.x_test.reshape(len(data.x_test), -1), np.float64)
         self.labels = data.y_test
 
-    def accuracy(self, layers: Sequence[DenseLayer]) -> float:
+    def accuracy(self, layers: Sequence[RealLayer]) -> float:
         return accuracy(layers, self.x_test, self.labels)
 
     def with_first(self, weights: Matrix, moments: Gram) -> float:
         """Accuracy with other weights in the first layer and its bias adapted."""
         first = self.layers[0]
         bias = first.bias + moments.bias_shift(first.weights, weights)
-        return self.accuracy([DenseLayer(weights, bias, 0.0), *self.layers[1:]])
+        return self.accuracy([RealLayer(weights, bias, 0.0), *self.layers[1:]])
 
 
 def first_layer(data: Dataset) -> list[Row]:

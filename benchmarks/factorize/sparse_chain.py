@@ -23,7 +23,7 @@ import numpy as np
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize import joint_refit, sparse_refit
-from tflm_sparsesep.converters.factorize.chain import DenseLayer, OutputLoss, forward, importance
+from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer, forward, importance
 from tflm_sparsesep.converters.factorize.gram import Gram, GramAccumulator, Matrix, Vector
 from tflm_sparsesep.converters.factorize.sparse_refit import Block, Path
 
@@ -33,7 +33,7 @@ _PATH_FACTOR = 3
 
 
 def sparsify(
-    dense: Sequence[DenseLayer],
+    dense: Sequence[RealLayer],
     samples: Matrix,
     nonzeros: int,
     *,
@@ -43,7 +43,7 @@ def sparsify(
     stages: int = 3,
     refits: int = 2,
     exchanges: int = 100,
-) -> list[DenseLayer]:
+) -> list[RealLayer]:
     """The layers with `nonzeros` weights left in all, biases not counted.
 
     Args:
@@ -63,7 +63,7 @@ def sparsify(
         The second input is always 0, so its weight can go.
 
         >>> x = np.array([[1.0, 0.0], [2.0, 0.0], [4.0, 0.0]])
-        >>> found = sparsify([DenseLayer(np.eye(2), np.zeros(2))], x, 1, stages=1, refits=0)
+        >>> found = sparsify([RealLayer(np.eye(2), np.zeros(2))], x, 1, stages=1, refits=0)
         >>> found[0].weights.round(6).tolist()
         [[1.0, 0.0], [0.0, 0.0]]
     """
@@ -84,7 +84,7 @@ def sparsify(
 
 
 def _share_out(
-    dense: Sequence[DenseLayer],
+    dense: Sequence[RealLayer],
     samples: Matrix,
     matter: Sequence[Vector],
     nonzeros: int,
@@ -106,14 +106,14 @@ def _share_out(
 
 
 def _layer_after_layer(
-    dense: Sequence[DenseLayer],
+    dense: Sequence[RealLayer],
     samples: Matrix,
     matter: Sequence[Vector],
     supports: Sequence[Sequence[Path]],
     block: Block,
     damping: float,
     exchanges: int,
-) -> list[DenseLayer]:
+) -> list[RealLayer]:
     wanted, inputs, layers = forward(dense, samples).outputs, samples, []
     for layer, outputs, values, paths in zip(dense, wanted, matter, supports, strict=True):
         moments = _gram(inputs, outputs)
@@ -129,13 +129,13 @@ def _layer_after_layer(
 
 
 def _take_out(
-    layers: Sequence[DenseLayer],
+    layers: Sequence[RealLayer],
     samples: Matrix,
     nonzeros: int,
     block: Block,
     damping: float,
     loss: OutputLoss,
-) -> list[DenseLayer]:
+) -> list[RealLayer]:
     """The layers with the cheapest blocks gone and each row refitted to what it was."""
     flow = forward(layers, samples)
     grams = [_gram(inputs).damped(damping) for inputs in flow.inputs[:-1]]

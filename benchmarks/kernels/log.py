@@ -9,6 +9,7 @@ kernel gained or lost. tests/benchmarks/test_kernel_log.py compares the log with
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+sys.path.insert(0, str(Path(__file__).parent))
+from code_size import code_size
+
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, order_for, pack
 from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.code_size import code_size
+from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.device.kernel_bench import bench_kernels
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
@@ -55,7 +58,7 @@ def measure(target: str) -> list[Entry]:
 
 def compiler() -> str:
     """Return name and version of the compiler, which the figures depend on."""
-    return f"arm-none-eabi-gcc {emulation.find_tools()['arm-none-eabi-gcc'].version}"
+    return f"arm-none-eabi-gcc {toolchain.find_tools()['arm-none-eabi-gcc'].version}"
 
 
 def _fully_connected(target: str) -> list[Entry]:

@@ -16,12 +16,13 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from code_size import code_size
 from rich.progress import track
 
-from tflm_sparsesep.converters.cost import cycles, fully_connected
+from tflm_sparsesep.converters.cost import cycles
+from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.code_size import code_size
+from tflm_sparsesep.device import toolchain
 from tflm_sparsesep.device.kernel_bench import bench_kernels
 
 matplotlib.use("Agg")
@@ -50,7 +51,7 @@ def measure() -> dict[str, Any]:
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         rows = [row for rows in track(pool.map(run, jobs), total=len(jobs)) for row in rows]
-    tools = emulation.find_tools()
+    tools = toolchain.find_tools()
     return {
         "command": "python benchmarks/kernels/measure.py",
         "compiler": f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",
@@ -176,7 +177,8 @@ def models_section() -> list[str]:
         "|---|---|---|---|",
     ]
     for target in DEVICES:
-        errors = fully_connected.held_out_errors(target)
+        kernels = load("sparse_kernels.json")["targets"][target]
+        errors = {name: kernel["held_out_error"] for name, kernel in kernels.items()}
         worst = max(errors, key=lambda name: errors[name])
         lines.append(f"| {target} | {len(errors)} | {errors[worst]:.1%} | `{worst}` |")
     lines += [

@@ -24,7 +24,7 @@ from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.blob.page_weights import page_weights
 from tflm_sparsesep.converters.blob.paged_format import Table
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.device.emulation import ExternalFlash
 from tflm_sparsesep.device.synthetic_layers import random_case
 
@@ -123,7 +123,7 @@ def write_table() -> None:
 
 def write_results() -> None:
     """Measures every row."""
-    tools = emulation.find_tools()
+    tools = toolchain.find_tools()
     document = {
         "command": "python benchmarks/paging/measure.py",
         "compiler": f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",

@@ -23,10 +23,10 @@ from rich.progress import track
 
 from tflm_sparsesep.converters.blob.pack_separable import order_for, pack
 from tflm_sparsesep.converters.blob.separable_format import Padding
-from tflm_sparsesep.converters.cost import conv_2d
+from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_images,
@@ -50,12 +50,12 @@ def measure(target: str, name: str, shape: SeparableShape) -> dict[str, Any]:
     blob = pack(conv, order_for(conv, target))
     run = emulation.run_layer(target, SEPARABLE_CONV_2D, b"", blob, images[None], output_shape)
     weights_shape = (shape.channels[2], *shape.kernel, shape.channels[0])
-    whole = conv_2d.measured_instructions(target, shape.input_shape, weights_shape, 1)
+    whole = _dense_instructions(target, shape.input_shape, weights_shape)
     between = (1, output_shape[1], shape.width, shape.channels[1])
     down = (shape.channels[1], shape.kernel[0], 1, shape.channels[0])
     right = (shape.channels[2], 1, shape.kernel[1], shape.channels[1])
-    pair = conv_2d.measured_instructions(target, shape.input_shape, down, 1)
-    pair += conv_2d.measured_instructions(target, between, right, 1)
+    pair = _dense_instructions(target, shape.input_shape, down)
+    pair += _dense_instructions(target, between, right)
     return {
         "layer": name,
         "target": target,
@@ -71,6 +71,20 @@ def measure(target: str, name: str, shape: SeparableShape) -> dict[str, Any]:
         "kernel_code_bytes": run.kernel_code_bytes,
         "flags": run.flags,
     }
+
+
+def _dense_instructions(
+    target: str, input_shape: tuple[int, ...], weights_shape: tuple[int, ...]
+) -> int:
+    """Return the measured instructions of a CONV_2D of stride 1, whatever its padding.
+
+    weights_shape: [units, height, width, channels].
+    """
+    data = load("dense_conv_cmsis_nn.json")
+    units, *kernel, channels = weights_shape
+    wanted = [*input_shape[1:3], channels, units, *kernel, 1, 1]
+    shapes = [fields[:-1] for fields in data["shapes"]]
+    return int(data["targets"][target][shapes.index(wanted)])
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -108,7 +122,7 @@ def write_results() -> None:
     devices = [name for name in TARGETS if name != "host"]
     jobs = [(target, name) for name in LAYERS for target in devices]
     rows = [measure(target, name, LAYERS[name]) for target, name in track(jobs)]
-    tools = emulation.find_tools()
+    tools = toolchain.find_tools()
     document = {
         "command": "python benchmarks/separable_conv/measure.py",
         "compiler": f"arm-none-eabi-gcc {tools['arm-none-eabi-gcc'].version}",

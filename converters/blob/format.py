@@ -103,32 +103,26 @@ class Layout:
         return f"{name}_column" if self.major is Major.COLUMN else name
 
 
-HEADER = np.dtype(
-    [
-        ("magic", "<u4"),
-        ("version", "u1"),
-        ("value_type", "u1"),
-        ("index_encoding", "u1"),
-        ("major", "u1"),
-        ("block_rows", "u1"),
-        ("block_cols", "u1"),
-        ("count_multiple", "u1"),
-        ("value_order", "u1"),
-        ("flags", "<u4"),
-        ("rows", "<u4"),
-        ("cols", "<u4"),
-        ("blocks", "<u4"),
-        ("bytes", "<u4"),
-        ("bias_offset", "<u4"),
-        ("multiplier_offset", "<u4"),
-        ("shift_offset", "<u4"),
-        ("counts_offset", "<u4"),
-        ("index_offset", "<u4"),
-        ("value_offset", "<u4"),
-        ("palette_offset", "<u4"),
-        ("reserved", "<u4"),
-    ]
-)
+def struct_dtype(declaration: str) -> np.dtype[np.void]:
+    """Return a packed little-endian struct.
+
+    Example:
+        >>> struct_dtype("u4 magic; u1 rows, cols").itemsize
+        6
+    """
+    fields: list[tuple[str, str]] = []
+    for line in declaration.split(";"):
+        kind, names = line.split(maxsplit=1)
+        fields += [(name.strip(), f"<{kind}") for name in names.split(",")]
+    return np.dtype(fields)
+
+
+LAYOUT_FIELDS = """value_type, index_encoding, major, block_rows, block_cols, count_multiple,
+    value_order"""
+HEADER = struct_dtype(f"""
+    u4 magic; u1 version, {LAYOUT_FIELDS};
+    u4 flags, rows, cols, blocks, bytes, bias_offset, multiplier_offset, shift_offset,
+    counts_offset, index_offset, value_offset, palette_offset, reserved""")
 
 OPTIONS_VERSION, OPTIONS_VERSION_WINDOWS = 1, 2
 _OPTIONS = {

@@ -27,14 +27,10 @@ _UINT16_MAX = 65535
 
 
 def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
-    """Return the tiles of one group that are stored: the occupied ones, and those that fill gaps.
+    """Return the stored tiles of a group: those that `occupied` marks, and those that fill gaps.
 
     DELTA8 adds tiles in gaps wider than its largest step. WINDOW8 repeats a tile to complete a run
     at the end of a window.
-
-    Args:
-        occupied: [tiles of the group], True for tiles with a nonzero weight.
-        layout: the layout of the blob.
     """
     tiles = np.flatnonzero(occupied).astype(np.int64)
     if layout.index_encoding is IndexEncoding.WINDOW8:
@@ -90,13 +86,9 @@ def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
 
 
 def decode(stream: bytes, counts: Tiles, tiles_per_group: int, layout: Layout) -> Iterator[Tiles]:
-    """Yield the tiles of each group.
+    """Yield the tiles of each group from the index section of a valid blob.
 
-    Args:
-        stream: the index section of a valid blob.
-        counts: stored tiles of each group.
-        tiles_per_group: tiles of a group, stored or not.
-        layout: the layout of the blob.
+    `counts` are the stored tiles of each group, `tiles_per_group` those stored or not.
     """
     encoding = layout.index_encoding
     position = 0

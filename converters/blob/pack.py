@@ -25,7 +25,7 @@ from tflm_sparsesep.converters.blob.format import (
     ValueOrder,
     ValueType,
 )
-from tflm_sparsesep.converters.blob.requantization import is_bounded
+from tflm_sparsesep.converters.blob.requantization import fold_bias, is_bounded
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,11 @@ class FullyConnectedWeights:
 
     def folded_bias(self) -> npt.NDArray[np.int32]:
         """Return bias - input_zero_point * sum(row), modulo 2^32 as in the accumulator."""
-        return self._wide_folded_bias().astype(np.int32)
+        return fold_bias(self.weights, self.bias, self.input_zero_point).astype(np.int32)
 
     def is_bounded(self) -> bool:
         """Return True if FLAG_BOUNDED holds for every input."""
-        magnitudes = np.abs(self.weights.astype(np.int64)).sum(axis=1)
-        return is_bounded(self._wide_folded_bias(), magnitudes, self.shift)
-
-    def _wide_folded_bias(self) -> npt.NDArray[np.int64]:
-        sums = self.weights.sum(axis=1, dtype=np.int64)
-        folded: npt.NDArray[np.int64] = self.bias.astype(np.int64) - self.input_zero_point * sums
-        return folded
+        return is_bounded(self.weights, self.bias, self.shift, self.input_zero_point)
 
 
 @dataclass(frozen=True)
@@ -103,7 +97,9 @@ def pack(layer: PackableWeights, layout: Layout) -> bytes:
     if layout.value_type is ValueType.PALETTE4:
         palette = value_streams.make_palette(layer.weights.astype(np.int8))
 
-    tiles = _tiles(layer.weights, layout)
+    tiles = tile(layer.weights, layout.block_rows, layout.block_cols)
+    if layout.major is Major.COLUMN:
+        tiles = tiles.transpose(1, 0, 2, 3)
     occupied = np.count_nonzero(tiles, axis=(2, 3)) > 0
     counts, index, values = [], [], []
     for group, mask in zip(tiles, occupied, strict=True):
@@ -138,7 +134,6 @@ class UnpackedWeights:
         bias: [rows], as stored: folded in row-major int8 blobs.
         multiplier: int32[rows], Q0.31; empty for float32.
         shift: int8[rows]; empty for float32.
-        blocks: stored blocks.
     """
 
     layout: Layout
@@ -146,7 +141,6 @@ class UnpackedWeights:
     bias: npt.NDArray[Any]
     multiplier: npt.NDArray[np.int32]
     shift: npt.NDArray[np.int8]
-    blocks: int
 
 
 def read_header(blob: bytes) -> np.void:
@@ -179,11 +173,8 @@ def layout_of(header: np.void) -> Layout:
 def group_counts(blob: bytes) -> npt.NDArray[np.int64]:
     """Return the number of stored blocks of each group of a valid blob."""
     header = read_header(blob)
-    layout = layout_of(header)
-    if layout.major is Major.ROW:
-        groups = -(-int(header["rows"]) // layout.block_rows)
-    else:
-        groups = -(-int(header["cols"]) // layout.block_cols)
+    size, block = ("rows", "block_rows") if header["major"] == Major.ROW else ("cols", "block_cols")
+    groups = -(-int(header[size]) // int(header[block]))
     counts = np.frombuffer(blob, "<u2", groups, int(header["counts_offset"]))
     return counts.astype(np.int64)
 
@@ -216,18 +207,14 @@ def unpack(blob: bytes) -> UnpackedWeights:
         bias=np.frombuffer(blob, "<f4" if is_float else "<i4", rows, offset["bias_offset"]),
         multiplier=np.frombuffer(blob, "<i4", scaled_rows, offset["multiplier_offset"]),
         shift=np.frombuffer(blob, np.int8, scaled_rows, offset["shift_offset"]),
-        blocks=int(header["blocks"]),
     )
 
 
-def _tiles(weights: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
-    """Return `weights` [rows, cols] as [group, tile, block_rows, block_cols], zero-padded."""
+def tile(weights: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
+    """Return `weights` [rows, cols] as [row of tiles, tile, height, width], zero-padded."""
     rows, cols = weights.shape
-    padded = np.pad(weights, ((0, -rows % layout.block_rows), (0, -cols % layout.block_cols)))
-    height, width = padded.shape[0] // layout.block_rows, padded.shape[1] // layout.block_cols
-    grid = padded.reshape(height, layout.block_rows, width, layout.block_cols)
-    by_row = grid.transpose(0, 2, 1, 3)
-    return by_row if layout.major is Major.ROW else by_row.transpose(1, 0, 2, 3)
+    padded = np.pad(weights, ((0, -rows % height), (0, -cols % width)))
+    return padded.reshape(len(padded) // height, height, -1, width).transpose(0, 2, 1, 3)
 
 
 def _row_sections(layer: PackableWeights, layout: Layout) -> list[tuple[str, int, bytes]]:

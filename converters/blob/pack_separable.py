@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.converters.blob.requantization import is_bounded
+from tflm_sparsesep.converters.blob.format import ValueType
+from tflm_sparsesep.converters.blob.requantization import fold_bias, is_bounded, row_magnitudes
 from tflm_sparsesep.converters.blob.separable_format import (
     HEADER,
     MAGIC,
@@ -22,7 +23,6 @@ from tflm_sparsesep.converters.blob.separable_format import (
     VERSION,
     Order,
     Padding,
-    ValueType,
 )
 from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
 from tflm_sparsesep.converters.targets import get_target
@@ -80,25 +80,15 @@ class ConvStage:
             return -(-size // self.stride)
         return max(0, (size - self.kernel) // self.stride + 1)
 
-    def folded_bias(self) -> npt.NDArray[np.int64]:
-        """Return bias - input_zero_point * sum(weights of a row), before it wraps to 32 bits."""
-        sums = self.weights.sum(axis=(1, 2), dtype=np.int64)
-        folded: npt.NDArray[np.int64] = self.bias.astype(np.int64) - self.input_zero_point * sums
-        return folded
-
     def is_bounded(self) -> bool:
         """Return True if SPARSESEP_STAGE_BOUNDED holds for every input."""
-        return is_bounded(self.folded_bias(), self._magnitudes(), self.shift)
+        return is_bounded(self.weights, self.bias, self.shift, self.input_zero_point)
 
     def fits_weave(self) -> bool:
         """Return True if rows can be interleaved, and their sums can be separated."""
-        if self.is_float or np.any(128 * self._magnitudes() >= WOVEN_BOUND):
+        if self.is_float or np.any(128 * row_magnitudes(self.weights) >= WOVEN_BOUND):
             return False
         return bool(np.all(np.abs(_woven_values(self.weights)) < 1 << 15))
-
-    def _magnitudes(self) -> npt.NDArray[np.int64]:
-        sums: npt.NDArray[np.int64] = np.abs(self.weights.astype(np.int64)).sum(axis=(1, 2))
-        return sums
 
 
 @dataclass(frozen=True)
@@ -261,8 +251,9 @@ def _sections(stage: ConvStage, order: Order) -> dict[str, bytes]:
         bias = np.pad(stage.bias.astype("<f4"), (0, missing))
         weights = stage.weights.astype("<f4").tobytes()
         return {"bias": bias.tobytes(), "multiplier": b"", "shift": b"", "weights": weights}
+    folded = fold_bias(stage.weights, stage.bias, stage.input_zero_point)
     return {
-        "bias": np.pad(stage.folded_bias().astype("<i4"), (0, missing)).tobytes(),
+        "bias": np.pad(folded.astype("<i4"), (0, missing)).tobytes(),
         "multiplier": np.pad(stage.multiplier.astype("<i4"), (0, missing)).tobytes(),
         "shift": np.pad(stage.shift.astype(np.int8), (0, missing), constant_values=-1).tobytes(),
         "weights": weave(stage.weights) if order is Order.WOVEN else stage.weights.tobytes(),

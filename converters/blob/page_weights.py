@@ -32,19 +32,13 @@ def page_weights(
 ) -> tuple[bytes, bytes]:
     """Return the table of contents of a valid blob, and its concatenated pages.
 
-    Args:
-        blob: packed weights.
-        page_bytes: the largest page.
-        input_zero_point: of the operator's options.
-        offset: of the first page in external memory.
-        name: the name of the layer in errors.
-
-    Raises:
-        ConfigError: one row of blocks does not fit into a page.
+    `input_zero_point` is that of the operator's options, `offset` that of the first page in
+    external memory, `name` that of the layer in errors. Raises ConfigError if one row of blocks
+    does not fit into a page.
     """
     unpacked = unpack(blob)
-    layer, layout = _layer_of(unpacked, input_zero_point), unpacked.layout
-    rows, cols = layer.weights.shape
+    layout = unpacked.layout
+    rows, cols = unpacked.weights.shape
     # The search needs few counts beyond the average that fits.
     most = max(1, 2 * page_bytes * rows // (len(blob) * layout.block_rows))
     pages, contents = [], []
@@ -53,7 +47,7 @@ def page_weights(
         counts = range(layout.block_rows, rows - first + layout.block_rows, layout.block_rows)
 
         def size(count: int, first: int = first) -> int:
-            blob_bytes = size_of(layer.weights[first : first + count], layout).bytes
+            blob_bytes = size_of(unpacked.weights[first : first + count], layout).bytes
             return blob_bytes + -blob_bytes % PAGE_ALIGNMENT
 
         fitting = bisect_right(counts[:most], page_bytes, key=size)
@@ -64,41 +58,21 @@ def page_weights(
                 f"{first} on"
             )
         count = min(counts[fitting - 1], rows - first)
-        page = _page(layer, unpacked, first, count)
+        part = _rows_of(unpacked, slice(first, first + count), input_zero_point)
+        page = pack(part, layout)
+        page += bytes(-len(page) % PAGE_ALIGNMENT)
         pages.append(Page(len(page), count, checksum(page)))
         contents.append(page)
         first += count
     return Table(layout, cols, offset, tuple(pages)).to_bytes(), b"".join(contents)
 
 
-def _page(layer: PackableWeights, unpacked: UnpackedWeights, first: int, count: int) -> bytes:
-    """Return the page of `count` rows from `first` on, padded to its alignment."""
-    blob = pack(_rows_of(layer, slice(first, first + count)), unpacked.layout)
-    return blob + bytes(-len(blob) % PAGE_ALIGNMENT)
-
-
-def _rows_of(layer: PackableWeights, rows: slice) -> PackableWeights:
-    if isinstance(layer, FloatWeights):
-        return FloatWeights(layer.weights[rows], layer.bias[rows])
-    return FullyConnectedWeights(
-        weights=layer.weights[rows],
-        bias=layer.bias[rows],
-        multiplier=layer.multiplier[rows],
-        shift=layer.shift[rows],
-        input_zero_point=layer.input_zero_point,
-    )
-
-
-def _layer_of(unpacked: UnpackedWeights, input_zero_point: int) -> PackableWeights:
-    """Return the layer that `pack` turns into the blob."""
-    if unpacked.weights.dtype != np.int8:
-        return FloatWeights(unpacked.weights, unpacked.bias)
+def _rows_of(unpacked: UnpackedWeights, rows: slice, input_zero_point: int) -> PackableWeights:
+    """Return the layer that `pack` turns into a page of these rows."""
+    weights, bias = unpacked.weights[rows], unpacked.bias[rows]
+    if weights.dtype != np.int8:
+        return FloatWeights(weights, bias)
     # The bias of a row-major blob is already folded: with zero_point 0, `pack` leaves it as it is.
-    is_folded = unpacked.layout.major is Major.ROW
-    return FullyConnectedWeights(
-        weights=unpacked.weights,
-        bias=unpacked.bias,
-        multiplier=unpacked.multiplier,
-        shift=unpacked.shift,
-        input_zero_point=0 if is_folded else input_zero_point,
-    )
+    zero_point = 0 if unpacked.layout.major is Major.ROW else input_zero_point
+    scales = unpacked.multiplier[rows], unpacked.shift[rows]
+    return FullyConnectedWeights(weights, bias, *scales, zero_point)

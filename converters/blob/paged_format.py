@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflm_sparsesep.converters.blob.format import HEADER, Layout, ValueType
+from tflm_sparsesep.converters.blob.format import (
+    HEADER,
+    LAYOUT_FIELDS,
+    Layout,
+    ValueType,
+    struct_dtype,
+)
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import layout_of
 
@@ -17,25 +23,10 @@ MAGIC = 0x31505053
 VERSION = 1
 PAGE_ALIGNMENT = 16
 
-PAGED_HEADER = np.dtype(
-    [
-        ("magic", "<u4"),
-        ("version", "u1"),
-        ("value_type", "u1"),
-        ("index_encoding", "u1"),
-        ("major", "u1"),
-        ("block_rows", "u1"),
-        ("block_cols", "u1"),
-        ("count_multiple", "u1"),
-        ("value_order", "u1"),
-        ("rows", "<u4"),
-        ("cols", "<u4"),
-        ("pages", "<u4"),
-        ("largest_page", "<u4"),
-        ("offset", "<u4"),
-    ]
+PAGED_HEADER = struct_dtype(
+    f"u4 magic; u1 version, {LAYOUT_FIELDS}; u4 rows, cols, pages, largest_page, offset"
 )
-PAGE = np.dtype([("bytes", "<u4"), ("rows", "<u4"), ("checksum", "<u4")])
+PAGE = struct_dtype("u4 bytes, rows, checksum")
 _LAYOUT_FIELDS = (PAGED_HEADER.names or ())[2:9]
 
 

@@ -7,6 +7,7 @@ They follow TFLite's `QuantizeMultiplier`, `GetQuantizedConvolutionMultipler` an
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,15 +48,9 @@ def requantization(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
     """Return the multipliers int32[rows] and shifts int8[rows] of a layer.
 
-    Scales are multiplied in float64, as in LiteRT, and in TFLM since October 2026. Earlier TFLM
-    uses float32 for FULLY_CONNECTED with one scale, which changes about one int8 output in 64,000
-    by 1.
-
-    Args:
-        input_scale: of the input.
-        weight_scales: [1] per tensor, or [rows] per channel.
-        output_scale: of the output.
-        rows: output channels.
+    `weight_scales` are [1] per tensor, or [rows] per channel. Scales are multiplied in float64, as
+    in LiteRT, and in TFLM since October 2026. Earlier TFLM uses float32 for FULLY_CONNECTED with
+    one scale, which changes about one int8 output in 64,000 by 1.
 
     Raises:
         ValueError: a shift exceeds 30, which no kernel computes.
@@ -74,21 +69,33 @@ def requantization(
     )
 
 
+def fold_bias(
+    weights: npt.NDArray[Any], bias: npt.NDArray[Any], input_zero_point: int
+) -> npt.NDArray[np.int64]:
+    """Return bias - input_zero_point * sum(weights of the row), before it wraps to 32 bits."""
+    sums = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
+    folded: npt.NDArray[np.int64] = bias.astype(np.int64) - input_zero_point * sums
+    return folded
+
+
+def row_magnitudes(weights: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the sum of |weight| of each row, int64[rows]."""
+    sums: npt.NDArray[np.int64] = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(1)
+    return sums
+
+
 def is_bounded(
-    folded_bias: npt.NDArray[np.int64],
-    magnitudes: npt.NDArray[np.int64],
+    weights: npt.NDArray[Any],
+    bias: npt.NDArray[Any],
     shift: npt.NDArray[np.int8],
+    input_zero_point: int,
 ) -> bool:
     """Return True if every accumulator stays below 2^30 and every shift is to the right.
 
     Kernels requantize such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED).
-
-    Args:
-        folded_bias: [rows], before it wraps to 32 bits.
-        magnitudes: [rows], the sum of |weight| of each row.
-        shift: [rows].
     """
-    largest = np.abs(folded_bias) - INT8_MIN * magnitudes
+    folded = fold_bias(weights, bias, input_zero_point)
+    largest = np.abs(folded) - INT8_MIN * row_magnitudes(weights)
     return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(shift < 0))
 
 

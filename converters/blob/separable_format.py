@@ -11,18 +11,13 @@ import enum
 
 import numpy as np
 
+from tflm_sparsesep.converters.blob.format import struct_dtype
+
 MAGIC = 0x31435353
 VERSION = 1
 MAX_CHANNELS = 65535
 MAX_KERNEL = 255
 STAGE_BOUNDED = 1 << 0
-
-
-class ValueType(enum.IntEnum):
-    """The storage of a weight."""
-
-    INT8 = 0
-    FLOAT32 = 2
 
 
 class Order(enum.IntEnum):
@@ -39,34 +34,15 @@ class Padding(enum.IntEnum):
     VALID = 1
 
 
-STAGE = np.dtype(
-    [
-        ("bias_offset", "<u4"),
-        ("multiplier_offset", "<u4"),
-        ("shift_offset", "<u4"),
-        ("weights_offset", "<u4"),
-        ("activation_min", "<i4"),
-        ("activation_max", "<i4"),
-        ("kernel", "u1"),
-        ("stride", "u1"),
-        ("padding", "u1"),
-        ("flags", "u1"),
-    ]
-)
-
+STAGE = struct_dtype("""
+    u4 bias_offset, multiplier_offset, shift_offset, weights_offset;
+    i4 activation_min, activation_max; u1 kernel, stride, padding, flags""")
 HEADER = np.dtype(
     [
-        ("magic", "<u4"),
-        ("version", "u1"),
-        ("value_type", "u1"),
-        ("order", "u1"),
-        ("input_zero_point", "i1"),
-        ("middle_zero_point", "i1"),
-        ("output_zero_point", "i1"),
-        ("input_channels", "<u2"),
-        ("middle_channels", "<u2"),
-        ("output_channels", "<u2"),
-        ("bytes", "<u4"),
+        *struct_dtype("""
+            u4 magic; u1 version, value_type, order;
+            i1 input_zero_point, middle_zero_point, output_zero_point;
+            u2 input_channels, middle_channels, output_channels; u4 bytes""").descr,
         ("vertical", STAGE),
         ("horizontal", STAGE),
         ("reserved", "<u4"),

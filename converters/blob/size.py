@@ -60,11 +60,7 @@ class PackedSize:
 
 
 def block_mask(weights: npt.NDArray[Any], block: tuple[int, int]) -> Mask:
-    """Return which blocks hold a nonzero, [ceil(rows / height), ceil(cols / width)].
-
-    Args:
-        weights: [rows, cols], any dtype.
-        block: height and width.
+    """Return which blocks (height, width) of weights [rows, cols] hold a nonzero.
 
     Example:
         >>> block_mask(np.eye(3), (2, 2)).tolist()
@@ -85,13 +81,9 @@ def size_of(weights: npt.NDArray[Any], layout: Layout) -> PackedSize:
 
 
 def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
-    """Return the size of the blob that `pack` would make of a layer.
+    """Return the size of the blob that `pack` would make of a layer [rows, cols].
 
-    Args:
-        mask: `block_mask` of the weights for the layout's block.
-        rows: of the weights.
-        cols: of the weights.
-        layout: any that `pack` accepts for them.
+    `mask` is the `block_mask` of the weights for the layout's block.
 
     Example:
         >>> size = packed_size(np.ones((8, 8), bool), 8, 8, Layout(IndexEncoding.DELTA8))

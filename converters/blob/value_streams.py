@@ -80,14 +80,7 @@ def encode(blocks: Blocks, layout: Layout, palette: npt.NDArray[np.int8] | None)
 
 
 def decode(stream: bytes, counts: npt.NDArray[np.int64], layout: Layout, palette: bytes) -> Blocks:
-    """Return all blocks.
-
-    Args:
-        stream: the value section of a valid blob.
-        counts: stored blocks of each group.
-        layout: the layout of the blob.
-        palette: the palette section.
-    """
+    """Return all blocks from the value section of a valid blob, `counts` in each group."""
     shape = (int(counts.sum()), layout.block_rows, layout.block_cols)
     area = layout.block_rows * layout.block_cols
     if layout.value_type is ValueType.FLOAT32:

@@ -71,7 +71,7 @@ def sparse_form(layer: MatrixShape, target: str, pattern: str, zeros: float) -> 
     the dense layer if there are any. The kept blocks are random (`kept_blocks`). None if the
     pattern has no kernel.
     """
-    usable = [x for x in _layouts(target, pattern) if _fits(layer, x, zeros)]
+    usable = [x for x in _usable(target) if x.pattern == pattern and _fits(layer, x, zeros)]
     if not usable:
         return None
     block = (usable[0].block_rows, usable[0].block_cols)
@@ -195,10 +195,6 @@ def _usable(target: str) -> list[Layout]:
         for layout in measured_layouts(target)
         if layout.major is Major.ROW and layout.value_type is ValueType.INT8
     ]
-
-
-def _layouts(target: str, pattern: str) -> list[Layout]:
-    return [layout for layout in _usable(target) if layout.pattern == pattern]
 
 
 def _beats(form: PlannedForm | None, dense: Cost) -> bool:

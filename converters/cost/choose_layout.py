@@ -26,11 +26,8 @@ _COLUMN_MAJOR_HANDICAP = 1.1
 
 def check_preference(prefer: str | None) -> Prefer | None:
     """Return `prefer` if it is one of PREFERENCES or None, else raise ConfigError."""
-    for known in PREFERENCES:
-        if prefer == known:
-            return known
-    if prefer is None:
-        return None
+    if prefer is None or prefer in PREFERENCES:
+        return prefer
     raise ConfigError(f"prefer={prefer!r}; accepted: {', '.join(PREFERENCES)}, or None")
 
 
@@ -52,7 +49,8 @@ def choose_layout(
     """Return the layout of `layer` with the smallest product of instructions and bytes.
 
     With `prefer`, the smallest or the fastest layout wins. A column-major layout must win by a
-    tenth. Layouts that beat `dense` in both come before all others.
+    tenth. Layouts that beat `dense` in both come before all others. None if no kernel of the target
+    takes these weights.
 
     Args:
         layer: the weights.
@@ -61,9 +59,6 @@ def choose_layout(
         input_zeros: fraction of inputs that equal the zero_point.
         dense: the cost of the dense layer.
         prefer: "flash", "speed", or None for their product.
-
-    Returns:
-        The layout with its cost; None if no kernel of the target takes these weights.
     """
     rows, cols = layer.weights.shape
     mask = functools.cache(functools.partial(block_mask, layer.weights))

@@ -12,10 +12,10 @@ import functools
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from tflm_sparsesep.converters.cost import host
 from tflm_sparsesep.converters.cost.data import load
+from tflm_sparsesep.converters.cost.fit import Vector, fit
 
 _FILE = "dense_conv_cmsis_nn.json"
 
@@ -25,41 +25,13 @@ def dense_instructions(
 ) -> int:
     """Return the instructions of one inference (nanoseconds on `host`).
 
-    Args:
-        target: a name of `targets.TARGETS`.
-        weights_shape: [units, height, width, channels].
-        output_shape: [batch, height, width, units].
+    Shapes are [units, height, width, channels] and [batch, height, width, units].
     """
     units, height, width, channels = weights_shape
     terms = _terms(math.prod(output_shape[:3]), units, height * width, channels)
     if target == "host":
         return host.convolution_nanoseconds(terms[0])
     return round(float(np.dot(_coefficients(target), terms)))
-
-
-def measured_instructions(
-    target: str, input_shape: tuple[int, ...], weights_shape: tuple[int, ...], stride: int
-) -> int:
-    """Return the measured instructions of a CONV_2D.
-
-    Padding does not distinguish entries of the file.
-
-    Args:
-        target: a name of `targets.TARGETS`, not host.
-        input_shape: [batch, height, width, channels].
-        weights_shape: [units, height, width, channels].
-        stride: down and right.
-
-    Raises:
-        KeyError: this shape was not measured.
-    """
-    data = load(_FILE)
-    units, *kernel, channels = weights_shape
-    wanted = [*input_shape[1:3], channels, units, *kernel, stride, stride]
-    for fields, count in zip(data["shapes"], data["targets"][target], strict=True):
-        if fields[:-1] == wanted:
-            return int(count)
-    raise KeyError(f"no CONV_2D of {wanted} was measured")
 
 
 def _terms(
@@ -71,16 +43,11 @@ def _terms(
 
 
 @functools.cache
-def _coefficients(target: str) -> npt.NDArray[np.float64]:
+def _coefficients(target: str) -> Vector:
     data = load(_FILE)
     terms = []
     for height, width, channels, units, *kernel, down, right, valid in data["shapes"]:
         less = [taps - 1 if valid else 0 for taps in kernel]
         pixels = math.ceil((height - less[0]) / down) * math.ceil((width - less[1]) / right)
         terms.append(_terms(pixels, units, math.prod(kernel), channels))
-    counts = np.array(data["targets"][target], np.float64)
-    relative = np.array(terms, np.float64) / counts[:, None]
-    scale = relative.max(axis=0)
-    solution, *_ = np.linalg.lstsq(relative / scale, np.ones_like(counts), rcond=None)
-    coefficients: npt.NDArray[np.float64] = solution / scale
-    return coefficients
+    return fit(terms, data["targets"][target], nonnegative=False)

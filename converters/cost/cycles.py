@@ -49,71 +49,36 @@ class Timing:
         return cycles
 
 
+# In the order of the fields of `Timing`.
 TIMINGS: dict[str, Timing] = {
     "cortex-m0": Timing(
-        load=2,
-        store=2,
-        multiply=1,
-        branch_taken=3,
-        branch_not_taken=1,
-        vector=1,
-        other=1,
-        source="Cortex-M0 TRM (DDI 0432), instruction set summary; with the fast multiplier",
+        *(2, 2, 1, 3, 1, 1, 1),
+        "Cortex-M0 TRM (DDI 0432), instruction set summary; with the fast multiplier",
     ),
     "cortex-m3": Timing(
-        load=2,
-        store=2,
-        multiply=2,
-        branch_taken=3,
-        branch_not_taken=1,
-        vector=1,
-        other=1,
-        source="Cortex-M3 TRM (DDI 0337), table 3-1: MLA for multiplications, a pipeline refill of "
+        *(2, 2, 2, 3, 1, 1, 1),
+        "Cortex-M3 TRM (DDI 0337), table 3-1: MLA for multiplications, a pipeline refill of "
         "2 cycles (1 to 3) for a taken branch; no overlap of adjacent loads and stores",
     ),
     "cortex-m4": Timing(
-        load=2,
-        store=2,
-        multiply=1,
-        branch_taken=3,
-        branch_not_taken=1,
-        vector=1,
-        other=1,
-        source="Cortex-M4 TRM (100166), table 3-1: a pipeline refill of 2 cycles (1 to 3) for a "
+        *(2, 2, 1, 3, 1, 1, 1),
+        "Cortex-M4 TRM (100166), table 3-1: a pipeline refill of 2 cycles (1 to 3) for a "
         "taken branch; no overlap of adjacent loads and stores",
     ),
     "cortex-m7": Timing(
-        load=1,
-        store=1,
-        multiply=1,
-        branch_taken=1,
-        branch_not_taken=0.5,
-        vector=1,
-        other=0.5,
-        source="assumed: two instructions a cycle (Cortex-M7 TRM, DDI 0489), but only one of them "
+        *(1, 1, 1, 1, 0.5, 1, 0.5),
+        "assumed: two instructions a cycle (Cortex-M7 TRM, DDI 0489), but only one of them "
         "a load, store, multiplication or taken branch; every branch predicted; tightly coupled "
         "memory",
     ),
     "cortex-m33": Timing(
-        load=2,
-        store=2,
-        multiply=1,
-        branch_taken=3,
-        branch_not_taken=1,
-        vector=1,
-        other=1,
-        source="assumed: as Cortex-M4, as the Cortex-M33 TRM (100230) has no table; its pairs of "
+        *(2, 2, 1, 3, 1, 1, 1),
+        "assumed: as Cortex-M4, as the Cortex-M33 TRM (100230) has no table; its pairs of "
         "16-bit instructions are left out",
     ),
     "cortex-m55": Timing(
-        load=2,
-        store=2,
-        multiply=1,
-        branch_taken=1,
-        branch_not_taken=1,
-        vector=2,
-        other=1,
-        source="assumed: Helium takes two cycles for 128 bits (Cortex-M55 TRM, 101051), and so do "
+        *(2, 2, 1, 1, 1, 2, 1),
+        "assumed: Helium takes two cycles for 128 bits (Cortex-M55 TRM, 101051), and so do "
         "all loads and stores, most being Helium's; else one instruction a cycle, the LE that "
         "closes a low-overhead loop included; a gather counts as any load but may take 16 cycles: "
         "a lower bound for kernels that gather",
@@ -122,11 +87,7 @@ TIMINGS: dict[str, Timing] = {
 
 
 def estimate_cycles(target: str, classes: Mapping[str, float]) -> int:
-    """Return the estimated cycles of executed instructions.
-
-    Args:
-        target: an emulated core, a key of `TIMINGS`.
-        classes: instructions by class, as in `emulation.LayerRun.classes`.
+    """Return the estimated cycles of instructions by class, as in `emulation.LayerRun.classes`.
 
     Example:
         >>> estimate_cycles("cortex-m4", {"load": 10, "multiply": 5, "other": 20})

@@ -16,11 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from tflm_sparsesep.converters.cost import conv_2d, host
 from tflm_sparsesep.converters.cost.data import load
-from tflm_sparsesep.converters.cost.fit import fit
+from tflm_sparsesep.converters.cost.fit import Vector, fit
 from tflm_sparsesep.converters.targets import get_target
 
 _FILE = "depthwise_cmsis_nn.json"
@@ -112,18 +111,8 @@ def dense_instructions(target: str, shape: DepthwiseShape) -> int:
     return round(float(np.dot(_coefficients(target, kernel), terms)))
 
 
-def held_out_error(target: str) -> float:
-    """Return the largest relative error on measured shapes outside the fit."""
-    data = load(_FILE)
-    counts = data["held_out"]["targets"][target]
-    pairs = zip(data["held_out"]["shapes"], counts, strict=True)
-    return max(
-        abs(dense_instructions(target, _shape(fields)) / int(count) - 1) for fields, count in pairs
-    )
-
-
-def _shape(fields: Sequence[int]) -> DepthwiseShape:
-    """Return the shape in a row of the file."""
+def measured_shape(fields: Sequence[int]) -> DepthwiseShape:
+    """Return the shape in a row of `data/depthwise_cmsis_nn.json`."""
     height, width, channels, multiplier, *kernel, down, right, valid = fields
     return DepthwiseShape(
         (height, width), channels, (kernel[0], kernel[1]), (down, right), not valid, multiplier
@@ -186,10 +175,10 @@ def _terms(kernel: str, shape: DepthwiseShape) -> list[float]:
 
 
 @functools.cache
-def _coefficients(target: str, kernel: str) -> npt.NDArray[np.float64]:
+def _coefficients(target: str, kernel: str) -> Vector:
     data = load(_FILE)
     counted = zip(data["shapes"], data["targets"][target], strict=True)
-    rows = [(_shape(fields), count) for fields, count in counted]
+    rows = [(measured_shape(fields), count) for fields, count in counted]
     rows = [(shape, count) for shape, count in rows if _kernel(target, shape) == kernel]
     terms = [_terms(kernel, shape) for shape, _ in rows]
     return fit(terms, [count for _, count in rows])

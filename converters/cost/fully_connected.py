@@ -20,12 +20,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numpy as np
-
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.cost import host
 from tflm_sparsesep.converters.cost.data import load
+from tflm_sparsesep.converters.cost.fit import fit
 from tflm_sparsesep.converters.cost.terms import sparse_terms
 
 _DENSE_FILE = "dense_cmsis_nn.json"
@@ -34,17 +33,10 @@ _DENSE_FILE = "dense_cmsis_nn.json"
 def dense_instructions(
     target: str, rows: int, cols: int, batch: int = 1, *, dtype: str = "int8"
 ) -> int:
-    """Return the instructions of a dense layer (nanoseconds on `host`).
+    """Return the instructions of a dense layer (nanoseconds on `host`) for `batch` input vectors.
 
     int8 is CMSIS-NN's kernel, exact for measured shapes. float32 is TFLM's reference kernel, scaled
     from one measured shape by the number of weights.
-
-    Args:
-        target: a name of `targets.TARGETS`.
-        rows: output channels.
-        cols: input channels.
-        batch: input vectors of one inference.
-        dtype: "int8" or "float32".
     """
     if target == "host":
         return host.dense_nanoseconds(rows, cols, batch, dtype)
@@ -65,14 +57,10 @@ def sparse_instructions(
     batch: int = 1,
     input_zeros: float = 0.0,
 ) -> int:
-    """Return the instructions of the sparse kernel (nanoseconds on `host`).
+    """Return the instructions of the sparse kernel (nanoseconds on `host`) for a batch of vectors.
 
-    Args:
-        target: a name of `targets.TARGETS`.
-        layout: a layout that `is_measured` on the target.
-        size: the size of the blob in that layout.
-        batch: input vectors of one inference.
-        input_zeros: share of inputs that equal the zero_point.
+    `layout` is one that `is_measured`; `input_zeros` is the fraction of inputs that equal the
+    zero_point.
     """
     if target == "host":
         return host.sparse_nanoseconds(layout, size, batch)
@@ -93,11 +81,6 @@ def is_measured(target: str, layout: Layout) -> bool:
     return host.is_measured(layout) if target == "host" else str(layout) in _kernels(target)
 
 
-def held_out_errors(target: str) -> dict[str, float]:
-    """Return for each layout the largest relative error on layers outside the fit."""
-    return {name: float(kernel["held_out_error"]) for name, kernel in _kernels(target).items()}
-
-
 def _kernels(target: str) -> dict[str, dict[str, Any]]:
     kernels: dict[str, dict[str, Any]] = load("sparse_kernels.json")["targets"].get(target, {})
     return kernels
@@ -106,10 +89,6 @@ def _kernels(target: str) -> dict[str, dict[str, Any]]:
 @functools.cache
 def _dense_coefficients(target: str) -> tuple[float, float, float]:
     table = load(_DENSE_FILE)["fully_connected_s8"]
-    shapes = np.array(table["shapes_cols_rows"], np.float64)
-    counts = np.array(table[target], np.float64)
-    cols, rows = shapes.T
-    terms = np.stack([rows * cols, rows, np.ones_like(rows)], axis=1)
-    solution, *_ = np.linalg.lstsq(terms / counts[:, None], np.ones_like(counts), rcond=None)
-    per_weight, per_row, per_call = (float(value) for value in solution)
+    terms = [(rows * cols, rows, 1) for cols, rows in table["shapes_cols_rows"]]
+    per_weight, per_row, per_call = fit(terms, table[target], nonnegative=False).tolist()
     return per_weight, per_row, per_call

@@ -11,11 +11,10 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import numpy.typing as npt
 
 from tflm_sparsesep.converters.cost import host
 from tflm_sparsesep.converters.cost.data import load
-from tflm_sparsesep.converters.cost.fit import fit
+from tflm_sparsesep.converters.cost.fit import Vector, fit
 from tflm_sparsesep.converters.targets import get_target
 
 _FILE = "pointwise_cmsis_nn.json"
@@ -23,32 +22,15 @@ _HELIUM_CHANNELS, _HELIUM_PIXELS = 16, 4
 
 
 def dense_instructions(target: str, units: int, channels: int, pixels: int) -> int:
-    """Return the instructions of one inference (nanoseconds on `host`).
-
-    Args:
-        target: a name of `targets.TARGETS`.
-        units: output channels.
-        channels: input channels.
-        pixels: of all images of the batch.
-    """
+    """Return the instructions of one inference (nanoseconds on `host`), `pixels` of all images."""
     if target == "host":
         return host.dense_nanoseconds(units, channels, pixels, "int8")
     terms = _terms(target, pixels, channels, units)
     return round(float(np.dot(_coefficients(target), terms)))
 
 
-def held_out_error(target: str) -> float:
-    """Return the largest relative error on measured shapes outside the fit."""
-    held_out = load(_FILE)["held_out"]
-    pairs = zip(held_out["shapes"], held_out["targets"][target], strict=True)
-    return max(
-        abs(dense_instructions(target, units, channels, pixels) / int(count) - 1)
-        for (pixels, channels, units), count in pairs
-    )
-
-
 @functools.cache
-def _coefficients(target: str) -> npt.NDArray[np.float64]:
+def _coefficients(target: str) -> Vector:
     data = load(_FILE)
     terms = [_terms(target, *shape) for shape in data["shapes"]]
     return fit(terms, data["targets"][target])

@@ -54,10 +54,7 @@ def variant_name(target: str, order: Order) -> str:
 def dense_instructions(target: str, conv: SeparableConv, input_shape: tuple[int, ...]) -> int:
     """Return the instructions of the two CONV_2D that `conv` replaces, run by CMSIS-NN.
 
-    Args:
-        target: a name of `targets.TARGETS`.
-        conv: both stages.
-        input_shape: [batch, height, width, channels].
+    `input_shape` is [batch, height, width, channels].
     """
     vertical, horizontal = conv.vertical, conv.horizontal
     batch, height, width, units = conv.output_shape(input_shape)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv
@@ -12,13 +11,6 @@ from tflm_sparsesep.converters.cost.cost import Cost
 
 BIAS_BYTES = 4
 """The size of an int32 bias in bytes."""
-
-
-class Shape(Protocol):
-    """The shape of a layer."""
-
-    def dense(self, target: str) -> Cost:
-        """Return the cost of the dense int8 layer."""
 
 
 @dataclass(frozen=True)

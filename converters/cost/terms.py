@@ -37,13 +37,9 @@ def sparse_terms(
 ) -> dict[str, float]:
     """Return how often a kernel takes each action, by the name of the coefficient.
 
-    Args:
-        layout: the layout of the blob.
-        size: the size of the blob.
-        batch: input vectors of one inference.
-        input_zeros: fraction of inputs that equal the zero_point. Column-major kernels skip them.
-        vectors_per_pass: vectors for which a kernel decodes the blob once. They share a pass
-            (terms `.._and_pass`); the remaining vectors are multiplied one by one.
+    Column-major kernels skip `input_zeros`, the fraction of inputs that equal the zero_point.
+    Kernels that decode the blob once for several vectors (`vectors_per_pass`) share a pass (terms
+    `.._and_pass`); the remaining vectors of the batch are multiplied one by one.
     """
     passes, alone = divmod(batch, vectors_per_pass) if vectors_per_pass > 1 else (0, batch)
     once = _vector_terms(layout, size) | _block_terms(layout, size, input_zeros)

@@ -1,4 +1,4 @@
-"""Fewer weights for a trained layer, without labels and without training. Pure functions on arrays.
+"""Factorize the weights of a trained layer without labels or training: functions on arrays.
 
 | file | a layer's weights become |
 |---|---|
@@ -7,11 +7,11 @@
 | `dictionary` | a dense basis times a sparse code |
 | `separation` | a column convolution and a row convolution, or 1x1 + small core + 1x1 (Tucker) |
 
-`joint_refit` mends what is left of consecutive layers together, convolutions and pools included
+`joint_refit` improves the remaining weights of consecutive layers, with convolutions and pools
 (`chain`, `steps`).
 
-All minimise E||W x - W' x||^2 over the layer's inputs x, of which they need the Gram matrix only
-(`gram`). Without data it is the identity. Everything is computed in float64 and repeatable.
+All minimize E||W x - W' x||^2 over the layer's inputs x, of which they need only the Gram matrix
+(`gram`). Without data it is the identity. Everything is in float64 and deterministic.
 
 The ideas are of S. Bhattacharya and N. Lane, "Sparsification and Separation of Deep Learning
 Layers for Constrained Resource Inference on Wearables", SenSys 2016; each file names further ones.

@@ -1,13 +1,13 @@
-"""Consecutive layers: what flows through them, and what an error in it matters.
+"""Layers in real numbers, the activations of consecutive layers, and the importance of errors.
 
-Layers are fully connected, or convolutions: those multiply the windows of an image, one after the
-other, and a max pool may lie before them (`steps`). Of an image each place is a vector of its own.
+Layers are fully connected, or convolutions: those multiply each window of an image, possibly after
+a max pool (`steps`).
 
 With outputs z of the last layer, compressed outputs z' and a loss that is zero at z' = z, the loss
 is about (z' - z)^T M (z' - z) / 2. An error e in pre-activation i of an inner layer arrives as
 J_i e, so its `importance` is E[J_i^T M J_i], the diagonal of the Gauss-Newton matrix in
-pre-activations, for a softmax its Fisher matrix. No labels enter: the model's own outputs are what
-is to be kept.
+pre-activations (for a softmax, the Fisher matrix). No labels are used: the reference is the output
+of the original model.
 """
 
 from __future__ import annotations
@@ -30,48 +30,73 @@ Array = npt.NDArray[Any]  # float32 or float64
 
 
 @dataclass(frozen=True)
-class DenseLayer:
-    """y = clip(x W^T + b).
+class RealLayer:
+    """A layer in real numbers: y = clip(x W^T + b).
 
-    weights: float64[rows, cols]; bias: float64[rows].
-    lower, upper: limits of the activation; (0, inf) is ReLU, (0, 6) ReLU6.
-    steps: from what the layer before gives to the vectors x.
+    Attributes:
+        weights: float64[rows, cols]; a convolution's are flat, cols = height * width * channels, a
+            depthwise convolution's are [channels, height * width].
+        bias: float64[rows].
+        lower, upper: limits of the activation; (0, inf) is ReLU, (0, 6) ReLU6.
+        taps, strides: height and width; 1 x 1 for fully-connected layers.
+        same: SAME padding, else VALID.
+        is_depthwise: each output reads one channel.
+        steps: from the outputs of the layer before to the vectors x (`real_chain.read`).
     """
 
     weights: Array
     bias: Array
     lower: float = -math.inf
     upper: float = math.inf
+    taps: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    same: bool = False
+    is_depthwise: bool = False
     steps: tuple[Step, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """Channels of the input."""
+        if self.is_depthwise:
+            return len(self.weights)
+        return int(self.weights.shape[1]) // math.prod(self.taps)
+
+    @property
+    def kernel(self) -> tuple[int, int, int]:
+        """Height, width and channels that each output reads."""
+        return (*self.taps, 1 if self.is_depthwise else self.channels)
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What enters each layer, [vectors, cols], and its pre-activations [vectors, rows].
+    """The activations of consecutive layers.
 
-    Vectors are samples, or places of all samples. The last of the inputs is what leaves.
-    arrivals: how each layer's vectors came about.
+    Attributes:
+        inputs: vectors [vectors, cols] that enter each layer, then the outputs of the last. A
+            vector is a sample, or a window of a sample.
+        outputs: pre-activations [vectors, rows] of each layer.
+        arrivals: how the vectors of each layer were formed.
     """
 
     inputs: list[Array]
     outputs: list[Array]
     arrivals: list[Arrival]
 
-    def pull(self, layers: Sequence[DenseLayer], i: int, slope: Array) -> Array:
-        """From gradients by what enters layer i to those by the pre-activations before it."""
+    def pull(self, layers: Sequence[RealLayer], i: int, slope: Array) -> Array:
+        """Return gradients by the pre-activations before layer i, given those by its inputs."""
         found = self.arrivals[i].pull(slope).reshape(self.outputs[i - 1].shape)
         passed: Array = found * self.passes(layers, i - 1)
         return passed
 
-    def passes(self, layers: Sequence[DenseLayer], i: int) -> npt.NDArray[np.bool_]:
-        """Where layer i's activation has slope 1."""
+    def passes(self, layers: Sequence[RealLayer], i: int) -> npt.NDArray[np.bool_]:
+        """Return where the activation of layer i has slope 1."""
         z = self.outputs[i]
         inside: npt.NDArray[np.bool_] = (z > layers[i].lower) & (z < layers[i].upper)
         return inside
 
 
-def forward(layers: Sequence[DenseLayer], samples: Array) -> Flow:
-    """Samples [n, ...] through all layers, in the dtype of samples and weights."""
+def forward(layers: Sequence[RealLayer], samples: Array) -> Flow:
+    """Run samples [n, ...] through all layers, in the dtype of samples and weights."""
     arrivals, outputs, x = [], [], samples
     for layer in layers:
         arrivals.append(arrive(layer.steps, x, layer.weights.shape[1], len(samples)))
@@ -82,10 +107,11 @@ def forward(layers: Sequence[DenseLayer], samples: Array) -> Flow:
 
 @dataclass(frozen=True)
 class OutputLoss:
-    """How outputs are compared: pre-activations z' of the last layer with the dense model's z.
+    """The loss between pre-activations z' of the last layer and the original model's z.
 
-    temperature T: T^2 KL(softmax(z / T) || softmax(z' / T)), for classifiers. T = 1 looks at the
-    few samples near a decision; with more, all scores count. None: ||z' - z||^2 / 2.
+    Attributes:
+        temperature: T for classifiers: T^2 KL(softmax(z / T) || softmax(z' / T)). With T = 1 only
+            samples near a decision count; with a higher T, all scores. None: ||z' - z||^2 / 2.
 
     Example:
         >>> OutputLoss(None).value(np.array([[1.0, 2.0]]), np.array([[1.0, 0.0]]))
@@ -95,7 +121,7 @@ class OutputLoss:
     temperature: float | None = 4.0
 
     def value(self, found: Array, wanted: Array) -> float:
-        """The mean over samples; 0 if both are the same."""
+        """Return the mean loss over samples; 0 if both are the same."""
         if self.temperature is None:
             return float(np.square(found - wanted).sum(axis=1).mean()) / 2
         t = self.temperature
@@ -103,13 +129,13 @@ class OutputLoss:
         return float((np.exp(p) * (p - q)).sum(axis=1).mean()) * t * t
 
     def gradient(self, found: Array, wanted: Array) -> Array:
-        """By `found`, for each sample [n, outputs]."""
+        """Return the gradient by `found` for each sample, [n, outputs]."""
         if self.temperature is None:
             return found - wanted
         return self.temperature * (self._softmax(found) - self._softmax(wanted))
 
     def curvature(self, found: Array, step: Array) -> Array:
-        """M step for each sample; M = diag(p) - p p^T, or the identity."""
+        """Return M step for each sample; M = diag(p) - p p^T, or the identity."""
         if self.temperature is None:
             return step
         p = self._softmax(found)
@@ -117,14 +143,14 @@ class OutputLoss:
         return bent
 
     def root(self, found: Array, signs: Array) -> Array:
-        """A root of M times random signs: E[root root^T] = M."""
+        """Return a root of M times random signs: E[root root^T] = M."""
         if self.temperature is None:
             return signs
         p = self._softmax(found)
         # (diag(sqrt p) - p sqrt(p)^T) signs has the covariance diag(p) - p p^T.
         root = np.sqrt(p) * signs
-        centred: Array = root - p * root.sum(axis=1, keepdims=True)
-        return centred
+        centered: Array = root - p * root.sum(axis=1, keepdims=True)
+        return centered
 
     def _softmax(self, found: Array) -> Array:
         assert self.temperature is not None  # callers
@@ -132,12 +158,12 @@ class OutputLoss:
 
 
 def importance(
-    layers: Sequence[DenseLayer], samples: Array, loss: OutputLoss | None = None
+    layers: Sequence[RealLayer], samples: Array, loss: OutputLoss | None = None
 ) -> list[Vector]:
-    """What a squared error of each pre-activation matters: float64[rows] for each layer.
+    """Return the weight of a squared error in each pre-activation, float64[rows] per layer.
 
-    Estimated with 16 random sign vectors per sample (Hutchinson), always the same ones.
-    Time: 16 backward passes.
+    Estimated with 16 random sign vectors per sample (Hutchinson) from a fixed seed. Time: 16
+    backward passes.
     """
     loss = loss or OutputLoss()
     rng = np.random.default_rng(_SEED)

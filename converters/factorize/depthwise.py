@@ -1,11 +1,11 @@
-"""A depthwise convolution as d x 1 and 1 x e: of each channel the kernel as an outer product.
+"""Approximate a depthwise convolution by d x 1 and 1 x e: each kernel by an outer product.
 
     W[c, i, j] ~ v[c, i] u[c, j]
 
 Singular values give the closest product in closed form. With data, each channel's error is
 (w - v u)^T G (w - v u) with the Gram matrix G of its own patches, d e x d e: quadratic in v and in
-u. From the closed form on, each in turn is solved for exactly (alternating least squares), for all
-channels at once, which never makes an error larger.
+u. Starting from the closed form, each in turn is solved for exactly (alternating least squares),
+for all channels at once; the errors never grow.
 
 Weights are [channels, taps], taps in the order of rows; patches [n, taps, channels], as
 `gram.patches` orders them.
@@ -29,10 +29,13 @@ _TURNS = 20
 
 @dataclass(frozen=True)
 class ChannelMoments:
-    """Second moments of what each channel multiplies, about their means.
+    """Second moments of the inputs of each channel, about their means.
 
-    grams: float64[channels, taps, taps]. means: float64[channels, taps]. cross: float64[channels,
-    taps], with the wanted outputs, or None; target_means: float64[channels], of those.
+    Attributes:
+        grams: float64[channels, taps, taps].
+        means: float64[channels, taps].
+        cross: float64[channels, taps], moments with the wanted outputs, or None.
+        target_means: float64[channels] of the wanted outputs, or None.
     """
 
     grams: Array
@@ -42,7 +45,7 @@ class ChannelMoments:
 
     @classmethod
     def of(cls, patches: npt.NDArray[Any], targets: Matrix | None = None) -> ChannelMoments:
-        """Of patches [n, taps, channels] and, if wanted, outputs [n, channels]."""
+        """Return the moments of patches [n, taps, channels] and wanted outputs [n, channels]."""
         channels = np.ascontiguousarray(patches.transpose(2, 0, 1), np.float64)
         means = channels.mean(axis=1)
         channels = channels - means[:, None]
@@ -54,19 +57,19 @@ class ChannelMoments:
         return cls(grams, means, cross, target_means)
 
     def damped(self, damping: float) -> ChannelMoments:
-        """With damping times the mean of its diagonal on each; silent channels get 1."""
+        """Return the moments with damping * mean(diag) added per channel; silent channels get 1."""
         taps = self.grams.shape[1]
         scale = np.trace(self.grams, axis1=1, axis2=2) / taps
         scale = damping * np.where(scale > 0, scale, 1.0)
         return replace(self, grams=self.grams + scale[:, None, None] * np.eye(taps))
 
     def errors(self, difference: Matrix) -> Vector:
-        """Mean squared errors float64[channels] for differences of weights [channels, taps]."""
+        """Return mean squared errors float64[channels] for weight differences [channels, taps]."""
         found: Vector = np.einsum("ct,ctu,cu->c", difference, self.grams, difference)
         return found
 
     def target_weights(self, weights: Matrix, *, damping: float) -> tuple[Matrix, Vector]:
-        """Weights and bias that come closest to the targets; see `Gram.target_weights`."""
+        """Return weights and bias closest to the targets; see `Gram.target_weights`."""
         assert self.cross is not None  # callers gave targets
         assert self.target_means is not None
         missing = self.cross - np.einsum("ctu,cu->ct", self.grams, weights)
@@ -76,7 +79,7 @@ class ChannelMoments:
 
 
 def outputs(weights: Matrix, patches: npt.NDArray[Any]) -> Matrix:
-    """What weights [channels, taps] make of patches [n, taps, channels], float64[n, channels]."""
+    """Return the products of weights [channels, taps] and patches [n, taps, channels]."""
     found: Matrix = np.einsum("ntc,ct->nc", patches, weights)
     return found
 
@@ -88,10 +91,11 @@ def separate(
     *,
     turns: int = _TURNS,
 ) -> tuple[Matrix, Matrix]:
-    """The factors float64[channels, d] and float64[channels, e] of each channel's d x e kernel.
+    """Return factors float64[channels, d] and float64[channels, e] of the d x e kernels.
 
     Args:
         weights: float64[channels, d * e].
+        kernel: d and e.
         moments: damped; None for the closed form without data.
         turns: of alternating least squares, with data.
 
@@ -112,19 +116,19 @@ def separate(
         down = _solved(normal, np.einsum("cij,cj->ci", wanted, right), down)
         normal = np.einsum("cijkl,ci,ck->cjl", grams, down, down, optimize=True)
         right = _solved(normal, np.einsum("cij,ci->cj", wanted, down), right)
-    # Equal magnitudes on either side, so that both quantise alike.
+    # Equal magnitudes on either side, so that both quantize alike.
     sizes = np.linalg.norm(right, axis=1) / np.maximum(np.linalg.norm(down, axis=1), 1e-300)
     root = np.sqrt(np.where(sizes > 0, sizes, 1.0))[:, None]
     return down * root, right / root
 
 
 def product(down: Matrix, right: Matrix) -> Matrix:
-    """The weights [channels, d * e] that factors stand for."""
+    """Return the weights [channels, d * e] that are the product of the factors."""
     return (down[:, :, None] * right[:, None, :]).reshape(len(down), -1)
 
 
 def _solved(normal: Array, wanted: Matrix, before: Matrix) -> Matrix:
-    """Of each channel; a channel whose other factor is 0 stays as it is."""
+    """Solve for each channel; a channel whose other factor is 0 stays unchanged."""
     alive = np.trace(normal, axis1=1, axis2=2) > 0
     found = before.copy()
     found[alive] = np.linalg.solve(normal[alive], wanted[alive][:, :, None])[:, :, 0]

@@ -1,8 +1,8 @@
-"""W ~ B A: a small dense basis times a sparse code (SparseSep, SenSys 2016, section on layer
-sparsification).
+"""Factorize W ~ B A: a small dense basis times a sparse code.
 
-W [rows, cols], basis B [rows, atoms], code A [atoms, cols] with few nonzeros. On the device: the
-sparse layer A, then the dense layer B. The error is ||(W - B A) L||_F^2 with the inputs' Gram
+This is the layer sparsification of SparseSep (SenSys 2016). W [rows, cols], basis B [rows, atoms],
+code A [atoms, cols] with few nonzeros. On the device: the sparse layer A, then the dense layer B.
+The error is ||(W - B A) L||_F^2 with the inputs' Gram
 matrix G = L L^T; without data G is the identity.
 
 - Start: the leading singular vectors of W L, turned by varimax (H. Kaiser, 1958) so that each
@@ -38,28 +38,33 @@ INDEX_BYTES = 1.0
 
 @dataclass(frozen=True)
 class Dictionary:
-    """basis: float64[rows, atoms]; code: float64[atoms, cols] with zeros."""
+    """A basis and a code.
+
+    Attributes:
+        basis: float64[rows, atoms].
+        code: float64[atoms, cols] with zeros.
+    """
 
     basis: Matrix
     code: Matrix
 
     @property
     def weights(self) -> Matrix:
-        """The matrix that both stand for, [rows, cols]."""
+        """Return the product of both, [rows, cols]."""
         return self.basis @ self.code
 
     @property
     def macs(self) -> int:
-        """Multiply-adds per input vector."""
+        """Return the multiply-adds per input vector."""
         return self.basis.size + int(np.count_nonzero(self.code))
 
     def int8_bytes(self, index_bytes: float = INDEX_BYTES) -> float:
-        """Bytes of both in int8, with this much index for each nonzero of the code."""
+        """Return the bytes of both in int8, with `index_bytes` for each nonzero of the code."""
         return self.basis.size + np.count_nonzero(self.code) * (1 + index_bytes)
 
 
 def learn(weights: Matrix, gram: Gram, atoms: int, nonzeros: int, *, turns: int = 5) -> Dictionary:
-    """A basis of `atoms` and a code of `nonzeros`, for inputs with this Gram matrix.
+    """Return a basis of `atoms` and a code of `nonzeros` for inputs with a Gram matrix.
 
     Args:
         weights: float64[rows, cols].
@@ -81,11 +86,7 @@ def learn(weights: Matrix, gram: Gram, atoms: int, nonzeros: int, *, turns: int 
     """
     if not 1 <= atoms <= min(weights.shape):
         raise ConfigError(f"atoms is {atoms}; accepted: 1 to {min(weights.shape)}")
-    try:
-        factor = linalg.cholesky(gram.matrix, lower=True)
-    except linalg.LinAlgError:
-        raise ConfigError("the Gram matrix is singular; accepted: one that is damped") from None
-    u = linalg.svd(weights @ factor, full_matrices=False)[0]
+    u = linalg.svd(weights @ gram.cholesky, full_matrices=False)[0]
     basis = u[:, :atoms] @ _varimax(weights.T @ (u[:, :atoms]))
     code = sparse_refit.admm(basis.T @ weights, gram, nonzeros)
     for _ in range(turns):
@@ -103,11 +104,15 @@ def learn_for_bytes(
     shares: tuple[float, ...] = (0.2, 0.35, 0.5, 0.65),
     turns: int = 5,
 ) -> Dictionary:
-    """The best of some numbers of atoms at the same size in bytes.
+    """Return the best of some numbers of atoms at the same size in bytes.
 
     Args:
+        weights: float64[rows, cols].
+        gram: of the inputs, damped.
         size: bytes for basis and code in int8.
-        shares: of the bytes that the basis gets.
+        index_bytes: of each nonzero of the code.
+        shares: of the bytes, for the basis.
+        turns: see `learn`.
 
     Raises:
         ConfigError: not even one atom fits.
@@ -125,7 +130,7 @@ def learn_for_bytes(
 
 
 def _fit_basis(weights: Matrix, code: Matrix, gram: Gram, basis: Matrix) -> Matrix:
-    """Least squares; atoms that the code does not use stay."""
+    """Return the least-squares basis; atoms that the code does not use stay."""
     used = code.any(axis=1)
     found = basis.copy()
     if used.any():
@@ -136,7 +141,7 @@ def _fit_basis(weights: Matrix, code: Matrix, gram: Gram, basis: Matrix) -> Matr
 
 
 def _fit_code(weights: Matrix, basis: Matrix, code: Matrix, gram: Gram) -> Matrix:
-    """Each atom's row anew on the residual of the others."""
+    """Return the code with each atom's row fitted to the residual of the others."""
     code = code.copy()
     power = np.diag(gram.matrix)
     independent = np.array_equal(gram.matrix, np.diag(power))
@@ -160,7 +165,7 @@ def _fit_code(weights: Matrix, basis: Matrix, code: Matrix, gram: Gram) -> Matri
 
 
 def _varimax(loadings: Matrix) -> Matrix:
-    """The rotation [atoms, atoms] that makes loadings [cols, atoms] as uneven as it can."""
+    """Return the rotation [atoms, atoms] that makes loadings [cols, atoms] most uneven."""
     rotation = np.eye(loadings.shape[1])
     for _ in range(_VARIMAX_TURNS):
         turned = loadings @ rotation

@@ -1,18 +1,19 @@
-"""Gram matrices: all that a least-squares compression needs to know of a layer's inputs.
+"""Gram matrices: the second moments of a layer's inputs, sufficient for least squares.
 
 For y = W x + b, W [rows, cols], and compressed weights W' the mean squared error over samples x is
 
     E||(W - W') x + b - b'||^2 = tr((W - W') G (W - W')^T),   G = E[(x - mean) (x - mean)^T],
 
-if the bias may follow, b' = b + (W - W') mean. If it may not, G is E[x x^T]: the mean counts as 0.
-Damping adds damping * mean(diag G) to the diagonal: G becomes invertible, and directions that the
-samples hardly show are not written off. It is chosen on samples that were held out.
+if the bias is corrected, b' = b + (W - W') mean. Otherwise G is E[x x^T]: the mean counts as 0.
+Damping adds damping * mean(diag G) to the diagonal: G becomes invertible, and directions in which
+the samples hardly vary still count. It is chosen on held-out samples.
 
 Memory: 8 cols^2 bytes. Time: cols^2 multiply-adds a sample.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -35,11 +36,14 @@ DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1)
 class Gram:
     """Second moments of a layer's inputs.
 
-    matrix: float64[cols, cols], about `mean`, symmetric.
-    mean: float64[cols]; zeros where the bias must stay as it is.
-    samples: how many were seen; 0 without data.
-    cross: float64[rows, cols] second moments of targets with inputs, or None without targets.
-    target_mean: float64[rows], or None.
+    Factorizations of the matrix are computed once: all fits of a layer share them.
+
+    Attributes:
+        matrix: float64[cols, cols], about `mean`, symmetric.
+        mean: float64[cols]; zeros where the bias must stay as it is.
+        samples: number of samples; 0 without data.
+        cross: float64[rows, cols] second moments of targets with inputs, or None without targets.
+        target_mean: float64[rows], or None.
 
     Example:
         >>> gram = accumulate([np.array([[1.0, 0.0], [3.0, 0.0]])])
@@ -58,37 +62,57 @@ class Gram:
         """Number of inputs of the layer."""
         return len(self.matrix)
 
+    @functools.cached_property
+    def cholesky(self) -> Matrix:
+        """The lower Cholesky factor. Raises ConfigError where the matrix is singular."""
+        try:
+            factor: Matrix = linalg.cholesky(self.matrix, lower=True)
+        except linalg.LinAlgError:
+            raise ConfigError("the Gram matrix is singular; accepted: one that is damped") from None
+        return factor
+
+    @functools.cached_property
+    def spectrum(self) -> tuple[Vector, Matrix]:
+        """Eigenvalues and eigenvectors (columns) of the correlation matrix."""
+        power = np.sqrt(np.diag(self.matrix))
+        values, vectors = linalg.eigh(self.matrix / np.outer(power, power))
+        return values, vectors
+
     def damped(self, damping: float) -> Gram:
-        """With damping * mean(diag) on the diagonal; all-zero inputs count as of variance 1."""
+        """Return the moments with damping * mean(diag) added to the diagonal.
+
+        Inputs that are all zero count as of variance 1.
+        """
         if not (math.isfinite(damping) and damping > 0):
             raise ConfigError(f"damping is {damping!r}; accepted: a finite number above 0")
         scale = float(np.trace(self.matrix)) / self.cols or 1.0
         return replace(self, matrix=self.matrix + damping * scale * np.eye(self.cols))
 
     def about(self, mean: Vector) -> Gram:
-        """The same samples' moments about another mean."""
+        """Return the moments of the same samples about another mean."""
         shift = self.mean - mean
         return Gram(self.matrix + np.outer(shift, shift), mean, self.samples)
 
     def error(self, difference: Matrix) -> float:
-        """tr(D G D^T): the mean squared error summed over outputs, for W - W' [rows, cols]."""
+        """Return tr(D G D^T), the mean squared error summed over outputs, for D = W - W'."""
         return float(np.einsum("rc,rc->", difference @ self.matrix, difference))
 
     def bias_shift(self, weights: Matrix, compressed: Matrix) -> Vector:
-        """What to add to the bias, float64[rows]."""
+        """Return the correction of the bias, float64[rows]."""
         shift: Vector = (weights - compressed) @ self.mean
         return shift
 
     def target_weights(self, weights: Matrix, *, damping: float = 1e-2) -> tuple[Matrix, Vector]:
-        """Dense weights and bias which, on these inputs, come closest to the targets.
+        """Return the dense weights and bias that come closest to the targets on these inputs.
 
-        The inputs of a layer behind compressed ones have changed, its wanted outputs have not.
-        The least-squares solution W* = W + (cross - W G) (G + damping)^-1 takes up what it can;
+        After compressed layers, the inputs of a layer have changed, its targets have not. The
+        least-squares solution W* = W + (cross - W G) (G + damping)^-1 compensates for the change;
         its ridge pulls towards W. For any W', E||W' x + b' - y||^2 = tr((W' - W*) G (W' - W*)^T)
-        + a constant (damping aside), so W* takes the place of W in all other functions here.
+        + a constant (damping aside), so W* replaces W in all other functions here.
 
         Args:
-            weights: float64[rows, cols], the dense layer's.
+            weights: float64[rows, cols] of the dense layer.
+            damping: relative to the mean of the diagonal.
 
         Raises:
             ConfigError: targets were not accumulated.
@@ -102,7 +126,7 @@ class Gram:
 
 
 class GramAccumulator:
-    """Sums moments over batches; sums are about the first batch's mean, against cancellation."""
+    """Sum moments over batches, about the mean of the first batch to avoid cancellation."""
 
     def __init__(self, *, refit_bias: bool = True) -> None:
         self._refit_bias = refit_bias
@@ -111,7 +135,11 @@ class GramAccumulator:
         self._target_origin: Vector | None = None
 
     def add(self, inputs: npt.NDArray[Any], targets: npt.NDArray[Any] | None = None) -> None:
-        """Adds a batch: inputs [..., cols] and, always or never, wanted outputs [..., rows].
+        """Add a batch.
+
+        Args:
+            inputs: [..., cols].
+            targets: wanted outputs [..., rows]; given for all batches or for none.
 
         Raises:
             ConfigError: shapes do not fit those before, or values are not finite.
@@ -143,7 +171,7 @@ class GramAccumulator:
         self._yx = np.zeros((y.shape[1], x.shape[1]))
 
     def finish(self) -> Gram:
-        """The moments of all batches.
+        """Return the moments of all batches.
 
         Raises:
             ConfigError: there was no sample.
@@ -162,7 +190,7 @@ class GramAccumulator:
 
 
 def accumulate(batches: Iterable[npt.NDArray[Any]], *, refit_bias: bool = True) -> Gram:
-    """The Gram matrix of batches [..., cols]; see `GramAccumulator`."""
+    """Return the Gram matrix of batches [..., cols]; see `GramAccumulator`."""
     accumulator = GramAccumulator(refit_bias=refit_bias)
     for batch in batches:
         accumulator.add(batch)
@@ -170,7 +198,7 @@ def accumulate(batches: Iterable[npt.NDArray[Any]], *, refit_bias: bool = True) 
 
 
 def identity(cols: int) -> Gram:
-    """The Gram matrix for want of data: all inputs alike and independent, of mean 0."""
+    """Return the Gram matrix of independent inputs of variance 1 and mean 0, used without data."""
     return Gram(np.eye(cols), np.zeros(cols))
 
 
@@ -181,12 +209,13 @@ def patches(
     strides: tuple[int, int] = (1, 1),
     same: bool = False,
 ) -> npt.NDArray[Any]:
-    """What a convolution multiplies its kernel with, for the Gram matrix of a convolution.
+    """Return the image patches that a convolution multiplies by its kernel.
 
     Args:
         images: [batch, height, width, channels].
         kernel: height and width.
-        same: zeros around, as TensorFlow pads, instead of VALID.
+        strides: down and right.
+        same: SAME padding, else VALID.
 
     Returns:
         [batch, out_height, out_width, kernel_height * kernel_width * channels], the last axis in
@@ -208,13 +237,14 @@ def choose_damping(
     compress: Callable[[Gram], Matrix],
     dampings: Iterable[float] = DAMPINGS,
 ) -> float:
-    """The damping with which `compress` does best on samples that it has not seen.
+    """Return the damping with which `compress` does best on held-out samples.
 
     Args:
         weights: float64[rows, cols].
         seen: moments of most of the samples.
         held_out: moments of the others.
         compress: damped Gram matrix -> compressed weights [rows, cols].
+        dampings: to try.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -236,6 +266,6 @@ def _rows(values: npt.NDArray[Any], what: str) -> Matrix:
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and behind, as TensorFlow pads."""
+    """Return the zeros before and after one axis, as TensorFlow pads."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2

@@ -1,15 +1,15 @@
-"""All weights that are left, refitted together so that the chain's outputs are the dense model's.
+"""Refit the remaining weights of consecutive layers together, to the outputs of the dense model.
 
-Least squares layer by layer cannot let one layer mend what another has lost. Here the kept weights
-and biases theta of all layers minimise, over unlabelled samples,
+With least squares layer by layer, no layer can compensate for the error of another. Here the kept
+weights and biases theta of all layers minimize, over unlabeled samples,
 
     loss(z'_last, z_last) + inner / 2 sum_l sum_i importance_li E (z'_li - z_li)^2,
 
-z being the dense model's pre-activations. The second term keeps inner layers where they were: it
-has hundreds of targets a sample, so a few thousand samples do not get learnt by heart. Layers
-that the dense model has no counterpart of, those between two factors, are free. What enters may
-differ from what entered the dense model, where layers before have lost something, too. Each step
-solves the linearised problem (Gauss-Newton: J^T M J delta = -gradient, by conjugate gradients with
+z being the dense model's pre-activations. The second term keeps inner layers close to the original:
+it has hundreds of targets per sample, which prevents overfitting to a few thousand samples. Layers
+without a counterpart in the dense model, the first factors of a product, are free. The inputs may
+differ from those of the dense model if layers before are compressed, too. Each step solves the
+linearized problem (Gauss-Newton: J^T M J delta = -gradient, by conjugate gradients with
 the importance-times-power diagonal) and goes as far along delta as the loss falls. No labels, no
 learning rate, no batches; a few steps are enough.
 
@@ -28,9 +28,9 @@ from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize import chain
 from tflm_sparsesep.converters.factorize.chain import (
     Array,
-    DenseLayer,
     Flow,
     OutputLoss,
+    RealLayer,
     forward,
 )
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
@@ -45,7 +45,7 @@ Parameters = list[Array]  # weights of all layers, then biases of all layers
 
 @dataclass(frozen=True)
 class _Task:
-    """What to reach: the dense model's pre-activations on float32 samples."""
+    """The targets: the dense model's pre-activations on float32 samples."""
 
     samples: Array
     wanted: list[Array | None]  # None for layers that are free
@@ -55,7 +55,7 @@ class _Task:
     inner: float
 
     def part(self, samples: slice) -> _Task:
-        """The same for some of the samples."""
+        """Return the same task on some of the samples."""
         count = len(self.samples)
 
         def some(z: Array) -> Array:
@@ -64,7 +64,7 @@ class _Task:
         wanted = [None if z is None else some(z) for z in self.wanted]
         return replace(self, samples=self.samples[samples], wanted=wanted)
 
-    def value(self, layers: Sequence[DenseLayer]) -> float:
+    def value(self, layers: Sequence[RealLayer]) -> float:
         flow = forward(layers, self.samples)
         count = len(self.samples)
         last = self.wanted[-1]
@@ -77,7 +77,7 @@ class _Task:
 
 
 def refit(
-    layers: Sequence[DenseLayer],
+    layers: Sequence[RealLayer],
     wanted: Sequence[Matrix | None],
     samples: Matrix,
     importance: Sequence[Vector],
@@ -85,8 +85,8 @@ def refit(
     loss: OutputLoss | None = None,
     inner: float = 1.0,
     steps: int = 3,
-) -> list[DenseLayer]:
-    """Layers with the same zeros and better weights.
+) -> list[RealLayer]:
+    """Return layers with the same zeros and better weights.
 
     Args:
         layers: compressed ones; their zeros stay.
@@ -108,8 +108,8 @@ def refit(
         Both inputs are the same, and the second weight is gone: the first takes over.
 
         >>> x = np.arange(40.0).repeat(2).reshape(40, 2) / 40
-        >>> dense = [DenseLayer(np.array([[1.0, 1.0]]), np.zeros(1))]
-        >>> thin = [DenseLayer(np.array([[1.0, 0.0]]), np.zeros(1))]
+        >>> dense = [RealLayer(np.array([[1.0, 1.0]]), np.zeros(1))]
+        >>> thin = [RealLayer(np.array([[1.0, 0.0]]), np.zeros(1))]
         >>> wanted = forward(dense, x).outputs
         >>> found = refit(thin, wanted, x, [np.ones(1)], loss=OutputLoss(None))
         >>> found[0].weights.round(2).tolist()
@@ -136,7 +136,7 @@ def refit(
 
 
 def _task(
-    layers: Sequence[DenseLayer],
+    layers: Sequence[RealLayer],
     wanted: Sequence[Matrix | None],
     samples: Matrix,
     importance: Sequence[Vector],
@@ -154,8 +154,8 @@ def _task(
 
 
 def _line_search(
-    layers: list[DenseLayer], delta: Parameters, task: _Task, current: float
-) -> tuple[list[DenseLayer], float] | None:
+    layers: list[RealLayer], delta: Parameters, task: _Task, current: float
+) -> tuple[list[RealLayer], float] | None:
     for halving in range(_HALVINGS):
         tried = _moved(layers, delta, 0.5**halving)
         if (value := task.value(tried)) < current:
@@ -163,8 +163,8 @@ def _line_search(
     return None
 
 
-def _direction(layers: list[DenseLayer], task: _Task, damping: float) -> Parameters:
-    """Conjugate gradients, preconditioned by importance times mean square of the input."""
+def _direction(layers: list[RealLayer], task: _Task, damping: float) -> Parameters:
+    """Solve by conjugate gradients, preconditioned by importance times mean input power."""
     flow = forward(layers, task.samples)
     masks = [layer.weights != 0 for layer in layers]
     floor = [v + np.float32(1e-3) * (v.mean() + np.float32(1e-30)) for v in task.scale]
@@ -197,9 +197,9 @@ def _direction(layers: list[DenseLayer], task: _Task, damping: float) -> Paramet
 
 
 def _curvature(
-    layers: list[DenseLayer], flow: Flow, masks: list[Array], task: _Task, step: Parameters
+    layers: list[RealLayer], flow: Flow, masks: list[Array], task: _Task, step: Parameters
 ) -> Parameters:
-    """J^T M J step."""
+    """Return J^T M J step."""
     change: Array | None = None
     changes = []
     for i, layer in enumerate(layers):
@@ -214,9 +214,9 @@ def _curvature(
 
 
 def _backward(
-    layers: list[DenseLayer], flow: Flow, masks: list[Array], last: Array, inner: list[Array]
+    layers: list[RealLayer], flow: Flow, masks: list[Array], last: Array, inner: list[Array]
 ) -> Parameters:
-    """Gradients by weights, then by biases, of what arrives at pre-activations."""
+    """Return gradients by weights, then by biases, from those by pre-activations."""
     weights: Parameters = []
     biases: Parameters = []
     error, count = last, np.float32(flow.arrivals[0].samples)
@@ -228,7 +228,7 @@ def _backward(
     return weights + biases
 
 
-def _moved(layers: list[DenseLayer], delta: Parameters, size: float) -> list[DenseLayer]:
+def _moved(layers: list[RealLayer], delta: Parameters, size: float) -> list[RealLayer]:
     weights, biases = delta[: len(layers)], delta[len(layers) :]
     return [
         replace(layer, weights=layer.weights + size * w, bias=layer.bias + size * b)
@@ -240,11 +240,11 @@ def _dot(a: Parameters, b: Parameters) -> float:
     return sum(float(np.vdot(x, y)) for x, y in zip(a, b, strict=True))
 
 
-def _float32(layer: DenseLayer) -> DenseLayer:
+def _float32(layer: RealLayer) -> RealLayer:
     weights, bias = np.asarray(layer.weights, np.float32), np.asarray(layer.bias, np.float32)
     return replace(layer, weights=weights, bias=bias)
 
 
-def _float64(layer: DenseLayer) -> DenseLayer:
+def _float64(layer: RealLayer) -> RealLayer:
     weights, bias = np.asarray(layer.weights, np.float64), np.asarray(layer.bias, np.float64)
     return replace(layer, weights=weights, bias=bias)

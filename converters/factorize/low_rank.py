@@ -1,4 +1,4 @@
-"""W ~ left right by singular values: two thin layers for one.
+"""Approximate W by two thin matrices (singular value decomposition).
 
 W [rows, cols] ~ left [rows, rank] right [rank, cols]. With the Cholesky factor G = L L^T of the
 inputs' Gram matrix, ||(W - W') L||_F^2 is the outputs' mean squared error, so the best W' of a rank
@@ -21,24 +21,29 @@ from tflm_sparsesep.converters.factorize.gram import Gram, Matrix
 
 @dataclass(frozen=True)
 class LowRank:
-    """left: float64[rows, rank], right: float64[rank, cols]."""
+    """Two factors.
+
+    Attributes:
+        left: float64[rows, rank].
+        right: float64[rank, cols].
+    """
 
     left: Matrix
     right: Matrix
 
     @property
     def weights(self) -> Matrix:
-        """The matrix that both stand for, [rows, cols]."""
+        """Return the product of both, [rows, cols]."""
         return self.left @ self.right
 
     @property
     def macs(self) -> int:
-        """Multiply-adds per input vector; also the weights to store."""
+        """Return the multiply-adds per input vector, equal to the weights stored."""
         return self.left.size + self.right.size
 
 
 def svd(weights: Matrix, rank: int, gram: Gram) -> LowRank:
-    """The best factors of a rank for inputs with this Gram matrix.
+    """Return the best factors of a rank for inputs with a Gram matrix.
 
     Args:
         weights: float64[rows, cols].
@@ -55,17 +60,14 @@ def svd(weights: Matrix, rank: int, gram: Gram) -> LowRank:
     """
     if not 1 <= rank <= min(weights.shape):
         raise ConfigError(f"rank is {rank}; accepted: 1 to {min(weights.shape)}")
-    try:
-        factor = linalg.cholesky(gram.matrix, lower=True)
-    except linalg.LinAlgError:
-        raise ConfigError("the Gram matrix is singular; accepted: one that is damped") from None
+    factor = gram.cholesky
     u, s, v = linalg.svd(weights @ factor, full_matrices=False)
-    # The root of each singular value on either side, so that both factors quantise alike.
+    # The root of each singular value on either side, so that both factors quantize alike.
     root = np.sqrt(s[:rank])
     right = linalg.solve_triangular(factor, (root[:, None] * v[:rank]).T, lower=True, trans="T").T
     return LowRank(u[:, :rank] * root, right)
 
 
 def rank_for(weights: int, rows: int, cols: int) -> int:
-    """The largest rank whose factors hold at most `weights` weights; 0 if there is none."""
+    """Return the largest rank whose factors hold at most `weights` weights; 0 if none does."""
     return min(weights // (rows + cols), rows, cols)

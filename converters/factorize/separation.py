@@ -10,9 +10,10 @@ Tucker-2 (Y.-D. Kim et al., ICLR 2016): 1x1 C -> P, h x w P -> Q, 1x1 Q -> N, by
 the kernel unfolded by its channels and by its outputs.
 
 With data: G is the Gram matrix of image patches (`gram.patches`), and the outputs' squared error is
-tr((W - W') G (W - W')^T) with W unfolded to [N, h w C]. It is quadratic in each factor. From the
-closed form above on, each factor in turn is solved for by conjugate gradients (alternating least
-squares), which never makes the error larger.
+tr((W - W') G (W - W')^T) with W unfolded to [N, h w C]. It is quadratic in each factor. Starting
+from the closed form, conjugate gradients solve for each factor in turn (alternating least squares);
+the error never grows. The normal equations of a factor need inner products of the other factors
+only: no step multiplies whole kernels.
 
 MACs per output pixel: dense N h w C; separated K (h C + w N), which pays for K < N h w C / (h C +
 w N); Tucker P C + h w P Q + Q N; depthwise h w C -> (h + w) C. Bytes in int8: the same numbers.
@@ -22,6 +23,7 @@ padding splits alike. Bias and activation belong to the last convolution.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +38,8 @@ Array = npt.NDArray[np.float64]
 
 _ITERATIONS = 60
 _TOLERANCE = 1e-6
+# Products, in place of which the matrix of a factor's normal equations is computed.
+_EXPLICIT = 8
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,12 @@ class Separated:
 
     @property
     def kernel(self) -> Array:
-        """The kernel that both stand for, [N, h, w, C]."""
+        """Return the product of both, [N, h, w, C]."""
         return _separated(self.horizontal[:, 0], self.vertical[:, :, 0])
 
     @property
     def macs(self) -> int:
-        """Multiply-adds per output pixel (stride 1); also the weights to store."""
+        """Return the multiply-adds per output pixel at stride 1, equal to the weights stored."""
         return self.vertical.size + self.horizontal.size
 
 
@@ -66,17 +70,17 @@ class Tucker:
 
     @property
     def matrices(self) -> tuple[Array, Array, Array]:
-        """In the order in which they are applied."""
+        """Return the three kernels in the order in which they are applied."""
         return self.reduce, self.core, self.expand
 
     @property
     def kernel(self) -> Array:
-        """The kernel that all three stand for, [N, h, w, C]."""
+        """Return the product of all three, [N, h, w, C]."""
         return _tucker(self.expand[:, 0, 0], self.core, self.reduce[:, 0, 0])
 
     @property
     def macs(self) -> int:
-        """Multiply-adds per output pixel (stride 1); also the weights to store."""
+        """Return the multiply-adds per output pixel at stride 1, equal to the weights stored."""
         return self.reduce.size + self.core.size + self.expand.size
 
 
@@ -89,16 +93,16 @@ class SeparatedDepthwise:
 
     @property
     def kernel(self) -> Array:
-        """The kernel that both stand for, [h, w, C]."""
+        """Return the product of both, [h, w, C]."""
         return self.vertical * self.horizontal
 
 
 def separate(kernel: Array, rank: int, gram: Gram | None = None, *, turns: int = 10) -> Separated:
-    """A vertical and a horizontal convolution for a square one.
+    """Approximate a convolution by a vertical and a horizontal one.
 
     Args:
         kernel: float64[N, h, w, C].
-        rank: K, channels between both.
+        rank: K, the channels between the two.
         gram: of patches, damped; None for the closed form without data.
         turns: of alternating least squares, with data.
 
@@ -116,20 +120,20 @@ def separate(kernel: Array, rank: int, gram: Gram | None = None, *, turns: int =
     _check_rank("rank", rank, most)
     unfolded = kernel.transpose(1, 3, 2, 0).reshape(height * channels, width * outputs)
     u, s, v = linalg.svd(unfolded, full_matrices=False)
-    # The root of each singular value on either side, so that both kernels quantise alike.
+    # The root of each singular value on either side, so that both kernels quantize alike.
     root = np.sqrt(s[:rank])
     vertical = (u[:, :rank] * root).T.reshape(rank, height, channels)
     horizontal = (root[:, None] * v[:rank]).reshape(rank, width, outputs).transpose(2, 1, 0)
     if gram is not None:
-        factors = [np.ascontiguousarray(horizontal), vertical]
-        horizontal, vertical = _alternate(kernel, gram, factors, _separated, _SEPARATED, turns)
+        factors = np.ascontiguousarray(horizontal), vertical
+        horizontal, vertical = _fit_separated(kernel, gram, factors, turns)
     return Separated(vertical[:, :, None], horizontal[:, None])
 
 
 def tucker(
     kernel: Array, ranks: tuple[int, int], gram: Gram | None = None, *, turns: int = 10
 ) -> Tucker:
-    """A 1x1 convolution to P channels, a small h x w one to Q, and a 1x1 one back.
+    """Approximate a convolution by 1x1 to P channels, h x w to Q, and 1x1 to all outputs.
 
     Args:
         kernel: float64[N, h, w, C].
@@ -153,13 +157,12 @@ def tucker(
     expand = linalg.svd(kernel.reshape(outputs, -1), full_matrices=False)[0][:, : ranks[1]]
     core = np.einsum("nijc,nq,pc->qijp", kernel, expand, reduce)
     if gram is not None:
-        factors = [expand, core, reduce]
-        expand, core, reduce = _alternate(kernel, gram, factors, _tucker, _TUCKER, turns)
+        expand, core, reduce = _fit_tucker(kernel, gram, (expand, core, reduce), turns)
     return Tucker(reduce[:, None, None], core, expand[:, None, None])
 
 
 def separate_depthwise(kernel: Array) -> SeparatedDepthwise:
-    """The best d x 1 and 1 x d kernels of each channel (rank 1, singular values).
+    """Return the best d x 1 and 1 x d kernels of each channel (rank 1, singular values).
 
     Args:
         kernel: float64[h, w, C].
@@ -185,65 +188,123 @@ def _tucker(expand: Array, core: Array, reduce: Array) -> Array:
     return kernel
 
 
-# For each factor the product that takes a kernel-shaped gradient to it, given the others in order.
-_SEPARATED = ("nijc,kic->njk", "nijc,njk->kic")
-_TUCKER = ("nijc,qijp,pc->nq", "nijc,nq,pc->qijp", "nijc,nq,qijp->pc")
-
-
-def _alternate(
-    kernel: Array,
-    gram: Gram,
-    factors: list[Array],
-    product: Callable[..., Array],
-    adjoints: tuple[str, ...],
-    turns: int,
-) -> list[Array]:
-    """Least squares in one factor after the other."""
-    wanted = kernel.reshape(len(kernel), -1)
-    if gram.cols != wanted.shape[1]:
-        raise ConfigError(
-            f"the Gram matrix is of {gram.cols} inputs; accepted: {wanted.shape[1]}, the patches "
-            f"of a kernel {kernel.shape}"
+def _fit_separated(
+    kernel: Array, gram: Gram, factors: tuple[Array, Array], turns: int
+) -> tuple[Array, Array]:
+    """Return (horizontal [N, w, K], vertical [K, h, C]) after `turns` of least squares in each."""
+    _check_gram(kernel, gram)
+    horizontal, vertical = factors
+    outputs, height, width, channels = kernel.shape
+    rank = len(vertical)
+    wanted = (kernel.reshape(outputs, -1) @ gram.matrix).reshape(kernel.shape)
+    moments = gram.matrix.reshape(height, width, channels, height, width, channels)
+    taps = moments.transpose(4, 0, 2, 1, 3, 5).reshape(width, height * channels, width, -1)
+    for _ in range(turns):
+        rows = vertical.reshape(rank, -1)
+        half = (rows @ taps.reshape(width, rows.shape[1], -1)).reshape(width, rank, width, -1)
+        metric = (half @ rows.T).transpose(2, 1, 0, 3).reshape(width * rank, -1)
+        found = _conjugate_gradients(
+            horizontal.reshape(outputs, -1),
+            np.einsum("nijc,kic->njk", wanted, vertical, optimize=True).reshape(outputs, -1),
+            _times(metric),
         )
-    for turn in range(turns * len(factors)):
-        at = turn % len(factors)
-        others = factors[:at] + factors[at + 1 :]
-        adjoint = adjoints[at]
+        horizontal = found.reshape(horizontal.shape)
+        target = np.einsum("njk,nijc->kic", horizontal, wanted, optimize=True)
+        found = _conjugate_gradients(rows, target.reshape(rank, -1), _by_taps(horizontal, taps))
+        vertical = found.reshape(vertical.shape)
+    return horizontal, vertical
 
-        def to_kernel(x: Array, at: int = at, others: list[Array] = others) -> Array:
-            return product(*others[:at], x, *others[at:])
 
-        def to_factor(d: Matrix, adjoint: str = adjoint, others: list[Array] = others) -> Array:
-            slope = (d @ gram.matrix).reshape(kernel.shape)
-            found: Array = np.einsum(adjoint, slope, *others, optimize=True)
+def _fit_tucker(
+    kernel: Array, gram: Gram, factors: tuple[Array, Array, Array], turns: int
+) -> tuple[Array, Array, Array]:
+    """Return (expand [N, Q], core [Q, h, w, P], reduce [P, C]) after `turns` of least squares."""
+    _check_gram(kernel, gram)
+    expand, core, reduce = factors
+    outputs, height, width, channels = kernel.shape
+    inner = len(reduce)
+    wanted = (kernel.reshape(outputs, -1) @ gram.matrix).reshape(outputs, -1, channels)
+    moments = gram.matrix.reshape(height * width, channels, height * width, channels)
+    taps = np.ascontiguousarray(moments.transpose(2, 1, 0, 3))
+    for _ in range(turns):
+        reduced = (moments @ reduce.T).transpose(0, 2, 3, 1) @ reduce.T  # [t, t', p', p]
+        reduced = reduced.transpose(0, 3, 1, 2).reshape(height * width * inner, -1)
+        target = (wanted @ reduce.T).reshape(outputs, -1)
+        flat = core.reshape(len(core), -1)
+        expand = _conjugate_gradients(expand, target @ flat.T, _times(flat @ reduced @ flat.T))
+        found = _conjugate_gradients(
+            flat, expand.T @ target, _times(reduced, before=expand.T @ expand)
+        )
+        core = found.reshape(core.shape)
+        expanded = (expand @ found).reshape(outputs, -1, inner)
+        target = np.einsum("ntp,ntc->pc", expanded, wanted, optimize=True)
+        reduce = _conjugate_gradients(reduce, target, _by_taps(expanded, taps))
+    return expand, core, reduce
+
+
+def _times(after: Matrix, before: Matrix | None = None) -> Callable[[Matrix], Matrix]:
+    """Return x -> before x after."""
+    return lambda x: x @ after if before is None else before @ x @ after
+
+
+def _by_taps(others: Array, taps: Array) -> Callable[[Matrix], Matrix]:
+    """Return the normal equations of a factor x [k, e] that each tap t of a kernel repeats.
+
+    Args:
+        others: [n, t, k], what multiplies the factor at each tap.
+        taps: moments [t, e', t', e] of the inputs.
+    """
+    outputs, width, rank = others.shape
+    count = taps.shape[1]
+    if outputs * count < rank * (count + rank):  # fewer products through the kernels
+        by_output = others.reshape(-1, rank)
+        gram = taps.reshape(width * count, -1)
+
+        def through_kernels(x: Matrix) -> Matrix:
+            slopes = (by_output @ x).reshape(outputs, -1) @ gram
+            found: Matrix = by_output.T @ slopes.reshape(-1, count)
             return found
 
-        factors[at] = _conjugate_gradients(factors[at], wanted, to_kernel, to_factor)
-    return factors
+        return through_kernels
+    flat = others.reshape(len(others), -1)
+    products = (flat.T @ flat).reshape(width, rank, width, rank)
+    if rank * count < _EXPLICIT * (rank + count):
+        whole = np.tensordot(products, taps, ((0, 2), (0, 2)))  # [k, k', e', e]
+        matrix = whole.transpose(0, 3, 1, 2).reshape(rank * count, -1)
+        return lambda x: (matrix @ x.reshape(-1)).reshape(rank, count)
+    flat = products.transpose(1, 0, 3, 2).reshape(rank, -1)  # [k, (t, k', t')]
+    matrices = taps.reshape(width, count, -1)
+    # [(t, k', t'), e] without a copy: batched products are laid out like that.
+    return lambda x: flat @ (x @ matrices).reshape(-1, count)
 
 
 def _conjugate_gradients(
-    start: Array,
-    wanted: Matrix,
-    to_kernel: Callable[[Array], Array],
-    to_factor: Callable[[Matrix], Array],
-) -> Array:
-    """The factor x that brings to_kernel(x) closest to `wanted` in the Gram metric."""
-    flat = (len(wanted), -1)
+    start: Matrix, wanted: Matrix, apply: Callable[[Matrix], Matrix]
+) -> Matrix:
+    """Return x with apply(x) = wanted, from `start` on; `apply` is positive semidefinite."""
     found = start
-    left = to_factor(wanted - to_kernel(found).reshape(flat))
+    left = wanted - apply(found)
     search, strength = left, float(np.vdot(left, left))
     enough = _TOLERANCE**2 * strength
     for _ in range(_ITERATIONS):
         if strength <= enough:
             break
-        bent = to_factor(to_kernel(search).reshape(flat))
+        bent = apply(search)
         alpha = strength / float(np.vdot(search, bent))
         found = found + alpha * search
         left = left - alpha * bent
         before, strength = strength, float(np.vdot(left, left))
         search = left + strength / before * search
     return found
+
+
+def _check_gram(kernel: Array, gram: Gram) -> None:
+    cols = math.prod(kernel.shape[1:])
+    if gram.cols != cols:
+        raise ConfigError(
+            f"the Gram matrix is of {gram.cols} inputs; accepted: {cols}, the patches of a kernel "
+            f"{kernel.shape}"
+        )
 
 
 def _check_rank(name: str, rank: int, most: int) -> None:

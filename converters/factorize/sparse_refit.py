@@ -1,14 +1,14 @@
-"""Few weights left: which to keep, and what they must become so that the outputs change least.
+"""Select which weights of a layer to keep, and refit them so that its outputs change least.
 
 All functions take dense weights W [rows, cols] and the Gram matrix G of the inputs (`gram.py`), and
-return W' of the same shape that holds at most `nonzeros` weights in blocks of R x C, minimising
+return W' of the same shape that holds at most `nonzeros` weights in blocks of R x C, minimizing
 
     sum over rows i of importance_i (W - W')_i G (W - W')_i^T.
 
-`importance` says what an output's squared error matters to the network (`chain.importance`); thus
-rows get as many weights as they are worth, not each the same number. Ways, from fast to good:
+`importance` is the weight of an output's squared error (`chain.importance`), so that rows get as
+many weights as they are worth, not all the same number. Methods, from fast to good:
 
-- `magnitude`: the largest blocks, as they are. Needs no data.
+- `magnitude`: the largest blocks, unchanged. Needs no data.
 - `one_shot`: the same blocks, their weights by least squares.
 - `shrink`: all blocks, the cheapest dropped in some steps, least squares after each. Cost of a
   block b: w_b [(H^-1)_bb]^-1 w_b^T (optimal brain surgeon; E. Frantar and D. Alistarh, "Optimal
@@ -33,6 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
+from scipy.sparse import csr_array
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize.gram import Gram, Matrix, Vector
@@ -48,14 +49,17 @@ Block = tuple[int, int]
 # the time.
 _LEAST_GAIN = 0.002
 _ITERATIONS = 60
+# Below this share of nonzeros a sparse matrix product is faster than a dense one.
+_THIN = 0.06
 
 
 @dataclass(frozen=True)
 class Path:
-    """Blocks of a group of rows in the order in which they come in or go out.
+    """Blocks of a group of rows in the order in which they are added or removed.
 
-    tiles: column tiles, first come first.
-    values: what each saved (growth, never rising) or cost (removal, never falling).
+    Attributes:
+        tiles: column tiles in that order.
+        values: saved by each (growth, never rising) or lost (removal, never falling).
     """
 
     tiles: list[int]
@@ -64,15 +68,28 @@ class Path:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Weights scaled by the root of their importance, padded to whole tiles, in groups of rows."""
+    """Weights scaled by the root of their importance, padded to whole tiles, in groups of rows.
+
+    `gram` is padded, too; `inputs` are the moments without padding.
+    """
 
     groups: list[Matrix]
     gram: Matrix
+    inputs: Gram
     scale: Vector
     block: Block
     shape: tuple[int, int]
 
+    def spectrum(self) -> tuple[Vector, Matrix]:
+        """Return `Gram.spectrum` of the padded matrix: padding is uncorrelated with all inputs."""
+        values, vectors = self.inputs.spectrum
+        extra = len(self.gram) - len(values)
+        if not extra:
+            return values, vectors
+        return np.append(values, np.ones(extra)), linalg.block_diag(vectors, np.eye(extra))
+
     def join(self, groups: Sequence[Matrix]) -> Matrix:
+        """Return the weights [rows, cols] of scaled, padded groups."""
         weights: Matrix = np.concatenate(groups)[:, : self.shape[1]] / self.scale[:, None]
         return weights
 
@@ -80,7 +97,7 @@ class _Problem:
 def magnitude(
     weights: Matrix, nonzeros: int, *, block: Block = (1, 1), importance: Vector | None = None
 ) -> Matrix:
-    """The blocks of the largest squared sums, unchanged.
+    """Return the blocks of the largest squared sums, unchanged.
 
     Example:
         >>> magnitude(np.array([[3.0, 1.0], [-2.0, 0.5]]), 2).tolist()
@@ -102,7 +119,7 @@ def one_shot(
     block: Block = (1, 1),
     importance: Vector | None = None,
 ) -> Matrix:
-    """`magnitude`'s blocks with least-squares weights."""
+    """Return the blocks of `magnitude` with least-squares weights."""
     problem = _problem(weights, gram, block, importance)
     return _solve(problem, _largest(problem.groups, block[1], _blocks(nonzeros, block)))
 
@@ -116,9 +133,9 @@ def shrink(
     block: Block = (1, 1),
     importance: Vector | None = None,
 ) -> Matrix:
-    """Drops the cheapest blocks in `steps` steps of equal ratio, with least squares after each.
+    """Drop the cheapest blocks in `steps` steps of equal ratio, with least squares after each.
 
-    Zeros of `weights` stay zero, so that it also shrinks further what is sparse already.
+    Zeros of `weights` stay zero, so that sparse weights can be shrunk further.
 
     Example:
         Two inputs are nearly the same: the one that stays takes over the other's weight.
@@ -158,11 +175,11 @@ def admm(
     importance: Vector | None = None,
     iterations: int = _ITERATIONS,
 ) -> Matrix:
-    """Least squares and the largest blocks pull at each other, harder and harder; then a refit.
+    """Alternate between least squares and the largest blocks with a growing penalty, then refit.
 
     W <- argmin tr((W0 - W) G (W0 - W)^T) + rho ||W - Z + U||^2, Z <- largest blocks of W + U,
     U <- U + W - Z. One eigendecomposition of G serves all rho. Inputs are scaled to equal power
-    first, so that a weight's size says what it does.
+    first, so that magnitudes are comparable.
     """
     problem = _problem(weights, gram, block, importance)
     return _solve(problem, _admm_supports(problem, _blocks(nonzeros, block), iterations))
@@ -177,7 +194,7 @@ def search(
     importance: Vector | None = None,
     exchanges: int = 100,
 ) -> Matrix:
-    """`admm`, improved by the best exchanges of one block in each group of rows.
+    """Improve `admm` by the best exchanges of one block in each group of rows.
 
     Args:
         weights: float64[rows, cols].
@@ -214,14 +231,14 @@ def search_on(
     importance: Vector | None = None,
     exchanges: int = 100,
 ) -> Matrix:
-    """As `search`, with supports that were shared out elsewhere, e.g. over several layers."""
+    """Return `search` on given supports, for instance allocated over several layers."""
     problem = _problem(weights, gram, block, importance)
     pairs = zip(problem.groups, supports, strict=True)
     return problem.join([_exchange(problem, group, path.tiles, exchanges) for group, path in pairs])
 
 
 def refit(weights: Matrix, gram: Gram, like: Matrix, *, block: Block = (1, 1)) -> Matrix:
-    """The least-squares weights where `like` [rows, cols] has blocks that are not zero.
+    """Return the least-squares weights where `like` [rows, cols] has nonzero blocks.
 
     Example:
         >>> gram = Gram(np.array([[1.0, 0.5], [0.5, 1.0]]), np.zeros(2))
@@ -243,7 +260,7 @@ def growth(
     block: Block = (1, 1),
     importance: Vector | None = None,
 ) -> list[Path]:
-    """For each group of rows its first `limit` blocks and what each saves; see `search`."""
+    """Return the first `limit` blocks of each group of rows and what each saves."""
     problem = _problem(weights, gram, block, importance)
     return [_grow(problem, group, limit) for group in problem.groups]
 
@@ -251,14 +268,16 @@ def growth(
 def removal(
     weights: Matrix, gram: Gram, *, block: Block = (1, 1), importance: Vector | None = None
 ) -> list[Path]:
-    """For each group of rows its blocks, the cheapest first, each with what dropping it costs
-    once those before are gone and the rest is refitted."""
+    """Return the blocks of each group of rows, the cheapest first.
+
+    A value is the cost of dropping the block after those before, with the rest refitted.
+    """
     problem = _problem(weights, gram, block, importance)
     return [_remove_all(problem, group) for group in problem.groups]
 
 
 def cut(paths: Sequence[Path], blocks: int) -> list[Path]:
-    """The prefixes of growth paths that together hold `blocks` blocks and save most."""
+    """Return the prefixes of growth paths with `blocks` blocks in total that save most."""
     dropped = _lowest([path.values for path in paths], blocks)
     counts = [len(path.tiles) - int(drop.sum()) for path, drop in zip(paths, dropped, strict=True)]
     pairs = zip(paths, counts, strict=True)
@@ -266,7 +285,7 @@ def cut(paths: Sequence[Path], blocks: int) -> list[Path]:
 
 
 def survivors(paths: Sequence[Path], blocks: int) -> list[Path]:
-    """What is left of removal paths when `blocks` blocks, the dearest, stay."""
+    """Return the rest of removal paths when the `blocks` most expensive blocks stay."""
     dropped = _lowest([path.values for path in paths], blocks)
     counts = [int(drop.sum()) for drop in dropped]
     pairs = zip(paths, counts, strict=True)
@@ -306,50 +325,74 @@ def _exchange(problem: _Problem, group: Matrix, tiles: npt.ArrayLike, limit: int
 
 
 def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.NDArray[np.bool_]]:
-    """See `admm`; rho grows from a hundredth of the mean eigenvalue to ten times that."""
+    """Return the supports of `admm`; rho grows from 0.01 to 10 times the mean eigenvalue.
+
+    Iterates in the eigenvectors' basis, where the least-squares step is diagonal.
+    """
     power = np.sqrt(np.diag(problem.gram))
-    matrix = problem.gram / np.outer(power, power)
-    values, vectors = linalg.eigh(matrix)
+    values, vectors = problem.spectrum()
+    height, tile = problem.block
     start = np.concatenate(problem.groups) * power
-    wanted = start @ matrix
-    parts, tile = _groups(len(start), problem.block[0]), problem.block[1]
-    sparse, dual, supports = start, np.zeros_like(start), []
+    sparse = np.pad(start, ((0, -len(start) % height), (0, 0)))
+    shape = (len(sparse) // height, height, sparse.shape[1] // tile, tile)
+    rotated = sparse @ vectors
+    wanted, pull = rotated * values, rotated
+    supports = np.zeros((shape[0], shape[2]), np.bool_)
+    is_thin = blocks * height * tile < _THIN * sparse.size
+    dual = np.zeros_like(rotated)  # rotated, as are `wanted` and `pull`
+    left = np.zeros_like(sparse)  # the dual, not rotated
     for rho in np.geomspace(0.01, 10.0, iterations) * float(values.mean()):
-        dense = ((wanted + rho * (sparse - dual)) @ vectors / (values + rho)) @ vectors.T
-        total = dense + dual
-        groups = [total[part] for part in parts]
-        supports = _largest(groups, tile, blocks)
-        kept = [g * s.repeat(tile) for g, s in zip(groups, supports, strict=True)]
-        sparse = np.concatenate(kept)
-        dual = dual + dense - sparse
-    return supports
+        dense = (wanted + rho * pull) / (values + rho)
+        total = dense @ vectors.T + left
+        supports = _highest(np.square(total).reshape(shape).sum(axis=(1, 3)), blocks)
+        sparse = np.where(supports[:, None, :, None], total.reshape(shape), 0.0).reshape(
+            total.shape
+        )
+        left = total - sparse
+        rotated = csr_array(sparse) @ vectors if is_thin else sparse @ vectors
+        dual = dense + dual - rotated
+        pull = rotated - dual
+    return list(supports)
 
 
 def _solve(problem: _Problem, supports: Sequence[npt.NDArray[np.bool_]]) -> Matrix:
-    """Least squares on the supports bool[tiles] of the groups."""
-    tile = problem.block[1]
-    pairs = zip(problem.groups, supports, strict=True)
+    """Return the least-squares weights on supports bool[tiles] of the groups."""
+    height, tile = problem.block
+    correlations = np.concatenate(problem.groups) @ problem.gram
+    parts = _groups(len(correlations), height)
     return problem.join(
         [
-            least_squares(problem.gram, group @ problem.gram, np.flatnonzero(kept.repeat(tile)))
-            for group, kept in pairs
+            least_squares(problem.gram, correlations[part], np.flatnonzero(kept.repeat(tile)))
+            for part, kept in zip(parts, supports, strict=True)
         ]
     )
 
 
 def _largest(groups: Sequence[Matrix], tile: int, blocks: int) -> list[npt.NDArray[np.bool_]]:
-    """The blocks of most power, as bool[tiles] per group."""
+    """Return the blocks of most power, as bool[tiles] per group."""
     power = [np.square(g).reshape(len(g), -1, tile).sum(axis=(0, 2)) for g in groups]
     return [~drop for drop in _lowest(power, blocks)]
 
 
 def _lowest(values: Sequence[Vector], left: int) -> list[npt.NDArray[np.bool_]]:
-    """Marks all but the `left` highest of all values. Of equal ones the first are kept."""
-    flat = np.concatenate([-v for v in values]) if values else np.zeros(0)
-    mark = np.ones(len(flat), np.bool_)
-    mark[np.argsort(flat, kind="stable")[:left]] = False
+    """Mark all but the `left` highest of all values."""
+    flat = np.concatenate(values) if values else np.zeros(0)
     ends = list(itertools.accumulate(len(v) for v in values))
-    return np.split(mark, ends[:-1])
+    return np.split(~_highest(flat, left), ends[:-1])
+
+
+def _highest(values: Matrix | Vector, count: int) -> npt.NDArray[np.bool_]:
+    """Mark the `count` highest of all values. Of equal ones the first are taken."""
+    flat = values.ravel()
+    if count >= len(flat):
+        return np.ones(values.shape, np.bool_)
+    if count <= 0:
+        return np.zeros(values.shape, np.bool_)
+    limit = np.partition(flat, len(flat) - count)[len(flat) - count]
+    mark = flat > limit
+    mark[np.flatnonzero(flat == limit)[: count - np.count_nonzero(mark)]] = True
+    found: npt.NDArray[np.bool_] = mark.reshape(values.shape)
+    return found
 
 
 def _problem(weights: Matrix, gram: Gram, block: Block, importance: Vector | None) -> _Problem:
@@ -361,21 +404,18 @@ def _problem(weights: Matrix, gram: Gram, block: Block, importance: Vector | Non
     matter = np.ones(rows) if importance is None else np.asarray(importance, np.float64)
     if matter.shape != (rows,) or not np.isfinite(matter).all() or matter.min() < 0:
         raise ConfigError(f"importance must be {rows} finite numbers that are not negative")
-    # A row that does not matter still needs a scale to be divided by.
+    # A row of no importance still needs a scale to divide by.
     scale = np.sqrt(np.maximum(matter, 1e-12 * max(float(matter.max()), 1e-300)))
     extra = -cols % block[1]
     matrix = linalg.block_diag(gram.matrix, np.eye(extra)) if extra else gram.matrix
-    try:
-        linalg.cholesky(matrix)
-    except linalg.LinAlgError:
-        raise ConfigError("the Gram matrix is singular; accepted: one that is damped") from None
+    _ = gram.cholesky  # raises where the matrix is singular
     padded = np.pad(weights * scale[:, None], ((0, 0), (0, extra)))
     groups = [padded[part] for part in _groups(rows, block[0])]
-    return _Problem(groups, np.ascontiguousarray(matrix), scale, block, (rows, cols))
+    return _Problem(groups, np.ascontiguousarray(matrix), gram, scale, block, (rows, cols))
 
 
 def _groups(rows: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, rows, size)]
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
 def _blocks(nonzeros: int, block: Block) -> int:

@@ -1,4 +1,4 @@
-"""What activations go through on their way from one layer to the next: windows and max pools.
+"""Steps between consecutive layers: windows of images and max pools, with derivatives.
 
 A layer multiplies vectors. Those of a convolution are windows of an image, one at each place of its
 output; before that there may be a pool. Each step has a `forward` that also returns what its
@@ -25,9 +25,12 @@ Image = tuple[int, int, int]  # height, width, channels
 
 @dataclass(frozen=True)
 class Windows:
-    """All windows of an image, one after the other: [samples, places * cols].
+    """All windows of an image, one after the other: [samples, windows * cols].
 
-    kernel, strides: height, width. same: zeros around, as TensorFlow pads, instead of VALID.
+    Attributes:
+        image: height, width, channels.
+        kernel, strides: height, width.
+        same: SAME padding, else VALID.
     """
 
     image: Image
@@ -36,15 +39,18 @@ class Windows:
     same: bool = False
 
     def forward(self, x: Array) -> tuple[Array, None]:
+        """Return the windows, and no state."""
         found = patches(
             x.reshape(-1, *self.image), self.kernel, strides=self.strides, same=self.same
         )
         return found.reshape(len(x), -1), None
 
     def push(self, change: Array, _: None) -> Array:
+        """Return the change of the windows."""
         return self.forward(change)[0]
 
     def pull(self, slope: Array, _: None) -> Array:
+        """Return gradients by the image."""
         height, width, channels = self.image
         pads = [(0, 0), (0, 0)]
         if self.same:
@@ -66,15 +72,16 @@ class Windows:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The largest of each window; windows lie side by side, and what fills none is left out.
+    """The maximum of each window, without overlap; incomplete windows are dropped.
 
-    The slope depends on where the largest are: int64[samples, outputs], places in an image.
+    The state holds the positions of the maxima in an image: int64[samples, outputs].
     """
 
     image: Image
     size: tuple[int, int]
 
     def forward(self, x: Array) -> tuple[Array, Array]:
+        """Return the maxima, and where they are."""
         (height, width), (_, image_width, channels) = self.size, self.image
         rows, columns = self.image[0] // height, image_width // width
         images = x.reshape(-1, *self.image)[:, : rows * height, : columns * width]
@@ -87,9 +94,11 @@ class MaxPool:
         return self.push(x.reshape(len(x), -1), places), places
 
     def push(self, change: Array, places: Array) -> Array:
+        """Return the change of the maxima."""
         return np.take_along_axis(change, places, axis=1)
 
     def pull(self, slope: Array, places: Array) -> Array:
+        """Return gradients by the image."""
         found = np.zeros((len(slope), math.prod(self.image)), slope.dtype)
         np.put_along_axis(found, places, slope, axis=1)
         return found
@@ -100,9 +109,13 @@ Step = Windows | MaxPool
 
 @dataclass(frozen=True)
 class Arrival:
-    """Steps one after the other on given activations, and the vectors that come out.
+    """Steps applied to activations.
 
-    vectors: [samples * places, cols]. states: what each step's slope depends on.
+    Attributes:
+        steps: in order.
+        states: of each step, for its derivative.
+        vectors: the result, [samples * windows, cols].
+        samples: their number.
     """
 
     steps: Sequence[Step]
@@ -111,14 +124,14 @@ class Arrival:
     samples: int
 
     def push(self, change: Array) -> Array:
-        """From a change of the activations to one of the vectors, as these are shaped."""
+        """Return the change of the vectors for a change of the activations."""
         change = change.reshape(self.samples, -1)
         for step, state in zip(self.steps, self.states, strict=True):
             change = step.push(change, state)
         return change.reshape(self.vectors.shape)
 
     def pull(self, slope: Array) -> Array:
-        """Gradients by the vectors to those by the activations, [samples, elements]."""
+        """Return gradients by the activations, [samples, elements], from those by the vectors."""
         slope = slope.reshape(self.samples, -1)
         for step, state in zip(reversed(self.steps), reversed(self.states), strict=True):
             slope = step.pull(slope, state)
@@ -126,7 +139,7 @@ class Arrival:
 
 
 def arrive(steps: Sequence[Step], activations: Array, cols: int, samples: int) -> Arrival:
-    """Activations of any shape, `samples` first, through the steps, as vectors of `cols`."""
+    """Apply steps to activations [samples, ...] and return vectors of `cols` elements."""
     x, states = activations.reshape(samples, -1), []
     for step in steps:
         x, state = step.forward(x)

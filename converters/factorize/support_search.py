@@ -1,4 +1,4 @@
-"""Which inputs a few rows should keep: least squares that follows single changes of the support.
+"""Search the support of a few rows: least squares updated for single changes of it.
 
 R rows W [R, cols] share a support, a set S of tiles of C consecutive columns. The best weights on S
 are w = c_S K with c = W G and K = (G_SS)^-1; they leave the correlations r = c - w G_S. For a tile
@@ -65,25 +65,25 @@ class SupportSearch:
         self._outside[self.tiles] = False
 
     def gains(self) -> Vector:
-        """What adding each tile saves, float64[all tiles]; -1 for those already in."""
+        """Return what adding each tile saves, float64[all tiles]; -1 for those already in."""
         left = self._left.reshape(len(self._left), -1, self._tile)
         saved = _quadratic(self._schur_outside(), left)
         return np.where(self._outside, saved, -1.0)
 
     def costs(self) -> Vector:
-        """What taking out each tile costs, float64[len(tiles)], in the order of `tiles`."""
+        """Return the cost of removing each tile, float64[len(tiles)], in the order of `tiles`."""
         weights = self._weights.reshape(len(self._weights), -1, self._tile)
         return _quadratic(self._inverse_blocks(), weights)
 
     def add(self, tile: int) -> None:
-        """Takes a tile in."""
+        """Add a tile."""
         for column in range(tile * self._tile, (tile + 1) * self._tile):
             self._add_column(column)
         self.tiles.append(tile)
         self._outside[tile] = False
 
     def remove(self, position: int) -> int:
-        """Takes out the tile at a position of `tiles` and returns it."""
+        """Remove and return the tile at a position of `tiles`."""
         for _ in range(self._tile):
             self._remove_column(position * self._tile)
         tile = self.tiles.pop(position)
@@ -91,7 +91,7 @@ class SupportSearch:
         return tile
 
     def best_exchange(self) -> tuple[int, int, float]:
-        """The position in `tiles`, the tile for it, and what the exchange saves."""
+        """Return a position in `tiles`, the tile to put there, and what the exchange saves."""
         count, tiles = len(self.tiles), len(self._outside)
         inverse = np.linalg.inv(self._inverse_blocks())  # [|S|, C, C]
         p = self._projection.reshape(count, self._tile, tiles, self._tile)
@@ -106,7 +106,7 @@ class SupportSearch:
         return position, tile, float(saved[position, tile])
 
     def exchange_while_better(self, least_gain: float, *, limit: int = 100) -> int:
-        """Makes the best exchange until it saves less than `least_gain`; returns how many."""
+        """Make the best exchange until it saves less than `least_gain`; return the number."""
         if not self.tiles or len(self.tiles) == len(self._outside):
             return 0
         for done in range(limit):
@@ -171,24 +171,26 @@ class SupportSearch:
 
 
 def least_squares(gram: Matrix, correlations: Matrix, columns: npt.ArrayLike) -> Matrix:
-    """The best weights float64[R, cols] on the columns, for correlations W G [R, cols]."""
+    """Return the best weights float64[R, cols] on some columns, for correlations W G [R, cols]."""
     kept = np.asarray(columns, np.int64)
     found = np.zeros_like(correlations)
     if kept.size:
         inner = gram[np.ix_(kept, kept)]
-        found[:, kept] = linalg.solve(inner, correlations[:, kept].T, assume_a="pos").T
+        _, solved, info = linalg.lapack.dposv(inner.T, correlations[:, kept].T, overwrite_a=True)
+        assert info == 0, "not positive definite"  # callers damp the matrix
+        found[:, kept] = solved.T
     return found
 
 
 def costs_of_all(gram: Matrix, groups: Sequence[Matrix], tile: int) -> list[Vector]:
-    """`costs` of groups of rows [R, cols] whose support is all tiles; one inverse serves all."""
+    """Return `costs` of groups of rows [R, cols] that keep all tiles, with one inverse."""
     whole = SupportSearch(gram, np.zeros((1, len(gram))), tile=tile, tiles=range(len(gram) // tile))
     blocks = whole._inverse_blocks()
     return [_quadratic(blocks, group.reshape(len(group), -1, tile)) for group in groups]
 
 
 def _quadratic(blocks: Matrix, vectors: Matrix) -> Matrix:
-    """sum over R of v^T B^-1 v: blocks [..., C, C], vectors [R, ..., C] -> [...]."""
+    """Return the sum over R of v^T B^-1 v: blocks [..., C, C], vectors [R, ..., C] -> [...]."""
     if blocks.shape[-1] == 1:
         found: Matrix = np.square(vectors[..., 0]).sum(axis=0) / blocks[..., 0, 0]
         return found

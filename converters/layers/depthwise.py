@@ -1,4 +1,4 @@
-"""A DEPTHWISE_CONV_2D as a shape with costs, and as real numbers."""
+"""The shape of a DEPTHWISE_CONV_2D and its cost, whole and separated."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from tflm_sparsesep.converters.tflite.editor import Operator
 
 @dataclass(frozen=True)
 class DepthwiseConv:
-    """A depthwise convolution, and what comes of it with d x 1 and 1 x e taps.
+    """A depthwise convolution, and its separation into d x 1 and 1 x e taps.
 
-    bias_bytes: of the layer as it is.
+    Attributes:
+        shape: of the convolution.
+        bias_bytes: of the layer as it is.
     """
 
     shape: DepthwiseShape
@@ -50,12 +52,12 @@ class DepthwiseConv:
 
 
 def is_separable(shape: DepthwiseShape) -> bool:
-    """Whether there are taps both ways, side by side, and an output for each channel."""
+    """Return True for taps in both directions, dilation 1 and one output per channel."""
     return min(shape.kernel) > 1 and shape.multiplier == 1 and shape.dilation == (1, 1)
 
 
 def stages(shape: DepthwiseShape) -> tuple[DepthwiseShape, DepthwiseShape]:
-    """The d x 1 convolution with the stride down, and the 1 x e one on what it gives."""
+    """Return the d x 1 convolution with the vertical stride, and the 1 x e one on its output."""
     (height, width), (down, right) = shape.kernel, shape.strides
     first = DepthwiseShape(
         shape.image, shape.channels, (height, 1), (down, 1), shape.same, batch=shape.batch
@@ -67,10 +69,10 @@ def stages(shape: DepthwiseShape) -> tuple[DepthwiseShape, DepthwiseShape]:
 
 
 def shape_of(op: Operator) -> DepthwiseShape:
-    """Of a DEPTHWISE_CONV_2D, int8 or not.
+    """Return the shape of a DEPTHWISE_CONV_2D of any type.
 
     Raises:
-        Unsupported: it is none that TensorFlow Lite's converter makes.
+        Unsupported: TensorFlow Lite's converter makes no such operator.
     """
     inputs, weights = op.input(0), op.weights
     if op.options is None or len(inputs.shape) != 4 or len(weights.shape) != 4:

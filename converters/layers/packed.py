@@ -54,9 +54,6 @@ def paged_weights(op: Operator) -> Table:
 def packed_separable(op: Operator) -> tuple[SeparableConv, Order, tuple[int, ...]]:
     """Return a SEPARABLE_CONV_2D, the order of its weights, and the shape of its input.
 
-    Returns:
-        Both stages, the order, and [batch, height, width, channels].
-
     Raises:
         ModelError: the device would reject the blob, or the input is not an image.
     """
@@ -123,12 +120,19 @@ def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> 
 
 @dataclass(frozen=True)
 class PackedSummary:
-    """What one operator of ours holds, and the dense operator that it replaced.
+    """The contents of a packed operator, and the dense operator that it replaced.
 
-    `rows` are output units, `cols` input units, `batch` vectors per inference; of a separable
-    convolution they are the channels that leave and enter it, and images, `pattern` its two
-    kernels and `index` the order of its weights. `weights` counts them, zeros included; `zeros` is
-    a fraction. Instructions are CMSIS-NN's, measured or interpolated, for one inference.
+    Attributes:
+        name: of the layer.
+        op: the operator.
+        rows, cols: output and input channels.
+        batch: input vectors of one inference; images of a separable convolution.
+        weights: their number, zeros included.
+        zeros: fraction of the weights.
+        pattern: of a separable convolution its two kernels.
+        index: the index encoding; of a separable convolution the order of weights.
+        dense_bytes: weights and bias.
+        dense_instructions: of CMSIS-NN for one inference, measured or interpolated.
     """
 
     name: str
@@ -144,67 +148,37 @@ class PackedSummary:
     dense_instructions: int
 
 
-@dataclass(frozen=True)
-class PackedLayer:
-    """One operator of ours.
-
-    Attributes:
-        operator: as it stands in the model.
-        options: its custom_options.
-        blob: its packed weights.
-        input_shape, output_shape: of one inference on the device.
-        summary: what it holds.
-    """
-
-    operator: Operator
-    options: bytes
-    blob: bytes
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    summary: PackedSummary
-
-
-def read_packed_layer(op: Operator, target: str) -> PackedLayer | None:
-    """Return the packed layer of `op`; None for operators that are not packed.
+def summarize(op: Operator, target: str) -> PackedSummary | None:
+    """Return the summary of a packed operator; None for other operators.
 
     Raises:
         ModelError: the layer is damaged, or a float32 SEPARABLE_CONV_2D, for which CMSIS-NN has no
             dense kernel to compare with.
     """
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
-        return _fully_connected(op, target)
-    if op.op_name == op_names.SEPARABLE_CONV_2D:
-        return _separable_conv(op, target)
-    return None
+        return _summarize_fully_connected(op, target)
+    return _summarize_separable(op, target) if op.op_name == op_names.SEPARABLE_CONV_2D else None
 
 
-def _fully_connected(op: Operator, target: str) -> PackedLayer:
+def _summarize_fully_connected(op: Operator, target: str) -> PackedSummary:
     unpacked = packed_weights(op)
     rows, cols = unpacked.weights.shape
-    batch, options = batch_of(op, cols), options_of(op)
-    return PackedLayer(
-        operator=op,
-        options=options.to_bytes(),
-        blob=blob_of(op),
-        input_shape=(batch, cols) if not options.input_step else op.input(0).shape,
-        output_shape=(batch, rows),
-        summary=PackedSummary(
-            name=layer_name(op),
-            op=op.op_name,
-            rows=rows,
-            cols=cols,
-            batch=batch,
-            weights=unpacked.weights.size,
-            zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
-            pattern=unpacked.layout.pattern,
-            index=unpacked.layout.index,
-            dense_bytes=unpacked.weights.nbytes + 4 * rows,
-            dense_instructions=dense_instructions(op, unpacked, target),
-        ),
+    return PackedSummary(
+        name=layer_name(op),
+        op=op.op_name,
+        rows=rows,
+        cols=cols,
+        batch=batch_of(op, cols),
+        weights=unpacked.weights.size,
+        zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
+        pattern=unpacked.layout.pattern,
+        index=unpacked.layout.index,
+        dense_bytes=unpacked.weights.nbytes + 4 * rows,
+        dense_instructions=dense_instructions(op, unpacked, target),
     )
 
 
-def _separable_conv(op: Operator, target: str) -> PackedLayer:
+def _summarize_separable(op: Operator, target: str) -> PackedSummary:
     conv, order, input_shape = packed_separable(op)
     stages = (conv.vertical, conv.horizontal)
     if conv.vertical.is_float:
@@ -214,23 +188,16 @@ def _separable_conv(op: Operator, target: str) -> PackedLayer:
         )
     weights = sum(stage.weights.size for stage in stages)
     nonzeros = sum(int(np.count_nonzero(stage.weights)) for stage in stages)
-    return PackedLayer(
-        operator=op,
-        options=op.custom_options or b"",
-        blob=blob_of(op),
-        input_shape=input_shape,
-        output_shape=conv.output_shape(input_shape),
-        summary=PackedSummary(
-            name=layer_name(op),
-            op=op.op_name,
-            rows=conv.horizontal.units,
-            cols=conv.vertical.channels,
-            batch=input_shape[0],
-            weights=weights,
-            zeros=1.0 - nonzeros / weights,
-            pattern=f"{conv.vertical.kernel}x1,1x{conv.horizontal.kernel}",
-            index=order.name.lower(),
-            dense_bytes=weights + 4 * sum(stage.units for stage in stages),
-            dense_instructions=separable_conv.dense_instructions(target, conv, input_shape),
-        ),
+    return PackedSummary(
+        name=layer_name(op),
+        op=op.op_name,
+        rows=conv.horizontal.units,
+        cols=conv.vertical.channels,
+        batch=input_shape[0],
+        weights=weights,
+        zeros=1.0 - nonzeros / weights,
+        pattern=f"{conv.vertical.kernel}x1,1x{conv.horizontal.kernel}",
+        index=order.name.lower(),
+        dense_bytes=weights + 4 * sum(stage.units for stage in stages),
+        dense_instructions=separable_conv.dense_instructions(target, conv, input_shape),
     )

@@ -1,24 +1,27 @@
-"""Real numbers of an int8 FULLY_CONNECTED or CONV_2D, and back into its constants.
+"""Read int8 layers as real numbers, and write real numbers into their constants.
 
     real weight = scale_r q        real bias = input_scale scale_r q
 
-The rows of a convolution's weights are its kernels, flat: [units, height * width * channels].
+Weights are flat: a row of a convolution is the kernel [height, width, channels] of one output, a
+row of a depthwise convolution the kernel [height, width] of one channel.
 
 `write` keeps what readers of the layer rely on: shapes, dtypes, the number of weight scales, the
-quantisation of input and output. Other operators may share the constants: theirs stay.
+quantization of input and output. Constants are replaced, never changed: operators may share them.
 """
 
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, PackableWeights
-from tflm_sparsesep.converters.factorize.chain import DenseLayer
+from tflm_sparsesep.converters.factorize.chain import RealLayer
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
+from tflm_sparsesep.converters.layers.depthwise import shape_of
 from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
@@ -27,34 +30,54 @@ from tflm_sparsesep.converters.layers.quantized import (
 )
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Quantization, Tensor
 
-_MAX = 127
+MAX_INT8 = 127
+DEPTHWISE_AXIS = 3
+"""Axis of the channels in the weights of a depthwise convolution."""
 _INT32 = np.iinfo(np.int32)
 
+LAYERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
+"""Operators that `write` accepts."""
+DEPTHWISE = BuiltinOperator.DEPTHWISE_CONV_2D
 
-def read(op: Operator) -> DenseLayer:
-    """Weights, bias and limits of the output as real numbers.
 
-    The limits are those of the activation and of what the int8 output can hold.
+def read(op: Operator) -> RealLayer:
+    """Return weights, bias, limits of the output and geometry in real numbers.
+
+    The limits are those of the activation and of the range of the int8 output.
+
+    Args:
+        op: FULLY_CONNECTED, CONV_2D or DEPTHWISE_CONV_2D.
 
     Raises:
-        Unsupported: the layer is not int8, or one that no kernel covers.
+        Unsupported: the layer is not int8, or no kernel covers it.
     """
-    is_conv = op.builtin_code == BuiltinOperator.CONV_2D
-    if is_conv:
-        return real_numbers(op, *_read_conv(op))
-    layer = read_matrix_layer(op)
-    return real_numbers(op, layer.weights, layer.options)
+    if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
+        layer = read_matrix_layer(op)
+        return _real_numbers(op, layer.weights, layer.options)
+    if op.builtin_code == BuiltinOperator.CONV_2D:
+        found, kernel = _real_numbers(op, *_read_conv(op)), op.weights.shape[1:3]
+    elif op.builtin_code == DEPTHWISE:
+        found, kernel = _read_depthwise(op), op.weights.shape[1:3]
+    else:
+        raise Unsupported(f"no int8 layer: {op.op_name}")
+    return replace(
+        found,
+        taps=(kernel[0], kernel[1]),
+        strides=op.strides,
+        same=op.is_same,
+        is_depthwise=op.builtin_code == DEPTHWISE,
+    )
 
 
-def real_numbers(
+def _real_numbers(
     op: Operator, layer: PackableWeights, options: FullyConnectedOptions
-) -> DenseLayer:
-    """What was read of `op` as real numbers. Raises Unsupported where it is not int8."""
+) -> RealLayer:
+    """Convert what was read of `op`. Raises Unsupported where it is not int8."""
     if not isinstance(layer, FullyConnectedWeights):
-        raise Unsupported("weights are no int8")
+        raise Unsupported("weights are not int8")
     scales = _scales(op.weights)[:, None]
     output_scale = float(_scales(op.outputs[0])[0])
-    return DenseLayer(
+    return RealLayer(
         layer.weights * scales,
         layer.bias * _scales(op.input(0))[0] * scales[:, 0],
         (options.activation_min - options.output_zero_point) * output_scale,
@@ -63,7 +86,7 @@ def real_numbers(
 
 
 def _read_conv(op: Operator) -> tuple[PackableWeights, FullyConnectedOptions]:
-    """Raises Unsupported for dilated and grouped convolutions."""
+    """Raise Unsupported for dilated and grouped convolutions."""
     weights = read_weights(op)
     if op.options is None or op.dilation != (1, 1):
         raise Unsupported("dilated")
@@ -73,8 +96,29 @@ def _read_conv(op: Operator) -> tuple[PackableWeights, FullyConnectedOptions]:
     return read_numbers(op, weights.reshape(len(weights), -1))
 
 
+def _read_depthwise(op: Operator) -> RealLayer:
+    """Read the layer with its weights as [channels, taps].
+
+    Raises Unsupported where a channel has several outputs, and for dilation.
+    """
+    shape, weights, old = shape_of(op), read_weights(op), op.weights
+    if shape.multiplier != 1 or shape.dilation != (1, 1):
+        raise Unsupported("several outputs for a channel, or dilated")
+    quantization = old.quantization
+    if quantization is None:
+        raise Unsupported("weights have no quantization")
+    if len(quantization.scales) > 1 and quantization.axis != DEPTHWISE_AXIS:
+        raise Unsupported("weights are not quantized per channel")
+    rows = np.ascontiguousarray(weights.reshape(-1, shape.channels).T)
+    per_row = Quantization(quantization.scales, quantization.zero_points)
+    by_channel = copy.copy(op)
+    by_channel.inputs = list(op.inputs)
+    by_channel.inputs[1] = Tensor.constant(old.name, rows, quantization=per_row)
+    return _real_numbers(by_channel, *read_numbers(by_channel, rows))
+
+
 def write(op: Operator, weights: Matrix, bias: Vector) -> None:
-    """Gives `op` new constants that hold these real numbers [rows, cols], [rows] in int8.
+    """Give `op` new constants that hold real numbers [rows, cols], [rows] in int8.
 
     Scales follow the largest weight, of each row or of all, as there were scales before. A row of
     zeros keeps its scale.
@@ -83,13 +127,23 @@ def write(op: Operator, weights: Matrix, bias: Vector) -> None:
     before = _scales(old)
     largest = np.abs(weights).max(axis=1) if len(before) > 1 else np.abs(weights).max(keepdims=True)
     largest = largest.reshape(len(before))
-    # float32, as stored: quantisation below divides by what readers multiply with.
-    scales = np.where(largest > 0, largest / _MAX, before).astype(np.float32).astype(np.float64)
-    quantized = np.clip(np.rint(weights / scales[:, None]), -_MAX, _MAX).astype(np.int8)
+    scales, quantized = quantize_weights(weights, np.where(largest > 0, largest / MAX_INT8, before))
     op.inputs[1] = _replaced(old, quantized.reshape(old.shape), scales)
     bias_scales = float(_scales(op.input(0))[0]) * scales
-    integers = np.clip(np.rint(bias / bias_scales), _INT32.min, _INT32.max).astype(np.int32)
-    _set_bias(op, integers, bias_scales)
+    _set_bias(op, quantize_bias(bias, bias_scales), bias_scales)
+
+
+def quantize_weights(weights: Matrix, scales: Vector) -> tuple[Vector, npt.NDArray[np.int8]]:
+    """Return scales as stored, and int8 weights [rows, cols]; one scale, or one per row."""
+    # float32, as stored: quantization divides by the number that readers multiply by.
+    scales = scales.astype(np.float32).astype(np.float64)
+    quantized = np.clip(np.rint(weights / scales[:, None]), -MAX_INT8, MAX_INT8)
+    return scales, quantized.astype(np.int8)
+
+
+def quantize_bias(bias: Vector, scales: Vector) -> npt.NDArray[np.int32]:
+    """Return the int32 integers of a real bias [rows]."""
+    return np.clip(np.rint(bias / scales), _INT32.min, _INT32.max).astype(np.int32)
 
 
 def _set_bias(op: Operator, values: npt.NDArray[np.int32], scales: Vector) -> None:
@@ -103,7 +157,7 @@ def _set_bias(op: Operator, values: npt.NDArray[np.int32], scales: Vector) -> No
 
 
 def _replaced(tensor: Tensor, array: npt.NDArray[np.generic], scales: Vector) -> Tensor:
-    """A copy with other values and scales."""
+    """Return a copy with other values and scales."""
     changed = copy.copy(tensor)
     changed.raw = copy.copy(tensor.raw)
     changed.array = array
@@ -112,5 +166,5 @@ def _replaced(tensor: Tensor, array: npt.NDArray[np.generic], scales: Vector) ->
 
 
 def _scales(tensor: Tensor) -> Vector:
-    assert tensor.quantization is not None  # read_layer has read it
+    assert tensor.quantization is not None  # `read` checks it
     return np.asarray(tensor.quantization.scales, np.float64)

@@ -1,4 +1,4 @@
-"""Consecutive int8 operators as layers of real numbers, for `factorize.chain`."""
+"""Read consecutive int8 operators as layers in real numbers, for `factorize.chain`."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tflm_sparsesep.converters.factorize.chain import DenseLayer
+from tflm_sparsesep.converters.factorize.chain import RealLayer
 from tflm_sparsesep.converters.factorize.steps import Image, MaxPool, Step, Windows
-from tflm_sparsesep.converters.layers import real as real_layer
+from tflm_sparsesep.converters.layers import real
 from tflm_sparsesep.converters.layers.quantized import Unsupported
+from tflm_sparsesep.converters.layers.real import LAYERS
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
 
-LAYERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
 
-
-def read(operators: Sequence[Operator]) -> list[DenseLayer]:
-    """The layers among `operators`, each of which reads what the one before writes.
+def read(operators: Sequence[Operator]) -> list[RealLayer]:
+    """Return the layers among `operators`, each of which reads the output of the one before.
 
     Raises:
-        Unsupported: one is neither an int8 layer, nor a max pool of windows side by side, nor a
-            reshape.
+        Unsupported: one is neither an int8 layer, nor a max pool without overlap, nor a reshape.
     """
-    found: list[DenseLayer] = []
+    found: list[RealLayer] = []
     steps: list[Step] = []
     for op in operators:
         if op.builtin_code in LAYERS:
-            layer = real_layer.read(op)
+            layer = real.read(op)
             if op.builtin_code == BuiltinOperator.CONV_2D:
                 steps += _windows(op)
             found.append(replace(layer, steps=tuple(steps)))
@@ -39,7 +37,7 @@ def read(operators: Sequence[Operator]) -> list[DenseLayer]:
 
 
 def runs(subgraph: Subgraph) -> list[range]:
-    """Positions of operators that `read` can take together, longest runs, layers at both ends."""
+    """Return the longest ranges of operators that `read` accepts, with layers at both ends."""
     found, start = [], 0
     operators = subgraph.operators
     while start < len(operators):
@@ -54,7 +52,7 @@ def runs(subgraph: Subgraph) -> list[range]:
 
 
 def floats_per_sample(operators: Sequence[Operator]) -> int:
-    """What the layers multiply and give, for one sample."""
+    """Return the numbers that enter and leave the layers' products, for one sample."""
     total = 0
     for op in operators:
         if op.builtin_code in LAYERS:
@@ -64,7 +62,7 @@ def floats_per_sample(operators: Sequence[Operator]) -> int:
 
 
 def _continues(subgraph: Subgraph, start: int, end: int) -> bool:
-    """Whether the operator at `end` can be read, and reads what the one before alone writes."""
+    """Return True if `end` can be read and is the only reader of the output of `end - 1`."""
     op = subgraph.operators[end]
     try:
         read([op])
@@ -78,7 +76,7 @@ def _continues(subgraph: Subgraph, start: int, end: int) -> bool:
 
 
 def _windows(op: Operator) -> list[Windows]:
-    """None for a 1x1 convolution of stride 1, whose windows are its pixels."""
+    """Return no step for a 1x1 convolution of stride 1: its windows are its pixels."""
     kernel = op.weights.shape[1:3]
     strides = op.strides
     if (*kernel, *strides) == (1, 1, 1, 1):
@@ -91,7 +89,7 @@ def _pool(op: Operator) -> MaxPool:
     size = (int(options.filterHeight), int(options.filterWidth))
     is_whole = all(n % k == 0 for n, k in zip(image, size, strict=False))
     if size != op.strides or options.fusedActivationFunction:
-        raise Unsupported("pool of windows that overlap")
+        raise Unsupported("pool of overlapping windows")
     if op.is_same and not is_whole:
         raise Unsupported("pool with padding")
     return MaxPool(image, size)

@@ -18,10 +18,7 @@ def peak_bytes(subgraph: Subgraph, scratch: dict[int, int] | None = None) -> int
 
     An activation is alive from the operator that writes it (the start for inputs) to the last
     operator that reads it (the end for outputs and variables). A planner needs at least this arena.
-
-    Args:
-        subgraph: the graph.
-        scratch: for operators by position, the bytes of scratch that they add.
+    `scratch` holds the bytes that operators add, by position.
     """
     first: dict[Tensor, float] = {}
     last: dict[Tensor, float] = {}

@@ -16,29 +16,30 @@ but not moved. Fields that this module does not know survive (`tensor`).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite.check import check
 from tflm_sparsesep.converters.tflite.graph import (
-    Buffer,
     BuiltinOperator,
     Metadata,
     Model,
     ModelIndices,
     Operator,
     OperatorCode,
-    Quantization,
     Signature,
     Subgraph,
-    Tensor,
-    TensorType,
 )
 from tflm_sparsesep.converters.tflite.prune import prune_unused
-from tflm_sparsesep.converters.tflite.tensor import schema_object, to_text
+from tflm_sparsesep.converters.tflite.tensor import (
+    Buffer,
+    Quantization,
+    Tensor,
+    TensorType,
+    schema_object,
+    to_text,
+)
 from tflm_sparsesep.converters.tflite.verifier import verify
 from tflm_sparsesep.converters.tflite.writer import write
 
@@ -56,20 +57,10 @@ __all__ = [
     "TensorType",
     "prune_unused",
     "read",
-    "read_file",
     "schema",
     "schema_object",
     "write",
 ]
-
-
-def read_file(path: str | Path) -> Model:
-    """Check and read the file at `path`. Raises ModelError as `read`, and for unreadable files."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
-    return read(data, name=str(path))
 
 
 def read(data: bytes, *, name: str = "model") -> Model:

@@ -1,12 +1,13 @@
 """The parts of a .tflite model as Python objects: operators, subgraphs, signatures.
 
-Like the tensors and buffers of `tensor`, which can be imported from here too, each object wraps the
-schema's object in `raw` and refers to other objects directly.
+Like the tensors and buffers of `tensor`, each object wraps the schema's object in `raw` and refers
+to other objects directly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
@@ -14,28 +15,11 @@ from ai_edge_litert import schema_py_generated as schema
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.tflite.tensor import (
     Buffer,
-    Quantization,
     Tensor,
-    TensorType,
     schema_object,
     to_bytes,
     to_text,
 )
-
-__all__ = [
-    "Buffer",
-    "BuiltinOperator",
-    "Metadata",
-    "Model",
-    "ModelIndices",
-    "Operator",
-    "OperatorCode",
-    "Quantization",
-    "Signature",
-    "Subgraph",
-    "Tensor",
-    "TensorType",
-]
 
 BuiltinOperator = schema.BuiltinOperator
 
@@ -44,6 +28,7 @@ _OP_NAMES: dict[int, str] = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class Operator:
     """One operation of a subgraph.
 
@@ -60,30 +45,21 @@ class Operator:
         raw: the schema's `OperatorT` (also mutating variable inputs, debug metadata index).
     """
 
-    def __init__(
-        self,
-        builtin_code: int,
-        inputs: Sequence[Tensor | None],
-        outputs: Sequence[Tensor],
-        *,
-        custom_code: str | None = None,
-        version: int = 1,
-        options: Any = None,
-        options_2: Any = None,
-        custom_options: bytes | None = None,
-        intermediates: Sequence[Tensor | None] = (),
-        raw: Any = None,
-    ) -> None:
-        self.builtin_code = builtin_code
-        self.custom_code = custom_code
-        self.version = version
-        self.inputs = list(inputs)
-        self.outputs = list(outputs)
-        self.intermediates = list(intermediates)
-        self.options = options
-        self.options_2 = options_2
-        self.custom_options = custom_options
-        self.raw = schema.OperatorT() if raw is None else raw
+    builtin_code: int
+    inputs: list[Tensor | None]
+    outputs: list[Tensor]
+    _: KW_ONLY
+    custom_code: str | None = None
+    version: int = 1
+    options: Any = None
+    options_2: Any = None
+    custom_options: bytes | None = None
+    intermediates: list[Tensor | None] = field(default_factory=list)
+    raw: Any = field(default_factory=schema.OperatorT)
+
+    def __post_init__(self) -> None:
+        """Own the lists."""
+        self.inputs, self.outputs = list(self.inputs), list(self.outputs)
 
     @classmethod
     def custom(
@@ -93,16 +69,11 @@ class Operator:
         outputs: Sequence[Tensor],
         *,
         custom_options: bytes | None = None,
-        version: int = 1,
     ) -> Operator:
         """Return the custom operator called `custom_code`."""
+        code, options = BuiltinOperator.CUSTOM, custom_options
         return cls(
-            BuiltinOperator.CUSTOM,
-            inputs,
-            outputs,
-            custom_code=custom_code,
-            custom_options=custom_options,
-            version=version,
+            code, list(inputs), list(outputs), custom_code=custom_code, custom_options=options
         )
 
     @property
@@ -181,16 +152,12 @@ class Subgraph:
         self.outputs = list(outputs)
         self.raw = schema.SubGraphT() if raw is None else raw
         if raw is None:
-            self.name = name
+            self.raw.name = to_bytes(name)
 
     @property
     def name(self) -> str:
         """The name of the subgraph."""
         return to_text(self.raw.name)
-
-    @name.setter
-    def name(self, value: str) -> None:
-        self.raw.name = to_bytes(value)
 
     def consumers(self, tensor: Tensor) -> list[Operator]:
         """Return the operators that read `tensor`, in execution order."""
@@ -230,6 +197,7 @@ class Subgraph:
         return f"Subgraph({self.name!r}, {len(self.operators)} operators)"
 
 
+@dataclass(eq=False)
 class Metadata:
     """A named byte string of the model.
 
@@ -238,11 +206,11 @@ class Metadata:
         buffer: its bytes; None for the file's buffer 0, which is empty.
     """
 
-    def __init__(self, name: str, buffer: Buffer | None = None) -> None:
-        self.name = name
-        self.buffer = buffer
+    name: str
+    buffer: Buffer | None = None
 
 
+@dataclass(eq=False)
 class Signature:
     """A named entry point of the model (SignatureDef).
 
@@ -252,17 +220,10 @@ class Signature:
         inputs, outputs: (alias, tensor of that subgraph) pairs.
     """
 
-    def __init__(
-        self,
-        key: str,
-        subgraph: Subgraph,
-        inputs: Sequence[tuple[str, Tensor]] = (),
-        outputs: Sequence[tuple[str, Tensor]] = (),
-    ) -> None:
-        self.key = key
-        self.subgraph = subgraph
-        self.inputs = list(inputs)
-        self.outputs = list(outputs)
+    key: str
+    subgraph: Subgraph
+    inputs: Sequence[tuple[str, Tensor]] = ()
+    outputs: Sequence[tuple[str, Tensor]] = ()
 
 
 class OperatorCode(NamedTuple):
@@ -309,11 +270,6 @@ class Model:
         if raw is None:
             self.raw = schema_object(schema.ModelT, version=3, description=description)
         self.as_read: ModelIndices | None = None
-
-    @property
-    def description(self) -> str:
-        """The description in the file."""
-        return to_text(self.raw.description)
 
     @property
     def operators(self) -> Iterator[Operator]:

@@ -54,15 +54,9 @@ def _read_plan(model: Model) -> tuple[list[int], dict[Tensor, int]]:
 
 
 def check(model: Model, tensors: list[list[Tensor]], buffers: list[Buffer]) -> None:
-    """Check that indices in metadata and options still refer to the same objects.
+    """Raise ModelError if indices in metadata and options no longer refer to the same objects.
 
-    Args:
-        model: the edited model.
-        tensors: of each subgraph, in the order of the new file.
-        buffers: in the order of the new file, without buffer 0.
-
-    Raises:
-        ModelError: such an object was moved or removed.
+    `tensors` of each subgraph and `buffers`, without buffer 0, are in the order of the new file.
     """
     before = model.as_read
     if before is None:

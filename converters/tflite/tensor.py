@@ -106,27 +106,20 @@ class Quantization:
         self.zero_point_tensor: Tensor | None = None
         self.raw = schema.QuantizationParametersT() if raw is None else raw
         if raw is None:
-            self.scales = np.atleast_1d(np.asarray(scales, np.float32))
-            self.zero_points = np.zeros(self.scales.shape, np.int64) + np.asarray(zero_points)
-            self.axis = axis
+            self.raw.scale = np.ascontiguousarray(scales, np.float32)  # at least one dimension
+            points = np.asarray(zero_points, np.int64)
+            self.raw.zeroPoint = np.zeros(self.raw.scale.shape, np.int64) + points
+            self.raw.quantizedDimension = axis
 
     @property
     def scales(self) -> NDArray[np.float32]:
         """float32 [1] per tensor, [channels] per channel, [0] without quantization."""
         return _vector(self.raw.scale, np.float32)
 
-    @scales.setter
-    def scales(self, value: ArrayLike) -> None:
-        self.raw.scale = np.ascontiguousarray(value, np.float32)
-
     @property
     def zero_points(self) -> NDArray[np.int64]:
         """int64, one per scale; a file may also hold one for all scales, or none (0)."""
         return _vector(self.raw.zeroPoint, np.int64)
-
-    @zero_points.setter
-    def zero_points(self, value: ArrayLike) -> None:
-        self.raw.zeroPoint = np.ascontiguousarray(value, np.int64)
 
     @property
     def axis(self) -> int:
@@ -135,10 +128,6 @@ class Quantization:
         `read` does not check it: biases in old files have an axis that exceeds their dimensions.
         """
         return int(self.raw.quantizedDimension)
-
-    @axis.setter
-    def axis(self, value: int) -> None:
-        self.raw.quantizedDimension = int(value)
 
     def __repr__(self) -> str:
         return f"Quantization({self.scales}, {self.zero_points}, axis={self.axis})"

@@ -261,12 +261,8 @@ class _Walk:
 def verify(data: bytes, name: str) -> None:
     """Check that every part of the flatbuffer `data` that the schema knows is inside it.
 
-    Args:
-        data: the bytes of a .tflite file.
-        name: the name of the model in errors.
-
     Raises:
-        ModelError: a part of the file is damaged; one line names the part and the damage.
+        ModelError: a part is damaged; one line with the model's `name`, the part and the damage.
     """
     if len(data) < 8:
         raise ModelError(f"{name}: not a .tflite file: {len(data)} bytes, at least 8 are needed")

@@ -63,9 +63,7 @@ def write(model: Model) -> bytes:
         raise ModelError(
             f"{model.name}: {payload} bytes of constant data do not fit a .tflite file of 2 GiB"
         ) from None
-    data = bytes(builder.Output())
-    _assert_buffers_aligned(data)
-    return data
+    return bytes(builder.Output())
 
 
 class _AligningBuilder(flatbuffers.Builder):  # type: ignore[misc]
@@ -75,17 +73,6 @@ class _AligningBuilder(flatbuffers.Builder):  # type: ignore[misc]
         if x.dtype == np.uint8:
             self.Prep(BUFFER_ALIGNMENT, x.nbytes)
         return int(super().CreateNumpyVector(x))
-
-
-def _assert_buffers_aligned(data: bytes) -> None:
-    root = schema.Model.GetRootAs(data)
-    for i in range(root.BuffersLength()):
-        table = root.Buffers(i)._tab
-        field = table.Offset(4)
-        if field and table.VectorLen(field) and table.Vector(field) % BUFFER_ALIGNMENT:
-            raise AssertionError(
-                f"buffer {i} was written at unaligned offset {table.Vector(field)}"
-            )
 
 
 class _Writer:

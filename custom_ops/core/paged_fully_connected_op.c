@@ -4,7 +4,6 @@
 
 #include "fully_connected_fit.h"
 #include "op_names.h"
-#include "paged_status_message.h"
 #include "sparsesep/compiler.h"
 #include "sparsesep/paged_weights.h"
 
@@ -228,6 +227,15 @@ static SparsesepStatus eval(const SparsesepHost* host, PagedOp* paged) {
                                            other + table->largest_page);
   if (status == SPARSESEP_OK) paged->was_checked = paged->memory->is_trusted;
   return status;
+}
+
+SPARSESEP_COLD
+const char* sparsesep_paged_status_message(SparsesepStatus status) {
+  if (status == SPARSESEP_FETCH_FAILED) return "cannot read external memory";
+  if (status == SPARSESEP_BAD_PAGE) {
+    return "external memory holds other weights than the model was made with";
+  }
+  return sparsesep_status_message(status);
 }
 
 SPARSESEP_COLD

@@ -55,15 +55,22 @@ static const DeviceVariant* find(const char* isa, const void* blob) {
   return NULL;
 }
 
-const char* sparsesep_device_variant_name(const char* isa, const void* blob) {
+const char* sparsesep_host_variant_name(const char* isa, const void* blob) {
+  if (isa == NULL) {
+    const SparsesepFullyConnectedVariant* here =
+        sparsesep_select_fully_connected(blob);
+    return here == NULL ? NULL : sparsesep_fully_connected_variant_name(here);
+  }
   const DeviceVariant* found = find(isa, blob);
   return found == NULL ? NULL : found->name;
 }
 
-uint32_t sparsesep_device_scratch_bytes(const char* isa, const void* blob,
-                                        int32_t batch) {
-  const DeviceVariant* found = find(isa, blob);
-  return found == NULL ? 0 : found->variant.scratch_bytes(blob, batch);
+uint32_t sparsesep_host_scratch_bytes(const char* isa, const void* blob,
+                                      int32_t batch) {
+  if (isa == NULL) {
+    return sparsesep_select_fully_connected(blob)->scratch_bytes(blob, batch);
+  }
+  return find(isa, blob)->variant.scratch_bytes(blob, batch);
 }
 
 const void* sparsesep_host_layout(size_t number) {

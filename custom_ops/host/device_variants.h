@@ -16,16 +16,16 @@ extern "C" {
 // NULL for numbers after the last.
 SPARSESEP_EXPORT const void* sparsesep_host_layout(size_t number);
 
-// `isa` is "v6m", "v7m", "dsp" or "mve". Of the variant which runs the layout
-// of `blob`, 4-byte aligned and validated, in a build for that: its name, or
-// NULL where there is none.
-SPARSESEP_EXPORT const char* sparsesep_device_variant_name(const char* isa,
-                                                           const void* blob);
+// `isa` is "v6m", "v7m", "dsp" or "mve", or NULL for this machine. The name of
+// the variant which runs the layout of `blob`, 4-byte aligned and validated, in
+// a build for that; NULL where there is none.
+SPARSESEP_EXPORT const char* sparsesep_host_variant_name(const char* isa,
+                                                         const void* blob);
 
-// Bytes of scratch that it asks for in Prepare; 0 where there is none.
-SPARSESEP_EXPORT uint32_t sparsesep_device_scratch_bytes(const char* isa,
-                                                         const void* blob,
-                                                         int32_t batch);
+// Bytes of scratch that this variant, which must exist, asks for in Prepare.
+SPARSESEP_EXPORT uint32_t sparsesep_host_scratch_bytes(const char* isa,
+                                                       const void* blob,
+                                                       int32_t batch);
 
 #ifdef __cplusplus
 }

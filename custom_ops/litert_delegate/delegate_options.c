@@ -17,30 +17,30 @@ typedef enum OptionKind {
 
 typedef struct Option {
   const char* key;
-  OptionKind kind;
   size_t offset;         // in SparsesepDelegateOptions
   const char* accepted;  // for messages; of a switch, its two words
+  OptionKind kind;
   int32_t most;
 } Option;
 
 #define AT(field) offsetof(SparsesepDelegateOptions, field)
 
 static const Option known[] = {
-    {"backend", kSwitch, AT(use_opencl), "cpu, opencl", 0},
-    {"device", kText, AT(device), "at most 255 characters", 0},
-    {"precision", kSwitch, AT(half), "fp32, fp16", 0},
-    {"cache_dir", kFolder, AT(cache_dir),
-     "a folder that can be written to, at most 255 characters", 0},
-    {"verbose", kSwitch, AT(verbose), "0, 1", 0},
-    {"threads", kNumber, AT(threads), "1 to 64", SPARSESEP_MAX_THREADS},
-    {"tune", kSwitch, AT(tune), "0, 1", 0},
-    {"lanes", kPowerOfTwo, AT(launch.lanes), "a power of two, 1 to 64",
+    {"backend", AT(use_opencl), "cpu, opencl", kSwitch, 0},
+    {"device", AT(device), "at most 255 characters", kText, 0},
+    {"precision", AT(half), "fp32, fp16", kSwitch, 0},
+    {"cache_dir", AT(cache_dir),
+     "a folder that can be written to, at most 255 characters", kFolder, 0},
+    {"verbose", AT(verbose), "0, 1", kSwitch, 0},
+    {"threads", AT(threads), "1 to 64", kNumber, SPARSESEP_MAX_THREADS},
+    {"tune", AT(tune), "0, 1", kSwitch, 0},
+    {"lanes", AT(launch.lanes), "a power of two, 1 to 64", kPowerOfTwo,
      SPARSESEP_MAX_LANES},
-    {"group_size", kPowerOfTwo, AT(launch.group_size),
-     "a power of two, 1 to 1024", SPARSESEP_MAX_GROUP_SIZE},
-    {"vectors", kPowerOfTwo, AT(launch.vectors), "1, 2, 4, 8",
+    {"group_size", AT(launch.group_size), "a power of two, 1 to 1024",
+     kPowerOfTwo, SPARSESEP_MAX_GROUP_SIZE},
+    {"vectors", AT(launch.vectors), "1, 2, 4, 8", kPowerOfTwo,
      SPARSESEP_MAX_VECTORS},
-    {"dense", kSwitch, AT(leave_dense), "tflm, litert", 0},
+    {"dense", AT(leave_dense), "tflm, litert", kSwitch, 0},
 };
 #define OPTION_COUNT (sizeof(known) / sizeof(known[0]))
 
@@ -61,8 +61,9 @@ static bool read_number(const char* value, int32_t most, int32_t* number) {
 }
 
 static bool read_text(const char* value, char* text) {
-  if (strlen(value) >= SPARSESEP_OPTION_LENGTH) return false;
-  strcpy(text, value);
+  const size_t length = strlen(value);
+  if (length >= SPARSESEP_OPTION_LENGTH) return false;
+  memcpy(text, value, length + 1);
   return true;
 }
 

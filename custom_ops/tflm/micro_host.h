@@ -2,7 +2,10 @@
 #ifndef SPARSESEP_TFLM_MICRO_HOST_H_
 #define SPARSESEP_TFLM_MICRO_HOST_H_
 
+#include <cstddef>
+
 #include "port.h"
+#include "tensorflow/lite/micro/kernels/kernel_util.h"
 #include "tensorflow/lite/micro/micro_common.h"
 
 namespace tflite {
@@ -10,6 +13,27 @@ namespace micro {
 
 // The op core's host for one call; no node in Init.
 SparsesepHost MakeSparsesepHost(TfLiteContext* context, TfLiteNode* node);
+
+// One operator of core/ as a TFLM kernel: its three functions.
+template <auto kInit, auto kPrepare, auto kEval>
+TFLMRegistration* RegisterSparsesepOp() {
+  static TFLMRegistration registration = RegisterOp(
+      [](TfLiteContext* context, const char* options, size_t options_bytes) {
+        const SparsesepHost host = MakeSparsesepHost(context, nullptr);
+        return kInit(&host, options, options_bytes);
+      },
+      [](TfLiteContext* context, TfLiteNode* node) {
+        const SparsesepHost host = MakeSparsesepHost(context, node);
+        return kPrepare(&host, node->user_data) == SPARSESEP_OK ? kTfLiteOk
+                                                                : kTfLiteError;
+      },
+      [](TfLiteContext* context, TfLiteNode* node) {
+        const SparsesepHost host = MakeSparsesepHost(context, node);
+        return kEval(&host, node->user_data) == SPARSESEP_OK ? kTfLiteOk
+                                                             : kTfLiteError;
+      });
+  return &registration;
+}
 
 }  // namespace micro
 }  // namespace tflite

@@ -1,11 +1,7 @@
 #include "tflm/sparsesep_ops.h"
 
-#include <cstddef>
-
 #include "core/separable_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
-#include "port.h"
-#include "tensorflow/lite/micro/kernels/kernel_util.h"
 #include "tensorflow/lite/micro/micro_context.h"
 #include "tensorflow/lite/micro/micro_log.h"
 #include "tflm/micro_host.h"
@@ -74,32 +70,6 @@ void Report(const SparsesepHost*, const char* op_name, const char* message) {
   MicroPrintf("%s: %s", op_name, message);
 }
 
-TfLiteStatus ToTfLite(SparsesepStatus status) {
-  return status == SPARSESEP_OK ? kTfLiteOk : kTfLiteError;
-}
-
-// One operator of core/ as a TFLM kernel.
-template <void* (*kInit)(const SparsesepHost*, const void*, size_t),
-          SparsesepStatus (*kPrepare)(const SparsesepHost*, void*),
-          SparsesepStatus (*kEval)(const SparsesepHost*, const void*)>
-struct Kernel {
-  static void* Init(TfLiteContext* context, const char* options,
-                    size_t options_bytes) {
-    const SparsesepHost host = MakeSparsesepHost(context, nullptr);
-    return kInit(&host, options, options_bytes);
-  }
-
-  static TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
-    const SparsesepHost host = MakeSparsesepHost(context, node);
-    return ToTfLite(kPrepare(&host, node->user_data));
-  }
-
-  static TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node) {
-    const SparsesepHost host = MakeSparsesepHost(context, node);
-    return ToTfLite(kEval(&host, node->user_data));
-  }
-};
-
 }  // namespace
 
 SparsesepHost MakeSparsesepHost(TfLiteContext* context, TfLiteNode* node) {
@@ -115,21 +85,15 @@ SparsesepHost MakeSparsesepHost(TfLiteContext* context, TfLiteNode* node) {
 }
 
 TFLMRegistration* Register_SPARSE_FULLY_CONNECTED() {
-  using FullyConnected =
-      Kernel<sparsesep_fully_connected_init, sparsesep_fully_connected_prepare,
-             sparsesep_fully_connected_eval>;
-  static TFLMRegistration registration = RegisterOp(
-      FullyConnected::Init, FullyConnected::Prepare, FullyConnected::Eval);
-  return &registration;
+  return RegisterSparsesepOp<sparsesep_fully_connected_init,
+                             sparsesep_fully_connected_prepare,
+                             sparsesep_fully_connected_eval>();
 }
 
 TFLMRegistration* Register_SEPARABLE_CONV_2D() {
-  using SeparableConv =
-      Kernel<sparsesep_separable_conv_init, sparsesep_separable_conv_prepare,
-             sparsesep_separable_conv_eval>;
-  static TFLMRegistration registration = RegisterOp(
-      SeparableConv::Init, SeparableConv::Prepare, SeparableConv::Eval);
-  return &registration;
+  return RegisterSparsesepOp<sparsesep_separable_conv_init,
+                             sparsesep_separable_conv_prepare,
+                             sparsesep_separable_conv_eval>();
 }
 
 }  // namespace micro

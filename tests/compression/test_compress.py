@@ -18,8 +18,8 @@ from tests.support.latent_models import SIZES, latent_samples, mlp, tflm_sqnr
 from tests.support.shared_models import SHARED_MODELS, needs_shared_models
 from tests.support.tensors import values_of
 from tflm_sparsesep.compression.budget_search import pareto
+from tflm_sparsesep.compression.factorization import Factorization
 from tflm_sparsesep.compression.layer_compressor import LayerCompressor
-from tflm_sparsesep.compression.layer_forms import Form
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
@@ -243,9 +243,12 @@ def test_a_model_of_others() -> None:
     data = (SHARED_MODELS / "ad01_int8.tflite").read_bytes()
     x = np.random.default_rng(0).integers(-128, 128, (400, 640)).astype(np.int8)
     compressor = LayerCompressor(data, [x[:300, None]], target="cortex-m4", name="ad01")
-    sizes = [unit.layer.weights.size for unit in compressor.units]
-    forms = [Form("sparse", (1, 4), size // 2) for size in sizes]
-    forms[0], forms[-1] = Form("low_rank", rank=45), Form("dictionary", size=16_000, rank=64)
+    sizes = [layer.real.weights.size for layer in compressor.layers]
+    forms = [Factorization("sparse", (1, 4), size // 2) for size in sizes]
+    forms[0], forms[-1] = (
+        Factorization("low_rank", rank=45),
+        Factorization("dictionary", size=16_000, rank=64),
+    )
     compressed = ts.convert(compressor.build(forms).tflite)
     assert sum(layer.rewritten for layer in compressed.layers) >= 5
     assert len(compressed.tflite) < 0.8 * len(data)

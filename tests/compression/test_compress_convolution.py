@@ -9,8 +9,8 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.separable_models import Conv, conv_model
-from tflm_sparsesep.compression.layer_compressor import real_outputs, sqnr_db
-from tflm_sparsesep.compression.segments import run_segment
+from tflm_sparsesep.compression.layer_compressor import sqnr_db
+from tflm_sparsesep.compression.segments import real_outputs, run_segment
 from tflm_sparsesep.converters.tflite import editor
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.operator_models import GraphBuilder
-from tflm_sparsesep.compression.depthwise_form import FORM
+from tflm_sparsesep.compression.factorization import DEPTHWISE_SEPARATED
 from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db
 from tflm_sparsesep.converters.factorize.depthwise import product
 from tflm_sparsesep.converters.tflite import editor
@@ -73,7 +73,7 @@ def test_what_becomes_of_the_file(taps: int, channels: int, is_smaller: bool) ->
     data = graph.build()
     x = np.random.default_rng(1).integers(-128, 128, (16, 1, 8, 8, channels)).astype(np.int8)
     compressor = LayerCompressor(data, [x], target="cortex-m4", name="model")
-    small = compressor.build([FORM]).tflite
+    small = compressor.build([DEPTHWISE_SEPARATED]).tflite
     assert taps_of(small) == [(taps, 1), (1, taps)]
     assert (len(small) < len(data)) == is_smaller
 

@@ -8,9 +8,10 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.latent_models import latent_samples, mlp, tflm_sqnr
 from tests.support.tensors import quantization_of, values_of
-from tflm_sparsesep.compression.layer_compressor import LayerCompressor, real_outputs, sqnr_db
-from tflm_sparsesep.compression.layer_forms import Form
+from tflm_sparsesep.compression.factorization import Factorization
+from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db
 from tflm_sparsesep.compression.palette_rounding import round_to_palette
+from tflm_sparsesep.compression.segments import real_outputs
 from tflm_sparsesep.converters.factorize.gram import accumulate
 from tflm_sparsesep.converters.layers import real as real_layer
 from tflm_sparsesep.converters.tflite import editor
@@ -33,7 +34,7 @@ def x() -> np.ndarray:
 
 def built(dense: bytes, x: np.ndarray, *, palette: bool, effort: int) -> bytes:
     compressor = LayerCompressor(dense, [x[:300]], target="cortex-m4", name="mlp")
-    forms = [Form("sparse", size=size, palette=palette) for size in SIZES]
+    forms = [Factorization("sparse", size=size, palette=palette) for size in SIZES]
     return compressor.build(forms, effort=effort).tflite
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.dense_models import float_fully_connected_model
 from tests.support.latent_models import latent_samples, mlp
+from tflm_sparsesep.compression.trial_cache import Entry
 from tflm_sparsesep.model_input import int8_input
 
 BUDGET = ts.Budget(min_output_sqnr_db=20)
@@ -46,15 +47,30 @@ def test_a_second_search_is_the_first_ones_result(
         mlp(), budget=BUDGET, representative_dataset=x, cache_dir=tmp_path, workers=3
     )
     kept = inodes(tmp_path)
-    # Nothing is tried again: what would try is gone.
-    monkeypatch.delattr("tflm_sparsesep.compression.trials.Trials")
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("searched again")
+
+    monkeypatch.setattr("tflm_sparsesep.compression.trials.Trials", never)
     second = ts.compress(
         mlp(), budget=BUDGET, representative_dataset=x, cache_dir=str(tmp_path), workers=1
     )
     assert first == second == alone
-    # Two layers, the trials, of which the last is a rewritten one again, and the result.
-    assert len(kept) == 2 + len(alone.visited) - 1 + 1
     assert inodes(tmp_path) == kept
+
+
+def test_fits_layers_trials_and_the_result_are_kept(x: np.ndarray, tmp_path: Path) -> None:
+    found = ts.compress(
+        mlp(), budget=BUDGET, representative_dataset=x, cache_dir=tmp_path, workers=1
+    )
+    entries = [Entry.from_bytes(path.read_bytes()) for path in tmp_path.glob("*.trial")]
+    kinds = Counter(tuple(sorted(entry.values)) for entry in entries if entry is not None)
+    assert kinds["options",] == 2
+    # The result is kept apart from its trial, and its point is listed first and last.
+    assert kinds["layers", "points"] == len(found.visited) - 1 + 1
+    # Each layer is fitted in at least five families of up to four sizes.
+    assert kinds["form", "shapes"] >= 2 * 5 * 3
+    assert sum(kinds.values()) == len(entries)
 
 
 def test_another_budget_uses_what_is_known_of_the_layers(x: np.ndarray, tmp_path: Path) -> None:
@@ -69,26 +85,43 @@ def test_another_budget_uses_what_is_known_of_the_layers(x: np.ndarray, tmp_path
     assert len(now) < 2 * len(kept)
 
 
-def test_a_killed_search_goes_on_where_it_was(
+# The command, killed as soon as it has kept its fifth entry.
+KILLED = """
+import os, signal
+from tflm_sparsesep.cli import main
+from tflm_sparsesep.compression.trial_cache import TrialCache
+put, left = TrialCache.put, [5]
+def put_or_die(*arguments):
+    put(*arguments)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+TrialCache.put = put_or_die
+main()
+"""
+
+
+def test_a_search_killed_within_a_layers_fits_goes_on_where_it_was(
     x: np.ndarray, alone: ts.CompressResult, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "x.npy", x)
     (tmp_path / "in.tflite").write_bytes(mlp())
     trials = tmp_path / "trials"
-    command = [sys.executable, "-m", "tflm_sparsesep.cli", "compress", "in.tflite"]
-    command += ["-o", "out.tflite", "--data", "x.npy", "--min-sqnr", "20", "--workers", "1"]
+    arguments = ["compress", "in.tflite", "-o", "out.tflite", "--data", "x.npy"]
+    arguments += ["--min-sqnr", "20", "--workers", "1"]
     environment = os.environ | {"TFLM_SPARSESEP_CACHE": str(tmp_path)}
-    running = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
-    while len(list(trials.glob("*.trial"))) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
-        assert running.poll() is None
-    running.send_signal(signal.SIGKILL)
-    running.wait()
+
+    def run(*start: str) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, *start, *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, timeout=300
+        )
+
+    assert run("-c", KILLED).returncode == -signal.SIGKILL
     kept = inodes(trials)
-    assert len(kept) >= 4
+    assert len(kept) == 5
     assert not (tmp_path / "out.tflite").exists()
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=300)
+    done = run("-m", "tflm_sparsesep.cli")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.tflite").read_bytes() == alone.tflite
     now = inodes(trials)
@@ -120,7 +153,7 @@ def test_the_command_keeps_nothing_if_told_so(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("tensorflow")
-def test_a_keras_model_is_quantised_and_compressed(x: np.ndarray) -> None:
+def test_a_keras_model_is_quantized_and_compressed(x: np.ndarray) -> None:
     """Workers are forked from a process that has TensorFlow in it."""
     import keras
 

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 
 from tflm_sparsesep.compression import form_choice
+from tflm_sparsesep.compression.factorization import DENSE, Factorization, MatrixFitProblem
 from tflm_sparsesep.compression.form_choice import Front, Limits, Option
-from tflm_sparsesep.compression.layer_forms import DENSE, Form, Layer
 from tflm_sparsesep.converters.factorize.gram import accumulate
 
 COSTS = ("flash_bytes", "instructions")
 ROWS, COLS = 24, 36
 KERNEL = (3, 3, 4)
 FORMS = [
-    Form("sparse", (1, 1), 200),
-    Form("sparse", (1, 4), 200),
-    Form("sparse", (4, 4), 192),
-    Form("low_rank", rank=6),
-    Form("dictionary", size=120, rank=8),
-    Form("separated", rank=6),
-    Form("tucker", rank=3, outer=12),
+    Factorization("sparse", (1, 1), 200),
+    Factorization("sparse", (1, 4), 200),
+    Factorization("sparse", (4, 4), 192),
+    Factorization("low_rank", rank=6),
+    Factorization("dictionary", size=120, rank=8),
+    Factorization("separated", rank=6),
+    Factorization("tucker", rank=3, outer=12),
 ]
 
 
@@ -34,7 +34,7 @@ def three_layers() -> list[list[Option]]:
         [Option(DENSE, 0.0, 1000 * (i + 1), 5000)]
         + [
             Option(
-                Form("low_rank", rank=rank),
+                Factorization("low_rank", rank=rank),
                 float(rng.uniform(0.5, 2)) / rank**2,
                 90 * rank,
                 70 * rank,
@@ -97,8 +97,8 @@ def test_limits_that_nothing_keeps_are_exceeded_least() -> None:
 
 def test_a_size_without_a_limit_counts_a_little() -> None:
     """Of two forms of nearly equal noise and bytes the one that is ten times as fast."""
-    slow = Option(Form("separated", rank=2), 0.10, 50, 100)
-    fast = Option(Form("low_rank", rank=2), 0.11, 50, 10)
+    slow = Option(Factorization("separated", rank=2), 0.10, 50, 100)
+    fast = Option(Factorization("low_rank", rank=2), 0.11, 50, 10)
     options = [Option(DENSE, 0.0, 100, 100), slow, fast]
     assert Front([options]).choose(Limits(flash_bytes=60)) == (fast.form,)
     assert Front([options]).choose(Limits(flash_bytes=60, instructions=1000)) == (slow.form,)
@@ -115,7 +115,7 @@ def test_tighter_limits_bring_more_noise() -> None:
 
 
 def test_forms_that_need_less_memory_where_the_arena_binds() -> None:
-    small, large = Form("low_rank", rank=2), Form("separated", rank=2)
+    small, large = Factorization("low_rank", rank=2), Factorization("separated", rank=2)
     options = [
         Option(DENSE, 0.0, 100, 100, arena_bytes=300),
         Option(small, 0.3, 50, 60, arena_bytes=200),
@@ -135,14 +135,14 @@ def correlated(count: int, seed: int) -> np.ndarray:
     return rng.normal(size=(count, 12)) @ mixing + 0.3 * rng.normal(size=(count, COLS))
 
 
-def a_layer(seed: int = 0) -> Layer:
+def a_layer(seed: int = 0) -> MatrixFitProblem:
     rng = np.random.default_rng(1)
     gram = accumulate([correlated(800, seed)]).damped(1e-2)
-    return Layer(rng.normal(size=(ROWS, COLS)), gram, rng.uniform(0.2, 3, ROWS), KERNEL)
+    return MatrixFitProblem(rng.normal(size=(ROWS, COLS)), gram, rng.uniform(0.2, 3, ROWS), KERNEL)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
-def test_a_form_keeps_its_size_and_most_of_the_layer(form: Form) -> None:
+def test_a_form_keeps_its_size_and_most_of_the_layer(form: Factorization) -> None:
     layer = a_layer()
     fitted = layer.fit(form, effort=1)
     assert 0 < layer.error(fitted) < 0.4
@@ -160,12 +160,12 @@ def test_a_form_keeps_its_size_and_most_of_the_layer(form: Form) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
-def test_refitted_to_other_inputs_it_does_better_there(form: Form) -> None:
+def test_refitted_to_other_inputs_it_does_better_there(form: Factorization) -> None:
     here, there = a_layer(), a_layer(seed=3)
     # Other inputs: a third of them is silent.
     silent = np.arange(COLS) % 3 == 0
     gram = accumulate([np.where(silent, 0.1, 1.0) * correlated(800, 9)]).damped(1e-2)
-    there = Layer(there.weights, gram, there.importance, KERNEL)
+    there = MatrixFitProblem(there.target, gram, there.importance, KERNEL)
     fitted = here.fit(form, effort=1)
     again = there.refit(fitted)
     assert there.error(again) <= there.error(fitted) + 1e-9

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,19 +25,17 @@ def test_results_are_the_same_whatever_the_number_of_workers() -> None:
         assert map_ordered(products, range(6), workers=workers) == wanted
 
 
-def test_they_come_in_order_from_other_processes(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
+def test_they_come_in_order_from_other_processes() -> None:
+    others_are_done = multiprocessing.get_context("fork").Event()
 
-    def first_waits_for_second(n: int) -> tuple[int, int]:
-        if n < 2:
-            pipe.open("w" if n else "r").close()  # until the other end is opened, too
+    def slow_first(n: int) -> tuple[int, int]:
+        if n == 8:
+            others_are_done.set()
+        assert n or others_are_done.wait(timeout=60)
         return n, os.getpid()
 
     reports: list[int] = []
-    found = map_ordered(
-        first_waits_for_second, range(9), workers=3, on_result=lambda: reports.append(1)
-    )
+    found = map_ordered(slow_first, range(9), workers=3, on_result=lambda: reports.append(1))
     assert [n for n, _ in found] == list(range(9))
     processes = {process for _, process in found}
     assert os.getpid() not in processes

@@ -13,10 +13,10 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.keras_models import array
 from tests.support.tensors import values_of
-from tflm_sparsesep.compression.compressed_parts import compressed_layers
-from tflm_sparsesep.compression.depthwise_form import FORM as SEPARATED_DEPTHWISE
-from tflm_sparsesep.compression.layer_compressor import LayerCompressor, real_outputs
-from tflm_sparsesep.compression.layer_forms import DENSE, Form
+from tflm_sparsesep.compression.compressed_layers import compressed_layers
+from tflm_sparsesep.compression.factorization import DENSE, DEPTHWISE_SEPARATED, Factorization
+from tflm_sparsesep.compression.layer_compressor import LayerCompressor
+from tflm_sparsesep.compression.segments import real_outputs
 from tflm_sparsesep.compression.to_keras import to_keras
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator
@@ -29,16 +29,16 @@ Array = npt.NDArray[Any]
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(300, 12, 12, 3)).astype(np.float32)
 SIGNALS = RNG.normal(size=(300, 40, 6)).astype(np.float32)
-LOW_RANK = Form("low_rank", rank=6)
-DICTIONARY = Form("dictionary", rank=8, size=200)
+LOW_RANK = Factorization("low_rank", rank=6)
+DICTIONARY = Factorization("dictionary", rank=8, size=200)
 
 
-def sparse(size: int, block: tuple[int, int] = (1, 1)) -> Form:
-    return Form("sparse", block, size)
+def sparse(size: int, block: tuple[int, int] = (1, 1)) -> Factorization:
+    return Factorization("sparse", block, size)
 
 
-def separated(rank: int) -> Form:
-    return Form("separated", rank=rank)
+def separated(rank: int) -> Factorization:
+    return Factorization("separated", rank=rank)
 
 
 def image_model() -> Any:
@@ -73,7 +73,7 @@ def signal_model() -> Any:
     )
 
 
-TUCKER = Form("tucker", rank=4, outer=6)
+TUCKER = Factorization("tucker", rank=4, outer=6)
 
 
 def depthwise_model(stride: int = 1) -> Any:
@@ -99,7 +99,7 @@ def depthwise_model(stride: int = 1) -> Any:
 
 IMAGE_FORMS = [separated(4), separated(5), sparse(60), LOW_RANK, sparse(96, (1, 4)), DENSE]
 TUCKER_FORMS = [LOW_RANK, TUCKER, sparse(60), DENSE, sparse(96), DENSE]
-DEPTHWISE_FORMS = [SEPARATED_DEPTHWISE, DENSE, SEPARATED_DEPTHWISE, sparse(400)]
+DEPTHWISE_FORMS = [DEPTHWISE_SEPARATED, DENSE, DEPTHWISE_SEPARATED, sparse(400)]
 SIGNAL_FORMS = [separated(5), DICTIONARY, sparse(40)]
 CASES = [
     (image_model, IMAGES, IMAGE_FORMS),
@@ -109,12 +109,12 @@ CASES = [
 ]
 
 
-def compressed(model: Any, samples: Array, forms: Sequence[Form]) -> tuple[bytes, bytes]:
+def compressed(model: Any, samples: Array, forms: Sequence[Factorization]) -> tuple[bytes, bytes]:
     """The int8 model, and the same with its layers in these forms."""
     source = quantize(model, samples)
     inputs = split_inputs(samples, editor.read(source).subgraphs[0].inputs)
     compressor = LayerCompressor(source, inputs, target="cortex-m4", name="model")
-    assert len(compressor.units) == len(forms)
+    assert len(compressor.layers) == len(forms)
     return source, compressor.build(forms).tflite
 
 
@@ -126,7 +126,7 @@ def outputs_of(tflite: bytes, samples: Array) -> Array:
 
 @pytest.mark.parametrize(("build", "samples", "forms"), CASES)
 def test_the_keras_model_computes_what_the_compressed_file_does(
-    build: Any, samples: Array, forms: list[Form]
+    build: Any, samples: Array, forms: list[Factorization]
 ) -> None:
     model = build()
     before = model.predict(samples, verbose=0)
@@ -145,7 +145,7 @@ def test_the_keras_model_computes_what_the_compressed_file_does(
 
 @pytest.mark.parametrize(("build", "samples", "forms"), CASES)
 def test_it_converts_to_the_same_operators_and_supports(
-    build: Any, samples: Array, forms: list[Form]
+    build: Any, samples: Array, forms: list[Factorization]
 ) -> None:
     model = build()
     source, file = compressed(model, samples, forms)
@@ -196,7 +196,7 @@ def test_it_trains_saves_and_loads(tmp_path: Any) -> None:
 
 def test_depthwise_strides_that_keras_has_not_are_refused() -> None:
     model = depthwise_model(stride=2)
-    forms = [SEPARATED_DEPTHWISE, DENSE, DENSE]
+    forms = [DEPTHWISE_SEPARATED, DENSE, DENSE]
     with pytest.raises(ts.ModelError, match="'each' became two depthwise convolutions"):
         to_keras(model, compressed_layers(*compressed(model, IMAGES, forms)))
 
@@ -250,5 +250,5 @@ def test_a_layer_within_another_cannot_become_two() -> None:
     model = keras.Sequential([keras.Input((32,)), Around()])
     x = RNG.normal(size=(200, 32)).astype(np.float32)
     layers = compressed_layers(*compressed(model, x, [LOW_RANK]))
-    with pytest.raises(ts.ModelError, match="inside of others cannot take another form: 'inner'"):
+    with pytest.raises(ts.ModelError, match="inside other layers cannot be replaced: 'inner'"):
         to_keras(model, layers)

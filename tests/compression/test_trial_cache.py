@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +41,7 @@ def test_a_second_cache_returns_exactly_what_the_first_kept(tmp_path: Path) -> N
 
 def test_all_that_a_result_depends_on_tells_entries_apart(tmp_path: Path) -> None:
     x = np.arange(6, dtype=np.float32)
-    contexts: list[tuple[Any, ...]] = [
+    contexts = [
         (b"model", x, "cortex-m4"),
         (b"model", x, "cortex-m0"),
         (b"mode", x, "cortex-m4"),
@@ -108,35 +107,59 @@ def test_an_interrupted_computation_leaves_nothing(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
-def test_a_killed_writer_leaves_whole_entries_only(tmp_path: Path) -> None:
-    """A process that writes as fast as it can is killed after so many entries, five times."""
-    writer = """
-import sys
+# Writes two entries and dies within the second: at the start, in the middle, before it appears, or
+# after that.
+WRITER = """
+import os, signal, sys
 from pathlib import Path
+from tflm_sparsesep.compression import trial_cache
 from tflm_sparsesep.compression.trial_cache import Entry, TrialCache
-cache = TrialCache(Path(sys.argv[1]), b"model")
-n = 0
-while True:
-    cache.put({"n": n % 50}, Entry({"n": n % 50}, {"blob": bytes([n % 50]) * 300_000}))
-    n += 1
-    print(n, flush=True)
+cache, moment = TrialCache(Path(sys.argv[1]), b"model"), sys.argv[2]
+cache.put({"n": 0}, Entry({"n": 0}, {"blob": bytes(300_000)}))
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class HalfWritten:
+    def __init__(self, handle, mode):
+        self.file = open(handle, mode)
+    def __enter__(self):
+        return self
+    def __exit__(self, *_):
+        self.file.close()
+    def write(self, data):
+        if moment == "start":
+            die()
+        self.file.write(data[: len(data) // 2] if moment == "middle" else data)
+        self.file.flush()
+        if moment == "middle":
+            die()
+
+replace = Path.replace
+def replace_or_die(*paths):
+    if moment == "before":
+        die()
+    replace(*paths)
+    die()
+
+trial_cache.os.fdopen, Path.replace = HalfWritten, replace_or_die
+cache.put({"n": 1}, Entry({"n": 1}, {"blob": bytes([1]) * 300_000}))
 """
-    for number in (1, 2, 5, 20, 60):
-        process = subprocess.Popen(
-            [sys.executable, "-c", writer, tmp_path], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        for n in range(number):
-            assert process.stdout.readline() == f"{n + 1}\n"
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        cache = TrialCache(tmp_path, b"model")
-        before = files(tmp_path)
-        for n in range(50):
-            found = cache.get({"n": n})
-            assert found is None or found == Entry({"n": n}, {"blob": bytes([n]) * 300_000})
-        assert files(tmp_path) == before  # none was found damaged and deleted
-    for leftover in tmp_path.glob("*.writing"):
+
+
+@pytest.mark.parametrize("moment", ["start", "middle", "before", "after"])
+def test_a_killed_writer_leaves_whole_entries_only(tmp_path: Path, moment: str) -> None:
+    done = subprocess.run([sys.executable, "-c", WRITER, tmp_path, moment], timeout=300)
+    assert done.returncode == -signal.SIGKILL
+    cache = TrialCache(tmp_path, b"model")
+    before = files(tmp_path)
+    assert cache.get({"n": 0}) == Entry({"n": 0}, {"blob": bytes(300_000)})
+    second = Entry({"n": 1}, {"blob": bytes([1]) * 300_000})
+    assert cache.get({"n": 1}) == (second if moment == "after" else None)
+    assert files(tmp_path) == before  # none was found damaged and deleted
+    leftovers = list(tmp_path.glob("*.writing"))
+    assert len(leftovers) == (moment != "after")
+    for leftover in leftovers:
         os.utime(leftover, (0, 0))
     TrialCache(tmp_path, b"model")
     assert list(tmp_path.glob("*.writing")) == []

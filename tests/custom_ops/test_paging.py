@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import native_ops
 from tests.support.layers import layout_case
 from tests.support.pages import smallest_page
 from tflm_sparsesep.converters import native
@@ -73,8 +74,8 @@ class Paged:
         overlaps: bool = False,
         is_trusted: bool = False,
         evals: int = 1,
-    ) -> native.PagedRun:
-        return native.paged_fully_connected(
+    ) -> native_ops.Run:
+        return native_ops.paged_fully_connected(
             self.case.options.to_bytes(),
             self.table if table is None else table,
             fetch,
@@ -87,7 +88,7 @@ class Paged:
 
     def unpaged(self) -> npt.NDArray[np.generic]:
         options, rows = self.case.options.to_bytes(), len(self.case.layer.bias)
-        return native.sparse_fully_connected(options, self.blob, self.case.inputs, rows)
+        return native_ops.sparse_fully_connected(options, self.blob, self.case.inputs, rows)
 
 
 def paged(

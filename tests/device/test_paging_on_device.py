@@ -129,7 +129,7 @@ def test_memory_and_instructions(target: str) -> None:
 def test_an_operator_without_paging_carries_none_of_it(target: str) -> None:
     paging, usual = (
         toolchain.run_tool(
-            ["arm-none-eabi-nm", str(emulation.build_firmware(target, defines=defines))], what="nm"
+            ["arm-none-eabi-nm", str(toolchain.build_firmware(target, defines=defines))], what="nm"
         )
         for defines in (("FIRMWARE_PAGING",), ())
     )

@@ -18,7 +18,7 @@ from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.errors import DeviceError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.selected_variants import variants_of
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 pytestmark = [
@@ -66,8 +66,8 @@ def kernels_in(image: Path) -> set[str]:
 
 def test_only_the_models_kernels_are_linked(variants: list[str]) -> None:
     assert variants == ["4x4_delta8_int8_woven_dsp"]
-    every_image = emulation.build_firmware(TARGET)
-    image = emulation.build_firmware(TARGET, variants=tuple(variants))
+    every_image = toolchain.build_firmware(TARGET)
+    image = toolchain.build_firmware(TARGET, variants=tuple(variants))
     assert kernels_in(image) == set(variants)
     assert len(kernels_in(every_image)) > 10
 
@@ -89,4 +89,4 @@ def test_a_layer_without_its_kernel_is_refused(variants: list[str]) -> None:
 
 def test_a_kernel_that_the_target_has_not_is_refused_by_the_compiler() -> None:
     with pytest.raises(DeviceError, match=r"was made for another target or version"):
-        emulation.build_firmware(TARGET, variants=("4x4_delta8_int8_v7m",))
+        toolchain.build_firmware(TARGET, variants=("4x4_delta8_int8_v7m",))

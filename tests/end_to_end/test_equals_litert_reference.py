@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from tests.support import native_ops
 from tests.support.dense_models import fully_connected_model
 from tests.support.sweeps import sweep
-from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, can_pack, pack
@@ -76,7 +76,9 @@ def packed_result(
     assert isinstance(layer, FullyConnectedWeights)
     blob = pack(layer, next(layout for layout in layouts if can_pack(layer, layout)))
     rows = len(layer.bias)
-    return native.sparse_fully_connected(options.to_bytes(), blob, inputs, rows, rounding=rounding)
+    return native_ops.sparse_fully_connected(
+        options.to_bytes(), blob, inputs, rows, rounding=rounding
+    )
 
 
 @pytest.mark.sweep

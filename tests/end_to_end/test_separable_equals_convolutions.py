@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.support import native_ops
 from tests.support.separable_layers import random_shape
 from tests.support.separable_models import conv_model, random_pair
-from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.pack_separable import pack
 from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.passes.fuse_separable_pair import find_pair
@@ -36,7 +36,7 @@ def test_outputs_are_those_of_two_convolutions(order: Order) -> None:
             continue
         images = random_images(rng, shape)
         blob, output_shape = pack(pair.conv, order), pair.conv.output_shape(images.shape)
-        outputs = native.separable_conv_2d(blob, images, output_shape)
+        outputs = native_ops.separable_conv_2d(blob, images, output_shape)
         np.testing.assert_array_equal(outputs, run(dense, images)[0])
         litert = run(dense, images, runtime="litert", reference=True)[0]
         np.testing.assert_array_equal(outputs, litert)

@@ -2,7 +2,7 @@
 //
 //   fuzz_packed_weights BLOB OPTIONS MUTATIONS SEED
 #include "fuzz_blobs.h"
-#include "host/host_port.h"
+#include "run_fully_connected.h"
 #include "sparsesep/packed_weights.h"
 
 typedef struct {
@@ -13,22 +13,20 @@ typedef struct {
 static int run(const uint8_t* blob, size_t size, const void* context) {
   const Options* options = context;
   SparsesepPackedHeader header;
-  if (sparsesep_host_validate(blob, size) != SPARSESEP_OK) return 0;
+  if (sparsesep_validate_packed_weights(blob, size) != SPARSESEP_OK) return 0;
   memcpy(&header, blob, sizeof(header));
   const int32_t batch = 1 + (int32_t)(next_random() % 5);
   const int is_float = header.value_type == SPARSESEP_VALUE_FLOAT32;
   const size_t width = is_float ? sizeof(float) : 1;
-  const size_t elements = (size_t)batch * header.cols;
-  const size_t inputs = elements * width;
+  const size_t inputs = (size_t)batch * header.cols * width;
   const size_t outputs = (size_t)batch * header.rows * width;
   uint8_t* input = malloc(inputs);
   uint8_t* output = malloc(outputs);
   if (input == NULL || output == NULL) exit(2);
   for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
-  const SparsesepStatus status = sparsesep_host_sparse_fully_connected(
-      options->bytes, options->size, blob, size,
-      is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8, input,
-      (int32_t)elements, output, (int32_t)header.rows, batch);
+  const SparsesepStatus status = run_fully_connected(
+      options->bytes, options->size, blob, size, is_float, input,
+      batch * (int32_t)header.cols, output, (int32_t)header.rows, batch, NULL);
   free(input);
   free(output);
   return status == SPARSESEP_OK;

@@ -5,7 +5,7 @@
 //
 //   fuzz_paged_weights TABLE IMAGE OPTIONS MUTATIONS SEED
 #include "fuzz_blobs.h"
-#include "host/host_port.h"
+#include "run_fully_connected.h"
 #include "sparsesep/paged_weights.h"
 
 typedef struct {
@@ -98,10 +98,10 @@ static int run(const Memory* memory, const File* table, const File* options) {
   const SparsesepExternalMemory external = {(void*)memory, fetch,
                                             next_random() % 2 ? wait : NULL,
                                             !memory->is_changing};
-  const SparsesepStatus status = sparsesep_host_paged_fully_connected(
-      options->bytes, options->size, table->bytes, table->size, &external,
-      is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8, input,
-      (int32_t)shape->cols, output, (int32_t)shape->rows, batch, 2, NULL);
+  const SparsesepStatus status = run_fully_connected(
+      options->bytes, options->size, table->bytes, table->size, is_float, input,
+      batch * (int32_t)shape->cols, output, (int32_t)shape->rows, batch,
+      &external);
   free(input);
   free(output);
   return status == SPARSESEP_OK;

@@ -3,6 +3,7 @@
 //   fuzz_separable_conv BLOB MUTATIONS SEED
 #include "fuzz_blobs.h"
 #include "host/host_port.h"
+#include "op_names.h"
 #include "sparsesep/separable_conv.h"
 
 static int run(const uint8_t* blob, size_t size, const void* context) {
@@ -37,9 +38,16 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
   uint8_t* output = malloc(outputs);
   if (input == NULL || output == NULL) exit(2);
   for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
-  const SparsesepStatus status = sparsesep_host_separable_conv_2d(
-      blob, size, is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8,
-      input, input_shape, output, output_shape);
+  const SparsesepTensorType type =
+      is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8;
+  const int32_t blob_bytes = (int32_t)size;
+  const SparsesepTensor tensors[] = {
+      {input, input_shape, 4, type},
+      {(void*)(uintptr_t)blob, &blob_bytes, 1, SPARSESEP_TENSOR_UINT8},
+      {output, output_shape, 4, type},
+  };
+  const SparsesepStatus status = sparsesep_host_run(
+      SPARSESEP_OP_SEPARABLE_CONV_2D, NULL, 0, tensors, NULL, 1, NULL);
   free(input);
   free(output);
   // Everything fits, so nothing but memory can be missing.

@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "host/host_port.h"
+#include "run_fully_connected.h"
 #include "sparsesep/packed_weights.h"
 
 typedef struct Guarded {
@@ -55,14 +55,16 @@ static void run_layer(const uint32_t header[6], FILE* layers, FILE* outputs) {
   Guarded blob = read_guarded(layers, header[1], SPARSESEP_PACKED_ALIGNMENT);
   Guarded input = read_guarded(layers, width * elements, width);
   Guarded output = allocate(width * rows * batch, width);
-  const SparsesepStatus status = sparsesep_host_sparse_fully_connected(
-      options.data, header[0], blob.data, header[1], type, input.data,
-      (int32_t)elements, output.data, (int32_t)rows, (int32_t)batch);
+  const SparsesepStatus status = run_fully_connected(
+      options.data, header[0], blob.data, header[1],
+      type == SPARSESEP_TENSOR_FLOAT32, input.data, (int32_t)elements,
+      output.data, (int32_t)rows, (int32_t)batch, NULL);
   if (status != SPARSESEP_OK) {
     fprintf(stderr, "%s\n", sparsesep_host_status_message(status));
     exit(1);
   }
-  puts(sparsesep_host_variant_name(blob.data));
+  puts(sparsesep_fully_connected_variant_name(
+      sparsesep_select_fully_connected((const void*)blob.data)));
   fwrite(output.data, width, (size_t)rows * batch, outputs);
   release(options);
   release(blob);

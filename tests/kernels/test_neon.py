@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.kernels import emulated
+from tests.support import native_ops
 from tests.support.layers import check_outputs
-from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueOrder, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
@@ -61,7 +61,7 @@ def test_single_rounding_equals_the_portable_kernels(
     command = [EMULATOR, str(programs["single"])]
     outputs, _ = emulated.run_all(command, cases, layout, tmp_path)
     for case, output in zip(cases, outputs, strict=True):
-        expected = native.sparse_fully_connected(
+        expected = native_ops.sparse_fully_connected(
             case.options.to_bytes(),
             pack(case.layer, layout),
             case.inputs,

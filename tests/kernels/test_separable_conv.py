@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.support import native_ops
 from tests.support.separable_layers import check_floats, random_shape, reference
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters import native
@@ -25,7 +26,7 @@ ORDERS = tuple(Order)
 def check(conv: SeparableConv, images: npt.NDArray[np.int8], order: Order) -> None:
     blob = pack(conv, order)
     assert native.validate_separable_conv(blob) is None
-    outputs = native.separable_conv_2d(blob, images, conv.output_shape(images.shape))
+    outputs = native_ops.separable_conv_2d(blob, images, conv.output_shape(images.shape))
     np.testing.assert_array_equal(outputs, reference(conv, images))
 
 
@@ -61,7 +62,7 @@ def test_the_build_that_rounds_once(order: Order) -> None:
         shape = random_shape(rng)
         conv = random_separable(rng, shape, extreme=number % 10 == 9)
         images = random_images(rng, shape)
-        outputs = native.separable_conv_2d(
+        outputs = native_ops.separable_conv_2d(
             pack(conv, order), images, conv.output_shape(images.shape), rounding="single"
         )
         np.testing.assert_array_equal(outputs, reference(conv, images, rounding="single"))
@@ -81,7 +82,7 @@ def test_float32() -> None:
         shape = random_shape(rng)
         conv = random_float_separable(rng, shape)
         images = rng.normal(0, 1, shape.input_shape).astype(np.float32)
-        outputs = native.separable_conv_2d(pack(conv), images, conv.output_shape(images.shape))
+        outputs = native_ops.separable_conv_2d(pack(conv), images, conv.output_shape(images.shape))
         check_floats(conv, images, outputs)
 
 
@@ -103,17 +104,17 @@ def test_tensors_that_do_not_fit_are_refused(
 ) -> None:
     blob = pack(random_separable(np.random.default_rng(6), SHAPE))
     with pytest.raises(DeviceError, match="SEPARABLE_CONV_2D refused: tensor"):
-        native.separable_conv_2d(blob, np.zeros(input_shape, np.int8), output_shape)
+        native_ops.separable_conv_2d(blob, np.zeros(input_shape, np.int8), output_shape)
 
 
 def test_tensors_of_another_type_are_refused() -> None:
     blob = pack(random_separable(np.random.default_rng(6), SHAPE))
     with pytest.raises(DeviceError, match="refused: tensor"):
-        native.separable_conv_2d(blob, np.zeros(SHAPE.input_shape, np.float32), (1, 6, 7, 5))
+        native_ops.separable_conv_2d(blob, np.zeros(SHAPE.input_shape, np.float32), (1, 6, 7, 5))
 
 
 def test_an_image_smaller_than_the_kernel_is_refused_where_nothing_is_padded() -> None:
     shape = SeparableShape(6, 7, (3, 4, 5), (3, 3), padding=(Padding.VALID, Padding.VALID))
     blob = pack(random_separable(np.random.default_rng(6), shape))
     with pytest.raises(DeviceError, match="refused: tensor"):
-        native.separable_conv_2d(blob, np.zeros((1, 2, 7, 3), np.int8), (1, 1, 5, 5))
+        native_ops.separable_conv_2d(blob, np.zeros((1, 2, 7, 3), np.int8), (1, 1, 5, 5))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.support import native_ops
 from tests.support.layers import Windows, check_outputs, layout_case, windows_case
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters import native
@@ -30,7 +31,7 @@ def run(case: LayerCase[Any], layout: Layout) -> npt.NDArray[Any]:
     blob = pack(case.layer, layout)
     assert native.validate(blob) is None
     rows = len(case.layer.bias)
-    return native.sparse_fully_connected(case.options.to_bytes(), blob, case.inputs, rows)
+    return native_ops.sparse_fully_connected(case.options.to_bytes(), blob, case.inputs, rows)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
@@ -70,7 +71,7 @@ def test_windows_of_a_line(layout: Layout) -> None:
             rest = int(rng.integers(0, stride * channels)) if taps != stride else 0
             shape = Windows(int(rng.integers(1, 36)), taps, channels, stride, count, rest)
             case, line = windows_case(rng, layout, shape, zeros=0.6)
-            outputs = native.sparse_fully_connected(
+            outputs = native_ops.sparse_fully_connected(
                 case.options.to_bytes(), pack(case.layer, layout), line, shape.rows, windows=count
             )
             check_outputs(case, outputs)
@@ -84,7 +85,7 @@ def test_windows_that_do_not_fit_are_refused() -> None:
     def message(count: int, step: int, inputs: npt.NDArray[Any] = line) -> str:
         options = replace(case.options, input_step=step).to_bytes()
         with pytest.raises(DeviceError) as error:
-            native.sparse_fully_connected(options, blob, inputs, 4, windows=count)
+            native_ops.sparse_fully_connected(options, blob, inputs, 4, windows=count)
         return str(error.value)
 
     assert "tensor" in message(11, 4)

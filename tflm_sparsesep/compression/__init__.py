@@ -1,0 +1,1 @@
+"""Compress trained models without training: factorizations, fits, search and cache."""

@@ -1,19 +1,19 @@
-"""How far to compress: the search for the level at which all budgets hold.
+"""Search for the compression level at which all budgets hold.
 
-A level sets limits for the choice of forms (`form_choice`): level 0 changes nothing, each next one
-asks for somewhat less. Each is tried by a function that says what becomes of the model; output
-quality, bytes and instructions are taken to fall from level to level. What is returned has been
-tried, so where that does not quite hold, the result is still within the budget.
+A level sets limits for the choice of factorizations (`form_choice`): level 0 changes nothing, each
+next level demands a little less quality or size. The search builds and measures levels; quality,
+bytes and instructions are expected to fall from level to level. A returned level has been
+measured, so it is within the budget even where this does not hold.
 
-- With `min_output_sqnr_db` or `max_accuracy_drop`: a level is a limit of noise, half a dB apart.
-  The highest level that keeps the quality is searched. If that one is still too large, so is every
-  other that keeps it.
-- Without: a level is a share of the budget's sizes, as the sizes that come out are not quite those
-  expected. The lowest level that is small enough is searched: the one of best quality.
+- With `min_output_sqnr_db` or `max_accuracy_drop`, a level is a noise limit, in steps of 0.5 dB.
+  The highest level that keeps the quality is returned. If it is too large, all others are.
+- Without, a level is a share of the size budgets, as measured sizes differ from expected ones. The
+  lowest level that is small enough has the best quality.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,10 +27,14 @@ _DB_PER_LEVEL = 0.5
 # Output SQNR expected at level 0 of a search for quality, and where only accuracy is asked for.
 _BEST_DB = 60.0
 _USUAL_DB = 15.0
-# Of a size: level 1, and each next level.
+# Shares of a size budget: level 1, and the ratio of successive levels.
 _FIRST_SHARE, _SHARE_RATIO = 1.10, 0.985
-# Sizes are a few per cent off: with a quality to keep as well, what is chosen aims a little below.
+# Expected sizes are a few per cent off: with a quality to keep as well, aim a little below.
 _MARGIN = 0.97
+
+# Levels that are tried beyond the expected one, the highest first: measured quality rises and falls
+# by several dB from one level to the next, so that bisection alone misses what is possible.
+_LEVELS_AHEAD, _STRIDE = 24, 4
 
 # Names of limits of size, which are names of `Point`'s fields, too.
 _SIZES = ("flash_bytes", "arena_bytes", "instructions")
@@ -38,15 +42,16 @@ _SIZES = ("flash_bytes", "arena_bytes", "instructions")
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits that a compressed model must keep; None for no limit, but one is needed.
+    """Limits that a compressed model must keep, at least one; None is no limit.
 
-    min_output_sqnr_db: of the outputs against the original model's, in dB.
-    flash_bytes: of the .tflite file.
-    instructions: estimated, per inference, of fully-connected and convolution layers
-    (`model_cost.instructions`).
-    max_accuracy_drop: points (per cent of the samples) that may be lost against the original
-    model; needs labels.
-    arena_bytes: of activations and scratch at once (`model_cost.arena_bytes`).
+    Attributes:
+        min_output_sqnr_db: signal-to-noise ratio of the outputs, with the original's as the signal.
+        flash_bytes: of the .tflite file.
+        instructions: estimate for the fully-connected and convolution layers in one inference
+            (`model_cost.instructions`).
+        max_accuracy_drop: loss against the original model in percentage points; needs labels.
+        arena_bytes: peak of activations and scratch (`model_cost.arena_bytes`). TFLM's arena also
+            holds its own structures.
 
     Raises:
         ConfigError: no limit, or one that is not a positive finite number.
@@ -68,11 +73,11 @@ class Budget:
 
     @property
     def asks_for_quality(self) -> bool:
-        """Whether quality is limited, rather than as good as sizes allow."""
+        """Return True if quality is limited, False if it is maximized."""
         return self.min_output_sqnr_db is not None or self.max_accuracy_drop is not None
 
     def keeps_quality(self, point: Point) -> bool:
-        """Whether SQNR and accuracy suffice."""
+        """Return True if SQNR and accuracy are within their limits."""
         if self.min_output_sqnr_db is not None and point.sqnr_db < self.min_output_sqnr_db:
             return False
         if self.max_accuracy_drop is None:
@@ -80,11 +85,11 @@ class Budget:
         return point.accuracy_drop is not None and point.accuracy_drop <= self.max_accuracy_drop
 
     def is_small(self, point: Point) -> bool:
-        """Whether bytes and instructions are within their limits."""
+        """Return True if all sizes are within their limits."""
         return not self.excess(point)
 
     def excess(self, point: Point) -> list[str]:
-        """The limits that `point` exceeds, as "flash_bytes is 90,000, limit 64,000"."""
+        """Return the limits that `point` exceeds, as "flash_bytes is 90,000, limit 64,000"."""
         return [
             f"{name} is {getattr(point, name):,}, limit {limit:,}"
             for name, limit in self._sizes()
@@ -92,7 +97,7 @@ class Budget:
         ]
 
     def overshoot(self, point: Point) -> float:
-        """By what ratio the worst limit of size is exceeded; 0 without such limits."""
+        """Return the largest ratio of a size to its limit; 0 without size limits."""
         return max((getattr(point, name) / limit for name, limit in self._sizes()), default=0.0)
 
     def _sizes(self) -> list[tuple[str, int]]:
@@ -102,11 +107,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class Point:
-    """What one trial gave.
+    """The measurements of one trial.
 
-    level: of the search. sqnr_db: of the outputs; inf where nothing changed. accuracy_drop: in
-    points, negative for a gain; None without labels. The sizes are as in `Budget`. forms: what
-    became of each layer.
+    Attributes:
+        level: of the search.
+        sqnr_db: of the outputs; inf if they did not change.
+        flash_bytes, instructions, arena_bytes: as in `Budget`.
+        accuracy_drop: in percentage points, negative for a gain; None without labels.
+        forms: the factorization of each layer.
     """
 
     level: int
@@ -127,23 +135,20 @@ class Point:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values; an infinite SQNR is None."""
+        """Return the fields as plain values; an infinite SQNR is None."""
         sqnr = self.sqnr_db if math.isfinite(self.sqnr_db) else None
         return {**vars(self), "sqnr_db": sqnr, "forms": list(self.forms)}
 
 
-def limits(level: int, budget: Budget, rest: Point) -> Limits:
-    """What a level from 1 up asks of a choice of forms.
-
-    Args:
-        rest: what of the model's sizes does not depend on forms.
+def limits(level: int, budget: Budget) -> Limits:
+    """Return what a level from 1 up demands of a choice of factorizations.
 
     Example:
-        >>> limits(20, Budget(min_output_sqnr_db=25), Point(0, 0, 900, 0)).noise
+        >>> limits(20, Budget(min_output_sqnr_db=25)).noise
         1e-05
-        >>> found = limits(20, Budget(flash_bytes=10_000), Point(0, 0, 900, 0))
+        >>> found = limits(20, Budget(flash_bytes=10_000))
         >>> round(found.flash_bytes), found.noise
-        (7354, inf)
+        (8254, inf)
     """
     share = _FIRST_SHARE * _SHARE_RATIO ** (level - 1)
     noise = math.inf
@@ -151,13 +156,15 @@ def limits(level: int, budget: Budget, rest: Point) -> Limits:
         share = _MARGIN
         noise = 10 ** (-(_BEST_DB - _DB_PER_LEVEL * level) / 10)
     flash, time = (math.inf if b is None else b for b in (budget.flash_bytes, budget.instructions))
-    return Limits(noise, share * flash - rest.flash_bytes, share * time - rest.instructions)
+    return Limits(noise, share * flash, share * time)
 
 
 def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
-    """The point to take, or the one that comes closest where the budget cannot be met.
+    """Return the best point within the budget, or the closest one where none is.
 
-    `evaluate` is called once for each level that is asked for, some 5 times.
+    Args:
+        evaluate: builds and measures a level; called for about 10 levels, each once.
+        budget: to keep.
 
     Example:
         >>> def model(level):
@@ -167,15 +174,35 @@ def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
         >>> search(model, Budget(flash_bytes=80)).level
         20
     """
+    evaluate = functools.cache(evaluate)
     if budget.asks_for_quality:
-        level = edge(lambda i: budget.keeps_quality(evaluate(i)), 0, LEVELS, start_level(budget))
+        level = last_that_keeps(lambda i: budget.keeps_quality(evaluate(i)), start_level(budget))
         return evaluate(level)
     below = edge(lambda i: not budget.is_small(evaluate(i)), -1, LEVELS, start_level(budget))
     return evaluate(min(below + 1, LEVELS - 1))
 
 
+def last_that_keeps(keeps: Callable[[int], bool], start: int) -> int:
+    """Return the last level that keeps the quality, as far as few trials show.
+
+    Every fourth of 24 levels beyond `start` is tried from the top, then lower ones by `edge`. They
+    are multiples of four whatever the limit: of a level that a lower limit finds and a higher one
+    accepts, at most the last steps between two multiples are missed.
+
+    Args:
+        keeps: builds and measures a level; level 0 is taken to keep the quality.
+        start: the expected level.
+    """
+    top = min(start + _LEVELS_AHEAD, LEVELS - 1) // _STRIDE * _STRIDE
+    for level in range(top, start, -_STRIDE):
+        if keeps(level):
+            high = LEVELS if level == top else level + _STRIDE
+            return edge(keeps, level, high, level + _STRIDE // 2)
+    return edge(keeps, 0, (start // _STRIDE + 1) * _STRIDE, start)
+
+
 def start_level(budget: Budget) -> int:
-    """Where the level to find is expected."""
+    """Return the expected level."""
     if not budget.asks_for_quality:
         return 1 + round(math.log(1 / _FIRST_SHARE, _SHARE_RATIO))
     asked = budget.min_output_sqnr_db
@@ -184,9 +211,9 @@ def start_level(budget: Budget) -> int:
 
 
 def edge(is_below: Callable[[int], bool], low: int, high: int, start: int) -> int:
-    """The last level from `low` to before `high` that is below the edge; `low` is taken to be.
+    """Return the last level from `low` to before `high` below the edge; `low` is taken to be.
 
-    Steps from `start`, each twice as long, then bisection.
+    Steps from `start` double in length, then bisection follows.
 
     Example:
         >>> edge(lambda level: level < 42, 0, 100, 40)
@@ -207,13 +234,13 @@ def edge(is_below: Callable[[int], bool], low: int, high: int, start: int) -> in
 
 
 def pareto(points: Iterable[Point]) -> list[Point]:
-    """The points that no other beats in SQNR, bytes and instructions at once, smallest first."""
+    """Return the points that no other beats in SQNR, bytes and instructions, smallest first."""
     unique = sorted(set(points), key=lambda p: (p.flash_bytes, p.instructions, p.level))
     return [p for p in unique if not any(_beats(q, p) for q in unique)]
 
 
 def _beats(q: Point, p: Point) -> bool:
-    """At least as good in everything and better in something."""
+    """Return True if `q` is at least as good in everything and better in something."""
     first = (-q.sqnr_db, q.flash_bytes, q.instructions)
     second = (-p.sqnr_db, p.flash_bytes, p.instructions)
     return first != second and all(a <= b for a, b in zip(first, second, strict=True))

@@ -1,23 +1,18 @@
-"""Which forms of a layer are looked at first, and what operators cost once rewritten."""
+"""The factorizations of a layer to compare, and the noise that each adds to the outputs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
-from tflm_sparsesep.compression import depthwise_form
-from tflm_sparsesep.compression.layer_forms import Form
-from tflm_sparsesep.compression.layers import Unit
-from tflm_sparsesep.converters import model_cost
+from tflm_sparsesep.compression.factorization import DEPTHWISE_SEPARATED, Factorization
+from tflm_sparsesep.compression.form_choice import Option
+from tflm_sparsesep.converters.factorize.chain import RealLayer
 from tflm_sparsesep.converters.layers.stages import KernelShape
 from tflm_sparsesep.converters.layers.windows import input_step
-from tflm_sparsesep.converters.passes.conversion import Conversion
-from tflm_sparsesep.converters.rewrite import run_passes, tidy
-from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, Operator, Subgraph
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 
-# Shares of the weights, from the least; unstructured indices hardly ever pay beyond the last.
+# Shares of the weights, ascending; unstructured indices hardly ever pay beyond the last.
 _SHARES = (1 / 64, 1 / 20, 1 / 6, 1 / 3)
 _BLOCK_SHARES = (1 / 64, 1 / 20, 1 / 6, 1 / 2)
 _BLOCKS = ((1, 1), (1, 4), (4, 4))
@@ -26,71 +21,72 @@ _ATOMS = (6, 16, 40)
 # Nonzeros of a code for each number in the basis.
 _CODE_RATIO = 1.0
 _RANK_RATIO = 0.5
-# Of channels before the core of a Tucker decomposition, and of outputs behind it.
+# Of the input and output channels of the core of a Tucker decomposition.
 _TUCKER_SHARES = (1 / 4, 1 / 2, 3 / 4)
+# A factorization with about this error measures the noise of all others of the layer.
+_PROBE_ERROR = 0.1
+_LEAST_ERROR = 1e-12
+# Of a probe that does not change the outputs: other errors might.
+_LEAST_NOISE = 1e-6
 
 
-def sampled_forms(op: Operator, unit: Unit) -> list[list[Form]]:
-    """Families of forms of one kind and block, each from the smallest form up."""
-    if unit.is_depthwise:
-        return [[depthwise_form.FORM]]
+def families(op: Operator, layer: RealLayer) -> list[list[Factorization]]:
+    """Return families of factorizations of one kind and block, each from the smallest up."""
+    if layer.is_depthwise:
+        return [[DEPTHWISE_SEPARATED]]
     is_conv = op.builtin_code == BuiltinOperator.CONV_2D
-    height, width, channels = unit.kernel
-    rows, cols = unit.layer.weights.shape
-    families = []
-    strides = strides_of(op)
-    if ((height, width) == (1, 1) and strides == (1, 1)) or input_step(op) is not None:
-        families += [_sparse(rows * cols, block) for block in _BLOCKS]
-        families.append([replace(form, palette=True) for form in _sparse(rows * cols, (1, 1))])
+    height, width, channels = layer.kernel
+    rows, cols = layer.weights.shape
+    found = []
+    is_pointwise = layer.taps == (1, 1)
+    if (is_pointwise and layer.strides == (1, 1)) or input_step(op) is not None:
+        found += [_sparse(rows * cols, block) for block in _BLOCKS]
+        found.append(_sparse(rows * cols, (1, 1), palette=True))
     if is_conv:
         most = rows * cols / (height * channels + width * rows)
         limit = min(height * channels, width * rows)
-        families.append([Form("separated", rank=k) for k in _ranks(most, limit)])
-    if is_conv and (height, width) != (1, 1):
-        families += _tuckers(rows, unit.kernel)
-    if not is_conv or (height, width) != (1, 1):
+        found.append([Factorization("separated", rank=k) for k in _ranks(most, limit)])
+    if is_conv and not is_pointwise:
+        found += _tuckers(rows, layer.kernel)
+    if not is_conv or not is_pointwise:
         most = rows * cols / (rows + cols)
-        families.append([Form("low_rank", rank=k) for k in _ranks(most, min(rows, cols))])
+        ranks = _ranks(most, min(rows, cols))
+        found.append([Factorization("low_rank", rank=k) for k in ranks])
     if not is_conv:
-        families.append(_dictionaries(rows, cols))
-    return [family for family in families if family]
+        found.append(_dictionaries(rows, cols))
+    return [family for family in found if family]
 
 
-def strides_of(op: Operator) -> tuple[int, int]:
-    """Down and right; 1 for fully-connected layers."""
-    if op.builtin_code != BuiltinOperator.CONV_2D:
-        return 1, 1
-    return int(op.options.strideH), int(op.options.strideW)
+def noise_per_error(options: Sequence[Option], noise_of: Callable[[Factorization], float]) -> float:
+    """Return the noise of the outputs as a multiple of the error of one layer.
 
+    One factorization of the layer is measured, with all other layers refitted to it.
 
-def cost(
-    operators: Sequence[Operator], target: str, input_zeros: Mapping[str, float]
-) -> tuple[int, int, int]:
-    """Bytes, instructions and arena of consecutive operators, as the converter rewrites them.
-
-    Bytes are those of a file that holds nothing else.
+    Args:
+        options: of the layer, at least one, with the layer's own errors as noise.
+        noise_of: measures the noise of the outputs where the layer alone is factorized; slow.
     """
-    ends = {"inputs": [operators[0].input(0)], "outputs": operators[-1].outputs}
-    part = Subgraph("main", operators=operators, **ends)
-    layers = run_passes(part, Conversion(target, input_zeros))
-    model = Model([part])
-    tidy(model)
-    return (
-        len(editor.write(model)),
-        model_cost.instructions(model, layers, target),
-        model_cost.arena_bytes(model, layers),
-    )
+    probe = min(options, key=lambda o: abs(math.log(_error(o) / _PROBE_ERROR)))
+    return max(noise_of(probe.form), _LEAST_NOISE) / _error(probe)
 
 
-def _sparse(weights: int, block: tuple[int, int]) -> list[Form]:
+def _error(option: Option) -> float:
+    return max(option.noise, _LEAST_ERROR)
+
+
+def _sparse(weights: int, block: tuple[int, int], *, palette: bool = False) -> list[Factorization]:
     size = math.prod(block)
     shares = _SHARES if block == (1, 1) else _BLOCK_SHARES
-    counts = {round(share * weights / size) for share in shares}
-    return [Form("sparse", block, n * size) for n in sorted(counts) if n >= _LEAST_BLOCKS]
+    counts = sorted({round(share * weights / size) for share in shares})
+    return [
+        Factorization("sparse", block, n * size, palette=palette)
+        for n in counts
+        if n >= _LEAST_BLOCKS
+    ]
 
 
 def _ranks(most: float, limit: int) -> list[int]:
-    """From `most`, below which two matrices are smaller than one, down to 1."""
+    """Return ranks from 1 up to `most`, below which two matrices are smaller than one."""
     found, rank = set(), min(most, limit)
     while rank >= 1:
         found.add(int(rank))
@@ -98,28 +94,28 @@ def _ranks(most: float, limit: int) -> list[int]:
     return sorted(found)
 
 
-def _tuckers(rows: int, kernel: KernelShape) -> list[list[Form]]:
-    """For each share of the outputs a family over shares of the channels."""
+def _tuckers(rows: int, kernel: KernelShape) -> list[list[Factorization]]:
+    """Return a family over shares of the input channels for each share of the outputs."""
     height, width, channels = kernel
     dense = rows * height * width * channels
-    families = []
+    found = []
     for outer in sorted({max(1, round(share * rows)) for share in _TUCKER_SHARES}):
         ranks = sorted({max(1, round(share * channels)) for share in _TUCKER_SHARES})
-        families.append(
+        found.append(
             [
-                Form("tucker", rank=rank, outer=outer)
+                Factorization("tucker", rank=rank, outer=outer)
                 for rank in ranks
                 if rank < channels
                 and rank * channels + height * width * rank * outer + outer * rows < dense
             ]
         )
-    return families
+    return found
 
 
-def _dictionaries(rows: int, cols: int) -> list[Form]:
+def _dictionaries(rows: int, cols: int) -> list[Factorization]:
     found = []
     for atoms in _ATOMS:
         size = round(min(_CODE_RATIO * atoms * rows, atoms * cols / 3))
         if atoms <= min(rows, cols) / 2 and atoms * rows + 2 * size < rows * cols / 2:
-            found.append(Form("dictionary", size=size, rank=atoms))
+            found.append(Factorization("dictionary", size=size, rank=atoms))
     return found

@@ -1,13 +1,13 @@
-"""Which form each layer gets: the least noise within limits, over all combinations.
+"""Choose a factorization for each layer: the least noise within limits, over all combinations.
 
-Each layer has options, a form with the noise that it brings to the model's outputs and what it
-costs. Noise powers of layers are taken to add up, as bytes and instructions do; the search measures
-what really comes of a choice. Combinations that another beats in noise, bytes and instructions are
-dropped layer after layer, and of those that cost the same within a hundredth the least noise stays:
-what is left is the front, from which any limits choose.
+An option of a layer is a factorization with its cost and the noise that it adds to the outputs.
+Noise powers of layers add up approximately, as bytes and instructions do; the search measures each
+choice. Layer after layer, combinations that another beats in noise, bytes and instructions are
+dropped, and of those whose costs agree within 1% the one of least noise is kept. The rest is the
+front, from which limits select.
 
-Options are sampled at few sizes. Between two, costs are taken to grow evenly with the size, and
-noise to fall by a power of it.
+Options are sampled at few sizes. Between two samples, costs are interpolated linearly in the size,
+noise as a power of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.compression.layer_forms import Form
+from tflm_sparsesep.compression.factorization import Factorization
+from tflm_sparsesep.converters.cost.cost import Cost
 
 # Options between two samples.
 _STEPS = 24
@@ -35,12 +36,17 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Option:
-    """A form, the noise power that it adds to the outputs as a share of theirs, and its costs.
+    """A factorization of a layer, its noise and its costs.
 
-    arena_bytes: activations and scratch at once while this layer runs, whatever else is alive.
+    Attributes:
+        form: the factorization.
+        noise: added to the outputs, relative to their power.
+        flash_bytes: added to the file.
+        instructions: of one inference.
+        arena_bytes: activations and scratch alive at once while this layer runs, of its own only.
     """
 
-    form: Form
+    form: Factorization
     noise: float
     flash_bytes: float
     instructions: float
@@ -49,9 +55,14 @@ class Option:
 
 @dataclass(frozen=True)
 class Limits:
-    """Of sums over all layers; with a limit on noise the cheapest choice is taken, else the best.
+    """Limits of a whole model.
 
-    noise: as in `Option`. flash_bytes, instructions: of all layers.
+    With a limit on noise the cheapest choice is taken, else the one of least noise.
+
+    Attributes:
+        noise: as in `Option`, summed over all layers.
+        flash_bytes: of the file.
+        instructions: of one inference.
     """
 
     noise: float = math.inf
@@ -60,16 +71,16 @@ class Limits:
 
 
 def between(first: Option, second: Option) -> list[Option]:
-    """Options from `first` to before `second`, forms of the same kind and block.
+    """Return options from `first` up to `second`, excluded, of the same kind and block.
 
     Example:
-        >>> a, b = Form("low_rank", rank=2), Form("low_rank", rank=8)
+        >>> a, b = Factorization("low_rank", rank=2), Factorization("low_rank", rank=8)
         >>> found = between(Option(a, 0.4, 10, 10), Option(b, 0.1, 40, 40))
         >>> [(o.form.rank, round(o.noise, 2), round(o.flash_bytes)) for o in found[:4]]
         [(2, 0.4, 10), (3, 0.27, 15), (4, 0.2, 20), (5, 0.16, 25)]
     """
     low, high = _amount(first.form), _amount(second.form)
-    found: dict[Form, Option] = {}
+    found: dict[Factorization, Option] = {}
     for step in range(_STEPS):
         share = step / _STEPS
         form = replace(
@@ -92,28 +103,29 @@ def between(first: Option, second: Option) -> list[Option]:
     return list(found.values())
 
 
-def _amount(form: Form) -> int:
-    """What a form's costs grow with."""
+def _amount(form: Factorization) -> int:
+    """Return the size that the costs grow with."""
     return form.size + form.rank + form.outer
 
 
 def _mean(a: float, b: float, share: float) -> float:
-    """Geometric; numbers may be 0."""
+    """Return the geometric mean, or the arithmetic one where a number is 0."""
     if a <= 0 or b <= 0:
         return (1 - share) * a + share * b
     return float(a ** (1 - share) * b**share)
 
 
 class Front:
-    """The combinations of forms that may be worth taking.
+    """The combinations of options that no other combination beats.
 
     Args:
         layers: options of each layer.
-        arena_bytes: forms that need more while they run are left out where there are others.
+        arena_bytes: options that need more are excluded where there are others.
+        rest: cost of the model without these layers.
 
     Example:
-        >>> from tflm_sparsesep.compression.layer_forms import DENSE
-        >>> half = Option(Form("low_rank", rank=4), 0.01, 50, 50)
+        >>> from tflm_sparsesep.compression.factorization import DENSE
+        >>> half = Option(Factorization("low_rank", rank=4), 0.01, 50, 50)
         >>> front = Front([[Option(DENSE, 0, 100, 100), half]])
         >>> [str(form) for form in front.choose(Limits(flash_bytes=80))]
         ['low rank 4']
@@ -121,22 +133,30 @@ class Front:
         ['dense']
     """
 
-    def __init__(self, layers: Sequence[Sequence[Option]], arena_bytes: float = math.inf) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Sequence[Option]],
+        arena_bytes: float = math.inf,
+        *,
+        rest: Cost | None = None,
+    ) -> None:
+        self._rest = np.array([0.0, rest.bytes, rest.instructions]) if rest else np.zeros(3)
         self._options = [_worth_taking(_fitting(options, arena_bytes)) for options in layers]
         self._picks = np.zeros((1, 0), np.int32)
         self._sums = np.zeros((1, 3))
         for options in self._options:
             self._add(_numbers(options))
 
-    def choose(self, limits: Limits) -> tuple[Form, ...]:
-        """The forms of the layers; those that exceed the limits least, where none keeps them.
+    def choose(self, limits: Limits) -> tuple[Factorization, ...]:
+        """Return the best factorizations within limits, or those that exceed them least.
 
-        With a limit on noise that is the least product of bytes and instructions, without one the
-        least noise, where a size that is not limited counts a little.
+        The best has the least product of bytes and instructions if noise is limited, else the
+        least noise; a size without a limit then counts a little.
         """
         most = np.array([limits.noise, limits.flash_bytes, limits.instructions])
-        excess = np.max(np.maximum(self._sums, _LEAST_NOISE) / np.maximum(most, _LEAST_NOISE), 1)
-        prices = np.log(np.maximum(self._sums, _LEAST_NOISE))
+        sums = np.maximum(self._sums + self._rest, _LEAST_NOISE)
+        excess = np.max(sums / np.maximum(most, _LEAST_NOISE), 1)
+        prices = np.log(sums)
         weights = np.where(np.isinf(most), _FREE_SIZE, 0.0)
         weights = np.array([1.0, *weights[1:]]) if math.isinf(limits.noise) else np.array([0, 1, 1])
         best = int(np.argmin(np.where(excess <= 1, prices @ weights, np.inf)))
@@ -146,7 +166,7 @@ class Front:
         return tuple(options[i].form for options, i in zip(self._options, picks, strict=True))
 
     def _add(self, numbers: Numbers) -> None:
-        """Combines each combination so far with each option of one more layer."""
+        """Extend each combination by each option of one more layer."""
         sums = (self._sums[:, None] + numbers[None]).reshape(-1, 3)
         kept = _undominated(sums)
         before, last = np.divmod(kept, len(numbers))
@@ -159,7 +179,7 @@ def _numbers(options: Sequence[Option]) -> Numbers:
 
 
 def _undominated(sums: Numbers) -> npt.NDArray[np.intp]:
-    """Rows of [n, 3] than which none has less of everything, costs rounded to the resolution."""
+    """Return rows of [n, 3] that no row beats in everything, costs rounded to the resolution."""
     noise = sums[:, 0]
     cells = np.floor(np.log(np.maximum(sums[:, 1:], 1.0)) / _RESOLUTION).astype(np.int64)
     cells -= cells.min(axis=0)
@@ -170,7 +190,7 @@ def _undominated(sums: Numbers) -> npt.NDArray[np.intp]:
     least = np.full(shape, np.inf)
     least.ravel()[flat[first]] = noise[first]
     best = np.minimum.accumulate(np.minimum.accumulate(least, axis=0), axis=1)
-    # Of cells of equal noise the cheapest: the one that no cheaper cell equals.
+    # Among cells of equal noise keep the cheapest.
     cheaper = np.minimum(
         np.pad(best, ((1, 0), (0, 0)), constant_values=np.inf)[:-1],
         np.pad(best, ((0, 0), (1, 0)), constant_values=np.inf)[:, :-1],
@@ -184,6 +204,6 @@ def _worth_taking(options: Sequence[Option]) -> list[Option]:
 
 
 def _fitting(options: Sequence[Option], arena_bytes: float) -> list[Option]:
-    """Those that fit into the arena, or those that come closest."""
+    """Return the options that fit the arena, or those that come closest."""
     least = min(option.arena_bytes for option in options)
     return [option for option in options if option.arena_bytes <= max(arena_bytes, least)]

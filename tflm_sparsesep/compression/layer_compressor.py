@@ -1,235 +1,285 @@
-"""The layers of one int8 model in other forms: what each form costs, and models made of them."""
+"""Factorize the layers of one int8 model: options with their costs, and whole models."""
 
 from __future__ import annotations
 
+import functools
 import itertools
+import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from tflm_sparsesep.compression import form_choice
-from tflm_sparsesep.compression.candidates import cost, sampled_forms, strides_of
-from tflm_sparsesep.compression.depthwise_form import DepthwiseLayer, windows_of
+from tflm_sparsesep.compression.candidates import families, noise_per_error
+from tflm_sparsesep.compression.factorization import (
+    DENSE,
+    Factorization,
+    FitProblem,
+    Fitted,
+    MatrixFitProblem,
+    depthwise_windows,
+)
 from tflm_sparsesep.compression.form_choice import Option
-from tflm_sparsesep.compression.layer_forms import DENSE, Fitted, Form, Layer
-from tflm_sparsesep.compression.layers import Unit, find_units, vectors
-from tflm_sparsesep.compression.moments import layer_of
-from tflm_sparsesep.compression.noise_per_error import noise_per_error
+from tflm_sparsesep.compression.layers import CompressibleLayer, find_layers, vectors
+from tflm_sparsesep.compression.operator_cost import rewritten_cost
 from tflm_sparsesep.compression.output_importance import scores
 from tflm_sparsesep.compression.palette_rounding import round_to_palette
-from tflm_sparsesep.compression.refit import PROBE, WHOLE, Refit, refit_together
-from tflm_sparsesep.compression.segments import Values, run_segment
+from tflm_sparsesep.compression.refit import PROBE, WHOLE, Refit, Refitter
+from tflm_sparsesep.compression.segments import Values, real_tensors, run_segment
+from tflm_sparsesep.compression.trial_cache import Entry, TrialCache, fit_entry, fit_of
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
-from tflm_sparsesep.converters.layers import depthwise_pair
-from tflm_sparsesep.converters.layers import real as real_layer
-from tflm_sparsesep.converters.layers import split as factor_chain
+from tflm_sparsesep.converters.layers import real, split
 from tflm_sparsesep.converters.layers import stages as conv_stages
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.converters.tflite.editor import Model, Operator, Subgraph, Tensor
-from tflm_sparsesep.runtime import samples
-from tflm_sparsesep.runtime.litert_tensors import Array, litert_tensors
+from tflm_sparsesep.converters.tflite.editor import Model, Operator
+from tflm_sparsesep.runtime.litert_tensors import Array
 
-Over = Callable[[Callable[[int], list[Option]], Sequence[int]], list[list[Option]]]
+Forms = Sequence[Factorization]
 
-
-def _in_turn(function: Callable[[int], list[Option]], indices: Sequence[int]) -> list[list[Option]]:
-    return [function(index) for index in indices]
+# Costs hardly depend on the scales of intermediate activations: few vectors set them.
+_COST_VECTORS = 256
+MapLayers = Callable[[Callable[[int], list[Option]], Sequence[int]], list[list[Option]]]
+"""Applies a function to indices of layers, for instance in several processes."""
 
 
 @dataclass(frozen=True)
-class Built:
-    """A compressed model before the rewriting, and which share of layers' inputs is zero."""
+class CompressedModel:
+    """A compressed model before rewriting.
+
+    Attributes:
+        tflite: the file.
+        model: the same as objects.
+        input_zeros: of each layer's input, by name, the fraction of zeros (`Conversion`).
+    """
 
     tflite: bytes
+    model: Model
     input_zeros: dict[str, float]
+
+    def outputs(self, inputs: Sequence[Array]) -> list[Matrix]:
+        """Return the outputs in LiteRT as real numbers, [inferences, *shape] each."""
+        return real_tensors(self.model, self.tflite, self.model.subgraphs[0].outputs, inputs)
+
+    def scores(self, inputs: Sequence[Array]) -> list[Matrix]:
+        """Return the same before a softmax: few samples show an error in probabilities."""
+        return real_tensors(self.model, self.tflite, scores(self.model.subgraphs[0]), inputs)
 
 
 class LayerCompressor:
-    """Compresses the layers of one model to forms that are asked for.
+    """Compresses the layers of one model to given factorizations.
 
     Args:
         data: a .tflite file that `rewrite` accepts.
         fitting: for each model input the calibration samples [inferences, *shape].
         target: a name of `targets.TARGETS`.
         name: what errors call the model.
+        cache: keeps each fit as soon as it is made.
 
     Raises:
         ModelError: the model has no int8 layer that can be compressed, or keeps state.
     """
 
-    def __init__(self, data: bytes, fitting: list[Array], *, target: str, name: str) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        fitting: list[Array],
+        *,
+        target: str,
+        name: str,
+        cache: TrialCache | None = None,
+    ) -> None:
         self._data, self._fitting, self._target, self._name = data, fitting, target, name
-        main = self._read().subgraphs[0]
-        values = self._all_values(main, fitting)
-        self.units = find_units(main, values, target)
-        if not self.units:
+        self._cache, self._fits = cache or TrialCache(None), dict[str, Entry]()
+        self.original = CompressedModel(data, editor.read(data, name=name), {})
+        self._main = self.original.model.subgraphs[0]
+        self._values: Values = dict(zip(self._main.inputs, fitting, strict=True))
+        self._values |= self._run(self._main.operators, self._values)
+        self.layers = find_layers(self._main, self._values, target)
+        if not self.layers:
             raise ModelError(
                 f"{name}: no int8 FULLY_CONNECTED or CONV_2D layer that could be compressed"
             )
-        self._zeros = _zeros(main.operators, values)
-        self._layers = [layer_of(unit, unit.inputs)[0] for unit in self.units]
-        self._fits: dict[tuple[int, Form], Fitted] = {}
+        self._zeros = _input_zeros(self._main.operators, self._values)
+        self._problems = [layer.fit_problem(layer.inputs)[0] for layer in self.layers]
 
-    def options(self, measuring: list[Array], over: Over = _in_turn) -> list[list[Option]]:
-        """For each layer what it can become; the first option is to stay as it is.
+    def options(
+        self, measuring: list[Array], map_layers: MapLayers | None = None
+    ) -> list[list[Option]]:
+        """Return what each layer can become; the first option is to stay as it is.
 
         Args:
-            measuring: samples that show what a layer's errors do to the outputs.
-            over: applies a function to indices of layers.
+            measuring: samples that show the effect of a layer's errors on the outputs.
+            map_layers: applies a function to indices of layers; by default one after the other.
         """
-        main = self._read().subgraphs[0]
-        wanted = real_scores(self._data, measuring)
+        indices = range(len(self.layers))
+        wanted = self.original.scores(measuring)
 
-        def noise(forms: Sequence[Form]) -> float:
-            found = real_scores(self.build(forms, together=PROBE).tflite, measuring)
+        def noise(forms: Forms) -> float:
+            found = self.build(forms, together=PROBE).scores(measuring)
             return float(10 ** (-sqnr_db(wanted, found) / 10))
 
-        return over(lambda index: self._options(index, main, noise), range(len(self.units)))
+        def options_of(index: int) -> list[Option]:
+            return self._options(index, noise)
+
+        return map_layers(options_of, indices) if map_layers else [options_of(i) for i in indices]
 
     def build(
-        self, forms: Sequence[Form], *, effort: int = 1, together: Refit | None = None
-    ) -> Built:
-        """The model, still dense, with each layer in its form.
+        self, forms: Forms, *, effort: int = 1, together: Refit | None = None
+    ) -> CompressedModel:
+        """Return the model, still dense, with each layer factorized.
 
-        Layer after layer: weights and bias are fitted to the original's pre-activations, on the
-        inputs that the layers before now give. `effort` is that of `Layer.fit`. `together`
-        says how runs of layers are refitted after that; by default all the way, with some effort.
+        Layer after layer, weights and bias are fitted to the original's pre-activations on the
+        inputs that the compressed layers before give.
+
+        Args:
+            forms: one for each of `layers`.
+            effort: see `FitProblem.fit`.
+            together: how runs of layers are refitted after that; by default fully, with effort 2.
         """
-        model = self._read()
+        model = editor.read(self._data, name=self._name)
         main = model.subgraphs[0]
-        values: Values = dict(zip(main.inputs, self._fitting, strict=True))
-        at = {unit.position: index for index, unit in enumerate(self.units)}
-        done: list[Operator] = []
+        changed = {
+            layer.position: index
+            for index, (layer, form) in enumerate(zip(self.layers, forms, strict=True))
+            if form != DENSE
+        }
+        first = min(changed, default=len(main.operators))
+        later = {t for op in main.operators[first:] for t in op.outputs}
+        same = zip(main.tensors, self._main.tensors, strict=True)  # of one file
+        values = {t: self._values[o] for t, o in same if o in self._values and t not in later}
+        now = [[op] for op in main.operators]
         pending: list[Operator] = []
-        changed = False
-        now: list[list[Operator]] = []
-        for position, op in enumerate(main.operators):
-            index = at.get(position)
-            if index is None or forms[index] == DENSE:
-                pending.append(op)
-                now.append([op])
-                continue
-            values |= self._run(pending, values)
-            done += pending
-            inputs = None
-            if changed:
-                inputs = vectors(op, values[op.input(0)], self.units[index].picks)
-            pending, changed = self._compressed(op, index, forms[index], inputs, effort), True
-            now.append(pending[:])
-        zeros = self._zeros | _zeros(main.operators, values)
-        main.operators = done + pending
+        for position, op in enumerate(main.operators[first:], first):
+            if position in changed:
+                values |= self._run(pending, values)
+                now[position] = self._factorized(op, changed[position], forms, effort, values)
+                pending = []
+            pending += now[position]
+        zeros = self._zeros | _input_zeros(main.operators, values)
+        main.operators = [op for operators in now for op in operators]
         together = together or (WHOLE if effort > 1 else None)
         if changed and together is not None:
-            refit_together(self._read().subgraphs[0], main, now, self._fitting, together)
-            for index, unit in enumerate(self.units):
+            inputs = {tensor: values[tensor] for tensor in main.inputs}
+            self._refitter.refit(now, inputs, together)
+            for position, index in changed.items():
                 if forms[index].palette:
-                    _round_to_palette(now[unit.position][0], self._layers[index])
+                    _round_to_palette(now[position][0], self._problems[index])
         editor.prune_unused(model)
-        return Built(editor.write(model), zeros)
+        return CompressedModel(editor.write(model), model, zeros)
 
-    def _options(
-        self, index: int, main: Subgraph, noise: Callable[[Sequence[Form]], float]
-    ) -> list[Option]:
-        """See `options`; `noise` is that of the outputs where layers have some forms."""
-        op = main.operators[self.units[index].position]
-        dense = Option(DENSE, 0.0, *cost([op], self._target, self._zeros))
-        families = [
-            [self._sample(index, op, form) for form in family]
-            for family in sampled_forms(op, self.units[index])
+    @functools.cached_property
+    def _refitter(self) -> Refitter:
+        return Refitter(self._main, self._values)
+
+    def _options(self, index: int, noise: Callable[[Forms], float]) -> list[Option]:
+        """See `options`; `noise` measures the outputs' noise for factorizations of all layers."""
+        layer = self.layers[index]
+        op = self._main.operators[layer.position]
+        cost = rewritten_cost([op], self._target, self._zeros)
+        dense = Option(DENSE, 0.0, cost.bytes, cost.instructions, cost.arena_bytes)
+        sampled = [
+            [self._option(index, form) for form in family] for family in families(op, layer.real)
         ]
-        every = [option for family in families for option in family]
+        every = [option for family in sampled for option in family]
         if not every:
             return [dense]
 
-        def noise_of(form: Form) -> float:
-            forms = [DENSE] * len(self.units)
+        def noise_of(form: Factorization) -> float:
+            forms = [DENSE] * len(self.layers)
             forms[index] = form
             return noise(forms)
 
         factor = noise_per_error(every, noise_of)
         found = [dense]
-        for family in families:
+        for family in sampled:
             scaled = [replace(option, noise=factor * option.noise) for option in family]
             for first, second in itertools.pairwise(scaled):
                 found += form_choice.between(first, second)
             found.append(scaled[-1])
         return found
 
-    def _sample(self, index: int, op: Operator, form: Form) -> Option:
-        """The option with the layer's own error in place of the noise at the outputs."""
-        operators = self._compressed(op, index, form, None, 1)
-        sizes = cost(operators, self._target, self._zeros)
-        fitted = self._fit(index, form)
+    def _option(self, index: int, form: Factorization) -> Option:
+        """Return the option with the layer's own error in place of the noise at the outputs."""
+        op = self._main.operators[self.layers[index].position]
+        forms = [*[DENSE] * index, form]
+        layer, problem = self.layers[index], self._problems[index]
+        fitted, bias = self._fit(index, forms, 1, None)
+        operators = _written(op, layer, fitted, bias, layer.inputs[:_COST_VECTORS])
         if form.palette:
-            fitted = replace(fitted, matrices=(real_layer.read(operators[0]).weights,))
-        return Option(form, self._layers[index].error(fitted), *sizes)
+            _round_to_palette(operators[0], problem)
+            fitted = replace(fitted, matrices=(real.read(operators[0]).weights,))
+        cost = rewritten_cost(operators, self._target, self._zeros)
+        error = problem.error(fitted)
+        return Option(form, error, cost.bytes, cost.instructions, cost.arena_bytes)
 
-    def _fit(self, index: int, form: Form) -> Fitted:
-        """On the original's inputs, once."""
-        form = replace(form, palette=False)  # rounding comes after
-        if (index, form) not in self._fits:
-            self._fits[index, form] = self._layers[index].fit(form, effort=1)
-        return self._fits[index, form]
-
-    def _compressed(
-        self, op: Operator, index: int, form: Form, inputs: Matrix | None, effort: int
+    def _factorized(
+        self, op: Operator, index: int, forms: Forms, effort: int, values: Values
     ) -> list[Operator]:
-        """Operators in the place of `op`, fitted on `inputs`, None for those of the original."""
-        unit, layer = self.units[index], self._layers[index]
-        bias: Vector = unit.layer.bias
-        if inputs is not None:
-            layer, bias = layer_of(unit, inputs, unit.wanted)
-        if effort > 1:
-            fitted = layer.fit(form, effort=effort)
-        elif inputs is None:
-            fitted = self._fit(index, form)
-        else:
-            fitted = layer.refit(self._fit(index, form))
-        bias = bias + layer.bias_shift(fitted)
-        written = _written(op, unit, fitted, bias, unit.inputs if inputs is None else inputs)
-        if form.palette:
-            _round_to_palette(written[0], layer)
+        """Return the operators in the place of `op`.
+
+        Args:
+            op: of the original model or a copy of it; unchanged.
+            index: of its layer.
+            forms: of all layers, or of those up to this one.
+            effort: see `build`.
+            values: activations of the compressed model.
+        """
+        layer = self.layers[index]
+        inputs = layer.inputs
+        if any(form != DENSE for form in forms[:index]):
+            inputs = vectors(op, values[op.input(0)], layer.picks)
+        changed = None if inputs is layer.inputs else inputs
+        fitted, bias = self._fit(index, forms, effort, changed)
+        written = _written(op, layer, fitted, bias, inputs)
+        if forms[index].palette:
+            _round_to_palette(written[0], self._problem(index, changed)[0])
         return written
 
-    def _read(self) -> Model:
-        return editor.read(self._data, name=self._name)
+    def _fit(
+        self, index: int, forms: Forms, effort: int, inputs: Matrix | None
+    ) -> tuple[Fitted, Vector]:
+        """Return the matrices and the bias of a layer, fitted once for the same layers before."""
+        before = [asdict(form) for form in forms[:index]] if inputs is not None else []
+        form = replace(forms[index], palette=False)  # rounding comes after
 
-    def _all_values(self, main: Subgraph, inputs: list[Array]) -> Values:
-        entering: Values = dict(zip(main.inputs, inputs, strict=True))
-        return entering | self._run(main.operators, entering)
+        def compute() -> Entry:
+            problem, bias = self._problem(index, inputs)
+            if inputs is None or effort > 1:
+                fitted = problem.fit(form, effort=effort)
+            else:
+                fitted = problem.refit(self._fit(index, forms, 1, None)[0])
+            return fit_entry(fitted, bias + problem.bias_shift(fitted))
+
+        setting = {"fit": index, "form": asdict(form), "before": before, "effort": effort}
+        return fit_of(self._recalled(setting, compute))
+
+    def _problem(self, index: int, inputs: Matrix | None) -> tuple[FitProblem, Vector]:
+        """Return the fit problem of a layer on changed inputs; None for the original's."""
+        layer = self.layers[index]
+        if inputs is None:
+            return self._problems[index], layer.real.bias
+        return layer.fit_problem(inputs, to_original=True)
+
+    def _recalled(self, setting: Mapping[str, Any], compute: Callable[[], Entry]) -> Entry:
+        key = json.dumps(setting)
+        if key not in self._fits:
+            self._fits[key] = self._cache.recall(setting, compute)
+        return self._fits[key]
 
     def _run(self, operators: Sequence[Operator], values: Values) -> Values:
-        """All that some operators write."""
+        """Return all that some operators write."""
         try:
             return run_segment(operators, values, [t for op in operators for t in op.outputs])
         except ModelError as error:
             raise ModelError(f"{self._name}: {error}") from None
 
 
-def real_outputs(tflite: bytes, inputs: list[Array]) -> list[Matrix]:
-    """All outputs of a model in LiteRT as real numbers, [inferences, *shape] each."""
-    return _real_tensors(tflite, lambda main: main.outputs, inputs)
-
-
-def real_scores(tflite: bytes, inputs: list[Array]) -> list[Matrix]:
-    """The same before a softmax: of probabilities few samples show an error."""
-    return _real_tensors(tflite, scores, inputs)
-
-
-def _real_tensors(
-    tflite: bytes, wanted: Callable[[Subgraph], Sequence[Tensor]], inputs: list[Array]
-) -> list[Matrix]:
-    main = editor.read(tflite).subgraphs[0]
-    tensors = wanted(main)
-    values = litert_tensors(tflite, [main.tensors.index(tensor) for tensor in tensors], inputs)
-    return [_real(v, tensor) for v, tensor in zip(values, tensors, strict=True)]
-
-
 def sqnr_db(wanted: list[Matrix], found: list[Matrix]) -> float:
-    """10 log10(sum wanted^2 / sum (found - wanted)^2) over all outputs; inf if they are equal.
+    """Return 10 log10(sum wanted^2 / sum (found - wanted)^2) over all outputs; inf if equal.
 
     Example:
         >>> sqnr_db([np.array([10.0, 0.0])], [np.array([9.0, 0.0])])
@@ -243,31 +293,31 @@ def sqnr_db(wanted: list[Matrix], found: list[Matrix]) -> float:
 
 
 def _written(
-    op: Operator, unit: Unit, fitted: Fitted, bias: Vector, inputs: Matrix
+    op: Operator, layer: CompressibleLayer, fitted: Fitted, bias: Vector, inputs: Matrix
 ) -> list[Operator]:
-    """New operators that hold a form's numbers; `op` stays as it is."""
+    """Return new operators that hold fitted matrices; `op` stays as it is."""
     if len(fitted.matrices) == 1:
         changed = Operator(
             op.builtin_code, op.inputs, op.outputs, version=op.version, options=op.options
         )
-        real_layer.write(changed, fitted.matrices[0], bias)
+        real.write(changed, fitted.matrices[0], bias)
         return [changed]
-    if unit.is_depthwise:
+    if layer.real.is_depthwise:
         down, right = fitted.matrices
-        windows = windows_of(inputs, len(unit.layer.weights))
-        return depthwise_pair.split(op, down, right, bias, windows)
-    strides = strides_of(op)
-    stages = conv_stages.stages_of(fitted.form.kind, fitted.matrices, unit.kernel, strides)
-    return factor_chain.split(op, stages, bias, inputs.reshape(-1, *unit.kernel))
+        windows = depthwise_windows(inputs, len(layer.real.weights))
+        return split.split_depthwise(op, down, right, bias, windows)
+    kernel, strides = layer.real.kernel, layer.real.strides
+    parts = conv_stages.stages_of(fitted.form.kind, fitted.matrices, kernel, strides)
+    return split.split(op, parts, bias, inputs.reshape(-1, *kernel))
 
 
-def _round_to_palette(op: Operator, layer: Layer | DepthwiseLayer) -> None:
-    assert isinstance(layer, Layer)  # palettes are of sparse matrices
-    round_to_palette(op, layer.gram)
+def _round_to_palette(op: Operator, problem: FitProblem) -> None:
+    assert isinstance(problem, MatrixFitProblem)  # palettes are of sparse matrices
+    round_to_palette(op, problem.gram)
 
 
-def _zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:
-    """Of each layer's input that is known, by name, the share of elements at the zero point."""
+def _input_zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:
+    """Return the share of known layer inputs that are at the zero point, by tensor name."""
     found = {}
     for op in operators:
         tensor = op.inputs[0] if op.inputs else None
@@ -276,7 +326,3 @@ def _zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:
             zero = int(points[0]) if len(points) else 0
             found[tensor.name] = float(np.mean(values[tensor] == zero))
     return found
-
-
-def _real(values: Array, tensor: Tensor) -> Matrix:
-    return samples.dequantize(values, tensor).astype(np.float64)

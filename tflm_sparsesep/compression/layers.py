@@ -1,4 +1,4 @@
-"""The layers of an int8 model that `compress` may change, and what enters them."""
+"""The layers of an int8 model that `compress` may change, and their inputs."""
 
 from __future__ import annotations
 
@@ -10,191 +10,194 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tflm_sparsesep.compression.depthwise_form import windows_of
+from tflm_sparsesep.compression.factorization import (
+    DepthwiseFitProblem,
+    FitProblem,
+    MatrixFitProblem,
+    depthwise_windows,
+)
 from tflm_sparsesep.compression.output_importance import output_importance
 from tflm_sparsesep.compression.segments import Values
 from tflm_sparsesep.converters.factorize import depthwise
-from tflm_sparsesep.converters.factorize.chain import DenseLayer, OutputLoss, importance
-from tflm_sparsesep.converters.factorize.gram import Matrix, Vector, patches
-from tflm_sparsesep.converters.layers import depthwise_pair
-from tflm_sparsesep.converters.layers import real as real_layer
+from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer, importance
+from tflm_sparsesep.converters.factorize.depthwise import ChannelMoments
+from tflm_sparsesep.converters.factorize.gram import GramAccumulator, Matrix, Vector, patches
+from tflm_sparsesep.converters.layers import real
 from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv, shape_of
 from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name
-from tflm_sparsesep.converters.layers.stages import KernelShape
+from tflm_sparsesep.converters.layers.real import DEPTHWISE
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.litert_tensors import Array
 
-_LAYERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
-_DEPTHWISE = BuiltinOperator.DEPTHWISE_CONV_2D
-# Of what enters a layer in many vectors an inference, so many are enough.
+# Sample caps for layers that see many input vectors per inference.
 _VECTORS_PER_INPUT = 20
 _LEAST_VECTORS = 4000
 _LEAST_WINDOWS = 1000
 _INFERENCES_AT_ONCE = 64
-_SAME = 0  # schema.Padding
+# Of each Gram matrix, relative to the mean of its diagonal.
+_DAMPING = 1e-2
 
 
 @dataclass(frozen=True)
-class Unit:
-    """One layer as it was.
+class CompressibleLayer:
+    """One layer of the original model.
 
-    position: of its operator. kernel: height, width, channels, 1 x 1 for fully-connected layers;
-    of a depthwise convolution what one channel looks at. layer: its numbers, weights flat. picks:
-    which of all vectors that enter it are looked at. inputs: those vectors, float64[n, cols], of a
-    depthwise convolution of all channels. importance: of its outputs, float64[rows].
+    Attributes:
+        position: of its operator in the main subgraph.
+        name: of the layer.
+        real: its numbers.
+        picks: indices of the sampled input vectors, among all of all inferences.
+        inputs: those vectors, float64[n, cols]; of a depthwise convolution with all channels.
+        importance: of its outputs, float64[rows].
     """
 
     position: int
     name: str
-    kernel: KernelShape
-    layer: DenseLayer
+    real: RealLayer
     picks: npt.NDArray[np.int64]
     inputs: Matrix
     importance: Vector
-    is_depthwise: bool = False
 
-    @property
-    def wanted(self) -> Matrix:
-        """Pre-activations of `inputs`, float64[n, rows]."""
-        return self.outputs(self.layer.weights) + self.layer.bias
+    def fit_problem(
+        self, inputs: Matrix, *, to_original: bool = False
+    ) -> tuple[FitProblem, Vector]:
+        """Return the fit problem on some inputs, and the bias that goes with its target.
 
-    def outputs(self, weights: Matrix) -> Matrix:
-        """What weights [rows, cols] make of `inputs`, float64[n, rows]."""
-        if self.is_depthwise:
-            return depthwise.outputs(weights, windows_of(self.inputs, len(weights)))
-        found: Matrix = self.inputs @ weights.T
-        return found
+        Args:
+            inputs: float64[n, cols], such as `self.inputs`.
+            to_original: approximate the pre-activations of the original layer on `self.inputs`,
+                rather than those that the layer's weights have on `inputs`.
+        """
+        weights, bias = self.real.weights, self.real.bias
+        wanted = self._pre_activations() if to_original else None
+        if self.real.is_depthwise:
+            moments = ChannelMoments.of(depthwise_windows(inputs, len(weights)), wanted)
+            if wanted is not None:
+                weights, bias = moments.target_weights(weights, damping=_DAMPING)
+            damped = moments.damped(_DAMPING)
+            return DepthwiseFitProblem(weights, damped, self.importance, self.real.taps), bias
+        accumulator = GramAccumulator()
+        accumulator.add(inputs, wanted)
+        gram = accumulator.finish()
+        if wanted is not None:
+            weights, bias = gram.target_weights(weights, damping=_DAMPING)
+        problem = MatrixFitProblem(
+            weights, gram.damped(_DAMPING), self.importance, self.real.kernel
+        )
+        return problem, bias
+
+    def _pre_activations(self) -> Matrix:
+        """Return those of `inputs`, float64[n, rows]."""
+        weights = self.real.weights
+        if self.real.is_depthwise:
+            products = depthwise.outputs(weights, depthwise_windows(self.inputs, len(weights)))
+        else:
+            products = self.inputs @ weights.T
+        return products + self.real.bias
 
 
-def find_units(subgraph: Subgraph, values: Values, target: str) -> list[Unit]:
-    """All layers that can take another form, given all activations on the samples.
+def find_layers(subgraph: Subgraph, values: Values, target: str) -> list[CompressibleLayer]:
+    """Return all layers that can be factorized, given all activations on the samples.
 
-    Depthwise convolutions are among them where their one form pays on the target.
+    Depthwise convolutions are included if separating them pays on the target.
     """
     found = []
     for position, op in enumerate(subgraph.operators):
-        try:
-            layer = _read(op, target)
-        except Unsupported:
-            continue
+        layer = _read(op, target)
         if layer is not None:
-            found.append((position, op, layer))
-    entering = []
-    for _, op, _ in found:
-        source = values[op.input(0)]
-        picks = _picks(op, len(source))
-        entering.append((picks, vectors(op, source, picks)))
-    layers = [layer for _, _, layer in found]
-    positions = [position for position, _, _ in found]
-    matter = _importance(subgraph, positions, layers, [x for _, x in entering], values)
+            source = values[op.input(0)]
+            picks = _picks(op, len(source))
+            found.append((position, op, layer, picks, vectors(op, source, picks)))
+    positions, operators, layers, _, inputs = zip(*found, strict=True) if found else [()] * 5
+    weights = _importance(subgraph, positions, operators, layers, inputs, values)
     return [
-        Unit(
-            position,
-            layer_name(op),
-            kernel_of(op),
-            layer,
-            picks,
-            inputs,
-            values,
-            op.builtin_code == _DEPTHWISE,
-        )
-        for (position, op, layer), (picks, inputs), values in zip(
-            found, entering, matter, strict=True
-        )
+        CompressibleLayer(position, layer_name(op), layer, picks, inputs, own)
+        for (position, op, layer, picks, inputs), own in zip(found, weights, strict=True)
     ]
 
 
-def _read(op: Operator, target: str) -> DenseLayer | None:
-    """None for what is no layer, or none that could become better. Raises Unsupported likewise."""
-    if op.builtin_code in _LAYERS:
-        return real_layer.read(op)
-    if op.builtin_code != _DEPTHWISE:
+def _read(op: Operator, target: str) -> RealLayer | None:
+    """Return the layer of `op`; None where there is none that could improve."""
+    try:
+        layer = real.read(op)
+    except Unsupported:
         return None
-    layer = depthwise_pair.read(op)
-    return layer if DepthwiseConv(shape_of(op)).best(target) is not None else None
-
-
-def kernel_of(op: Operator) -> KernelShape:
-    """Height, width and channels of what each output unit looks at."""
-    shape = op.weights.shape
-    if op.builtin_code == _DEPTHWISE:
-        return (shape[1], shape[2], 1)
-    if op.builtin_code == BuiltinOperator.CONV_2D:
-        return (shape[1], shape[2], shape[3])
-    return (1, 1, shape[1])
+    if layer.is_depthwise and DepthwiseConv(shape_of(op)).best(target) is None:
+        return None
+    return layer
 
 
 def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix:
-    """Some of the real vectors [n, cols] that `op` multiplies with, of what enters it.
+    """Return some of the real vectors [n, cols] that `op` multiplies.
 
     Args:
-        source: [inferences, *shape of the input], int8.
-        picks: rising indices into all vectors, inference by inference.
+        op: a layer.
+        source: its input [inferences, *shape], int8.
+        picks: ascending indices into all vectors, inference by inference.
     """
     tensor = op.input(0)
-    cols, each = math.prod(kernel_of(op)), _vectors_per_inference(op)
-    if op.builtin_code == _DEPTHWISE:
-        cols *= tensor.shape[3]
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
-        return _real(samples.dequantize(source.reshape(-1, cols)[picks], tensor))
+        cols = op.weights.shape[1]
+        return _float64(samples.dequantize(source.reshape(-1, cols)[picks], tensor))
+    each, taps = _vectors_per_inference(op), op.weights.shape[1:3]
+    cols = math.prod(taps) * tensor.shape[3]
     parts = []
     for start in range(0, len(source), _INFERENCES_AT_ONCE):
         part = source[start : start + _INFERENCES_AT_ONCE]
         images = samples.dequantize(part, tensor).reshape(-1, *tensor.shape[1:])
-        strides = (int(op.options.strideH), int(op.options.strideW))
-        same = op.options.padding == _SAME
-        found = patches(images, kernel_of(op)[:2], strides=strides, same=same).reshape(-1, cols)
+        found = patches(images, (taps[0], taps[1]), strides=op.strides, same=op.is_same)
         first, last = np.searchsorted(picks, [start * each, (start + len(part)) * each])
-        parts.append(found[picks[first:last] - start * each])
-    return _real(np.concatenate(parts))
+        parts.append(found.reshape(-1, cols)[picks[first:last] - start * each])
+    return _float64(np.concatenate(parts))
 
 
 def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:
     total = inferences * _vectors_per_inference(op)
-    most = max(_VECTORS_PER_INPUT * math.prod(kernel_of(op)), _LEAST_VECTORS, inferences)
-    if op.builtin_code == _DEPTHWISE:
-        # Each has all channels, but a channel few weights.
-        most = max(_VECTORS_PER_INPUT * math.prod(kernel_of(op)), _LEAST_WINDOWS)
+    # A depthwise convolution samples windows with all channels, but a channel has few weights.
+    weights, least = math.prod(op.weights.shape[1:]), max(_LEAST_VECTORS, inferences)
+    if op.builtin_code == DEPTHWISE:
+        weights, least = math.prod(op.weights.shape[1:3]), _LEAST_WINDOWS
+    most = max(_VECTORS_PER_INPUT * weights, least)
     if total <= most:
         return np.arange(total)
     return np.sort(np.random.default_rng(0).choice(total, most, replace=False))
 
 
 def _vectors_per_inference(op: Operator) -> int:
-    is_depthwise = op.builtin_code == _DEPTHWISE
-    return math.prod(op.outputs[0].shape) // op.weights.shape[3 if is_depthwise else 0]
+    units = op.weights.shape[3 if op.builtin_code == DEPTHWISE else 0]
+    return math.prod(op.outputs[0].shape) // units
 
 
 def _importance(
     subgraph: Subgraph,
     positions: Sequence[int],
-    layers: Sequence[DenseLayer],
-    entering: Sequence[Matrix],
+    operators: Sequence[Operator],
+    layers: Sequence[RealLayer],
+    inputs: Sequence[Matrix],
     values: Values,
 ) -> list[Vector]:
-    """What squared errors of a layer's outputs matter to what leaves its chain.
+    """Return the weight of a squared error in each output of each layer.
 
-    A chain are fully-connected layers that read one another; what leaves a convolution is followed
-    to the end of the model.
+    The error of a fully-connected layer is followed to the end of its chain, the layers that read
+    one another; the error of a convolution to the end of the model.
     """
-    ops = [subgraph.operators[position] for position in positions]
-    starts = [i for i, op in enumerate(ops) if not i or not _reads(op, ops[i - 1])]
+    starts = [i for i, op in enumerate(operators) if not i or not _chained(op, operators[i - 1])]
     found: list[Vector] = []
-    for start, end in itertools.pairwise([*starts, len(ops)]):
-        if ops[start].builtin_code != BuiltinOperator.FULLY_CONNECTED:
+    for start, end in itertools.pairwise([*starts, len(operators)]):
+        if operators[start].builtin_code != BuiltinOperator.FULLY_CONNECTED:
             found.append(output_importance(subgraph, positions[start], values))
         else:
-            found += importance(layers[start:end], entering[start], OutputLoss(None))
-    # An output that never gets through still must not be free.
+            found += importance(layers[start:end], inputs[start], OutputLoss(None))
+    # An output that never reaches the end still must not be free.
     return [np.maximum(v, 1e-6 * max(float(v.max()), 1e-30)) for v in found]
 
 
-def _reads(op: Operator, before: Operator) -> bool:
-    """Whether both are links of a chain."""
+def _chained(op: Operator, before: Operator) -> bool:
+    """Return True if `op` reads `before` and both are fully connected."""
     codes = {op.builtin_code, before.builtin_code}
     return codes == {BuiltinOperator.FULLY_CONNECTED} and op.inputs[0] is before.outputs[0]
 
 
-def _real(values: Array) -> Matrix:
+def _float64(values: Array) -> Matrix:
     return values.astype(np.float64)

@@ -1,11 +1,10 @@
-"""What an error in each output of a convolution does to the end of the model, measured.
+"""Measure the effect of an error in each output of a convolution on the model's scores.
 
-With scores z (what leaves the model, before a softmax) and an error e of one output unit at every
-place, importance is E||change of z||^2 / E||e||^2. The rest of the model runs in LiteRT with the
-unit's activations changed by random signs times a step of a quarter of their deviation: about what
-a compressed layer does to them, and seen through all that follows, pooling included. Where the
-activation is at its lower limit, an error mostly stays hidden: those places keep their value, and
-count.
+With scores z (the outputs, before a softmax) and an error e of one output unit at every pixel,
+importance is E||change of z||^2 / E||e||^2. The rest of the model runs in LiteRT with the unit's
+activations changed by random signs times a quarter of their standard deviation, about the error of
+a compressed layer. Where the activation is at its lower limit, an error mostly stays hidden: those
+pixels keep their value, and count.
 """
 
 from __future__ import annotations
@@ -26,9 +25,11 @@ _INT8 = np.iinfo(np.int8)
 
 
 def output_importance(subgraph: Subgraph, position: int, values: Values) -> Vector:
-    """float64[units] of the operator at `position`, up to a factor; ones where nothing follows.
+    """Return float64[units], up to a factor; ones where nothing follows the operator.
 
     Args:
+        subgraph: the main one.
+        position: of the operator.
         values: all activations on some samples.
 
     Time: `units` times 64 inferences of what follows.
@@ -41,7 +42,8 @@ def output_importance(subgraph: Subgraph, position: int, values: Values) -> Vect
     rest = subgraph.operators[position + 1 :]
     few = {tensor: array[:_INFERENCES] for tensor, array in values.items()}
     rng = np.random.default_rng(0)
-    entering = {t: np.tile(few[t], (units, *[1] * (few[t].ndim - 1))) for t in _read(rest, few)}
+    others = [tensor for tensor in _read(rest, few) if tensor is not output]
+    entering = {t: np.tile(few[t], (units, *[1] * (few[t].ndim - 1))) for t in others}
     changed, steps = _changed(few[output], rng)
     found = run_segment(rest, entering | {output: changed}, wanted)
     effect = np.zeros(units)
@@ -55,7 +57,7 @@ def output_importance(subgraph: Subgraph, position: int, values: Values) -> Vect
 
 
 def _changed(values: Array, rng: np.random.Generator) -> tuple[Array, Vector]:
-    """For each unit all values with that unit's changed, one after the other, and the steps."""
+    """Return the values with one unit changed, for each unit, and the size of each change."""
     units, lowest = values.shape[-1], values.min()
     steps = np.maximum(1, np.rint(_STEP * values.reshape(-1, units).std(axis=0)))
     found = []
@@ -69,7 +71,7 @@ def _changed(values: Array, rng: np.random.Generator) -> tuple[Array, Vector]:
 
 
 def scores(subgraph: Subgraph) -> list[Tensor]:
-    """The outputs, or what a softmax makes them of: probabilities hide errors."""
+    """Return the outputs, before a softmax: probabilities hide errors."""
     makers = {op.outputs[0]: op for op in subgraph.operators if op.outputs}
     found = []
     for tensor in subgraph.outputs:
@@ -81,5 +83,7 @@ def scores(subgraph: Subgraph) -> list[Tensor]:
 
 
 def _read(operators: Sequence[Operator], values: Values) -> list[Tensor]:
-    """What the operators read of what there is."""
-    return [t for op in operators for t in op.inputs if t is not None and t in values]
+    """Return the known activations that operators read and do not write."""
+    written = {tensor for op in operators for tensor in op.outputs}
+    read = dict.fromkeys(t for op in operators for t in op.inputs if t is not None)
+    return [tensor for tensor in read if tensor in values and tensor not in written]

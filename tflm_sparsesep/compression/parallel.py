@@ -1,4 +1,4 @@
-"""Independent work over the processor's cores, with the same results whatever their number."""
+"""Run independent work on several cores; results do not depend on their number."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def map_ordered(
     workers: int | None = None,
     on_result: Callable[[], None] = lambda: None,
 ) -> list[Result]:
-    """`function` of each item, in the order of the items.
+    """Return `function` of each item, in the order of the items.
 
     Matrix products run on one thread, whatever `workers` is: their last bits depend on the number
     of threads. Changes that `function` makes in memory may be lost; items and results are pickled.
 
     Args:
         function: any callable, closures too.
-        workers: processes; by default one for each core that this process may use. With 1, where
-            processes cannot be forked safely (Windows, macOS), and inside a worker, all is done in
-            this process.
+        items: its arguments.
+        workers: processes; by default one for each core that this process may use. With 1, inside a
+            worker, and where forking is unsafe (Windows, macOS), everything runs in this process.
         on_result: called after each result, in this process.
 
     Raises:
@@ -60,14 +60,14 @@ def map_ordered(
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _can_fork() -> bool:
-    """Not on macOS, whose system libraries are not made for it, nor inside a worker."""
+    """Return False inside a worker and on macOS, whose system libraries do not support it."""
     return sys.platform == "linux" and _task is None
 
 
@@ -85,7 +85,7 @@ def _forked(
         return [_reported(future.result(), on_result) for future in futures]
     except BrokenProcessPool:
         raise DeviceError(
-            "a worker process was killed, for instance for lack of memory; fewer workers take less"
+            "a worker process was killed, for instance for lack of memory; use fewer workers"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Consecutive layers of a compressed model, refitted together to the original's outputs."""
+"""Refit consecutive layers of a compressed model together, to the outputs of the original."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ import numpy as np
 from tflm_sparsesep.compression.segments import Values, run_segment
 from tflm_sparsesep.converters.factorize import joint_refit
 from tflm_sparsesep.converters.factorize.chain import OutputLoss, forward, importance
-from tflm_sparsesep.converters.layers import real as real_layer
-from tflm_sparsesep.converters.layers import real_chain
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
+from tflm_sparsesep.converters.factorize.gram import Vector
+from tflm_sparsesep.converters.layers import real, real_chain
+from tflm_sparsesep.converters.layers.real import LAYERS
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.litert_tensors import Array
 
 _LEAST_SAMPLES = 200
-# Of what layers multiply and give, float32: a quarter of a gigabyte with what comes of them.
+# Of the layers' inputs and outputs, float32: 256 MB with all that is computed from them.
 _MOST_FLOATS = 20_000_000
 
 
 @dataclass(frozen=True)
 class Refit:
-    """How far to go: samples at most, each taken three times by a conjugate-gradient step, and
-    Gauss-Newton steps.
+    """The extent of a refit.
+
+    Attributes:
+        samples: at most; a conjugate-gradient step passes over them three times.
+        steps: Gauss-Newton steps.
     """
 
     samples: int
@@ -33,55 +37,88 @@ class Refit:
 
 WHOLE = Refit(samples=8000, steps=4)
 PROBE = Refit(samples=1500, steps=2)
-"""Enough to see what other layers can make up for."""
+"""Enough to see what other layers can compensate for."""
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Consecutive operators that are refitted together.
-
-    original: as they were, layers at both ends. now: those in the place of each. before, entering:
-    float32[n, ...], what entered in the original, and what does now. is_classifier: what leaves
-    goes through a softmax.
-    """
-
-    original: Sequence[Operator]
-    now: Sequence[Sequence[Operator]]
-    before: Array
-    entering: Array
-    is_classifier: bool
-
-    @property
-    def operators(self) -> list[Operator]:
-        """Those of now, one after the other."""
-        return [op for ops in self.now for op in ops]
-
-
-def refit_together(
-    original: Subgraph,
-    compressed: Subgraph,
-    now: Sequence[Sequence[Operator]],
-    inputs: Sequence[Array],
-    extent: Refit,
-) -> None:
-    """Gives layers better weights where theirs are not zero (`joint_refit`), run after run.
-
-    A run with convolutions sees few samples, as it takes much memory: its fully-connected layers
-    are refitted once more, on more of them.
+class Refitter:
+    """Refits what became of one model.
 
     Args:
-        original: the model as it was.
-        compressed: what became of it; its layers are changed in place.
-        now: for each operator of `original` those in its place.
-        inputs: samples [n, *shape] for each input of the model.
+        original: the main subgraph of the original model.
+        values: all its activations on the samples.
     """
-    for run in real_chain.runs(original):
-        for positions in _parts(original, run):
-            _refit(_read_run(original, compressed, now, inputs, positions), extent)
+
+    def __init__(self, original: Subgraph, values: Values) -> None:
+        self._original, self._values = original, values
+        self._runs = [(run, _parts(original, run)) for run in real_chain.runs(original)]
+        self._importance: dict[tuple[range, int], list[Vector]] = {}
+
+    def refit(self, now: Sequence[Sequence[Operator]], values: Values, extent: Refit) -> None:
+        """Improve all weights that are not zero (`joint_refit`), run after run.
+
+        A run with convolutions sees few samples, as it takes much memory: its fully-connected
+        layers are refitted again, on more of them.
+
+        Args:
+            now: the operators in the place of each original one; their layers are changed.
+            values: of the inputs of the compressed model.
+            extent: how far to go.
+        """
+        at, known = 0, dict(values)
+        for run, parts in self._runs:
+            for positions in parts:
+                picks = self._picks(now, positions, extent)
+                if picks is None:
+                    continue
+                known |= _run(now, known, range(at, run.start))
+                at = run.start
+                inside = known | _run(now, known, range(at, positions.start))
+                source = now[positions.start][0].input(0)
+                self._refit(now, positions, _real(inside, source, picks), picks, extent)
+
+    def _picks(
+        self, now: Sequence[Sequence[Operator]], positions: range, extent: Refit
+    ) -> Array | None:
+        """Return the samples to take; None where they would be too few to learn from."""
+        operators = [op for position in positions for op in now[position]]
+        count = len(self._values[self._original.inputs[0]])
+        most = min(count, extent.samples, _MOST_FLOATS // real_chain.floats_per_sample(operators))
+        if most < _LEAST_SAMPLES:
+            return None
+        return np.linspace(0, count - 1, most).astype(np.int64)
+
+    def _refit(
+        self,
+        now: Sequence[Sequence[Operator]],
+        positions: range,
+        entering: Array,
+        picks: Array,
+        extent: Refit,
+    ) -> None:
+        original = [self._original.operators[position] for position in positions]
+        readers = self._original.consumers(original[-1].outputs[0])
+        is_classifier = any(op.builtin_code == BuiltinOperator.SOFTMAX for op in readers)
+        loss = OutputLoss() if is_classifier else OutputLoss(None)
+        before = _real(self._values, original[0].input(0), picks)
+        dense = real_chain.read(original)
+        if (positions, len(picks)) not in self._importance:
+            self._importance[positions, len(picks)] = importance(dense, before, loss)
+        weights = self._importance[positions, len(picks)]
+        outputs = iter(forward(dense, before).outputs)
+        wanted: list[Array | None] = []
+        for position, op in zip(positions, original, strict=True):
+            if op.builtin_code in LAYERS:
+                wanted += [*[None] * (len(now[position]) - 1), next(outputs)]
+        operators = [op for position in positions for op in now[position]]
+        fitted = real_chain.read(operators)
+        found = joint_refit.refit(fitted, wanted, entering, weights, loss=loss, steps=extent.steps)
+        layers = [op for op in operators if op.builtin_code in LAYERS]
+        for op, thin, layer in zip(layers, fitted, found, strict=True):
+            real.write(op, np.where(thin.weights != 0, layer.weights, 0.0), layer.bias)
 
 
 def _parts(original: Subgraph, run: range) -> list[range]:
-    """A run, and the fully-connected layers at its end if there are others before."""
+    """Return a run, and the fully-connected layers at its end if convolutions precede them."""
     codes = {i: original.operators[i].builtin_code for i in run}
     convs = [i for i in run if codes[i] == BuiltinOperator.CONV_2D]
     dense = [i for i in run if codes[i] == BuiltinOperator.FULLY_CONNECTED]
@@ -89,56 +126,14 @@ def _parts(original: Subgraph, run: range) -> list[range]:
     return [run, *([range(last[0], run.stop)] if last else [])]
 
 
-def _read_run(
-    original: Subgraph,
-    compressed: Subgraph,
-    now: Sequence[Sequence[Operator]],
-    inputs: Sequence[Array],
-    positions: range,
-) -> _Run:
-    before = original.operators[: positions.start]
-    changed = [op for ops in now[: positions.start] for op in ops]
-    last = original.operators[positions.stop - 1].outputs[0]
-    readers = original.consumers(last)
-    return _Run(
-        [original.operators[i] for i in positions],
-        [now[i] for i in positions],
-        _arriving(original, before, original.operators[positions.start], inputs),
-        _arriving(compressed, changed, now[positions.start][0], inputs),
-        any(op.builtin_code == BuiltinOperator.SOFTMAX for op in readers),
-    )
+def _run(now: Sequence[Sequence[Operator]], values: Values, positions: range) -> Values:
+    """Return the outputs of some operators that later ones read."""
+    operators = [op for position in positions for op in now[position]]
+    later = [t for ops in now[positions.stop :] for op in ops for t in op.inputs if t is not None]
+    return run_segment(operators, values, later)
 
 
-def _arriving(
-    subgraph: Subgraph, before: Sequence[Operator], op: Operator, inputs: Sequence[Array]
-) -> Array:
-    """float32[n, ...], what enters `op` behind some operators."""
-    values: Values = dict(zip(subgraph.inputs, inputs, strict=True))
-    source = op.input(0)
-    if source not in values:
-        values |= run_segment(before, values, [source])
-    found: Array = samples.dequantize(values[source], source).astype(np.float32)
+def _real(values: Values, tensor: Tensor, picks: Array) -> Array:
+    """Return picked samples of an activation, float32[n, ...]."""
+    found: Array = samples.dequantize(values[tensor][picks], tensor).astype(np.float32)
     return found
-
-
-def _refit(run: _Run, extent: Refit) -> None:
-    size = real_chain.floats_per_sample(run.operators)
-    most = min(len(run.before), extent.samples, _MOST_FLOATS // size)
-    if most < _LEAST_SAMPLES:
-        return
-    picks = np.linspace(0, len(run.before) - 1, most).astype(np.int64)
-    loss = OutputLoss() if run.is_classifier else OutputLoss(None)
-    dense = real_chain.read(run.original)
-    matter = importance(dense, run.before[picks], loss)
-    outputs = iter(forward(dense, run.before[picks]).outputs)
-    wanted: list[Array | None] = []
-    for op, ops in zip(run.original, run.now, strict=True):
-        if op.builtin_code in real_chain.LAYERS:
-            wanted += [*[None] * (len(ops) - 1), next(outputs)]
-    now = real_chain.read(run.operators)
-    found = joint_refit.refit(
-        now, wanted, run.entering[picks], matter, loss=loss, steps=extent.steps
-    )
-    layers = [op for op in run.operators if op.builtin_code in real_chain.LAYERS]
-    for op, before, layer in zip(layers, now, found, strict=True):
-        real_layer.write(op, np.where(before.weights != 0, layer.weights, 0.0), layer.bias)

@@ -1,4 +1,4 @@
-"""A compressed model as Keras layers, which `fit` trains on.
+"""Convert a compressed model to Keras layers for fine-tuning.
 
 This module imports Keras (8 s with TensorFlow); `import tflm_sparsesep` does not.
 """
@@ -13,8 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tflm_sparsesep.compression.compressed_parts import CompressedLayer, Part
+from tflm_sparsesep.compression.compressed_layers import CompressedLayer
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.converters.factorize.chain import RealLayer
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.training.trained_layer import walk
 
@@ -22,17 +23,21 @@ _DEPTHWISE = keras.layers.DepthwiseConv2D
 _LAYERS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, _DEPTHWISE)
 # As a share of the power of a layer's weights; rounding them to int8 takes less than a hundredth.
 _MOST_DIFFERENCE = 0.1
-# One factor for each output always fits a little better; a folded normalisation, far better.
+# One factor for each output always fits a little better; a folded normalization, far better.
 _CLEARLY_BETTER = 1.5
 _LEAST = 1e-30
 
 
 @dataclass(frozen=True)
 class _Match:
-    """A Keras layer and what became of it.
+    """A Keras layer and its compressed form.
 
-    factor, shift: per output, what the converter folded into the layer from behind it, such as a
-    normalisation: weights in the file = factor * weights, bias in the file = factor * bias + shift.
+    Attributes:
+        layer: the Keras layer.
+        compressed: the same in the .tflite files.
+        factor, shift: per output, what the converter folded into the layer, such as a
+            normalization after it: weights in the file = factor * weights, bias in the file =
+            factor * bias + shift.
     """
 
     layer: Any
@@ -41,8 +46,8 @@ class _Match:
     shift: Vector
 
     @property
-    def parts(self) -> list[Part]:
-        """What the layer becomes, with what follows it in the Keras model taken out again."""
+    def parts(self) -> list[RealLayer]:
+        """Return the compressed layers without what was folded into them."""
         *first, last = self.compressed.parts
         weights = last.weights / self.factor[:, None]
         bias = (last.bias - self.shift) / self.factor
@@ -50,21 +55,20 @@ class _Match:
 
 
 def to_keras(model: Any, compressed: Sequence[CompressedLayer]) -> Any:
-    """A copy of `model` whose compressed layers have their new forms and weights.
+    """Return a copy of `model` whose compressed layers have their new structure and weights.
 
     Args:
-        model: the Sequential or functional model that was compressed; it stays as it is.
+        model: the Sequential or functional model that was compressed; it is not changed.
         compressed: its changed layers.
 
     Returns:
-        The copy, to be compiled. A layer that became two matrices is two layers: NAME_part1 and
-        NAME. What was not compressed keeps its float weights.
+        The copy, not compiled. A layer that became two matrices is two layers: NAME_part1 and
+        NAME. Layers that were not compressed keep their float weights.
 
     Raises:
-        ConfigError: `model` is no Sequential or functional model, or has not been built.
-        ModelError: it is not the one that was compressed, or one of the compressed layers is used
-            more than once, or inside of a layer such as TimeDistributed, or became what Keras has
-            no layer for.
+        ConfigError: `model` is not a Sequential or functional model, or has not been built.
+        ModelError: it is not the model that was compressed; or a compressed layer is used more
+            than once, is inside a layer such as TimeDistributed, or has no equivalent in Keras.
     """
     if not isinstance(model, keras.Model) or not model.built:
         raise ConfigError(
@@ -97,12 +101,12 @@ def to_keras(model: Any, compressed: Sequence[CompressedLayer]) -> Any:
             _set_weights(match, copies)
     if matches:
         inner = ", ".join(repr(match.layer.name) for match in matches.values())
-        raise ModelError(f"layers inside of others cannot take another form: {inner}")
+        raise ModelError(f"layers inside other layers cannot be replaced: {inner}")
     return copy
 
 
 def _copy(model: Any, clone: Callable[[Any], list[Any]]) -> Any:
-    """`model` with other layers: those that `clone` gives for each, one behind the other."""
+    """Return `model` with each layer replaced by the chain of layers that `clone` returns."""
 
     def copied(layer: Any) -> list[Any]:
         return [_copy(layer, clone)] if isinstance(layer, keras.Model) else clone(layer)
@@ -129,7 +133,7 @@ def _copy(model: Any, clone: Callable[[Any], list[Any]]) -> Any:
 
 
 def _match(model: Any, compressed: Sequence[CompressedLayer]) -> dict[int, _Match]:
-    """For each compressed layer the Keras layer whose weights it had, by the layer's id."""
+    """Return the Keras layer whose weights each compressed layer had, by the id of the layer."""
     layers = {id(x): x for x in walk(model) if isinstance(x, _LAYERS) and x.built}
     found: dict[int, _Match] = {}
     for one in compressed:
@@ -153,13 +157,13 @@ def _match(model: Any, compressed: Sequence[CompressedLayer]) -> dict[int, _Matc
 def _check_strides(match: _Match) -> None:
     if any(part.is_depthwise and len(set(part.strides)) > 1 for part in match.parts):
         raise ModelError(
-            f"layer {match.layer.name!r} became two depthwise convolutions of strides that differ "
-            "down and right, which Keras has none of; accepted: those of stride 1"
+            f"layer {match.layer.name!r} became two depthwise convolutions whose vertical and "
+            "horizontal strides differ, which Keras does not support; accepted: stride 1"
         )
 
 
 def _fit(layer: Any, compressed: CompressedLayer) -> tuple[float, _Match] | None:
-    """How far the layer is from what was compressed, and the match; None if it is another one."""
+    """Return the difference from the compressed layer, and the match; None for another layer."""
     wanted, found = compressed.before.weights, _as_matrix(layer)
     if (
         wanted.shape != found.shape
@@ -180,9 +184,9 @@ def _fit(layer: Any, compressed: CompressedLayer) -> tuple[float, _Match] | None
 
 
 def _as_matrix(layer: Any) -> Matrix:
-    """The kernel [..., inputs, outputs] as [outputs, all taps and inputs].
+    """Return the kernel [..., inputs, outputs] as [outputs, all taps and inputs].
 
-    That of a depthwise convolution, [..., channels, multiplier], as [outputs, taps].
+    The kernel of a depthwise convolution, [..., channels, multiplier], becomes [outputs, taps].
     """
     kernel = keras.ops.convert_to_numpy(layer.kernel)
     rows = math.prod(kernel.shape[-2:]) if isinstance(layer, _DEPTHWISE) else kernel.shape[-1]
@@ -197,7 +201,7 @@ def _bias(layer: Any) -> Vector:
 
 
 def _new_layers(match: _Match) -> list[Any]:
-    """The layer in its new form; weights come later, when it is built.
+    """Return the layers that replace one; weights are set when they are built.
 
     The last one has the name and the activation.
     """
@@ -213,8 +217,8 @@ def _needs_bias(match: _Match) -> bool:
     return match.layer.bias is not None or bool(np.any(match.parts[-1].bias))
 
 
-def _like(layer: Any, part: Part, **changes: Any) -> Any:
-    """A layer of the same class with the shape of `part`."""
+def _like(layer: Any, part: RealLayer, **changes: Any) -> Any:
+    """Return a layer of the same class with the shape of `part`."""
     config = layer.get_config() | changes
     if isinstance(layer, keras.layers.Dense):
         config["units"] = len(part.weights)

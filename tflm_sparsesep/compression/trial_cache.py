@@ -1,10 +1,10 @@
-"""Results of a search's trials on disk: an interrupted search resumes, a second one is instant.
+"""Results of a search on disk: an interrupted search resumes, a repeated one is instant.
 
 An entry is one file, named by a hash of all that its result depends on: the code that computes it,
-the libraries that it computes with, the model, the samples, the target, and the trial's setting.
-So an entry never gets stale; those not used for long are deleted where all together grow too large.
-Entries appear whole or not at all (written aside, then renamed), and carry a checksum: damaged ones
-count as absent. Nothing in a file is executed.
+its libraries, the model, the samples, the target, and the setting of the result (a fit, the options
+of a layer, a trial, a search). So an entry is never stale; the least recently used ones are deleted
+when the directory grows too large. Entries are written aside and renamed, so that they are complete
+or absent, and carry a checksum: damaged ones count as absent. Nothing in a file is executed.
 
     cache = TrialCache(cache_directory(), tflite, *samples, target)
     entry = cache.recall({"level": 12}, lambda: Entry({"sqnr_db": 25.1}, {"tflite": data}))
@@ -21,8 +21,8 @@ import os
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep import converters
+from tflm_sparsesep.compression.budget_search import Point
+from tflm_sparsesep.compression.factorization import Factorization, Fitted
+from tflm_sparsesep.compression.form_choice import Option
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
+from tflm_sparsesep.converters.rewrite import RewriteResult
 from tflm_sparsesep.device import toolchain
 
 Array = npt.NDArray[Any]
@@ -53,7 +59,7 @@ class Entry:
     blobs: dict[str, bytes] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
-        """Magic, checksum of the rest, length of the JSON, JSON, blobs one after another."""
+        """Return magic, checksum of the rest, length of the JSON, the JSON, and all blobs."""
         sizes = {name: len(blob) for name, blob in self.blobs.items()}
         text = json.dumps({"values": self.values, "sizes": sizes}).encode()
         body = b"".join([_LENGTH.pack(len(text)), text, *self.blobs.values()])
@@ -61,7 +67,7 @@ class Entry:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Entry | None:
-        """Inverse of `to_bytes`; None for bytes that it did not write."""
+        """Return the entry that `to_bytes` wrote; None for other bytes."""
         body = data[len(_MAGIC) + _DIGEST_BYTES :]
         if data[: -len(body) or None] != _MAGIC + hashlib.sha256(body).digest():
             return None
@@ -78,11 +84,11 @@ class TrialCache:
     """The entries of one search in a directory that searches share.
 
     Args:
-        directory: where files are, made where it is absent; None keeps nothing. One that cannot be
-            written to keeps nothing either: a cache is no reason to fail.
-        context: what all results of this search depend on, in a fixed order.
-        largest_total: bytes in the directory above which entries are deleted, those not used for
-            longest first.
+        directory: of the files, created if absent; None keeps nothing. A directory that is not
+            writable keeps nothing either: a cache is no reason to fail.
+        *context: what all results of this search depend on, in a fixed order.
+        largest_total: bytes in the directory above which the least recently used entries are
+            deleted.
     """
 
     def __init__(
@@ -99,7 +105,7 @@ class TrialCache:
                 _clean(directory, largest_total)
 
     def recall(self, setting: Mapping[str, Any], compute: Callable[[], Entry]) -> Entry:
-        """The entry of a setting (plain values), computed and kept where there is none."""
+        """Return the entry of a setting (plain values); compute and keep it where there is none."""
         found = self.get(setting)
         if found is None:
             found = compute()
@@ -107,7 +113,7 @@ class TrialCache:
         return found
 
     def get(self, setting: Mapping[str, Any]) -> Entry | None:
-        """The entry of a setting; None where there is none, or a damaged one."""
+        """Return the entry of a setting; None where it is absent or damaged."""
         path = self._path(setting)
         if path is None:
             return None
@@ -122,7 +128,7 @@ class TrialCache:
         return entry
 
     def put(self, setting: Mapping[str, Any], entry: Entry) -> None:
-        """Keeps an entry; whatever interrupts this leaves the one from before, or none."""
+        """Keep an entry. An interruption leaves the previous one, or none."""
         path = self._path(setting)
         if path is None:
             return
@@ -137,8 +143,67 @@ class TrialCache:
 
 
 def cache_directory() -> Path:
-    """Where `compress` keeps trials: in $TFLM_SPARSESEP_CACHE, or the user's cache directory."""
+    """Return the default directory: $TFLM_SPARSESEP_CACHE, or the user's cache directory."""
     return toolchain.cache_dir() / "trials"
+
+
+def fit_entry(fitted: Fitted, bias: Vector) -> Entry:
+    """Return the entry of the matrices and the bias of one layer."""
+    blobs = {"bias": bias.astype("<f8").tobytes()}
+    for number, matrix in enumerate(fitted.matrices):
+        kept = matrix != 0
+        blobs[f"kept{number}"] = np.packbits(kept).tobytes()
+        blobs[f"values{number}"] = matrix[kept].astype("<f8").tobytes()
+    shapes = [matrix.shape for matrix in fitted.matrices]
+    return Entry({"form": asdict(fitted.form), "shapes": shapes}, blobs)
+
+
+def fit_of(entry: Entry) -> tuple[Fitted, Vector]:
+    """Return what `fit_entry` was given, to the last bit."""
+    matrices: list[Matrix] = []
+    for number, (rows, cols) in enumerate(entry.values["shapes"]):
+        packed = np.frombuffer(entry.blobs[f"kept{number}"], np.uint8)
+        kept = np.unpackbits(packed, count=rows * cols).astype(np.bool_).reshape(rows, cols)
+        matrix = np.zeros((rows, cols))
+        matrix[kept] = np.frombuffer(entry.blobs[f"values{number}"], "<f8")
+        matrices.append(matrix)
+    bias = np.frombuffer(entry.blobs["bias"], "<f8").astype(np.float64)
+    return Fitted(_form_of(entry.values["form"]), tuple(matrices)), bias
+
+
+def options_entry(options: Sequence[Option]) -> Entry:
+    """Return the entry of what one layer can become."""
+    return Entry({"options": [asdict(option) for option in options]})
+
+
+def options_of(entry: Entry) -> list[Option]:
+    """Return what `options_entry` was given."""
+    return [
+        Option(**{**fields, "form": _form_of(fields["form"])}) for fields in entry.values["options"]
+    ]
+
+
+def model_entry(tflite: bytes, rewritten: RewriteResult, points: Sequence[Point]) -> Entry:
+    """Return the entry of a compressed model before and after rewriting, and of search points."""
+    values = {
+        "layers": [layer.to_json() for layer in rewritten.layers],
+        "points": [asdict(point) for point in points],
+    }
+    return Entry(values, {"tflite": tflite, "rewritten": rewritten.tflite})
+
+
+def model_of(entry: Entry) -> tuple[bytes, RewriteResult, list[Point]]:
+    """Return what `model_entry` was given."""
+    layers = [LayerDecision(**fields) for fields in entry.values["layers"]]
+    return (
+        entry.blobs["tflite"],
+        RewriteResult(entry.blobs["rewritten"], layers),
+        [Point(**{**fields, "forms": tuple(fields["forms"])}) for fields in entry.values["points"]],
+    )
+
+
+def _form_of(fields: dict[str, Any]) -> Factorization:
+    return Factorization(**{**fields, "block": tuple(fields["block"])})
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -153,7 +218,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _clean(directory: Path, largest_total: int) -> None:
-    """Deletes what killed processes left half written, and the entries that are too many."""
+    """Delete unfinished files of killed processes, and the least recently used entries."""
     now = time.time()
     for path in directory.glob(f"*{_UNFINISHED}"):
         if now - path.stat().st_mtime > _UNFINISHED_SECONDS:
@@ -168,7 +233,7 @@ def _clean(directory: Path, largest_total: int) -> None:
 
 
 def _digest_of(*parts: bytes | str | Array | None) -> str:
-    """A hash that tells apart types, shapes and where a part ends."""
+    """Return a hash that distinguishes types, shapes and where a part ends."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -184,7 +249,7 @@ def _digest_of(*parts: bytes | str | Array | None) -> str:
 
 @functools.cache
 def _code_version() -> str:
-    """A hash of all Python code and cost data of the package, and of the libraries' versions."""
+    """Return a hash of the package's Python code and cost data, and of the libraries' versions."""
     roots = (Path(__file__).parents[1], Path(converters.__file__ or "").resolve().parent)
     paths = {path for root in roots for end in ("py", "json") for path in root.rglob(f"*.{end}")}
     parts: list[bytes | str] = []

@@ -1,8 +1,7 @@
-"""What a choice of forms makes of a model, measured: quality in LiteRT, bytes, instructions."""
+"""Build and measure combinations of factorizations: quality in LiteRT, bytes, instructions."""
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,32 +12,42 @@ import numpy.typing as npt
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
+from tflm_sparsesep.compression.factorization import DENSE, Factorization
 from tflm_sparsesep.compression.form_choice import Front, Option
 from tflm_sparsesep.compression.layer_compressor import (
-    Built,
+    CompressedModel,
     LayerCompressor,
-    real_outputs,
     sqnr_db,
 )
-from tflm_sparsesep.compression.layer_forms import DENSE, Form
+from tflm_sparsesep.compression.operator_cost import dense_cost
 from tflm_sparsesep.compression.parallel import map_ordered
-from tflm_sparsesep.compression.trial_cache import Entry, TrialCache
-from tflm_sparsesep.compression.trial_records import (
+from tflm_sparsesep.compression.trial_cache import (
+    Entry,
+    TrialCache,
     model_entry,
     model_of,
     options_entry,
     options_of,
 )
 from tflm_sparsesep.converters import model_cost
-from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.cost.cost import Cost, total
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix
-from tflm_sparsesep.converters.rewrite import RewriteResult, check, rewrite, tidy
+from tflm_sparsesep.converters.layers.matrix import is_matrix_operator
+from tflm_sparsesep.converters.layers.quantized import check_operator
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.rewrite import RewriteResult, check, run_passes, tidy
+from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Model
 from tflm_sparsesep.runtime import samples
 
 Array = npt.NDArray[Any]
-Forms = tuple[Form, ...]
+Forms = tuple[Factorization, ...]
 
+# Below this many weights in all layers, starting processes takes longer than all fits.
+_LEAST_PARALLEL = 2000
 # Every fourth sample measures, the others fit.
 _HELD_OUT = 4
 _LEAST_SAMPLES = 8
@@ -46,19 +55,35 @@ _LEAST_SAMPLES = 8
 
 @dataclass(frozen=True)
 class Trial:
-    """A compressed model, as built and as rewritten, and what it is worth."""
+    """A compressed model.
+
+    Attributes:
+        point: its quality and sizes.
+        forms: of each layer.
+        effort: of the fits.
+        tflite: the file before rewriting.
+        rewritten: the file after it.
+    """
 
     point: Point
     forms: Forms
     effort: int
-    built: Built
+    tflite: bytes
     rewritten: RewriteResult
 
 
 class Trials:
-    """Tries choices of forms for one model, each once.
+    """Tries combinations of factorizations of one model, each once.
 
-    What `cache` holds is not computed again; `workers` processes look at the layers.
+    Args:
+        data: an int8 .tflite file.
+        dataset: samples; a fourth is held out to measure the quality.
+        labels: the class of each sample, or None.
+        target: a name of `targets.TARGETS`.
+        name: what errors call the model.
+        on_step: called after each layer and trial.
+        cache: results found in it are not computed again.
+        workers: processes that factorize layers.
     """
 
     def __init__(
@@ -74,74 +99,66 @@ class Trials:
         workers: int | None = 1,
     ) -> None:
         self.done: dict[tuple[Forms, int], Trial] = {}
-        self._data, self._target, self._name, self._on_step = data, target, name, on_step
+        self._target, self._on_step = get_target(target).name, on_step
         self._cache, self._workers = cache or TrialCache(None), workers
-        rewrite(data, target=target, name=name)  # refuses unfit models before any work
-        arrays = samples.split_inputs(dataset, editor.read(data, name=name).subgraphs[0].inputs)
+        model = editor.read(data, name=name)
+        _check(model)
+        arrays = samples.split_inputs(dataset, model.subgraphs[0].inputs)
         count = len(arrays[0]) if arrays else 0
         if count < _LEAST_SAMPLES:
             raise ConfigError(f"{count} samples given, accepted: at least {_LEAST_SAMPLES}")
         held_out = np.arange(count) % _HELD_OUT == _HELD_OUT - 1
         self._measuring = [array[held_out] for array in arrays]
         self._labels = None if labels is None else _checked(labels, count)[held_out]
-        self._wanted = real_outputs(data, self._measuring)
         self._compressor = LayerCompressor(
-            data, [array[~held_out] for array in arrays], target=target, name=name
+            data,
+            [array[~held_out] for array in arrays],
+            target=target,
+            name=name,
+            cache=self._cache,
         )
+        self._wanted = self._compressor.original.outputs(self._measuring)
         self._options = self._compressor.options(self._measuring, self._recalled_options)
         self._fronts: dict[float, Front] = {}
+        self._rest = self._without_layers(model)
 
     def trial(self, level: int, budget: Budget, *, effort: int = 1) -> Trial:
-        """The best choice of forms at a level of the search for a budget."""
+        """Return the best combination at a level of the search for a budget."""
         forms: Forms = (DENSE,) * len(self._options)
         if level:
-            forms = self._front(budget).choose(budget_search.limits(level, budget, self._rest))
+            forms = self._front(budget).choose(budget_search.limits(level, budget))
         return self._of(forms, level, effort)
 
     def finished(self, trial: Trial, budget: Budget) -> Trial:
-        """With layers as they were where their form did not pay, and all passes.
-
-        The pass that takes seconds is left out where the result would not be in the budget.
-        """
+        """Return the trial with sparse layers that were not rewritten back as they were."""
         kept = {layer.name for layer in trial.rewritten.layers if layer.rewritten}
-        pairs = zip(trial.forms, self._compressor.units, strict=True)
+        pairs = zip(trial.forms, self._compressor.layers, strict=True)
         forms = tuple(
-            DENSE if form.kind == "sparse" and unit.name not in kept else form
-            for form, unit in pairs
+            DENSE if form.kind == "sparse" and layer.name not in kept else form
+            for form, layer in pairs
         )
-        if forms != trial.forms:
-            better = self._of(forms, trial.point.level, trial.effort)
-            if budget.keeps_quality(better.point) and better.point.flash_bytes <= max(
-                trial.point.flash_bytes, budget.flash_bytes or 0
-            ):
-                trial = better
-        whole = rewrite(
-            trial.built.tflite,
-            target=self._target,
-            input_zeros=trial.built.input_zeros,
-            name=self._name,
-        )
-        point = replace(trial.point, **self._sizes(whole))
-        if not budget.is_small(point):
+        if forms == trial.forms:
             return trial
-        return replace(trial, rewritten=whole, point=point)
+        better = self._of(forms, trial.point.level, trial.effort)
+        limit = max(trial.point.flash_bytes, budget.flash_bytes or 0)
+        keeps = budget.keeps_quality(better.point) and better.point.flash_bytes <= limit
+        return better if keeps else trial
 
     def _front(self, budget: Budget) -> Front:
         arena = math.inf if budget.arena_bytes is None else float(budget.arena_bytes)
         if arena not in self._fronts:
-            self._fronts[arena] = Front(self._options, arena)
+            self._fronts[arena] = Front(self._options, arena, rest=self._rest)
         return self._fronts[arena]
 
-    @functools.cached_property
-    def _rest(self) -> Point:
-        """What of the dense model's sizes is not that of its layers."""
-        whole = self._dense_sizes()
-        dense = [options[0] for options in self._options]
-        return Point(
-            0,
-            math.inf,
-            whole["flash_bytes"] - round(sum(option.flash_bytes for option in dense)),
-            whole["instructions"] - round(sum(option.instructions for option in dense)),
+    def _without_layers(self, model: Model) -> Cost:
+        """Return the cost of the dense model without that of its layers; changes `model`."""
+        main = model.subgraphs[0]
+        operators = [main.operators[layer.position] for layer in self._compressor.layers]
+        tidy(model)
+        whole = self._sizes(model, editor.write(model), [])
+        layers = total(dense_cost(op, self._target) for op in operators)
+        return Cost(
+            whole["flash_bytes"] - layers.bytes, whole["instructions"] - layers.instructions
         )
 
     def _of(self, forms: Forms, level: int, effort: int) -> Trial:
@@ -158,55 +175,53 @@ class Trials:
             entry = self._cache.recall({"layer": layer}, lambda: options_entry(look(layer)))
             return options_of(entry)
 
-        return map_ordered(of, layers, workers=self._workers, on_result=self._on_step)
+        weights = sum(layer.real.weights.size for layer in self._compressor.layers)
+        is_small = self._workers is None and weights < _LEAST_PARALLEL
+        workers = 1 if is_small else self._workers
+        return map_ordered(of, layers, workers=workers, on_result=self._on_step)
 
     def _recalled(self, forms: Forms, level: int, effort: int) -> Trial:
         def compute() -> Entry:
             trial = self._try(forms, level, effort)
-            return model_entry(trial.built, trial.rewritten, [trial.point])
+            return model_entry(trial.tflite, trial.rewritten, [trial.point])
 
         setting = {"forms": [vars(form) for form in forms], "effort": effort}
-        built, rewritten, (point,) = model_of(self._cache.recall(setting, compute))
-        # Another search may have come to these forms at another level.
-        return Trial(replace(point, level=level), forms, effort, built, rewritten)
+        tflite, rewritten, (point,) = model_of(self._cache.recall(setting, compute))
+        # Another search may have come to these factorizations at another level.
+        return Trial(replace(point, level=level), forms, effort, tflite, rewritten)
 
     def _try(self, forms: Forms, level: int, effort: int) -> Trial:
         built = self._compressor.build(forms, effort=effort)
-        rewritten = rewrite(
-            built.tflite,
-            target=self._target,
-            input_zeros=built.input_zeros,
-            name=self._name,
-        )
-        outputs = real_outputs(built.tflite, self._measuring)
+        outputs = built.outputs(self._measuring)
+        rewritten = self._rewritten(built)
         point = Point(
             level,
             sqnr_db(self._wanted, outputs),
             accuracy_drop=self._accuracy_drop(outputs),
             forms=tuple(
-                f"{unit.name}: {form}"
-                for unit, form in zip(self._compressor.units, forms, strict=True)
+                f"{layer.name}: {form}"
+                for layer, form in zip(self._compressor.layers, forms, strict=True)
             ),
-            **self._sizes(rewritten),
+            **self._sizes(built.model, rewritten.tflite, rewritten.layers),
         )
-        return Trial(point, forms, effort, built, rewritten)
+        return Trial(point, forms, effort, built.tflite, rewritten)
 
-    def _dense_sizes(self) -> dict[str, Any]:
-        model = editor.read(self._data, name=self._name)
-        check(model)
-        tidy(model)
-        return self._sizes(RewriteResult(editor.write(model), []))
+    def _rewritten(self, built: CompressedModel) -> RewriteResult:
+        """Return what `rewrite` makes of the file; the model's objects are changed."""
+        conversion = Conversion(self._target, built.input_zeros)
+        layers = [d for graph in built.model.subgraphs for d in run_passes(graph, conversion)]
+        tidy(built.model)
+        return RewriteResult(editor.write(built.model), layers)
 
-    def _sizes(self, rewritten: RewriteResult) -> dict[str, Any]:
-        model = editor.read(rewritten.tflite)
+    def _sizes(self, model: Model, data: bytes, layers: list[LayerDecision]) -> dict[str, Any]:
         return {
-            "flash_bytes": len(rewritten.tflite),
-            "instructions": model_cost.instructions(model, rewritten.layers, self._target),
-            "arena_bytes": model_cost.arena_bytes(model, rewritten.layers),
+            "flash_bytes": len(data),
+            "instructions": model_cost.instructions(model, layers, self._target),
+            "arena_bytes": model_cost.arena_bytes(model, layers),
         }
 
     def _accuracy_drop(self, outputs: list[Matrix]) -> float | None:
-        """In points, by the class of the highest score of the first output."""
+        """Return points lost, by the class of the highest score of the first output."""
         if self._labels is None:
             return None
         before, after = (
@@ -214,6 +229,17 @@ class Trials:
             for scores in (self._wanted, outputs)
         )
         return 100 * (before - after)
+
+
+def _check(model: Model) -> None:
+    """Raise ModelError for a model that `rewrite` refuses."""
+    try:
+        check(model)
+        for op in model.operators:
+            if is_matrix_operator(op):
+                check_operator(op)
+    except ModelError as error:
+        raise ModelError(f"{model.name}: {error}") from None
 
 
 def _checked(labels: Array, count: int) -> Array:

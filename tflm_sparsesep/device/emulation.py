@@ -23,21 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
-from tflm_sparsesep.converters.targets import Target, get_target
+from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device import toolchain
-from tflm_sparsesep.device.toolchain import Tool, find_tools
-
-__all__ = [
-    "CLASSES",
-    "DEFAULT_OPTIMIZATION",
-    "ExternalFlash",
-    "LayerRun",
-    "Tool",
-    "build_firmware",
-    "check_counter",
-    "find_tools",
-    "run_layer",
-]
 
 Array = npt.NDArray[np.int8] | npt.NDArray[np.float32]
 
@@ -47,10 +34,10 @@ DEFAULT_OPTIMIZATION = "-O2"
 CLASSES = ("load", "store", "multiply", "branch", "vector", "other")
 
 # Mirror of firmware/job.h.
-_JOB = struct.Struct("<4I32s5I7i7i4I")
+_JOB = struct.Struct("<3I32s5I7i7i4I")
 _JOB_MAGIC = 0x314A5353
-_JOB_RUN_OP = 0
 _RESULT = struct.Struct("<9I64s128s")
+_NUMBERS = ("persistent_bytes", "scratch_bytes", "code_bytes", "fetches", "fetched_bytes")
 _RESULT_MAGIC = 0x31525353
 _MAX_RANK = 6
 _FLASH_OVERLAPS, _FLASH_IS_TRUSTED = 1, 2
@@ -102,11 +89,8 @@ class LayerRun:
         fetched_bytes: bytes that they requested.
         kernel: name of the kernel variant that ran; empty for operators without variants.
         kernel_code_bytes: code of that variant alone, 0 without one.
-        target: name of the target.
-        board: emulated board.
-        flags: flags of gcc.
-        compiler: name and version.
-        qemu: name and version.
+        target, board, flags: of the run; flags are those of gcc.
+        compiler, qemu: name and version.
     """
 
     outputs: Array
@@ -126,39 +110,8 @@ class LayerRun:
     qemu: str
 
 
-def build_firmware(
-    target: str | Target,
-    *,
-    optimization: str = DEFAULT_OPTIMIZATION,
-    defines: tuple[str, ...] = (),
-    variants: tuple[str, ...] = (),
-    board: str | None = None,
-) -> Path:
-    """Return the image of `target` from the cache, compiled if necessary.
-
-    Args:
-        target: as for `run_layer`.
-        optimization: as for `run_layer`.
-        defines: preprocessor macros, "NAME" or "NAME=VALUE".
-        variants: as for `run_layer`.
-        board: as for `run_layer`.
-
-    Raises:
-        ConfigError: the board does not run the target's code, or no such optimization.
-        ToolMissingError: no arm-none-eabi-gcc.
-        DeviceError: the compiler failed.
-    """
-    return toolchain.build_firmware(
-        _target(target),
-        board=board,
-        optimization=optimization,
-        defines=defines,
-        variants=variants,
-    )
-
-
 def run_layer(
-    target: str | Target,
+    target: str,
     op_name: str,
     options: bytes,
     blob: bytes,
@@ -187,75 +140,55 @@ def run_layer(
         board: an emulated board of the target; None takes its default.
         timeout: seconds; None derives a generous limit from the size of the work.
 
-    Returns:
-        Outputs, counts and sizes.
-
     Raises:
         ConfigError: an argument is not accepted.
         ToolMissingError: QEMU (with TCG plugins) or a compiler is missing.
         DeviceError: the operator refused (with its reason), crashed, or ran out of time.
-
-    Example:
-        >>> run = run_layer(
-        ...     "cortex-m4", "SPARSE_FULLY_CONNECTED", options, blob, x[:, None, :], (1, 300)
-        ... )  # doctest: +SKIP
-        >>> run.instructions[0]  # doctest: +SKIP
     """
-    target = _target(target)
+    core = get_target(target)
     job = _pack_job(op_name, options, blob, inputs, output_shape, flash)
     defines = () if flash is None else (_FLASH_DEFINE,)
-    image = build_firmware(
+    image = toolchain.build_firmware(
         target, optimization=optimization, defines=defines, variants=variants, board=board
     )
-    machine = toolchain.board_of(target, board)
+    machine = toolchain.board_of(core, board)
     if timeout is None:
         timeout = _generous_timeout(blob, inputs, flash)
-    where = f"{op_name} on {target.name} ({machine})"
+    where = f"{op_name} on {target} ({machine})"
 
     with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
         work = Path(directory)
         (work / "job.bin").write_bytes(job)
         _run_qemu(image, machine, work, timeout, where)
-        numbers, kernel = _read_result(work, where)
+        sizes, kernel = _read_result(work, where)
         counts = _read_counts(work / "counts.txt", len(inputs), where)
         outputs: npt.NDArray[Any] = np.fromfile(work / "outputs.bin", inputs.dtype)
 
-    persistent, scratch, code, fetches, fetched_bytes = numbers
     return LayerRun(
+        **sizes,
         outputs=outputs.reshape((len(inputs), *output_shape)),
         instructions=[sum(region) for region in counts],
         classes=dict(zip(CLASSES, map(sum, zip(*counts, strict=True)), strict=True)),
-        scratch_bytes=scratch,
-        persistent_bytes=persistent,
-        code_bytes=code,
-        fetches=fetches,
-        fetched_bytes=fetched_bytes,
         kernel=kernel,
-        kernel_code_bytes=_kernel_code_bytes(target, kernel, optimization),
-        target=target.name,
+        kernel_code_bytes=toolchain.kernel_text_bytes(core, kernel, optimization) if kernel else 0,
+        target=target,
         board=machine,
-        flags=" ".join(toolchain.compile_flags(target, optimization)),
+        flags=" ".join(toolchain.compile_flags(core, optimization)),
         compiler=_name_and_version("arm-none-eabi-gcc"),
         qemu=_name_and_version("qemu-system-arm"),
     )
 
 
-def check_counter(target: str | Target, *, loops: int = 1000, board: str | None = None) -> None:
-    """Prove on this machine that instructions are counted exactly, with code of known length.
-
-    Args:
-        target: as for `run_layer`.
-        loops: iterations of the loop that is counted.
-        board: as for `run_layer`.
+def check_counter(target: str, *, loops: int = 1000, board: str | None = None) -> None:
+    """Prove on this machine that instructions are counted exactly, with a loop of known length.
 
     Raises:
         DeviceError: the count differs from what firmware/counter_check.h executes.
     """
-    target = _target(target)
     expected = 1 + 4 + 4 * loops + 600
-    if target.name != "cortex-m0":
+    if target != "cortex-m0":
         expected += 1205
-    if target.has_mve:
+    if get_target(target).has_mve:
         expected += 4 + 2 * loops
     inputs = np.zeros((2, 1), np.int8)
     run = run_layer(
@@ -263,7 +196,7 @@ def check_counter(target: str | Target, *, loops: int = 1000, board: str | None 
     )
     if run.instructions != [expected, expected]:
         raise DeviceError(
-            f"{run.qemu} counted {run.instructions} instructions on {target.name} where exactly "
+            f"{run.qemu} counted {run.instructions} instructions on {target} where exactly "
             f"{expected} are executed: its figures cannot be trusted"
         )
 
@@ -273,16 +206,8 @@ def _generous_timeout(blob: bytes, inputs: Array, flash: ExternalFlash | None) -
     return _START_SECONDS + size * math.prod(inputs.shape[:-1]) * _SECONDS_PER_MAC
 
 
-def _kernel_code_bytes(target: Target, kernel: str, optimization: str) -> int:
-    return toolchain.kernel_text_bytes(target, kernel, optimization) if kernel else 0
-
-
 def _name_and_version(tool: str) -> str:
-    return f"{tool} {find_tools()[tool].version}"
-
-
-def _target(target: str | Target) -> Target:
-    return target if isinstance(target, Target) else get_target(target)
+    return f"{tool} {toolchain.find_tools()[tool].version}"
 
 
 def _pack_job(
@@ -305,7 +230,6 @@ def _pack_job(
     header = _JOB.pack(
         _JOB_MAGIC,
         _JOB.size,
-        _JOB_RUN_OP,
         len(inputs),
         name,
         len(options),
@@ -359,8 +283,8 @@ def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str)
         raise DeviceError(f"{where} ended with exit code {done.returncode}: {reason}")
 
 
-def _read_result(work: Path, where: str) -> tuple[list[int], str]:
-    """Return persistent, scratch and code bytes, fetches and their bytes; and the kernel."""
+def _read_result(work: Path, where: str) -> tuple[dict[str, int], str]:
+    """Return the numbers of a result by name, and the kernel."""
     data = (work / "result.bin").read_bytes()
     if len(data) != _RESULT.size:
         raise DeviceError(f"{where}: result.bin has {len(data)} bytes, expected {_RESULT.size}")
@@ -369,7 +293,7 @@ def _read_result(work: Path, where: str) -> tuple[list[int], str]:
         raise DeviceError(f"{where}: result.bin was not written by this version's firmware")
     if stage != 0:
         raise DeviceError(f"{where} failed in {_STAGES[stage]}: {_text(message)}")
-    return numbers, _text(kernel)
+    return dict(zip(_NUMBERS, numbers, strict=True)), _text(kernel)
 
 
 def _text(field: bytes) -> str:

@@ -14,8 +14,8 @@ from tflm_sparsesep.converters.blob.pack import FloatWeights, FullyConnectedWeig
 from tflm_sparsesep.converters.cost import cycles, fully_connected, pointwise_conv
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
-from tflm_sparsesep.converters.targets import TARGETS, get_target
-from tflm_sparsesep.device import emulation
+from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case, random_float_case
 
 _PALETTE = 16
@@ -70,16 +70,11 @@ def bench_kernels(
     batch: int = 1,
     input_zeros: float = 0.0,
 ) -> list[KernelFigures]:
-    """Measure every layout's kernel on `target`, fastest first.
+    """Measure every layout's kernel on `target`, an emulated core, fastest first.
 
-    Args:
-        target: an emulated core.
-        rows: output units.
-        cols: input units.
-        zeros: share of zero weights, in blocks of each layout's pattern.
-        pattern: only layouts of this one, such as "1x4".
-        batch: vectors per inference; more than one is compared with a dense 1x1 convolution.
-        input_zeros: share of inputs equal to the input's zero point.
+    The zeros of the layer come in blocks of each layout's pattern; `pattern` selects layouts. A
+    batch of more than one vector is compared with a dense 1x1 convolution. `input_zeros` is the
+    fraction of inputs that equal the zero_point.
 
     Raises:
         ConfigError: an argument is not accepted.
@@ -106,9 +101,7 @@ def bench_kernels(
 def _check(
     target: str, *, rows: int, cols: int, zeros: float, batch: int, input_zeros: float
 ) -> None:
-    if get_target(target).qemu_machine is None:
-        devices = ", ".join(t.name for t in TARGETS.values() if t.qemu_machine)
-        raise ConfigError(f"target {target!r} is not emulated; accepted: {devices}")
+    toolchain.board_of(get_target(target))
     for name, share in (("zeros", zeros), ("input zeros", input_zeros)):
         if not 0.0 <= share <= 1.0:
             raise ConfigError(f"{name} is {share}, accepted: a share between 0 and 1")
@@ -121,15 +114,8 @@ def random_layer(
 ) -> LayerCase[FullyConnectedWeights] | LayerCase[FloatWeights]:
     """Draw a layer whose zeros come in blocks of `layout`, of the type that it stores.
 
-    Its activation limits are those of int8, so that layers of all shapes do the same work.
-
-    Args:
-        layout: decides blocks and values.
-        rows: output units.
-        cols: input units.
-        zeros: share of zero weights.
-        batch: input vectors.
-        input_zeros: share of inputs equal to the input's zero point.
+    Its activation limits are those of int8, so that layers of all shapes do the same work. The
+    other arguments are those of `random_case`.
     """
     rng = np.random.default_rng(_SEED)
     block = (layout.block_rows, layout.block_cols)

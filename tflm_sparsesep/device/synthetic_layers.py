@@ -47,16 +47,16 @@ def random_case(
     palette: int | None = None,
     extreme: bool = False,
 ) -> LayerCase[FullyConnectedWeights]:
-    """Draw a layer whose outputs spread over int8.
+    """Draw a layer whose outputs spread over int8, for a batch of inputs.
 
     Args:
         rng: source of randomness.
-        rows: output units.
-        cols: input units.
-        zeros: share of weights that are zero, whole blocks at a time; exact to one block.
+        rows: output channels.
+        cols: input channels.
+        zeros: fraction of weights that are zero, whole blocks at a time; exact to one block.
         batch: input vectors.
         block: rows and columns of the blocks that are kept or dropped together.
-        input_zeros: share of inputs that equal the input's zero point (real 0).
+        input_zeros: fraction of inputs that equal the zero_point (real 0).
         palette: number of distinct weights, in pairs of opposites; None for all of int8.
         extreme: make accumulators and left shifts wrap.
     """
@@ -66,14 +66,13 @@ def random_case(
     inputs = rng.integers(-128, 128, (batch, cols)).astype(np.int8)
     inputs[rng.random((batch, cols)) < input_zeros] = zero_point
     bound = 2**31 - 1 if extreme else 1 << 14
-    spread = 74.0 * 74.0 * np.sqrt(max(1.0, cols * (1 - zeros)))
-    fraction, shift = np.frexp(40.0 / spread * rng.uniform(0.5, 2.0, rows))
+    multiplier, shift = random_requantization(rng, rows, cols * (1 - zeros), extreme=extreme)
     return LayerCase(
         layer=FullyConnectedWeights(
             weights=weights,
             bias=rng.integers(-bound, bound, rows).astype(np.int32),
-            multiplier=np.minimum(fraction * 2.0**31, 2**31 - 1).astype(np.int32),
-            shift=(np.full(rows, 3) if extreme else shift).astype(np.int8),
+            multiplier=multiplier,
+            shift=shift,
             input_zero_point=zero_point,
         ),
         options=FullyConnectedOptions(
@@ -108,6 +107,16 @@ def random_float_case(
         options=FullyConnectedOptions(0, 0, *float_activation_range("NONE")),
         inputs=inputs,
     )
+
+
+def random_requantization(
+    rng: np.random.Generator, rows: int, products: float, *, extreme: bool
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
+    """Draw multipliers and shifts [rows] that spread sums of random products over int8."""
+    spread = 74.0 * 74.0 * np.sqrt(max(1.0, products))
+    fraction, shift = np.frexp(40.0 / spread * rng.uniform(0.5, 2.0, rows))
+    multiplier = np.minimum(fraction * 2.0**31, 2**31 - 1).astype(np.int32)
+    return multiplier, (np.full(rows, 3) if extreme else shift).astype(np.int8)
 
 
 def _random_weights(

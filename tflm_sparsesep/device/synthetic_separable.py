@@ -10,20 +10,15 @@ import numpy.typing as npt
 from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv
 from tflm_sparsesep.converters.blob.requantization import float_activation_range
 from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.device.synthetic_layers import random_requantization
 
 
 @dataclass(frozen=True)
 class SeparableShape:
-    """Sizes of a separable convolution and of the image that it runs on.
+    """Sizes of a separable convolution and of the `batch` images that it runs on.
 
-    Attributes:
-        height: of the image.
-        width: of the image.
-        channels: of the input, between the stages, of the output.
-        kernel: taps of the vertical and of the horizontal stage.
-        stride: of the vertical and of the horizontal stage.
-        padding: of the vertical and of the horizontal stage.
-        batch: images.
+    Channels are those of input, intermediate feature map and output. Kernel, stride and padding are
+    those of the vertical and of the horizontal stage.
     """
 
     height: int
@@ -45,10 +40,7 @@ def random_separable(
 ) -> SeparableConv:
     """Draw an int8 convolution whose activations spread over int8.
 
-    Args:
-        rng: source of randomness.
-        shape: sizes.
-        extreme: make accumulators and left shifts wrap, with weights at their limits.
+    With `extreme`, weights are at their limits, and accumulators and left shifts wrap.
     """
     zero_points = [int(rng.integers(-128, 128)) for _ in range(3)]
     stages = [_random_stage(rng, shape, n, zero_points, extreme) for n in (0, 1)]
@@ -88,13 +80,12 @@ def _random_stage(
     size = (units, kernel, channels)
     weights = rng.choice([-127, 127], size) if extreme else rng.integers(-127, 128, size)
     bound = 2**31 - 1 if extreme else 1 << 14
-    spread = 74.0 * 74.0 * np.sqrt(kernel * channels)
-    fraction, shift = np.frexp(40.0 / spread * rng.uniform(0.5, 2.0, units))
+    multiplier, shift = random_requantization(rng, units, kernel * channels, extreme=extreme)
     return ConvStage(
         weights=weights.astype(np.int8),
         bias=rng.integers(-bound, bound, units).astype(np.int32),
-        multiplier=np.minimum(fraction * 2.0**31, 2**31 - 1).astype(np.int32),
-        shift=(np.full(units, 3) if extreme else shift).astype(np.int8),
+        multiplier=multiplier,
+        shift=shift,
         stride=shape.stride[n],
         padding=shape.padding[n],
         activation_min=int(rng.integers(-128, 0)) if rng.random() < 0.5 else -128,

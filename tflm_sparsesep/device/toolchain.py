@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
-from tflm_sparsesep.converters.targets import TARGETS, Target
+from tflm_sparsesep.converters.targets import TARGETS, Target, get_target
 from tflm_sparsesep.sources import source_dir
 
 FIRMWARE_DIR = Path(__file__).resolve().parent / "firmware"
@@ -70,20 +70,12 @@ class Tool:
 
 
 def find_tools() -> dict[str, Tool]:
-    """Look for QEMU, the Arm compiler and the host compiler (for the plugin) on PATH.
-
-    Returns:
-        A `Tool` per name, missing ones included: "qemu-system-arm", "arm-none-eabi-gcc", "cc".
-    """
+    """Look for QEMU, the Arm compiler and the host compiler (for the plugin) on PATH, by name."""
     return {name: _find_tool(name) for name in _INSTALL_LINES}
 
 
 def require_tool(name: str) -> Tool:
-    """Return the tool `name` if it is on PATH.
-
-    Raises:
-        ToolMissingError: it is not on PATH; says how to install it.
-    """
+    """Return the tool `name`. Raises ToolMissingError if it is not on PATH."""
     tool = _find_tool(name)
     if tool.path is None:
         raise ToolMissingError(f"{name} was not found on PATH; {tool.install}")
@@ -136,7 +128,7 @@ def cache_dir() -> Path:
 
 
 def build_firmware(
-    target: Target,
+    target: str,
     *,
     board: str | None = None,
     optimization: str = "-O2",
@@ -146,37 +138,33 @@ def build_firmware(
     """Build the firmware of `target`: kernels, op core and the bare-metal runner, as an ELF file.
 
     Args:
-        target: the core to compile for.
+        target: the core to compile for, a name of `targets.TARGETS`.
         board: an emulated board of the target; None takes its default.
         optimization: flag of gcc, one of `OPTIMIZATIONS`.
         defines: preprocessor macros, "NAME" or "NAME=VALUE".
         variants: names of the fully-connected kernels to link; none links all.
 
-    Returns:
-        Path of the image in the cache.
-
     Raises:
         ConfigError: the board does not run the target's code, or no such optimization.
-        ToolMissingError: no arm-none-eabi-gcc.
-        DeviceError: the compiler failed.
+        ToolMissingError, DeviceError: as for `build_image`.
     """
-    board = board_of(target, board)
+    core = get_target(target)
+    board = board_of(core, board)
     if optimization not in OPTIMIZATIONS:
         raise ConfigError(
             f"optimization {optimization!r} is unknown; accepted: {', '.join(OPTIMIZATIONS)}"
         )
     root = source_dir()
     kernels = sorted((root / "kernels").rglob("*.c"))
-    core = sorted((root / "custom_ops/core").glob("*.c"))
     defines = (*defines, *((DEFINE,) if variants else ()))
-    flags = (*compile_flags(target, optimization), *(f"-D{define}" for define in defines))
+    flags = (*compile_flags(core, optimization), *(f"-D{define}" for define in defines))
     return build_image(
-        core_sources=[*kernels, *core],
+        core_sources=[*kernels, *sorted((root / "custom_ops/core").glob("*.c"))],
         runner_sources=sorted(FIRMWARE_DIR.glob("*.c")),
         include_dirs=(root / "kernels/include", root / "kernels", root / "custom_ops"),
         flags=flags,
         board=board,
-        generated={HEADER_NAME: variants_header(variants, target=target.name)} if variants else {},
+        generated={HEADER_NAME: variants_header(variants, target=target)} if variants else {},
     )
 
 
@@ -211,16 +199,10 @@ def build_image(
     board: str,
     generated: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Compile and link a bare-metal image, or find it in the cache.
+    """Compile and link a bare-metal image for a key of `BOARD_SCRIPTS`, or find it in the cache.
 
-    Args:
-        core_sources: sources that go into an archive of their own, so that the linker script can
-            tell their bytes from the runner's.
-        runner_sources: the other sources.
-        include_dirs: folders of headers.
-        flags: flags of gcc.
-        board: a key of `BOARD_SCRIPTS`.
-        generated: text of generated headers by name.
+    Core sources go into an archive of their own, so that the linker script can tell their bytes
+    from the runner's. `generated` holds the text of generated headers by name.
 
     Raises:
         ToolMissingError: no arm-none-eabi-gcc.
@@ -258,12 +240,7 @@ def build_image(
 
 @functools.cache
 def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
-    """Return the bytes of code and constants in one kernel variant's file.
-
-    Raises:
-        ToolMissingError: no arm-none-eabi-gcc.
-        DeviceError: the compiler failed.
-    """
+    """Return the bytes of code and constants in one kernel variant's file, compiled anew."""
     compiler = _require_arm_compiler()
     root = source_dir()
     # A file of portable C may hold all block patterns of a family.
@@ -280,12 +257,7 @@ def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
 
 
 def build_plugin() -> Path:
-    """Build the instruction counter as a shared library for the QEMU on PATH.
-
-    Raises:
-        ToolMissingError: no QEMU or no host C compiler.
-        DeviceError: the compiler failed.
-    """
+    """Build the instruction counter as a shared library for the QEMU on PATH."""
     compiler = require_tool("cc")
     api = plugin_api(require_tool("qemu-system-arm").version)
     sources = sorted((FIRMWARE_DIR / "plugin").glob("*.c"))

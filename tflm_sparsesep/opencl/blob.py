@@ -136,16 +136,9 @@ def read_blob(
 
 
 def write_blob(layer: SparseLayer, deployment: Deployment) -> tuple[bytes, Deployment]:
-    """Write a trained layer as a blob of the same layout.
+    """Write a trained layer as a blob of the same layout, with the deployment of that blob.
 
     After training, weights no longer share the values of a palette: such a blob then holds int8.
-
-    Args:
-        layer: with its present weights.
-        deployment: from `read_blob`.
-
-    Returns:
-        The blob, and its deployment, whose layout differs only for a palette.
     """
     layout = deployment.layout
     if layout.value_type is ValueType.PALETTE4:

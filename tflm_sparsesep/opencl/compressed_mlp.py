@@ -157,10 +157,6 @@ class CompressedMLP:
 
         Returns:
             Loss and accuracy of each epoch, measured during training.
-
-        Raises:
-            ConfigError: a value, shape or label that is not accepted.
-            DeviceError: the device failed.
         """
         inputs, labels = self._check(x, y)
         if not isinstance(epochs, int) or epochs < 1:
@@ -177,8 +173,8 @@ class CompressedMLP:
             for batch in batches(inputs, labels, order, work.size):
                 self._step(work, batch, learning_rate, strength)
             history.append(_metrics(work, len(inputs)))
-            if strength:
-                self._drop_zero_blocks()
+            for layer in self._layers if strength else ():
+                layer.drop_zero_blocks()
         return history
 
     def evaluate(
@@ -265,10 +261,6 @@ class CompressedMLP:
         adam = AdamStep(float(rate), self._steps, strength)
         for layer in self._backpropagate(work, batch):
             layer.update(work.kernels(layer.layer), *work.parameter_gradients, adam)
-
-    def _drop_zero_blocks(self) -> None:
-        for layer in self._layers:
-            layer.drop_zero_blocks()
 
 
 def _metrics(work: Workspace, samples: int) -> Metrics:

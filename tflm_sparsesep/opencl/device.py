@@ -35,8 +35,8 @@ class Device:
             else the first device.
         samples: samples of a batch that a work-item computes, 4, 8 or 16; by default the width of
             the device's vectors, on a GPU 4.
-        lanes: work-items that share the gradient of a block, a power of 2; by default 1 on a CPU,
-            32 elsewhere. Fewer where a batch has not enough samples.
+        lanes: work-items that share the gradient of a block, a power of 2, fewer for small batches;
+            by default 1 on a CPU, 32 elsewhere.
 
     Raises:
         ToolMissingError: pyopencl is not installed, or there is no device at all.

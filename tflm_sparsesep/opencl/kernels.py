@@ -78,17 +78,10 @@ class BoundKernel:
 
 
 class Kernels:
-    """The kernels for one shape of blocks and one size of batches.
+    """The kernels for one shape of blocks and one size of batches, a multiple of 16.
 
     They are called by name with global size and work-group; Python's ints become uint, floats
-    float.
-
-    Args:
-        programs: of the device.
-        block: rows and columns.
-        batch: samples, a multiple of 16.
-        samples: as in `Device`.
-        lanes: as in `Device`.
+    float. Samples and lanes are those of `Device`.
 
     Attributes:
         vectors: vectors of samples in a batch.

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import MAX_DIM
+from tflm_sparsesep.converters.blob.pack import tile
 from tflm_sparsesep.converters.errors import ConfigError
 
 PATTERNS = ("1x1", "1x4", "4x1", "2x4", "4x4", "1x16")
@@ -67,13 +68,8 @@ class SparseLayer:
     ) -> SparseLayer:
         """Make a layer of blocks in any order; blocks at the same position are added up.
 
-        Args:
-            shape: rows and columns of the matrix.
-            tile_rows: row of each block in the grid of tiles.
-            tile_cols: column of each block in the grid of tiles.
-            values: [blocks, block_rows, block_cols].
-            bias: [rows].
-            limits: of the activation.
+        `shape` is that of the matrix, `values` are [blocks, block_rows, block_cols] at a row and
+        column of tiles each, `bias` is [rows], `limits` are those of the activation.
 
         Raises:
             ConfigError: the matrix is empty or larger than a blob can hold, or 0 is outside of
@@ -111,7 +107,7 @@ class SparseLayer:
         limits: tuple[float, float] | None = None,
         keep_all: bool = False,
     ) -> SparseLayer:
-        """Make a layer of the blocks of a matrix that have nonzeros.
+        """Make a layer of the blocks of a matrix that have nonzeros, or of all with `keep_all`.
 
         Args:
             weights: [rows, cols] = [outputs, inputs]; a Keras kernel is its transpose.
@@ -125,8 +121,7 @@ class SparseLayer:
             ConfigError: a value is not accepted.
 
         Example:
-            >>> layer = SparseLayer.from_dense(np.eye(4), pattern="1x1")
-            >>> len(layer.values)
+            >>> len(SparseLayer.from_dense(np.eye(4), pattern="1x1").values)
             4
         """
         if pattern not in PATTERNS:
@@ -142,10 +137,7 @@ class SparseLayer:
             )
         height, width = map(int, pattern.split("x"))
         rows, cols = weights.shape
-        padded = np.pad(weights, ((0, -rows % height), (0, -cols % width)))
-        tiles = padded.reshape(
-            padded.shape[0] // height, height, padded.shape[1] // width, width
-        ).transpose(0, 2, 1, 3)
+        tiles = tile(weights, height, width)
         kept = np.full(tiles.shape[:2], True) if keep_all else tiles.any(axis=(2, 3))
         tile_rows, tile_cols = np.nonzero(kept)
         return cls.from_blocks(

@@ -27,6 +27,7 @@ from tflm_sparsesep.converters.tflite.editor import (
 )
 from tflm_sparsesep.opencl.blob import Deployment, read_blob, write_blob
 from tflm_sparsesep.opencl.sparse_layer import SparseLayer
+from tflm_sparsesep.runtime import files
 
 # Operators after the last layer that keep the order of the outputs.
 _TRAILING = (
@@ -46,13 +47,9 @@ class _HeadLayer:
 
 
 class TfliteHead:
-    """A model that is read once, and written with other weights any number of times.
+    """A model, or its file, that is read once, and written with other weights any number of times.
 
-    Args:
-        model: a .tflite file, or its bytes.
-
-    Attributes:
-        layers: those that were read, in order of execution.
+    `layers` are those that were read, in order of execution.
 
     Raises:
         ModelError: the model is not intact, or no fully-connected layer leads to its output.
@@ -60,9 +57,10 @@ class TfliteHead:
 
     def __init__(self, model: bytes | str | Path) -> None:
         """Read a model; arguments and errors are those of the class."""
-        self._model = (
-            editor.read(model) if isinstance(model, bytes) else editor.read_file(Path(model))
-        )
+        if isinstance(model, bytes):
+            self._model = editor.read(model)
+        else:
+            self._model = editor.read(files.read_model(Path(model)), name=str(model))
         operators = _head_operators(self._model.subgraphs[0], self._model.name)
         found = [_read(op) for op in operators]
         self._operators = [layer for _, layer in found]

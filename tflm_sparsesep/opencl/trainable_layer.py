@@ -26,15 +26,10 @@ _GROUP = 64
 
 @dataclass(frozen=True)
 class AdamStep:
-    """One step of Adam, and of the proximal operator of an L1 penalty after it.
+    """One step of Adam as in Keras, and of the proximal operator of an L1 penalty after it.
 
-    Attributes:
-        learning_rate: of this step.
-        count: steps taken, this one included, for the correction of the moments' bias.
-        strength: of the penalty; 0 for none.
-        beta_1: as in Keras.
-        beta_2: as in Keras.
-        epsilon: as in Keras.
+    `count` steps were taken, this one included, for the correction of the moments' bias; `strength`
+    is that of the penalty, 0 for none.
     """
 
     learning_rate: float

@@ -100,30 +100,14 @@ class Plan:
 
 
 def plan_layer(layer: LayerShape, target: str) -> LayerPlan:
-    """Weigh the forms that one layer could take on a target.
-
-    Args:
-        layer: as `shapes` or `keras_shapes` read it.
-        target: a name of `targets.TARGETS`.
-    """
+    """Weigh the forms that one layer could take on a target."""
     forms: _Forms = (None, None, None, None)
     instructions, note = None, layer.reason
     if layer.shape is not None:
         forms, instructions = _forms(layer.shape, target), layer.shape.dense(target).instructions
         note = "" if any(forms[:3]) else _NONE_WINS[isinstance(layer.shape, DepthwiseConv)]
-    unstructured, block, factors, best_case = forms
-    return LayerPlan(
-        name=layer.name,
-        op=layer.op,
-        size=layer.size,
-        dense_bytes=layer.dense_bytes,
-        dense_instructions=instructions,
-        unstructured=unstructured,
-        block=block,
-        factors=factors,
-        best_case=best_case,
-        note=note,
-    )
+    known = (layer.name, layer.op, layer.size, layer.dense_bytes, instructions)
+    return LayerPlan(*known, *forms, note)
 
 
 # Forms that are smaller and faster: unstructured, block, factors, best_case of `LayerPlan`.

@@ -9,6 +9,7 @@ import numpy as np
 
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
+from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.converters.layers.quantized import Unsupported
@@ -21,7 +22,6 @@ _OPERATORS = {
     "Conv2D": "CONV_2D",
     "DepthwiseConv2D": "DEPTHWISE_CONV_2D",
 }
-_BIAS_BYTES = 4
 
 
 def layers_of(model: Any) -> list[LayerShape]:
@@ -65,7 +65,7 @@ def _shape_of(layer: Any) -> LayerShape:
 
 def _bias_bytes(layer: Any) -> int:
     bias = getattr(layer, "bias", None)
-    return 0 if bias is None else _BIAS_BYTES * math.prod(bias.shape)
+    return 0 if bias is None else BIAS_BYTES * math.prod(bias.shape)
 
 
 def _depthwise(layer: Any) -> DepthwiseConv:

@@ -61,7 +61,7 @@ def layers_of(data: bytes, name: str) -> list[LayerShape]:
     model = editor.read(data, name=name)
     try:
         check(model)
-        shapes = [_shape_of(op) for op in model.operators if _has_weights(op)]
+        shapes = [_shape_of(op) for op in model.operators if _matrices(op)]
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
     return shapes
@@ -77,16 +77,7 @@ def conv_shape(
     dilation: tuple[int, int],
     bias_bytes: int,
 ) -> ConvShape:
-    """Return the shape of a convolution that may be separated.
-
-    Args:
-        weights: shape [units, height, width, channels].
-        inputs: shape of the input.
-        outputs: shape of the output.
-        strides: down and right.
-        padding: of both directions.
-        dilation: down and right.
-        bias_bytes: 0 without a bias.
+    """Return the shape of a convolution (see `ConvShape`) that may be separated.
 
     Raises:
         Unsupported: it cannot be separated; holds the reason.
@@ -106,8 +97,9 @@ def conv_shape(
     return ConvShape(four, inputs, outputs, strides, padding, bias_bytes)
 
 
-def _has_weights(op: Operator) -> bool:
-    return any(t is not None and t.is_constant and len(t.shape) > 1 for t in op.inputs[1:])
+def _matrices(op: Operator) -> list[editor.Tensor]:
+    found = [t for t in op.inputs[1:] if t is not None]
+    return [t for t in found if t.is_constant and len(t.shape) > 1]
 
 
 def _shape_of(op: Operator) -> LayerShape:
@@ -125,14 +117,10 @@ def _shape_of(op: Operator) -> LayerShape:
             reason = f"no kernel of ours for {op.op_name}"
     except Unsupported as unsupported:
         reason = str(unsupported)
-    weights = sum(math.prod(t.shape) for t in op.inputs if t is not None and _is_matrix(t))
+    weights = sum(math.prod(t.shape) for t in _matrices(op))
     return LayerShape(
         layer_name(op), op.op_name, shape, str(shape or size), weights + bias_bytes(op), reason
     )
-
-
-def _is_matrix(tensor: editor.Tensor) -> bool:
-    return tensor.is_constant and len(tensor.shape) > 1
 
 
 def _convolution(op: Operator) -> MatrixShape | ConvShape:

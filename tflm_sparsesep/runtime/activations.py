@@ -21,20 +21,19 @@ _OPERATORS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
 def input_sparsity_tflm(
     tflite: bytes, samples: Sequence[Array], *, name: str = "model"
 ) -> dict[str, float]:
-    """Measure the share of elements at the zero point in the input of each int8 layer.
+    """Return the fraction of elements at the zero_point in each int8 layer's input, by tensor name.
+
+    Empty without samples, without such layers, or without TFLM on this machine: then every input
+    counts as free of zeros, which is always safe.
 
     Args:
         tflite: the bytes of a .tflite file.
         samples: one array [n, ...] per model input, in the file's order; the first `MAX_SAMPLES`
             run through TFLM.
-        name: what errors call the model.
-
-    Returns:
-        Shares by tensor name. Empty without samples, without such layers, or without TFLM on this
-        machine: then every input counts as free of zeros, which is always safe.
+        name: the name of the model in errors.
 
     Raises:
-        ModelError: the bytes are no usable model.
+        ModelError: the bytes are not a usable model.
         ConfigError: the samples do not fit the model.
         DeviceError: TFLM refuses the model.
     """
@@ -50,16 +49,10 @@ def input_sparsity_tflm(
     first = [np.asarray(array)[:MAX_SAMPLES] for array in samples]
     values = tensor_values(tflite, model, indices, first)
     return {
-        tensor.name: float(np.mean(value == _zero_point(tensor)))
+        tensor.name: float(np.mean(value == tensor.zero_point))
         for tensor, value in zip(tensors, values, strict=True)
     }
 
 
 def _is_int8(tensor: Tensor) -> bool:
     return tensor.type == TensorType.INT8 and tensor.quantization is not None
-
-
-def _zero_point(tensor: Tensor) -> int:
-    assert tensor.quantization is not None  # _is_int8
-    points = tensor.quantization.zero_points
-    return int(points[0]) if len(points) else 0

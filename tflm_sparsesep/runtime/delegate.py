@@ -28,11 +28,7 @@ def delegate_path() -> Path:
 
 
 def load(module: Any, options: dict[str, str]) -> Any:
-    """Load the delegate.
-
-    Args:
-        module: LiteRT's Python module, the one that has `load_delegate`.
-        options: as docs/mobile.md lists them.
+    """Load the delegate with options of docs/mobile.md; `module` is LiteRT's, with `load_delegate`.
 
     Raises:
         ConfigError: the delegate does not accept the options.
@@ -56,11 +52,7 @@ def load(module: Any, options: dict[str, str]) -> Any:
 
 
 def refuse_opencl_beside_tensorflow() -> None:
-    """Refuse OpenCL beside TensorFlow: each brings its own LLVM, and some drivers crash.
-
-    Raises:
-        ConfigError: TensorFlow is imported already.
-    """
+    """Raise ConfigError beside TensorFlow: each brings its own LLVM, and some drivers crash."""
     if "tensorflow" in sys.modules:
         raise ConfigError(
             "runtime 'opencl' needs a process that has not imported tensorflow: "

@@ -23,11 +23,8 @@ _REFRESH_SECONDS = 0.1
 def invoke_all(invoke: Invoke, arrays: Sequence[Array], progress: bool | None) -> list[Array]:
     """Run every inference in turn and stack the outputs, [inferences, *shape] each.
 
-    Args:
-        invoke: one inference.
-        arrays: for each model input an array [inferences, *shape].
-        progress: draw a bar on stderr; None draws it where the run takes over 2 s and stderr is a
-            terminal.
+    `arrays` are [inferences, *shape] of each model input. `progress` draws a bar on stderr; None
+    draws it where the run takes over 2 s and stderr is a terminal.
     """
     count = len(arrays[0]) if arrays else 1
     results = [invoke([array[i] for array in arrays]) for i in _tracked(count, progress)]
@@ -44,12 +41,8 @@ def tensor_values(
 ) -> list[Array]:
     """Return what tensors inside a model hold in TFLM: one array [inferences, *shape] per index.
 
-    Args:
-        data: the bytes of a .tflite file.
-        model: the same, read.
-        indices: of activations in the first subgraph's tensors, e.g. the inputs of a layer.
-        inputs: as for `samples.split_inputs`.
-        progress: as for `invoke_all`.
+    `model` is `data`, read; `indices` are those of activations in the first subgraph's tensors;
+    `inputs` are as for `samples.split_inputs`.
 
     Raises:
         ConfigError: the inputs do not fit, or an index is no tensor that is used.

@@ -37,13 +37,10 @@ def litert_module() -> tuple[Any, Any]:
 
 
 def litert_invoke(data: bytes, model: Model, *, reference: bool, opencl: bool) -> Invoke:
-    """Load a model into LiteRT.
+    """Load a model into LiteRT; `model` is `data`, read.
 
-    Args:
-        data: the bytes of a .tflite file.
-        model: the same, read.
-        reference: use LiteRT's reference kernels.
-        opencl: give the delegate the OpenCL backend, whatever operators the model has.
+    `reference` takes LiteRT's reference kernels; `opencl` gives the delegate the OpenCL backend,
+    whatever operators the model has.
 
     Raises:
         ConfigError: OpenCL in a process that has imported TensorFlow.

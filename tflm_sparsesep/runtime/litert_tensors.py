@@ -17,10 +17,7 @@ Array = npt.NDArray[Any]
 def litert_tensors(tflite: bytes, indices: Sequence[int], inputs: Sequence[Array]) -> list[Array]:
     """Return one array [inferences, *shape] for each index of a tensor of the first subgraph.
 
-    Args:
-        tflite: the bytes of a .tflite file.
-        indices: of tensors.
-        inputs: for each model input an array [inferences, *shape] of the tensor's dtype.
+    `inputs` are [inferences, *shape] of each model input, of the tensor's dtype.
 
     Raises:
         ToolMissingError: LiteRT is not installed.

@@ -123,5 +123,4 @@ def _per_tensor_parameters(tensor: Tensor) -> tuple[float, int] | None:
     is_integer = np.issubdtype(tensor_types.numpy_dtype(tensor.type), np.integer)
     if quantization is None or not is_integer or len(quantization.scales) != 1:
         return None
-    zero_point = quantization.zero_points[0] if len(quantization.zero_points) else 0
-    return float(quantization.scales[0]), int(zero_point)
+    return float(quantization.scales[0]), tensor.zero_point

@@ -86,15 +86,12 @@ static bool infer_window(const SparsesepOperation* operation,
         sparsesep_window_output(&window, i, input->dims[1 + i], &pad);
     if (shape->dims[1 + i] < 1) return false;
   }
-  if (operation->kind == SPARSESEP_CONV_2D) {
-    shape->dims[3] = weights[0];
-    return weights[3] == input->dims[3];
-  }
-  if (operation->kind == SPARSESEP_DEPTHWISE_CONV_2D) {
-    shape->dims[3] = weights[3];
-    return weights[3] % input->dims[3] == 0;
-  }
-  return true;
+  const bool is_depthwise = operation->kind == SPARSESEP_DEPTHWISE_CONV_2D;
+  if (operation->kind != SPARSESEP_CONV_2D && !is_depthwise) return true;
+  if (weights == NULL) return false;
+  shape->dims[3] = weights[is_depthwise ? 3 : 0];
+  return is_depthwise ? weights[3] % input->dims[3] == 0
+                      : weights[3] == input->dims[3];
 }
 
 // Dimensions of 1 broadcast; shapes are aligned at their ends.

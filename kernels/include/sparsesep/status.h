@@ -20,7 +20,7 @@ typedef enum SparsesepStatus {
   SPARSESEP_OUT_OF_MEMORY,  // the host refused a buffer
   SPARSESEP_STATUS_COUNT,
   // Of paged weights alone: their messages are with them, so that no other
-  // image carries those (core/paged_status_message.h).
+  // image carries those (core/paged_fully_connected_op.h).
   SPARSESEP_FETCH_FAILED,  // the external memory could not be read
   SPARSESEP_BAD_PAGE,      // a page is not the one that the model was made with
 } SparsesepStatus;

@@ -10,11 +10,12 @@ import pytest
 from tests.support.c_headers import evaluate
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import separable_format
+from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.pack_separable import (
     SeparableConv,
     pack,
 )
-from tflm_sparsesep.converters.blob.separable_format import HEADER, STAGE, Order, Padding, ValueType
+from tflm_sparsesep.converters.blob.separable_format import HEADER, STAGE, Order, Padding
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_separable,

@@ -12,26 +12,26 @@ import pytest
 from benchmarks.factorize import sparse_chain
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize import chain, joint_refit
-from tflm_sparsesep.converters.factorize.chain import DenseLayer, OutputLoss
+from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer
 
 LOSSES = [OutputLoss(None), OutputLoss(1.0), OutputLoss(4.0)]
 
 
-def network(samples: int = 600) -> tuple[list[DenseLayer], np.ndarray]:
+def network(samples: int = 600) -> tuple[list[RealLayer], np.ndarray]:
     """20 -> 16 -> 12 -> 4 with ReLU and ReLU6; inputs of 8 hidden causes."""
     rng = np.random.default_rng(0)
     sizes, layers = (20, 16, 12, 4), []
     for cols, rows in itertools.pairwise(sizes):
         w = rng.normal(size=(rows, cols)) / math.sqrt(cols / 2)
-        layers.append(DenseLayer(w, 0.1 * rng.normal(size=rows), 0.0))
-    layers[1] = DenseLayer(layers[1].weights, layers[1].bias, 0.0, 6.0)
-    layers[2] = DenseLayer(2 * layers[2].weights, layers[2].bias)
+        layers.append(RealLayer(w, 0.1 * rng.normal(size=rows), 0.0))
+    layers[1] = RealLayer(layers[1].weights, layers[1].bias, 0.0, 6.0)
+    layers[2] = RealLayer(2 * layers[2].weights, layers[2].bias)
     mixing = rng.normal(size=(8, 20)) / 2
     x = rng.normal(size=(samples, 8)) @ mixing
     return layers, x + 0.1 * rng.normal(size=x.shape)
 
 
-def loss_of(layers: list[DenseLayer], dense: list[DenseLayer], x: np.ndarray) -> float:
+def loss_of(layers: list[RealLayer], dense: list[RealLayer], x: np.ndarray) -> float:
     wanted = chain.forward(dense, x).outputs[-1]
     return OutputLoss().value(chain.forward(layers, x).outputs[-1], wanted)
 
@@ -105,7 +105,7 @@ def test_joint_refit_mends_what_has_entered_and_moves_free_layers() -> None:
     entering = samples * (np.arange(samples.shape[1]) != 0)
     u, s, v = np.linalg.svd(dense[1].weights, full_matrices=False)
     factors = [
-        chain.DenseLayer(v[:6], np.zeros(6)),
+        chain.RealLayer(v[:6], np.zeros(6)),
         replace(dense[1], weights=u[:, :6] * s[:6]),
     ]
     layers = [dense[0], *factors, *dense[2:]]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tflm_sparsesep.converters.factorize import chain, gram, joint_refit
-from tflm_sparsesep.converters.factorize.chain import DenseLayer, OutputLoss
+from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer
 from tflm_sparsesep.converters.factorize.steps import MaxPool, Step, Windows, arrive
 
 IMAGE = (7, 9, 3)
@@ -50,12 +50,12 @@ def test_windows_are_patches() -> None:
     np.testing.assert_array_equal(found, gram.patches(x, (3, 2)).reshape(-1, 18))
 
 
-def network(samples: int) -> tuple[list[DenseLayer], np.ndarray]:
+def network(samples: int) -> tuple[list[RealLayer], np.ndarray]:
     """A 3 x 3 convolution 2 -> 6, a 2 x 2 pool, two fully-connected layers; smooth images."""
     rng = np.random.default_rng(3)
     shapes = ((6, 18), (16, 54), (4, 16))
     layers = [
-        DenseLayer(rng.normal(size=s) / np.sqrt(s[1] / 2), 0.1 * rng.normal(size=s[0]), 0.0)
+        RealLayer(rng.normal(size=s) / np.sqrt(s[1] / 2), 0.1 * rng.normal(size=s[0]), 0.0)
         for s in shapes
     ]
     layers[0] = replace(layers[0], steps=(Windows((8, 8, 2), (3, 3)),))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.support.dense_models import fully_connected_model
 from tests.support.separable_models import Conv, conv_model
-from tflm_sparsesep.compression.candidates import strides_of
+from tflm_sparsesep.converters.factorize.chain import RealLayer
 from tflm_sparsesep.converters.factorize.gram import patches
 from tflm_sparsesep.converters.layers import real as real_layer
 from tflm_sparsesep.converters.layers import split as factor_chain
@@ -25,7 +27,9 @@ def in_place(data: bytes, kind: str, matrices: list[np.ndarray], windows: np.nda
     main = model.subgraphs[0]
     (op,) = main.operators
     bias = real_layer.read(op).bias
-    stages = conv_stages.stages_of(kind, matrices, windows.shape[1:], strides_of(op))
+    stages = conv_stages.stages_of(
+        kind, matrices, windows.shape[1:], op.strides if op.op_name == "CONV_2D" else (1, 1)
+    )
     main.operators = factor_chain.split(op, stages, bias, windows)
     editor.prune_unused(model)
     return editor.write(model)
@@ -152,7 +156,7 @@ def test_a_chain_of_convolutions(padding: str, kind: str) -> None:
         assert np.all(np.sqrt(power / inside.sum(axis=0)) <= 1.2 * predicted)
 
 
-def rounding_power(stages: list[conv_stages.Stage], windows: np.ndarray) -> np.ndarray:
+def rounding_power(stages: list[RealLayer], windows: np.ndarray) -> np.ndarray:
     """Mean square error of each output for the rounding of all weights and of what lies between.
 
     A number rounded to steps of s has a mean square error of s^2 / 12. Between, s is the reach /
@@ -161,17 +165,17 @@ def rounding_power(stages: list[conv_stages.Stage], windows: np.ndarray) -> np.n
     """
     values, power = windows, np.zeros((1, *windows.shape[1:]))
     for stage in stages:
-        taps = stage.matrix.reshape(len(stage.matrix), -1, stage.channels)
+        taps = stage.weights.reshape(len(stage.weights), -1, stage.channels)
         reach = np.ones(stage.channels)
         if stage is not stages[0]:
             reach = np.abs(values).reshape(-1, stage.channels).max(axis=0)
         steps = np.abs(taps * reach).max(axis=(1, 2), keepdims=True) / 127 / reach
-        steps = np.broadcast_to(steps, taps.shape).reshape(stage.matrix.shape)
+        steps = np.broadcast_to(steps, taps.shape).reshape(stage.weights.shape)
         squares = np.square(values).mean(axis=0, keepdims=True)
-        passed = conv_stages.Stage(np.square(stage.matrix), stage.taps).on(power)
-        power = passed + conv_stages.Stage(np.square(steps) / 12, stage.taps).on(squares)
-        values = stage.on(values)
+        passed = conv_stages.outputs(replace(stage, weights=np.square(stage.weights)), power)
+        power = passed + conv_stages.outputs(replace(stage, weights=np.square(steps) / 12), squares)
+        values = conv_stages.outputs(stage, values)
         if stage is not stages[-1]:
-            most = np.abs(values).reshape(-1, len(stage.matrix)).max(axis=0)
+            most = np.abs(values).reshape(-1, len(stage.weights)).max(axis=0)
             power = power + np.square(most / 127) / 12
     return power.reshape(-1)

@@ -157,10 +157,13 @@ def test_zero_size_layers_are_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda op: setattr(op.inputs[1].quantization, "zero_points", [1]), "zero point other"),
-        (lambda op: setattr(op.inputs[0].quantization, "scales", [0.0]), "not a positive number"),
-        (lambda op: setattr(op.inputs[0].quantization, "scales", [1e30]), "left shift"),
-        (lambda op: setattr(op.inputs[0].quantization, "zero_points", [200]), "outside int8"),
+        (lambda op: setattr(op.inputs[1].quantization.raw, "zeroPoint", [1]), "zero point other"),
+        (
+            lambda op: setattr(op.inputs[0].quantization.raw, "scale", [0.0]),
+            "not a positive number",
+        ),
+        (lambda op: setattr(op.inputs[0].quantization.raw, "scale", [1e30]), "left shift"),
+        (lambda op: setattr(op.inputs[0].quantization.raw, "zeroPoint", [200]), "outside int8"),
         (lambda op: setattr(op.options, "weightsFormat", 1), "shuffled"),
         (lambda op: setattr(op.options, "fusedActivationFunction", 4), "TANH cannot be fused"),
         (lambda op: setattr(op.inputs[1], "buffer", None), "not a dense constant"),

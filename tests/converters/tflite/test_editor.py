@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from tests.support.dense_models import small_chain
 from tests.support.litert_reference import int8_inputs, run_litert
 from tests.support.shared_models import shared_model
-from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
@@ -65,9 +63,3 @@ def test_operators_tensors_and_constants_are_objects() -> None:
     assert subgraph.producer(x) is None
     assert "FULLY_CONNECTED" in repr(first)
     assert model.name == "chain.tflite"
-
-
-def test_unreadable_files(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "no.tflite", "No such file"), (tmp_path, "Is a directory")):
-        with pytest.raises(ModelError, match=f"^{path}: cannot be read: {reason}"):
-            editor.read_file(path)

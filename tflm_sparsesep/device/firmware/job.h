@@ -15,10 +15,6 @@
 #define FIRMWARE_RESULT_MAGIC 0x31525353u  // "SSR1"
 #define FIRMWARE_MAX_RANK 6
 
-enum {
-  FIRMWARE_JOB_RUN_OP = 0,  // init and prepare once, eval once per input
-};
-
 // How far a job came.
 enum {
   FIRMWARE_STAGE_DONE = 0,
@@ -51,7 +47,6 @@ typedef struct FirmwareFlash {
 typedef struct FirmwareJob {
   uint32_t magic;
   uint32_t bytes;  // sizeof(FirmwareJob)
-  uint32_t kind;   // FIRMWARE_JOB_*
   uint32_t inputs;
   char op_name[32];  // ends with a NUL
   uint32_t options_bytes;
@@ -78,7 +73,7 @@ typedef struct FirmwareResult {
   char message[128];  // why the job ended early; ends with a NUL
 } FirmwareResult;
 
-_Static_assert(sizeof(FirmwareJob) == 140, "the job is a file format");
+_Static_assert(sizeof(FirmwareJob) == 136, "the job is a file format");
 _Static_assert(sizeof(FirmwareResult) == 228, "the result is a file format");
 
 #endif  // SPARSESEP_FIRMWARE_JOB_H_

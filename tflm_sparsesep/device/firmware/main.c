@@ -165,8 +165,7 @@ static uint32_t run_op(const FirmwareOp* op, int32_t job_file) {
 static uint32_t run_job(void) {
   const int32_t file = semihosting_open("job.bin", SEMIHOSTING_OPEN_READ);
   if (file < 0 || semihosting_read(file, &job, sizeof(job)) != 0 ||
-      job.magic != FIRMWARE_JOB_MAGIC || job.bytes != sizeof(job) ||
-      job.kind != FIRMWARE_JOB_RUN_OP) {
+      job.magic != FIRMWARE_JOB_MAGIC || job.bytes != sizeof(job)) {
     return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK,
                 "job.bin is not a job of this firmware");
   }

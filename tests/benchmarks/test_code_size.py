@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.kernels.code_size import code_size
 from tests.support.device_tools import needs_arm_compiler
 from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.device.code_size import code_size
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,7 +11,7 @@ from tests.support.operator_models import GraphBuilder
 from tflm_sparsesep.converters.factorize.depthwise import outputs as products
 from tflm_sparsesep.converters.factorize.depthwise import product
 from tflm_sparsesep.converters.factorize.gram import patches
-from tflm_sparsesep.converters.layers import depthwise_pair
+from tflm_sparsesep.converters.layers import real, split
 from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator
@@ -38,11 +38,11 @@ def test_a_pair_of_depthwise_convolutions(
     padding: str, stride: tuple[int, int], kernel: tuple[int, int]
 ) -> None:
     data, op = one_layer(kernel, padding=padding, stride=stride, activation="RELU")
-    layer = depthwise_pair.read(op)
+    layer = real.read(op)
     rng = np.random.default_rng(1)
     x = rng.integers(-128, 128, (60, 11, 13, CHANNELS)).astype(np.int8)
-    real = (x.astype(float) - ZERO) * SCALE
-    windows = patches(real, kernel, strides=stride, same=padding == "SAME")
+    images = (x.astype(float) - ZERO) * SCALE
+    windows = patches(images, kernel, strides=stride, same=padding == "SAME")
     windows = windows.reshape(-1, kernel[0] * kernel[1], CHANNELS)
     size = 3 * np.abs(layer.weights).max()
     down = rng.normal(size=(CHANNELS, kernel[0])) * size
@@ -50,7 +50,7 @@ def test_a_pair_of_depthwise_convolutions(
 
     model = editor.read(data)
     main = model.subgraphs[0]
-    main.operators = depthwise_pair.split(main.operators[0], down, right, layer.bias, windows)
+    main.operators = split.split_depthwise(main.operators[0], down, right, layer.bias, windows)
     editor.prune_unused(model)
     pair = editor.write(model)
     shapes = [tensor.inputs[1].shape for tensor in editor.read(pair).operators]
@@ -78,7 +78,7 @@ def test_a_pair_of_depthwise_convolutions(
 
 def test_what_is_read_computes_the_layer() -> None:
     data, op = one_layer((3, 5), stride=(2, 1))
-    layer = depthwise_pair.read(op)
+    layer = real.read(op)
     assert layer.weights.shape == (CHANNELS, 15)
     x = np.random.default_rng(2).integers(-128, 128, (5, 11, 13, CHANNELS)).astype(np.int8)
     windows = patches((x.astype(float) - ZERO) * SCALE, (3, 5), strides=(2, 1), same=True)
@@ -96,4 +96,4 @@ def test_what_is_read_computes_the_layer() -> None:
 def test_others_are_refused(options: dict[str, Any], reason: str) -> None:
     _, op = one_layer((3, 3), **options)
     with pytest.raises(Unsupported, match=reason):
-        depthwise_pair.read(op)
+        real.read(op)
