@@ -154,7 +154,7 @@ def test_what_cannot_be_compressed_is_refused(dense: bytes, x: np.ndarray) -> No
         ts.compress(5, budget=budget, representative_dataset=x)
     scale = Quantization(0.1)
     ends = [Tensor(name, (1, 4), TensorType.INT8, quantization=scale) for name in ("in", "out")]
-    relu = Operator(BuiltinOperator.RELU, ends[:1], ends[1:], version=2)
+    relu = Operator(BuiltinOperator.RELU, [ends[0]], ends[1:], version=2)
     weightless = editor.write(
         Model([Subgraph(inputs=ends[:1], outputs=ends[1:], operators=[relu])])
     )

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_a_second_cache_returns_exactly_what_the_first_kept(tmp_path: Path) -> N
 
 def test_all_that_a_result_depends_on_tells_entries_apart(tmp_path: Path) -> None:
     x = np.arange(6, dtype=np.float32)
-    contexts = [
+    contexts: list[tuple[Any, ...]] = [
         (b"model", x, "cortex-m4"),
         (b"model", x, "cortex-m0"),
         (b"mode", x, "cortex-m4"),

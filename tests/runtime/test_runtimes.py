@@ -265,7 +265,7 @@ def test_an_operator_that_tflm_lacks_is_named() -> None:
 
 def test_activations_beyond_what_tflm_can_count_are_refused() -> None:
     huge = [Tensor(name, (1, 1 << 28)) for name in ("in", "out")]
-    copy = Operator(BuiltinOperator.RELU, huge[:1], huge[1:])
+    copy = Operator(BuiltinOperator.RELU, [huge[0]], huge[1:])
     model = editor.write(
         Model([Subgraph("main", inputs=huge[:1], outputs=huge[1:], operators=[copy])])
     )

@@ -178,7 +178,7 @@ class GraphBuilder:
     ) -> Tensor:
         """Append an operator that makes `out`."""
         version = int8_version if self.quantized else 1
-        operator = Operator(code, inputs, [out], version=version, options=options)
+        operator = Operator(code, [*inputs], [out], version=version, options=options)
         self.operators.append(operator)
         return out
 

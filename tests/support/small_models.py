@@ -51,7 +51,7 @@ def add_model() -> bytes:
 
     a, b, total, twice = (activation(name) for name in ("a", "b", "total", "twice"))
     operators = [
-        Operator(BuiltinOperator.ADD, pair, [out], version=2, options=schema.AddOptionsT())
+        Operator(BuiltinOperator.ADD, [*pair], [out], version=2, options=schema.AddOptionsT())
         for pair, out in (([a, b], total), ([total, a], twice))
     ]
     main = Subgraph("main", inputs=[a, b], outputs=[total, twice], operators=operators)

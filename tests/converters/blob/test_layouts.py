@@ -11,7 +11,7 @@ from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS, layouts_for
 from tflm_sparsesep.converters.errors import ConfigError
 
-KERNELS = Path(__file__).parents[2] / "kernels"
+KERNELS = Path(__file__).parents[3] / "kernels"
 # Layouts that replace others: of the DSP extension, of Helium, and those for phones and PCs.
 _INTERLEAVED = {"2x4_delta8_int8_woven", "4x4_delta8_int8_woven"}
 _BLOCKS = {"2x4_delta8_int8", "4x4_delta8_int8"}
