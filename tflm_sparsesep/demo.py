@@ -41,7 +41,10 @@ def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console
         ConfigError: the data or the output folder cannot be used.
     """
     start = time.monotonic()
-    _make_folder(output_dir)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{output_dir}: cannot be made: {error.strerror}") from None
     data = load_demo_dataset(data_dir)
     console.print(
         f"Data: {data.name}, {len(data.x_train):,} training and {len(data.x_test):,} test images"
@@ -76,13 +79,6 @@ def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console
     )
     _print_summary(summary, output_dir, console)
     return summary
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be made: {error.strerror}") from None
 
 
 def _train(data: Dataset, progress: Progress, *, sparse: bool) -> tuple[Any, float]:

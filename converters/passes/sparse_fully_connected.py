@@ -30,7 +30,7 @@ from tflm_sparsesep.converters.layers.matrix import (
 )
 from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
 from tflm_sparsesep.converters.passes.conversion import Conversion
-from tflm_sparsesep.converters.tflite.editor import Buffer, Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.tflite.editor import Buffer, Operator, Subgraph, Tensor, TensorType
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ def _unless_shared(choice: _Choice, reasons: dict[Buffer, str]) -> _Choice:
 
 
 def _replace(subgraph: Subgraph, op: Operator, layer: MatrixLayer, blob: Buffer) -> None:
-    packed = Tensor.constant(f"{op.weights.name}/packed", blob.data)
-    packed.buffer = blob
+    name, shape = f"{op.weights.name}/packed", blob.data.shape
+    packed = Tensor(name, shape, TensorType.UINT8, buffer=blob)
     sparse = Operator.custom(
         op_names.SPARSE_FULLY_CONNECTED,
         [op.inputs[0], packed],

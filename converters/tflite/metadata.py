@@ -12,10 +12,12 @@ The last two are kept if the objects that they refer to stay in place; otherwise
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.tflite.graph import Model, Subgraph
+from tflm_sparsesep.converters.tflite.graph import Model
 from tflm_sparsesep.converters.tflite.tensor import Buffer, Tensor
 
 OFFLINE_PLAN = "OfflineMemoryAllocation"
@@ -80,9 +82,6 @@ def check(model: Model, tensors: list[list[Tensor]], buffers: list[Buffer]) -> N
 _MOVED = "{} were moved or removed, but metadata {!r} refers to them by index"
 
 
-def _starts_with(
-    now: list[Subgraph] | list[Tensor] | list[Buffer] | list[int],
-    before: list[Subgraph] | list[Tensor] | list[Buffer] | list[int],
-) -> bool:
+def _starts_with(now: Sequence[object], before: Sequence[object]) -> bool:
     # Objects compare by identity: this is True if the same objects are at the same indices.
     return now[: len(before)] == before

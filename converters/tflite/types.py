@@ -12,30 +12,18 @@ from ai_edge_litert.schema_py_generated import TensorType
 # Schema name -> (numpy dtype of the stored bytes, bits per element). The dtype is None if elements
 # have no fixed size, unsigned words for types that numpy lacks, and bytes for types that are packed
 # into them.
+_NUMPY = (
+    *("FLOAT16", "FLOAT32", "FLOAT64", "COMPLEX64", "COMPLEX128"),
+    *("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"),
+)
 _TYPES: dict[str, tuple[Any, int]] = {
-    "FLOAT32": (np.float32, 32),
-    "FLOAT16": (np.float16, 16),
-    "INT32": (np.int32, 32),
-    "UINT8": (np.uint8, 8),
-    "INT64": (np.int64, 64),
-    "STRING": (None, 0),
+    **{name: (np.dtype(name.lower()), 8 * np.dtype(name.lower()).itemsize) for name in _NUMPY},
+    **dict.fromkeys(("STRING", "RESOURCE", "VARIANT"), (None, 0)),
     "BOOL": (np.bool_, 8),
-    "INT16": (np.int16, 16),
-    "COMPLEX64": (np.complex64, 64),
-    "INT8": (np.int8, 8),
-    "FLOAT64": (np.float64, 64),
-    "COMPLEX128": (np.complex128, 128),
-    "UINT64": (np.uint64, 64),
-    "RESOURCE": (None, 0),
-    "VARIANT": (None, 0),
-    "UINT32": (np.uint32, 32),
-    "UINT16": (np.uint16, 16),
-    "INT4": (np.uint8, 4),
     "BFLOAT16": (np.uint16, 16),
+    **dict.fromkeys(("FLOAT8_E4M3FN", "FLOAT8_E5M2"), (np.uint8, 8)),
+    **dict.fromkeys(("INT4", "UINT4"), (np.uint8, 4)),
     "INT2": (np.uint8, 2),
-    "UINT4": (np.uint8, 4),
-    "FLOAT8_E4M3FN": (np.uint8, 8),
-    "FLOAT8_E5M2": (np.uint8, 8),
 }
 
 NAMES: dict[int, str] = {

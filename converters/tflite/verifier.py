@@ -153,13 +153,10 @@ class _Walk:
 
     data: bytes
     name: str
+    bytes_left: int
     path: list[str] = field(default_factory=list)
     tables_left: int = _MAX_TABLES
-    bytes_left: int = 0
     vtables: dict[int, tuple[int, ...]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.bytes_left = _MAX_REUSE * len(self.data) + _REUSE_SLACK_BYTES
 
     def fail(self, reason: str) -> NoReturn:
         where = ".".join(self.path).replace(".[", "[") or "root table"
@@ -270,5 +267,5 @@ def verify(data: bytes, name: str) -> None:
         raise ModelError(
             f"{name}: not a .tflite file: file identifier is {bytes(data[4:8])!r}, not b'TFL3'"
         )
-    walk = _Walk(data, name)
+    walk = _Walk(data, name, _MAX_REUSE * len(data) + _REUSE_SLACK_BYTES)
     walk.table(schema.Model, walk.follow(0, "root table"))

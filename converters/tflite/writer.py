@@ -82,7 +82,6 @@ class _Writer:
         self.source = model
         self.tensors = [all_tensors(model, subgraph) for subgraph in model.subgraphs]
         self.buffers = list(dict.fromkeys((*model.buffers, *referenced_buffers(model))))
-        self.metadata = list(model.metadata)
         self.replaced_buffers: dict[Buffer, Buffer] = {}
         metadata.check(model, self.tensors, self.buffers)
         self.rewrite_offline_plan()
@@ -94,7 +93,7 @@ class _Writer:
     def rewrite_offline_plan(self) -> None:
         """Rewrite the offline memory plan, if there is one, for the new indices of tensors."""
         plan = metadata.offline_plan(self.source, self.tensors)
-        for entry in self.metadata:
+        for entry in self.source.metadata:
             if plan is not None and entry.name == metadata.OFFLINE_PLAN and entry.buffer:
                 self.replaced_buffers[entry.buffer] = plan
 
@@ -112,7 +111,7 @@ class _Writer:
             schema_object(
                 schema.MetadataT, name=to_bytes(entry.name), buffer=self.index_of(entry.buffer)
             )
-            for entry in self.metadata
+            for entry in model.metadata
         ] or None
         if model.metadata_buffers is not None:
             indices = [self.index_of(buffer) for buffer in model.metadata_buffers]

@@ -73,9 +73,9 @@ class TflmInterpreter:
         self._name = model.name
         self._outputs = len(model.subgraphs[0].outputs)
         self._preserved = preserve_all_tensors
-        registerers = [_REGISTERER] if _uses_our_operators(model) else []
-        image = None
-        if registerers:
+        image, registerers = None, []
+        if any(op.custom_code in op_names.ALL for op in model.operators):
+            registerers = [_REGISTERER]
             operators = _load_operators()
             if external is not None:
                 self._external = external  # the image is read in place
@@ -203,10 +203,6 @@ def _is_paged(model: Model) -> bool:
         and op.inputs[1] is not None
     ]
     return any(array is not None and is_table(array.tobytes()) for array in weights)
-
-
-def _uses_our_operators(model: Model) -> bool:
-    return any(op.custom_code in op_names.ALL for op in model.operators)
 
 
 def _import_runtime() -> Any:
