@@ -39,14 +39,3 @@ def test_more_of_everything_costs_more(target: str) -> None:
         cost(16, (3, 3), 8, 12),
     ]
     assert all(larger > small for larger in more)
-
-
-def test_a_measured_shape_is_found_and_others_are_errors() -> None:
-    data = load("dense_conv_cmsis_nn.json")
-    height, width, channels, units, *kernel, down, right, _ = data["shapes"][0]
-    assert down == right
-    weights = (units, *kernel, channels)
-    found = conv_2d.measured_instructions("cortex-m4", (1, height, width, channels), weights, down)
-    assert found == data["targets"]["cortex-m4"][0]
-    with pytest.raises(KeyError, match="was measured"):
-        conv_2d.measured_instructions("cortex-m4", (1, 1, 1, 1), (1, 9, 9, 1), 1)
