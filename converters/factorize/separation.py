@@ -38,6 +38,7 @@ Array = npt.NDArray[np.float64]
 
 _ITERATIONS = 60
 _TOLERANCE = 1e-6
+_ROUNDING = 1e-12
 # Products, in place of which the matrix of a factor's normal equations is computed.
 _EXPLICIT = 8
 
@@ -285,7 +286,8 @@ def _conjugate_gradients(
     found = start
     left = wanted - apply(found)
     search, strength = left, float(np.vdot(left, left))
-    enough = _TOLERANCE**2 * strength
+    # A residual of rounding errors only may lie where `apply` is 0.
+    enough = max(_TOLERANCE**2 * strength, _ROUNDING**2 * float(np.vdot(wanted, wanted)))
     for _ in range(_ITERATIONS):
         if strength <= enough:
             break

@@ -341,14 +341,15 @@ def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.
     is_thin = blocks * height * tile < _THIN * sparse.size
     dual = np.zeros_like(rotated)  # rotated, as are `wanted` and `pull`
     left = np.zeros_like(sparse)  # the dual, not rotated
-    for rho in np.geomspace(0.01, 10.0, iterations) * float(values.mean()):
+    *penalties, last = np.geomspace(0.01, 10.0, iterations) * float(values.mean())
+    for rho in (*penalties, last):
         dense = (wanted + rho * pull) / (values + rho)
-        total = dense @ vectors.T + left
-        supports = _highest(np.square(total).reshape(shape).sum(axis=(1, 3)), blocks)
-        sparse = np.where(supports[:, None, :, None], total.reshape(shape), 0.0).reshape(
-            total.shape
-        )
-        left = total - sparse
+        total = (dense @ vectors.T + left).reshape(shape)
+        supports = _highest(np.square(total).sum(axis=(1, 3)), blocks)
+        if rho == last:
+            break
+        sparse = np.where(supports[:, None, :, None], total, 0.0).reshape(left.shape)
+        left = total.reshape(left.shape) - sparse
         rotated = csr_array(sparse) @ vectors if is_thin else sparse @ vectors
         dual = dense + dual - rotated
         pull = rotated - dual
