@@ -259,7 +259,7 @@ def _by_taps(others: Array, taps: Array) -> Callable[[Matrix], Matrix]:
     count = taps.shape[1]
     if outputs * count < rank * (count + rank):  # fewer products through the kernels
         by_output = others.reshape(-1, rank)
-        gram = taps.reshape(width * count, -1)
+        gram = taps.transpose(2, 1, 0, 3).reshape(width * count, -1)
 
         def through_kernels(x: Matrix) -> Matrix:
             slopes = (by_output @ x).reshape(outputs, -1) @ gram
