@@ -38,6 +38,7 @@ Array = npt.NDArray[np.float64]
 
 _ITERATIONS = 60
 _TOLERANCE = 1e-6
+_ROUNDING = 1e-12
 # Products, in place of which the matrix of a factor's normal equations is computed.
 _EXPLICIT = 8
 
@@ -258,7 +259,7 @@ def _by_taps(others: Array, taps: Array) -> Callable[[Matrix], Matrix]:
     count = taps.shape[1]
     if outputs * count < rank * (count + rank):  # fewer products through the kernels
         by_output = others.reshape(-1, rank)
-        gram = taps.reshape(width * count, -1)
+        gram = taps.transpose(2, 1, 0, 3).reshape(width * count, -1)
 
         def through_kernels(x: Matrix) -> Matrix:
             slopes = (by_output @ x).reshape(outputs, -1) @ gram
@@ -285,7 +286,8 @@ def _conjugate_gradients(
     found = start
     left = wanted - apply(found)
     search, strength = left, float(np.vdot(left, left))
-    enough = _TOLERANCE**2 * strength
+    # A residual of rounding errors only may lie where `apply` is 0.
+    enough = max(_TOLERANCE**2 * strength, _ROUNDING**2 * float(np.vdot(wanted, wanted)))
     for _ in range(_ITERATIONS):
         if strength <= enough:
             break

@@ -25,7 +25,6 @@ MACs: nonzeros. Bytes in int8: nonzeros times one plus the index (`pack.py`: 0.5
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +39,9 @@ from tflm_sparsesep.converters.factorize.gram import Gram, Matrix, Vector
 from tflm_sparsesep.converters.factorize.support_search import (
     SupportSearch,
     costs_of_all,
+    highest,
     least_squares,
+    lowest,
 )
 
 Block = tuple[int, int]
@@ -160,7 +161,7 @@ def shrink(
                 SupportSearch(problem.gram, group, tile=tile, tiles=np.flatnonzero(kept)).costs()
                 for group, kept in zip(problem.groups, supports, strict=True)
             ]
-        dropped = _lowest(costs, left)
+        dropped = lowest(costs, left)
         for kept, drop in zip(supports, dropped, strict=True):
             kept[np.flatnonzero(kept)[drop]] = False
     return _solve(problem, supports)
@@ -278,7 +279,7 @@ def removal(
 
 def cut(paths: Sequence[Path], blocks: int) -> list[Path]:
     """Return the prefixes of growth paths with `blocks` blocks in total that save most."""
-    dropped = _lowest([path.values for path in paths], blocks)
+    dropped = lowest([path.values for path in paths], blocks)
     counts = [len(path.tiles) - int(drop.sum()) for path, drop in zip(paths, dropped, strict=True)]
     pairs = zip(paths, counts, strict=True)
     return [Path(path.tiles[:count], path.values[:count]) for path, count in pairs]
@@ -286,7 +287,7 @@ def cut(paths: Sequence[Path], blocks: int) -> list[Path]:
 
 def survivors(paths: Sequence[Path], blocks: int) -> list[Path]:
     """Return the rest of removal paths when the `blocks` most expensive blocks stay."""
-    dropped = _lowest([path.values for path in paths], blocks)
+    dropped = lowest([path.values for path in paths], blocks)
     counts = [int(drop.sum()) for drop in dropped]
     pairs = zip(paths, counts, strict=True)
     return [Path(path.tiles[count:][::-1], path.values[count:][::-1]) for path, count in pairs]
@@ -341,14 +342,15 @@ def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.
     is_thin = blocks * height * tile < _THIN * sparse.size
     dual = np.zeros_like(rotated)  # rotated, as are `wanted` and `pull`
     left = np.zeros_like(sparse)  # the dual, not rotated
-    for rho in np.geomspace(0.01, 10.0, iterations) * float(values.mean()):
+    *penalties, last = np.geomspace(0.01, 10.0, iterations) * float(values.mean())
+    for rho in (*penalties, last):
         dense = (wanted + rho * pull) / (values + rho)
-        total = dense @ vectors.T + left
-        supports = _highest(np.square(total).reshape(shape).sum(axis=(1, 3)), blocks)
-        sparse = np.where(supports[:, None, :, None], total.reshape(shape), 0.0).reshape(
-            total.shape
-        )
-        left = total - sparse
+        total = (dense @ vectors.T + left).reshape(shape)
+        supports = highest(np.square(total).sum(axis=(1, 3)), blocks)
+        if rho == last:
+            break
+        sparse = np.where(supports[:, None, :, None], total, 0.0).reshape(left.shape)
+        left = total.reshape(left.shape) - sparse
         rotated = csr_array(sparse) @ vectors if is_thin else sparse @ vectors
         dual = dense + dual - rotated
         pull = rotated - dual
@@ -371,28 +373,7 @@ def _solve(problem: _Problem, supports: Sequence[npt.NDArray[np.bool_]]) -> Matr
 def _largest(groups: Sequence[Matrix], tile: int, blocks: int) -> list[npt.NDArray[np.bool_]]:
     """Return the blocks of most power, as bool[tiles] per group."""
     power = [np.square(g).reshape(len(g), -1, tile).sum(axis=(0, 2)) for g in groups]
-    return [~drop for drop in _lowest(power, blocks)]
-
-
-def _lowest(values: Sequence[Vector], left: int) -> list[npt.NDArray[np.bool_]]:
-    """Mark all but the `left` highest of all values."""
-    flat = np.concatenate(values) if values else np.zeros(0)
-    ends = list(itertools.accumulate(len(v) for v in values))
-    return np.split(~_highest(flat, left), ends[:-1])
-
-
-def _highest(values: Matrix | Vector, count: int) -> npt.NDArray[np.bool_]:
-    """Mark the `count` highest of all values. Of equal ones the first are taken."""
-    flat = values.ravel()
-    if count >= len(flat):
-        return np.ones(values.shape, np.bool_)
-    if count <= 0:
-        return np.zeros(values.shape, np.bool_)
-    limit = np.partition(flat, len(flat) - count)[len(flat) - count]
-    mark = flat > limit
-    mark[np.flatnonzero(flat == limit)[: count - np.count_nonzero(mark)]] = True
-    found: npt.NDArray[np.bool_] = mark.reshape(values.shape)
-    return found
+    return [~drop for drop in lowest(power, blocks)]
 
 
 def _problem(weights: Matrix, gram: Gram, block: Block, importance: Vector | None) -> _Problem:

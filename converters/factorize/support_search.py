@@ -19,6 +19,7 @@ R C for the last). Memory: 8 |S| cols bytes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -187,6 +188,27 @@ def costs_of_all(gram: Matrix, groups: Sequence[Matrix], tile: int) -> list[Vect
     whole = SupportSearch(gram, np.zeros((1, len(gram))), tile=tile, tiles=range(len(gram) // tile))
     blocks = whole._inverse_blocks()
     return [_quadratic(blocks, group.reshape(len(group), -1, tile)) for group in groups]
+
+
+def lowest(values: Sequence[Vector], left: int) -> list[npt.NDArray[np.bool_]]:
+    """Mark all but the `left` highest of all values, as bool arrays like `values`."""
+    flat = np.concatenate(values) if values else np.zeros(0)
+    ends = list(itertools.accumulate(len(v) for v in values))
+    return np.split(~highest(flat, left), ends[:-1])
+
+
+def highest(values: Matrix | Vector, count: int) -> npt.NDArray[np.bool_]:
+    """Mark the `count` highest of all values; of equal ones the first are taken."""
+    flat = values.ravel()
+    if count >= len(flat):
+        return np.ones(values.shape, np.bool_)
+    if count <= 0:
+        return np.zeros(values.shape, np.bool_)
+    limit = np.partition(flat, len(flat) - count)[len(flat) - count]
+    mark = flat > limit
+    mark[np.flatnonzero(flat == limit)[: count - np.count_nonzero(mark)]] = True
+    found: npt.NDArray[np.bool_] = mark.reshape(values.shape)
+    return found
 
 
 def _quadratic(blocks: Matrix, vectors: Matrix) -> Matrix:

@@ -34,7 +34,7 @@ _MARGIN = 0.97
 
 # Levels that are tried beyond the expected one, the highest first: measured quality rises and falls
 # by several dB from one level to the next, so that bisection alone misses what is possible.
-_LEVELS_AHEAD, _STRIDE = 24, 4
+_LEVELS_AHEAD, _STRIDE = 16, 4
 
 # Names of limits of size, which are names of `Point`'s fields, too.
 _SIZES = ("flash_bytes", "arena_bytes", "instructions")
@@ -185,7 +185,7 @@ def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
 def last_that_keeps(keeps: Callable[[int], bool], start: int) -> int:
     """Return the last level that keeps the quality, as far as few trials show.
 
-    Every fourth of 24 levels beyond `start` is tried from the top, then lower ones by `edge`. They
+    Every fourth of 16 levels beyond `start` is tried from the top, then lower ones by `edge`. They
     are multiples of four whatever the limit: of a level that a lower limit finds and a higher one
     accepts, at most the last steps between two multiples are missed.
 

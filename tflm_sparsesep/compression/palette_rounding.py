@@ -45,18 +45,16 @@ def _rounded(row: Vector, gram: npt.NDArray[np.float64], nearest: list[float]) -
     found = np.zeros_like(row)
     if not len(kept):
         return found
-    # The upper Cholesky factor R of the inverse, R^T R = G^-1, from that of G in reverse order.
+    # With G = L L^T, the last weight first, the error is |L^T (row - found)|^2: each component
+    # vanishes in turn but for the rounding of one weight, whatever the weights before became.
     reverse = kept[::-1]
-    factor, info = linalg.lapack.dpotrf(gram[np.ix_(reverse, reverse)], lower=True, clean=True)
+    factor, info = linalg.lapack.dpotrf(gram[np.ix_(reverse, reverse)], lower=True)
     assert info == 0, "not positive definite"  # callers damp the matrix
-    inverse, _ = linalg.lapack.dtrtri(factor, lower=True)
-    inverse = inverse[::-1, ::-1]
-    updates = np.ascontiguousarray(inverse / np.diag(inverse)[:, None])
-    left, values = row[kept], []
-    for i in range(len(kept)):
-        value = float(left[i])
+    wanted, errors = row[reverse].tolist(), np.zeros(len(reverse))
+    for i in reversed(range(len(reverse))):
+        value = wanted[i] + float(factor[i + 1 :, i] @ errors[i + 1 :]) / float(factor[i, i])
         magnitude = min(round(abs(value)), LARGEST)
-        values.append(math.copysign(nearest[magnitude], value))
-        left[i + 1 :] -= (value - values[-1]) * updates[i, i + 1 :]
-    found[kept] = values
+        rounded = math.copysign(nearest[magnitude], value)
+        found[reverse[i]] = rounded
+        errors[i] = wanted[i] - rounded
     return found
