@@ -49,9 +49,14 @@ class FullyConnectedWeights:
 
     def is_bounded(self) -> bool:
         """Whether the promise of FLAG_BOUNDED holds for every input."""
+        return bool(np.all(self.bounded_rows()))
+
+    def bounded_rows(self) -> npt.NDArray[np.bool_]:
+        """Return True for each row that keeps the promise of FLAG_BOUNDED."""
         sums = np.abs(self.weights.astype(np.int64)).sum(axis=1)
         largest = np.abs(self._wide_folded_bias()) + 128 * sums
-        return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(self.shift < 0))
+        bounded: npt.NDArray[np.bool_] = (largest < _ACCUMULATOR_BOUND) & (self.shift < 0)
+        return bounded
 
     def _wide_folded_bias(self) -> npt.NDArray[np.int64]:
         sums = self.weights.sum(axis=1, dtype=np.int64)

@@ -13,9 +13,12 @@ does one that no kernel computes; the decision says why.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
 from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.cost.choose_layout import choose_layout, reason_to_stay_dense
 from tflm_sparsesep.converters.cost.cost import Cost
@@ -41,7 +44,7 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
 
 def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
     try:
-        layer = read_matrix_layer(op)
+        layer = _bounded(read_matrix_layer(op))
     except Unsupported as reason:
         return _keep_dense(op, str(reason))
     dtype, target = layer.weights.weights.dtype.name, conversion.target
@@ -80,6 +83,11 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     if stay is None:
         _replace(subgraph, op, layer, pack(layer.weights, best.layout))
     return decision
+
+
+def _bounded(layer: MatrixLayer) -> MatrixLayer:
+    """Return the same layer without the constant rows that slow requantization down."""
+    return dataclasses.replace(layer, weights=bound_constant_rows(layer.weights))
 
 
 def _keep_dense(op: Operator, reason: str) -> LayerDecision:
