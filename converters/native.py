@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import HEADER
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER as CONV_HEADER
 from tflm_sparsesep.converters.errors import (
     ConfigError,
     DeviceError,
@@ -97,12 +98,20 @@ def _library(rounding: str = "double") -> ctypes.CDLL:
     library.sparsesep_device_scratch_bytes.restype = ctypes.c_uint32
     library.sparsesep_host_status_message.restype = ctypes.c_char_p
     library.sparsesep_host_validate_separable_conv.argtypes = [ctypes.c_char_p, size]
-    library.sparsesep_host_separable_conv_2d.argtypes = [
+    convolution = [
         *(pointer, size),
         ctypes.c_int,
         *(pointer, pointer),
         *(pointer, pointer),
     ]
+    library.sparsesep_host_separable_conv_2d.argtypes = convolution
+    library.sparsesep_host_validate_sparse_conv.argtypes = [ctypes.c_char_p, size]
+    library.sparsesep_host_sparse_conv_2d.argtypes = [*convolution, ctypes.POINTER(size)]
+    library.sparsesep_device_conv_scratch_bytes.argtypes = [
+        *(ctypes.c_char_p, pointer),
+        *(ctypes.c_int32, ctypes.c_int32),
+    ]
+    library.sparsesep_device_conv_scratch_bytes.restype = ctypes.c_uint64
     return library
 
 
@@ -318,6 +327,68 @@ def separable_conv_2d(
     if status != _OK:
         raise DeviceError(f"SEPARABLE_CONV_2D refused: {_message(status)}")
     return outputs
+
+
+def validate_sparse_conv(blob: bytes) -> str | None:
+    """None where the device would accept `blob` as SPARSE_CONV_2D, else the reason why not."""
+    status = _library().sparsesep_host_validate_sparse_conv(blob, len(blob))
+    return None if status == _OK else _message(status)
+
+
+@dataclass(frozen=True)
+class ConvRun:
+    """outputs [batch, height, width, channels], and the bytes of scratch that Prepare asked for."""
+
+    outputs: npt.NDArray[Any]
+    scratch_bytes: int
+
+
+def sparse_conv_2d(
+    blob: bytes,
+    inputs: npt.NDArray[Any],
+    output_shape: tuple[int, ...],
+    *,
+    rounding: Literal["double", "single"] = "double",
+) -> ConvRun:
+    """Run one SPARSE_CONV_2D on inputs [batch, height, width, channels].
+
+    `rounding` and errors as for `sparse_fully_connected`.
+    """
+    inputs = np.ascontiguousarray(inputs)
+    outputs = np.zeros(output_shape, inputs.dtype)
+    aligned = _aligned_copy(blob)
+    shapes = [np.array(array.shape, np.int32) for array in (inputs, outputs)]
+    scratch = ctypes.c_size_t()
+    status = _library(rounding).sparsesep_host_sparse_conv_2d(
+        aligned.ctypes.data,
+        len(blob),
+        _TENSOR_TYPES.get(inputs.dtype.name, _TENSOR_OTHER),
+        inputs.ctypes.data,
+        shapes[0].ctypes.data,
+        outputs.ctypes.data,
+        shapes[1].ctypes.data,
+        ctypes.byref(scratch),
+    )
+    if status != _OK:
+        raise DeviceError(f"SPARSE_CONV_2D refused: {_message(status)}")
+    return ConvRun(outputs, scratch.value)
+
+
+def conv_scratch_bytes(blob: bytes, height: int, width: int, *, target: str) -> int:
+    """Return the bytes of arena that a SPARSE_CONV_2D asks for on an emulated or real core.
+
+    0 where it asks for none. Raises ConfigError for an unknown target or one without a kernel for
+    the layout, ModelError for a blob that a device would refuse.
+    """
+    reason = validate_sparse_conv(blob)
+    if reason is not None:
+        raise ModelError(reason)
+    isa = _isa(target)
+    if isa is None or variant_name(blob[CONV_HEADER.itemsize :], target=target) is None:
+        raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
+    aligned = _aligned_copy(blob)
+    found = _library().sparsesep_device_conv_scratch_bytes(isa, aligned.ctypes.data, height, width)
+    return int(found)
 
 
 def _aligned_copy(blob: bytes) -> npt.NDArray[np.uint8]:

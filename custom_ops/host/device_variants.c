@@ -4,6 +4,7 @@
 
 #include "sparse_fully_connected/scratch_queries.h"
 #include "sparse_fully_connected/variants.h"
+#include "sparsesep/sparse_conv.h"
 
 // A row of variants.inc: everything but the kernel.
 typedef struct DeviceVariant {
@@ -71,4 +72,16 @@ uint32_t sparsesep_device_scratch_bytes(const char* isa, const void* blob,
                                         int32_t batch) {
   const DeviceVariant* found = find(isa, blob);
   return found == NULL ? 0 : found->variant.scratch_bytes(blob, batch);
+}
+
+uint64_t sparsesep_device_conv_scratch_bytes(const char* isa, const void* blob,
+                                             int32_t height, int32_t width) {
+  const SparsesepSparseConv* conv = blob;
+  const DeviceVariant* found = find(isa, sparsesep_sparse_conv_weights(conv));
+  SparsesepConvShape shape = {1, height, width, 0, 0, 0, 0};
+  if (found == NULL ||
+      sparsesep_sparse_conv_shape(conv, &shape) != SPARSESEP_OK) {
+    return 0;
+  }
+  return sparsesep_sparse_conv_scratch_bytes(conv, &shape, &found->variant);
 }

@@ -1,11 +1,13 @@
 #include "host_port.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/paged_fully_connected_op.h"
 #include "core/paged_status_message.h"
 #include "core/separable_conv_2d_op.h"
+#include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "sparsesep/paged_weights.h"
 #include "sparsesep/sparsesep.h"
@@ -126,20 +128,33 @@ SparsesepStatus sparsesep_host_paged_fully_connected(
   return status;
 }
 
+// False where the blob is too large for a tensor.
+static bool set_convolution(Layer* layer, const void* blob, size_t blob_bytes,
+                            SparsesepTensorType type, const void* input,
+                            const int32_t* input_shape, void* output,
+                            const int32_t* output_shape) {
+  memset(layer, 0, sizeof(*layer));
+  if (blob_bytes > INT32_MAX) return false;
+  set_tensor(layer, SPARSESEP_SLOT_INPUT, input, type, 4, 0, 0);
+  set_tensor(layer, SPARSESEP_SLOT_WEIGHTS, blob, SPARSESEP_TENSOR_UINT8, 1,
+             (int32_t)blob_bytes, 0);
+  set_tensor(layer, SPARSESEP_SLOT_OUTPUT, output, type, 4, 0, 0);
+  memcpy(layer->dims[SPARSESEP_SLOT_INPUT], input_shape,
+         sizeof(layer->dims[0]));
+  memcpy(layer->dims[SPARSESEP_SLOT_OUTPUT], output_shape,
+         sizeof(layer->dims[0]));
+  return true;
+}
+
 SparsesepStatus sparsesep_host_separable_conv_2d(
     const void* blob, size_t blob_bytes, SparsesepTensorType type,
     const void* input, const int32_t* input_shape, void* output,
     const int32_t* output_shape) {
   Layer layer;
-  memset(&layer, 0, sizeof(layer));
-  if (blob_bytes > INT32_MAX) return SPARSESEP_BAD_TENSOR;
-  set_tensor(&layer, SPARSESEP_SLOT_INPUT, input, type, 4, 0, 0);
-  set_tensor(&layer, SPARSESEP_SLOT_WEIGHTS, blob, SPARSESEP_TENSOR_UINT8, 1,
-             (int32_t)blob_bytes, 0);
-  set_tensor(&layer, SPARSESEP_SLOT_OUTPUT, output, type, 4, 0, 0);
-  memcpy(layer.dims[SPARSESEP_SLOT_INPUT], input_shape, sizeof(layer.dims[0]));
-  memcpy(layer.dims[SPARSESEP_SLOT_OUTPUT], output_shape,
-         sizeof(layer.dims[0]));
+  if (!set_convolution(&layer, blob, blob_bytes, type, input, input_shape,
+                       output, output_shape)) {
+    return SPARSESEP_BAD_TENSOR;
+  }
   const SparsesepHost host = make_host(&layer);
 
   void* op = sparsesep_separable_conv_init(&host, NULL, 0);
@@ -147,6 +162,30 @@ SparsesepStatus sparsesep_host_separable_conv_2d(
   if (status == SPARSESEP_OK) sparsesep_separable_conv_eval(&host, op);
   free(layer.scratch);
   return status;
+}
+
+SparsesepStatus sparsesep_host_sparse_conv_2d(
+    const void* blob, size_t blob_bytes, SparsesepTensorType type,
+    const void* input, const int32_t* input_shape, void* output,
+    const int32_t* output_shape, size_t* scratch_bytes) {
+  Layer layer;
+  if (!set_convolution(&layer, blob, blob_bytes, type, input, input_shape,
+                       output, output_shape)) {
+    return SPARSESEP_BAD_TENSOR;
+  }
+  const SparsesepHost host = make_host(&layer);
+
+  void* op = sparsesep_sparse_conv_init(&host, NULL, 0);
+  const SparsesepStatus status = sparsesep_sparse_conv_prepare(&host, op);
+  if (status == SPARSESEP_OK) sparsesep_sparse_conv_eval(&host, op);
+  if (scratch_bytes != NULL) *scratch_bytes = layer.scratch_bytes;
+  free(layer.scratch);
+  return status;
+}
+
+SparsesepStatus sparsesep_host_validate_sparse_conv(const void* blob,
+                                                    size_t blob_bytes) {
+  return sparsesep_validate_sparse_conv(blob, blob_bytes);
 }
 
 SparsesepStatus sparsesep_host_validate_separable_conv(const void* blob,

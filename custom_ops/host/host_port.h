@@ -44,6 +44,17 @@ SPARSESEP_EXPORT SparsesepStatus sparsesep_host_separable_conv_2d(
 SPARSESEP_EXPORT SparsesepStatus
 sparsesep_host_validate_separable_conv(const void* blob, size_t blob_bytes);
 
+// Runs one SPARSE_CONV_2D the same way. `scratch_bytes`, which may be NULL,
+// gets what prepare asked for, 0 where it refused.
+SPARSESEP_EXPORT SparsesepStatus sparsesep_host_sparse_conv_2d(
+    const void* blob, size_t blob_bytes, SparsesepTensorType type,
+    const void* input, const int32_t* input_shape, void* output,
+    const int32_t* output_shape, size_t* scratch_bytes);
+
+// Validates the blob of a SPARSE_CONV_2D as Prepare does.
+SPARSESEP_EXPORT SparsesepStatus
+sparsesep_host_validate_sparse_conv(const void* blob, size_t blob_bytes);
+
 // Validates `blob` as Prepare does.
 SPARSESEP_EXPORT SparsesepStatus sparsesep_host_validate(const void* blob,
                                                          size_t blob_bytes);

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/separable_conv_2d_op.h"
+#include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "port.h"
 #include "tensorflow/lite/micro/kernels/kernel_util.h"
@@ -129,6 +130,15 @@ TFLMRegistration* Register_SEPARABLE_CONV_2D() {
              sparsesep_separable_conv_eval>;
   static TFLMRegistration registration = RegisterOp(
       SeparableConv::Init, SeparableConv::Prepare, SeparableConv::Eval);
+  return &registration;
+}
+
+TFLMRegistration* Register_SPARSE_CONV_2D() {
+  using SparseConv =
+      Kernel<sparsesep_sparse_conv_init, sparsesep_sparse_conv_prepare,
+             sparsesep_sparse_conv_eval>;
+  static TFLMRegistration registration =
+      RegisterOp(SparseConv::Init, SparseConv::Prepare, SparseConv::Eval);
   return &registration;
 }
 
