@@ -98,7 +98,7 @@ def _library(rounding: str = "double") -> ctypes.CDLL:
     library.sparsesep_device_scratch_bytes.restype = ctypes.c_uint32
     library.sparsesep_host_status_message.restype = ctypes.c_char_p
     library.sparsesep_host_validate_separable_conv.argtypes = [ctypes.c_char_p, size]
-    convolution = [
+    convolution: list[Any] = [
         *(pointer, size),
         ctypes.c_int,
         *(pointer, pointer),
@@ -375,7 +375,7 @@ def sparse_conv_2d(
 
 
 def conv_scratch_bytes(blob: bytes, height: int, width: int, *, target: str) -> int:
-    """Return the bytes of arena that a SPARSE_CONV_2D asks for on an emulated or real core.
+    """Return the bytes of arena that a SPARSE_CONV_2D asks for, for the time of one inference.
 
     0 where it asks for none. Raises ConfigError for an unknown target or one without a kernel for
     the layout, ModelError for a blob that a device would refuse.
@@ -384,7 +384,7 @@ def conv_scratch_bytes(blob: bytes, height: int, width: int, *, target: str) -> 
     if reason is not None:
         raise ModelError(reason)
     isa = _isa(target)
-    if isa is None or variant_name(blob[CONV_HEADER.itemsize :], target=target) is None:
+    if variant_name(blob[CONV_HEADER.itemsize :], target=target) is None:
         raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
     aligned = _aligned_copy(blob)
     found = _library().sparsesep_device_conv_scratch_bytes(isa, aligned.ctypes.data, height, width)

@@ -16,14 +16,18 @@ from tflm_sparsesep.converters.cost.choose_layout import Prefer, check_preferenc
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import layer_name
-from tflm_sparsesep.converters.passes import fuse_separable_pair, sparse_fully_connected
+from tflm_sparsesep.converters.passes import (
+    fuse_separable_pair,
+    sparse_conv_2d,
+    sparse_fully_connected,
+)
 from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Subgraph, TensorType
 
 # Pairs come first: a convolution along one axis could be sparse, too.
-PASSES: tuple[ModuleType, ...] = (fuse_separable_pair, sparse_fully_connected)
+PASSES: tuple[ModuleType, ...] = (fuse_separable_pair, sparse_fully_connected, sparse_conv_2d)
 
 
 @dataclass(frozen=True)

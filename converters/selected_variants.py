@@ -12,18 +12,20 @@ from collections.abc import Sequence
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob import paged_format
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.layers.packed import blob_of
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Operator
 
 HEADER_NAME = "sparsesep_variants.h"
 DEFINE = "SPARSESEP_SELECTED_VARIANTS"
 
 
 def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
-    """Names of the kernels that run a model's SPARSE_FULLY_CONNECTED layers, sorted, each once.
+    """Names of the kernels that run a model's sparse layers, sorted, each once.
 
     Raises ModelError for bytes that are no usable model or hold a layer that no kernel of the
     target runs, ConfigError for an unknown target.
@@ -36,10 +38,10 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
     model = editor.read(data, name=name)
     found: set[str] = set()
     for op in (op for subgraph in model.subgraphs for op in subgraph.operators):
-        if op.op_name != op_names.SPARSE_FULLY_CONNECTED:
+        if op.op_name not in (op_names.SPARSE_FULLY_CONNECTED, op_names.SPARSE_CONV_2D):
             continue
         try:
-            variant = _variant_of(blob_of(op), target)
+            variant = _variant_of(_weights_of(op), target)
         except ModelError as error:
             raise ModelError(f"{name}: layer {layer_name(op)!r}: {error}") from None
         if variant is None:
@@ -49,6 +51,12 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
             )
         found.add(variant)
     return sorted(found)
+
+
+def _weights_of(op: Operator) -> bytes:
+    """Packed weights, or pages of them."""
+    blob = blob_of(op)
+    return blob[HEADER.itemsize :] if op.op_name == op_names.SPARSE_CONV_2D else blob
 
 
 def _variant_of(weights: bytes, target: str) -> str | None:
@@ -68,7 +76,7 @@ def variants_header(variants: Sequence[str], *, target: str) -> str:
     Raises ConfigError where there are none: such a build could run no layer.
     """
     if not variants:
-        raise ConfigError("no kernels to link: the models have no SPARSE_FULLY_CONNECTED layers")
+        raise ConfigError("no kernels to link: the models have no sparse layers")
     lines = [
         f"// Kernels to link for {target}. Found on the include path where {DEFINE}",
         "// is defined; written by `tflm-sparsesep variants`.",

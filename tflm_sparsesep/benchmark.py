@@ -22,7 +22,7 @@ from tflm_sparsesep.device import emulation
 
 @dataclass(frozen=True)
 class LayerFigures:
-    """One SPARSE_FULLY_CONNECTED or SEPARABLE_CONV_2D, measured.
+    """One operator of ours, measured.
 
     `rows` are output units, `cols` input units, `batch` vectors per inference; of a separable
     convolution they are the channels that leave and enter it, and images, `pattern` its two
@@ -74,8 +74,8 @@ def benchmark(
 ) -> list[LayerFigures]:
     """Executed instructions, bytes and scratch of each layer that was rewritten.
 
-    The model runs in the real TFLM interpreter on `inputs`; what enters each SPARSE_FULLY_CONNECTED
-    and SEPARABLE_CONV_2D there runs again through the same layer on the emulated core, and the
+    The model runs in the real TFLM interpreter on `inputs`; what enters each operator of
+    ours there runs again through the same layer on the emulated core, and the
     outputs are compared.
 
     Args:
@@ -85,7 +85,7 @@ def benchmark(
         name: what errors call the model.
 
     Raises:
-        ModelError: the bytes are no usable model, or hold a float32 SEPARABLE_CONV_2D.
+        ModelError: the bytes are no usable model, or hold a float32 convolution of ours.
         ConfigError: the target is unknown or cannot be emulated.
         ToolMissingError: TFLM, QEMU or the Arm compiler is missing.
         DeviceError: a layer was refused, or crashed.

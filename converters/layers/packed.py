@@ -12,9 +12,10 @@ from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
 from tflm_sparsesep.converters.blob.pack import UnpackedWeights, unpack
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, read_order
 from tflm_sparsesep.converters.blob.pack_separable import unpack as unpack_separable
+from tflm_sparsesep.converters.blob.pack_sparse_conv import UnpackedConv, unpack_conv
 from tflm_sparsesep.converters.blob.paged_format import Table, is_table
 from tflm_sparsesep.converters.blob.separable_format import Order
-from tflm_sparsesep.converters.cost import separable_conv
+from tflm_sparsesep.converters.cost import separable_conv, sparse_conv
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import layer_name
@@ -52,6 +53,18 @@ def packed_separable(op: Operator) -> tuple[SeparableConv, Order, tuple[int, ...
     if problem is not None or inputs is None or len(inputs.shape) != 4:
         raise ModelError(f"layer {layer_name(op)!r}: {problem or 'no image enters it'}")
     return unpack_separable(blob), read_order(blob), inputs.shape
+
+
+def packed_conv(op: Operator) -> tuple[UnpackedConv, tuple[int, ...]]:
+    """Return a SPARSE_CONV_2D and the shape [batch, height, width, channels] of what enters it.
+
+    Raises ModelError where the device would refuse.
+    """
+    blob, inputs = blob_of(op), op.inputs[0]
+    problem = native.validate_sparse_conv(blob)
+    if problem is not None or inputs is None or len(inputs.shape) != 4:
+        raise ModelError(f"layer {layer_name(op)!r}: {problem or 'no image enters it'}")
+    return unpack_conv(blob), inputs.shape
 
 
 def blob_of(op: Operator) -> bytes:
@@ -132,13 +145,15 @@ class PackedLayer:
 def read_packed_layer(op: Operator, target: str) -> PackedLayer | None:
     """What is to be measured of `op`; None for operators that are not ours.
 
-    Raises ModelError for a damaged layer, and for a float32 SEPARABLE_CONV_2D: CMSIS-NN has no
-    dense float32 convolution that it could be compared with.
+    Raises ModelError for a damaged layer, and for a float32 convolution: CMSIS-NN has no dense one
+    that it could be compared with.
     """
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _fully_connected(op, target)
     if op.op_name == op_names.SEPARABLE_CONV_2D:
         return _separable_conv(op, target)
+    if op.op_name == op_names.SPARSE_CONV_2D:
+        return _sparse_conv(op, target)
     return None
 
 
@@ -189,4 +204,32 @@ def _separable_conv(op: Operator, target: str) -> PackedLayer:
         index=order.name.lower(),
         dense_bytes=weights + 4 * sum(stage.units for stage in stages),
         dense_instructions=separable_conv.dense_pair(target, conv, input_shape),
+    )
+
+
+def _sparse_conv(op: Operator, target: str) -> PackedLayer:
+    conv, input_shape = packed_conv(op)
+    weights, layout = conv.weights.weights, conv.weights.layout
+    if weights.dtype != np.int8:
+        raise ModelError(
+            f"layer {layer_name(op)!r}: float32 {op.op_name} has no dense figure to compare with, "
+            "accepted: int8"
+        )
+    units = len(weights)
+    output_shape = conv.window.output_shape(input_shape, units)
+    return PackedLayer(
+        operator=op,
+        options=op.custom_options or b"",
+        blob=blob_of(op),
+        input_shape=input_shape,
+        output_shape=output_shape,
+        rows=units,
+        cols=conv.window.cols,
+        batch=math.prod(output_shape[:3]),
+        weights=weights.size,
+        zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
+        pattern=layout.pattern,
+        index=layout.index,
+        dense_bytes=weights.nbytes + BIAS_BYTES * units,
+        dense_instructions=sparse_conv.dense_instructions(target, conv.window, input_shape, units),
     )

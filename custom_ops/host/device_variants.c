@@ -77,11 +77,18 @@ uint32_t sparsesep_device_scratch_bytes(const char* isa, const void* blob,
 uint64_t sparsesep_device_conv_scratch_bytes(const char* isa, const void* blob,
                                              int32_t height, int32_t width) {
   const SparsesepSparseConv* conv = blob;
-  const DeviceVariant* found = find(isa, sparsesep_sparse_conv_weights(conv));
+  const SparsesepPackedHeader* weights = sparsesep_sparse_conv_weights(conv);
+  const SparsesepFullyConnectedVariant* variant = NULL;
+  if (isa == NULL) {
+    variant = sparsesep_select_fully_connected(weights);
+  } else {
+    const DeviceVariant* found = find(isa, weights);
+    if (found != NULL) variant = &found->variant;
+  }
   SparsesepConvShape shape = {1, height, width, 0, 0, 0, 0};
-  if (found == NULL ||
+  if (variant == NULL ||
       sparsesep_sparse_conv_shape(conv, &shape) != SPARSESEP_OK) {
     return 0;
   }
-  return sparsesep_sparse_conv_scratch_bytes(conv, &shape, &found->variant);
+  return sparsesep_sparse_conv_scratch_bytes(conv, &shape, variant);
 }

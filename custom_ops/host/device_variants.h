@@ -23,7 +23,8 @@ SPARSESEP_EXPORT uint32_t sparsesep_device_scratch_bytes(const char* isa,
                                                          int32_t batch);
 
 // The same of a SPARSE_CONV_2D, `blob` being its validated one, on images
-// [1][height][width][channels]. 0 where they give no output, too.
+// [1][height][width][channels]. 0 where they give no output, too. NULL as `isa`
+// is this machine.
 SPARSESEP_EXPORT uint64_t sparsesep_device_conv_scratch_bytes(const char* isa,
                                                               const void* blob,
                                                               int32_t height,

@@ -73,22 +73,31 @@ typedef struct View {
 static void gather(const SparsesepSparseConv* conv, const Strip* strip,
                    const View* view, int32_t columns, int32_t spacing,
                    uint8_t* to) {
-  const int zero_point = conv->params.input_zero_point;
+  const uint8_t zero_point = (uint8_t)conv->params.input_zero_point;
   const uint32_t tap = strip->tap;
+  const SparsesepPixels pixels = {
+      tap, strip->column, (uint32_t)spacing * tap,
+      (((uintptr_t)view->image | (uintptr_t)to | tap) & 3) == 0};
+  // Columns to the left of the image and inside of it.
+  int32_t left = 0;
+  int32_t x = view->x;
+  for (; x < 0 && left < columns; x += spacing) ++left;
+  const int32_t first = x;
+  int32_t inside = 0;
+  for (; x < view->width && left + inside < columns; x += spacing) ++inside;
+
   int32_t y = view->y;
   for (int32_t ky = 0; ky < conv->kernel_height; ++ky, to += tap) {
-    const int is_row = (uint32_t)y < (uint32_t)view->height;
-    const uint8_t* row = view->image;
-    if (is_row) row += (size_t)y * (size_t)view->width * tap;
+    int32_t copied = 0;
     uint8_t* at = to;
-    int32_t x = view->x;
-    for (int32_t n = columns; n > 0; --n, at += strip->column, x += spacing) {
-      if (is_row && (uint32_t)x < (uint32_t)view->width) {
-        sparsesep_copy(at, row + (size_t)x * tap, tap);
-      } else {
-        sparsesep_fill(at, zero_point, tap);
-      }
+    if ((uint32_t)y < (uint32_t)view->height && inside > 0) {
+      const size_t pixel = (size_t)y * (size_t)view->width + (size_t)first;
+      at = sparsesep_fill_pixels(&pixels, at, zero_point, left);
+      at =
+          sparsesep_copy_pixels(&pixels, at, view->image + pixel * tap, inside);
+      copied = left + inside;
     }
+    sparsesep_fill_pixels(&pixels, at, zero_point, columns - copied);
     y += conv->dilation_height;
   }
 }

@@ -89,7 +89,7 @@ def bench_kernels(
         ConfigError: an argument is not accepted.
         ToolMissingError: QEMU or the Arm compiler is missing.
     """
-    _check(target, rows=rows, cols=cols, zeros=zeros, batch=batch, input_zeros=input_zeros)
+    check_arguments(target, rows=rows, cols=cols, zeros=zeros, batch=batch, input_zeros=input_zeros)
     available = layouts_for(target)
     layouts = [layout for layout in available if pattern in (None, layout.pattern)]
     if not layouts:
@@ -107,9 +107,16 @@ def bench_kernels(
     return sorted(figures, key=lambda f: f.instructions)
 
 
-def _check(
-    target: str, *, rows: int, cols: int, zeros: float, batch: int, input_zeros: float
+def check_arguments(
+    target: str,
+    *,
+    rows: int,
+    cols: int,
+    zeros: float,
+    batch: int = 1,
+    input_zeros: float = 0.0,
 ) -> None:
+    """Raise ConfigError for what no kernel can be measured on."""
     if get_target(target).qemu_machine is None:
         devices = ", ".join(t.name for t in TARGETS.values() if t.qemu_machine)
         raise ConfigError(f"target {target!r} is not emulated; accepted: {devices}")

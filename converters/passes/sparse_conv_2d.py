@@ -1,0 +1,111 @@
+"""Convolutions with mostly zero weights -> SPARSE_CONV_2D.
+
+Given:   CONV_2D(input[n, h, w, c], weights[units, kh, kw, c], bias[units]) -> output
+Result:  SPARSE_CONV_2D(input, blob uint8[bytes]) -> output
+
+Any kernel, strides, padding and dilation, except the convolutions that `sparse_fully_connected`
+takes. The blob holds everything, zero points and activation limits too. int8 outputs stay the same
+bit for bit. A layer that would not get both smaller and faster stays dense, and so does one that no
+kernel computes; the decision says why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.pack_sparse_conv import pack_conv
+from tflm_sparsesep.converters.blob.size import PackedSize
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
+from tflm_sparsesep.converters.cost import sparse_conv
+from tflm_sparsesep.converters.cost.choose_layout import choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.cost.cost import Cost
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.layers.convolution import ConvLayer, read_convolution
+from tflm_sparsesep.converters.layers.matrix import is_matrix_operator
+from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
+
+
+def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
+    """Rewrite what pays on the target; return a decision for each layer, in execution order.
+
+    Raises ModelError for a layer of an unknown version, or of a shape that no runtime executes.
+    """
+    operators = [
+        op
+        for op in subgraph.operators
+        if op.builtin_code == BuiltinOperator.CONV_2D and not is_matrix_operator(op)
+    ]
+    return [_rewrite(subgraph, op, conversion) for op in operators]
+
+
+def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
+    try:
+        layer = read_convolution(op)
+    except Unsupported as reason:
+        return _keep_dense(op, str(reason))
+    if layer.weights.weights.dtype != np.int8:
+        return _keep_dense(op, "float32 convolution: no dense figure to compare a sparse one with")
+    layer = dataclasses.replace(layer, weights=bound_constant_rows(layer.weights))
+    target = conversion.target
+    dense = Cost(dense_bytes(op), layer.dense_instructions(target))
+    best = choose_layout(
+        layer.weights,
+        target,
+        layer.pixels,
+        # The header counts, too.
+        dense=dataclasses.replace(dense, bytes=dense.bytes - HEADER.itemsize),
+        prefer=conversion.prefer,
+        time_of=functools.partial(_instructions, target, layer),
+    )
+    if best is None:
+        return _keep_dense(op, f"no sparse kernel for int8 weights on {target}")
+    best = dataclasses.replace(best, bytes=best.bytes + HEADER.itemsize)
+    weights = layer.weights.weights
+    zeros = float(1.0 - np.count_nonzero(weights) / weights.size)
+    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target)
+    decision = LayerDecision(
+        name=layer_name(op),
+        op=op.op_name,
+        rewritten=stay is None,
+        reason=stay or f"{zeros:.1%} zeros: sparse wins on {target}",
+        rows=layer.units,
+        cols=layer.window.cols,
+        batch=layer.pixels,
+        zeros=zeros,
+        pattern=best.layout.pattern,
+        index=best.layout.index,
+        dense_bytes=dense.bytes,
+        packed_bytes=best.bytes,
+        dense_instructions=dense.instructions,
+        sparse_instructions=best.instructions,
+    )
+    if stay is not None:
+        return decision
+    blob = pack_conv(layer.window, layer.options, layer.weights, best.layout)
+    _replace(subgraph, op, blob)
+    height, width = layer.inputs[1:3]
+    scratch = native.conv_scratch_bytes(blob, height, width, target=target)
+    return dataclasses.replace(decision, scratch_bytes=scratch)
+
+
+def _instructions(target: str, layer: ConvLayer, layout: Layout, size: PackedSize) -> int:
+    return sparse_conv.sparse_instructions(target, layout, size, layer.window, layer.inputs)
+
+
+def _keep_dense(op: Operator, reason: str) -> LayerDecision:
+    """Return the decision for a layer that no kernel computes."""
+    return LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=reason)
+
+
+def _replace(subgraph: Subgraph, op: Operator, blob: bytes) -> None:
+    packed = Tensor.constant(f"{op.weights.name}/packed", np.frombuffer(blob, np.uint8))
+    sparse = Operator.custom(op_names.SPARSE_CONV_2D, [op.inputs[0], packed], op.outputs)
+    subgraph.replace(op, sparse)
