@@ -1,10 +1,13 @@
 // The frame of Armv7-M kernels that multiply four vectors at a time, so that
 // weights, columns and the requantization of a row are read once for all four.
 //
-// Scratch: uint32 acc[rows of a portion][4].
+// Scratch: uint32 acc[rows of a portion, rounded up to whole blocks][4]. Where
+// the last block reaches past a vector, vectors go one by one: see
+// padded_vector.h.
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_FOUR_VECTORS_V7M_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_FOUR_VECTORS_V7M_H_
 
+#include "sparse_fully_connected/padded_vector.h"
 #include "sparse_fully_connected/row_groups.h"
 
 // The work of multiply_four(), which reads this struct in assembly.
@@ -23,7 +26,7 @@ typedef struct SparsesepFourV7m {
 typedef void (*SparsesepMultiplyFourV7m)(SparsesepFourV7m* vectors);
 
 // A whole kernel: `multiply_four` for whole fours, `multiply` for the rest of
-// the batch. Row-major blobs with 1x1 blocks.
+// the batch. Row-major blobs.
 void sparsesep_run_four_vectors_v7m(const SparsesepPackedHeader* weights,
                                     const SparsesepFullyConnectedParams* params,
                                     const void* input, int32_t batch,
@@ -105,7 +108,10 @@ void sparsesep_finish_four_v7m(const SparsesepRows* rows, uint32_t first,
 // Scratch query.
 static inline uint32_t sparsesep_four_vectors_v7m_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
-  return batch < 4 ? 0 : 16 * sparsesep_portion(weights->rows);
+  const uint32_t padded = sparsesep_padded_vector_bytes(weights, batch);
+  if (batch < 4 || padded > 0) return padded;
+  const uint32_t last = weights->block_rows - 1u;
+  return 16 * ((sparsesep_portion(weights->rows) + last) & ~last);
 }
 
 #endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_FOUR_VECTORS_V7M_H_

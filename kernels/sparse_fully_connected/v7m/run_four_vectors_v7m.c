@@ -18,7 +18,8 @@ void sparsesep_run_four_vectors_v7m(const SparsesepPackedHeader* weights,
   SparsesepFourV7m vectors;
   vectors.step = (uint32_t)params->input_step;
 
-  for (; batch >= 4; batch -= 4) {
+  const int is_padded = sparsesep_padded_cols(weights) != weights->cols;
+  for (; batch >= 4 && !is_padded; batch -= 4) {
     vectors.value = sparsesep_section(weights, weights->value_offset);
     vectors.index = sparsesep_section(weights, weights->index_offset);
     vectors.counts = sparsesep_section(weights, weights->counts_offset);
@@ -35,7 +36,7 @@ void sparsesep_run_four_vectors_v7m(const SparsesepPackedHeader* weights,
     out += 4 * row_count;
   }
   if (batch > 0) {
-    sparsesep_run_row_groups(weights, params, x, batch, out, NULL, multiply);
+    sparsesep_run_row_groups(weights, params, x, batch, out, scratch, multiply);
   }
 }
 
