@@ -1,8 +1,6 @@
 // A few windows at a time are brought into one piece, and the kernel of the
 // weights multiplies them as a batch.
-#include <string.h>
-
-#include "sparse_conv/copy.h"
+#include "sparse_conv/pixels.h"
 #include "sparsesep/compiler.h"
 #include "sparsesep/sparse_conv.h"
 
@@ -87,17 +85,20 @@ static void gather(const SparsesepSparseConv* conv, const Strip* strip,
   for (; x < view->width && left + inside < columns; x += spacing) ++inside;
 
   int32_t y = view->y;
-  for (int32_t ky = 0; ky < conv->kernel_height; ++ky, to += tap) {
-    int32_t copied = 0;
+  for (int32_t ky = conv->kernel_height; ky > 0; --ky, to += tap) {
     uint8_t* at = to;
+    int32_t rest = columns;
     if ((uint32_t)y < (uint32_t)view->height && inside > 0) {
       const size_t pixel = (size_t)y * (size_t)view->width + (size_t)first;
-      at = sparsesep_fill_pixels(&pixels, at, zero_point, left);
-      at =
-          sparsesep_copy_pixels(&pixels, at, view->image + pixel * tap, inside);
-      copied = left + inside;
+      if (left > 0) {
+        sparsesep_fill_pixels(&pixels, at, zero_point, left);
+        at += (uint32_t)left * strip->column;
+      }
+      sparsesep_copy_pixels(&pixels, at, view->image + pixel * tap, inside);
+      at += (uint32_t)inside * strip->column;
+      rest -= left + inside;
     }
-    sparsesep_fill_pixels(&pixels, at, zero_point, columns - copied);
+    if (rest > 0) sparsesep_fill_pixels(&pixels, at, zero_point, rest);
     y += conv->dilation_height;
   }
 }
