@@ -9,6 +9,7 @@
 // and 0.87 instructions per nonzero.
 #include "common/isa.h"
 #include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/mve/twelve_vectors_mve.h"
 #include "sparse_fully_connected/variants.h"
 
 #if SPARSESEP_HAS_MVE
@@ -81,9 +82,13 @@ void sparsesep_fully_connected_1x1_window8_int8_mve(
     const SparsesepPackedHeader* weights,
     const SparsesepFullyConnectedParams* params, const void* input,
     int32_t batch, void* output, void* scratch) {
+  const int32_t done =
+      sparsesep_run_twelve_vectors_mve(weights, params, input, batch, output);
+  if (done == batch) return;
   sparsesep_run_mve(
-      weights, params, input, batch, output, scratch, 1,
-      sparsesep_window_unit(weights) == 1 ? accumulate : accumulate_windows);
+      weights, params, (const int8_t*)input + done * params->input_step,
+      batch - done, (int8_t*)output + (uint32_t)done * weights->rows, scratch,
+      1, sparsesep_window_unit(weights) == 1 ? accumulate : accumulate_windows);
 }
 
 #endif  // SPARSESEP_HAS_MVE
