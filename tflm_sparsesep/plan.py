@@ -43,7 +43,8 @@ class LayerPlan:
         factors: as two dense layers of the largest rank that makes it smaller and faster, or as
             a separated convolution of the most channels between its stages; depthwise ones as
             two of rank 1.
-        best_case: 95% zeros in the best pattern, or a separated convolution of few channels.
+        best_case: 95% zeros in the best pattern, or a separated convolution of few channels where
+            that has less bytes times instructions.
         note: why nothing can be done, else empty.
     """
 
@@ -186,16 +187,18 @@ def _forms(shape: Shape, target: str) -> _Forms:
     if isinstance(shape, DepthwiseConv):
         form = shape.best(target)
         return _Forms(factors=form, best_case=form)
+    sparse = break_even.best_sparse(shape, target, BEST_CASE_ZEROS)
     if isinstance(shape, ConvShape):
-        return _Forms(
-            factors=break_even.break_even_channels(shape, target),
-            best_case=_best_separated(shape, target),
-        )
+        factors = break_even.break_even_channels(shape, target)
+        cases = [form for form in (sparse, _best_separated(shape, target)) if form]
+        sparse = min(cases, key=lambda form: form.bytes * form.instructions, default=None)
+    else:
+        factors = break_even.break_even_rank(shape, target)
     return _Forms(
         unstructured=break_even.break_even_zeros(shape, target, "1x1"),
         block=break_even.break_even_block(shape, target),
-        factors=break_even.break_even_rank(shape, target),
-        best_case=break_even.best_sparse(shape, target, BEST_CASE_ZEROS),
+        factors=factors,
+        best_case=sparse,
     )
 
 

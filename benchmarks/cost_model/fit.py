@@ -94,6 +94,10 @@ FITTED = [
     Point(96, 200, 0.9, batch=9, empty=0.5),
     Point(44, 300, 0.7, empty=0.6),
     Point(256, 160, 0.9, batch=4, empty=0.9),
+    Point(64, 144, 0.9, batch=12),
+    Point(40, 96, 0.85, batch=28),
+    Point(120, 64, 0.8, batch=24, empty=0.5),
+    Point(16, 200, 0.95, batch=14),
 ]
 HELD_OUT = [
     Point(100, 300, 0.9),
@@ -114,7 +118,7 @@ BLOCK_ROWS = 4
 # Which inputs are zero is a matter of chance: the model predicts the mean.
 COLUMN_VECTORS = 32
 
-VECTORS_PER_PASS = (1, 2, 4)
+VECTORS_PER_PASS = (1, 2, 4, 12)
 # A term stays if leaving it out makes the root mean square error worse than both.
 TOLERATED_ERROR = 0.001
 TOLERATED_GROWTH = 1.2

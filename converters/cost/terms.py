@@ -18,6 +18,8 @@ _QUAD_ROWS = 4
 _VECTOR_COLS = 16
 # Tiles that a window spans; a group of more has several.
 _WINDOW_TILES = 256
+# Helium takes a pass with rows of no more weights (run_twelve_vectors_mve.c).
+_MOST_PASS_WEIGHTS = 24
 # What vectors that take a pass together share, or do in code of its own.
 _PASS_TERMS = (
     "per_vector",
@@ -48,7 +50,8 @@ def sparse_terms(
         vectors_per_pass: vectors for which a kernel decodes the blob once. So many at a time take
             a pass together (terms `.._and_pass`); those left over go alone.
     """
-    passes, alone = divmod(batch, vectors_per_pass) if vectors_per_pass > 1 else (0, batch)
+    can_pass = vectors_per_pass > 1 and _takes_passes(layout, size)
+    passes, alone = divmod(batch, vectors_per_pass) if can_pass else (0, batch)
     once = _vector_terms(layout, size) | _block_terms(layout, size, input_zeros)
     return {
         "per_call": 1.0,
@@ -59,6 +62,15 @@ def sparse_terms(
         **{name: term * alone for name, term in once.items()},
         **{f"{name}_and_pass": once[name] * passes for name in _PASS_TERMS},
     }
+
+
+def _takes_passes(layout: Layout, size: PackedSize) -> bool:
+    """Whether a kernel that can take several vectors a pass does so with this blob."""
+    if size.cols % layout.block_cols:
+        return False
+    if layout.index_encoding is not IndexEncoding.WINDOW8:
+        return True
+    return size.cols <= _WINDOW_TILES and size.blocks <= _MOST_PASS_WEIGHTS * size.rows
 
 
 def _unaligned_vectors(cols: int, batch: int) -> int:

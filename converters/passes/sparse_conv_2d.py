@@ -6,7 +6,8 @@ Result:  SPARSE_CONV_2D(input, blob uint8[bytes]) -> output
 Any kernel, strides, padding and dilation, except the convolutions that `sparse_fully_connected`
 takes. The blob holds everything, zero points and activation limits too. int8 outputs stay the same
 bit for bit. A layer that would not get both smaller and faster stays dense, and so does one that no
-kernel computes; the decision says why.
+kernel computes; the decision says why. On `host` all stay: the LiteRT delegate does not run the
+operator.
 """
 
 from __future__ import annotations
@@ -53,8 +54,10 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
         return _keep_dense(op, str(reason))
     if layer.weights.weights.dtype != np.int8:
         return _keep_dense(op, "float32 convolution: no dense figure to compare a sparse one with")
-    layer = dataclasses.replace(layer, weights=bound_constant_rows(layer.weights))
     target = conversion.target
+    if target == "host":
+        return _keep_dense(op, "SPARSE_CONV_2D has no kernel in LiteRT")
+    layer = dataclasses.replace(layer, weights=bound_constant_rows(layer.weights))
     dense = Cost(dense_bytes(op), layer.dense_instructions(target))
     best = choose_layout(
         layer.weights,

@@ -131,6 +131,13 @@ def test_a_grouped_convolution_stays() -> None:
     assert decision.reason == "no sparse kernel for grouped convolutions"
 
 
+def test_all_stay_on_the_host() -> None:
+    rng = np.random.default_rng(9)
+    dense = conv_model([random_conv(rng, 24, (3, 3, 32))], IMAGE)
+    (decision,) = rewrite(dense, target="host").layers
+    assert decision.reason == "SPARSE_CONV_2D has no kernel in LiteRT"
+
+
 def test_pixels_side_by_side_are_left_to_the_fully_connected_kernels() -> None:
     rng = np.random.default_rng(5)
     dense = conv_model([random_conv(rng, 32, (1, 1, 32))], IMAGE)
