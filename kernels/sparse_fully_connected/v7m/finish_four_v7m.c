@@ -1,11 +1,10 @@
 // Requantizes rows of four vectors on Armv7-M.
 //
 // 11.5 instructions an output where the accumulators are bounded.
-#include "common/isa.h"
 #include "sparse_fully_connected/v7m/four_vectors_v7m.h"
 #include "sparsesep/compiler.h"
 
-#if SPARSESEP_HAS_V7M
+#if SPARSESEP_HAS_FOUR_V7M
 
 // How a row is finished is told in finish_rows_v7m.c. A row's parameters serve
 // four outputs here.

@@ -7,8 +7,12 @@
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_FOUR_VECTORS_V7M_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_FOUR_VECTORS_V7M_H_
 
+#include "common/isa.h"
 #include "sparse_fully_connected/padded_vector.h"
 #include "sparse_fully_connected/row_groups.h"
+
+// Cores with the DSP extension or Helium have kernels of their own for batches.
+#define SPARSESEP_HAS_FOUR_V7M (SPARSESEP_HAS_V7M && !SPARSESEP_HAS_DSP)
 
 // The work of multiply_four(), which reads this struct in assembly.
 typedef struct SparsesepFourV7m {

@@ -51,18 +51,37 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
 
 // clang-format on
 
+#if SPARSESEP_HAS_FOUR_V7M
+
 // Four vectors at once: 2.88 instructions a nonzero and vector, and 14 a row of
 // four vectors.
 SPARSESEP_V7M_MULTIPLY_FOUR(
     "  ldrb lr, [r1], #1\n"
     "  add r2, r2, lr\n")
 
+static void run(const SparsesepPackedHeader* weights,
+                const SparsesepFullyConnectedParams* params, const void* input,
+                int32_t batch, void* output, void* scratch) {
+  sparsesep_run_four_vectors_v7m(weights, params, input, batch, output, scratch,
+                                 multiply, multiply_four);
+}
+
+#else
+
+static void run(const SparsesepPackedHeader* weights,
+                const SparsesepFullyConnectedParams* params, const void* input,
+                int32_t batch, void* output, void* scratch) {
+  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                           multiply);
+}
+
+#endif
+
 void sparsesep_fully_connected_1x1_delta8_int8_v7m(
     const SparsesepPackedHeader* weights,
     const SparsesepFullyConnectedParams* params, const void* input,
     int32_t batch, void* output, void* scratch) {
-  sparsesep_run_four_vectors_v7m(weights, params, input, batch, output, scratch,
-                                 multiply, multiply_four);
+  run(weights, params, input, batch, output, scratch);
 }
 
 #endif

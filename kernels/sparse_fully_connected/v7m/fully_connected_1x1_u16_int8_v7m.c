@@ -67,16 +67,35 @@ __attribute__((naked)) static void multiply(
       ".unreq w\n .unreq sum\n .unreq rounds\n .unreq counts\n");
 }
 
+#if SPARSESEP_HAS_FOUR_V7M
+
 // Four vectors at once: 2.63 instructions a nonzero and vector, and 14 a row of
 // four vectors.
 SPARSESEP_V7M_MULTIPLY_FOUR("  ldrh r2, [r1], #2\n")
+
+static void run(const SparsesepPackedHeader* weights,
+                const SparsesepFullyConnectedParams* params, const void* input,
+                int32_t batch, void* output, void* scratch) {
+  sparsesep_run_four_vectors_v7m(weights, params, input, batch, output, scratch,
+                                 multiply, multiply_four);
+}
+
+#else
+
+static void run(const SparsesepPackedHeader* weights,
+                const SparsesepFullyConnectedParams* params, const void* input,
+                int32_t batch, void* output, void* scratch) {
+  sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                           multiply);
+}
+
+#endif
 
 void sparsesep_fully_connected_1x1_u16_int8_v7m(
     const SparsesepPackedHeader* weights,
     const SparsesepFullyConnectedParams* params, const void* input,
     int32_t batch, void* output, void* scratch) {
-  sparsesep_run_four_vectors_v7m(weights, params, input, batch, output, scratch,
-                                 multiply, multiply_four);
+  run(weights, params, input, batch, output, scratch);
 }
 
 #endif

@@ -1,8 +1,7 @@
-#include "common/isa.h"
 #include "sparse_fully_connected/v7m/four_vectors_v7m.h"
 #include "sparsesep/compiler.h"
 
-#if SPARSESEP_HAS_V7M
+#if SPARSESEP_HAS_FOUR_V7M
 
 SPARSESEP_COLD
 void sparsesep_run_four_vectors_v7m(const SparsesepPackedHeader* weights,
