@@ -25,7 +25,7 @@ from tflm_sparsesep.converters.blob.format import (
     ValueOrder,
     ValueType,
 )
-from tflm_sparsesep.converters.blob.requantization import fold_bias, is_bounded
+from tflm_sparsesep.converters.blob.requantization import bounded_rows, fold_bias
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,11 @@ class FullyConnectedWeights:
 
     def is_bounded(self) -> bool:
         """Return True if FLAG_BOUNDED holds for every input."""
-        return is_bounded(self.weights, self.bias, self.shift, self.input_zero_point)
+        return bool(np.all(self.bounded_rows()))
+
+    def bounded_rows(self) -> npt.NDArray[np.bool_]:
+        """Return True for each row that keeps the promise of FLAG_BOUNDED."""
+        return bounded_rows(self.weights, self.bias, self.shift, self.input_zero_point)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import ValueType
-from tflm_sparsesep.converters.blob.requantization import fold_bias, is_bounded, row_magnitudes
+from tflm_sparsesep.converters.blob.requantization import bounded_rows, fold_bias, row_magnitudes
 from tflm_sparsesep.converters.blob.separable_format import (
     HEADER,
     MAGIC,
@@ -82,7 +82,8 @@ class ConvStage:
 
     def is_bounded(self) -> bool:
         """Return True if SPARSESEP_STAGE_BOUNDED holds for every input."""
-        return is_bounded(self.weights, self.bias, self.shift, self.input_zero_point)
+        rows = bounded_rows(self.weights, self.bias, self.shift, self.input_zero_point)
+        return bool(np.all(rows))
 
     def fits_weave(self) -> bool:
         """Return True if rows can be interleaved, and their sums can be separated."""

@@ -84,19 +84,20 @@ def row_magnitudes(weights: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return sums
 
 
-def is_bounded(
+def bounded_rows(
     weights: npt.NDArray[Any],
     bias: npt.NDArray[Any],
     shift: npt.NDArray[np.int8],
     input_zero_point: int,
-) -> bool:
-    """Return True if every accumulator stays below 2^30 and every shift is to the right.
+) -> npt.NDArray[np.bool_]:
+    """Return True for rows whose accumulators stay below 2^30 and whose shift is to the right.
 
-    Kernels requantize such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED).
+    Kernels requantize layers of such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED).
     """
     folded = fold_bias(weights, bias, input_zero_point)
     largest = np.abs(folded) - INT8_MIN * row_magnitudes(weights)
-    return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(shift < 0))
+    bounded: npt.NDArray[np.bool_] = (largest < _ACCUMULATOR_BOUND) & (shift < 0)
+    return bounded
 
 
 _LIMITS: dict[str, tuple[float | None, float | None]] = {
