@@ -9,7 +9,7 @@ Sparse kernels are sums of the terms in `cost_terms`, with one set of coefficien
 and layout in `data/sparse_kernels.json`; that file names the command that measures them
 again, and how well they predict shapes outside the fit. They hold for activation limits of int8,
 which is what a RELU has whose output range begins at 0; narrower ones cost the DSP extension two
-instructions a row.
+instructions a row, and Armv7-M four where it takes several vectors.
 
 On `host`, costs are nanoseconds in LiteRT instead: see `host_cost`.
 """
