@@ -10,7 +10,8 @@ is off by more than 0.8%.
 The instructions of sparse kernels are sums of the terms in `terms`. `data/sparse_kernels.json`
 holds one set of coefficients for each target and layout, the command that measures them again, and
 the error on shapes outside the fit. They are for the activation limits of int8, as of a RELU whose
-output range begins at 0; narrower limits cost the DSP extension two instructions for each row.
+output range begins at 0; narrower limits cost the DSP extension two instructions for each row, and
+Armv7-M four where it takes several vectors at once.
 
 On `host`, costs are nanoseconds in LiteRT (`host`).
 """
