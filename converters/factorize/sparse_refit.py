@@ -320,8 +320,7 @@ def _remove_all(problem: _Problem, group: Matrix) -> Path:
 def _exchange(problem: _Problem, group: Matrix, tiles: npt.ArrayLike, limit: int) -> Matrix:
     search = SupportSearch(problem.gram, group, tile=problem.block[1], tiles=tiles)
     if search.tiles and limit:
-        least = _LEAST_GAIN * float(np.median(search.costs()))
-        search.exchange_while_better(least, limit=limit)
+        search.exchange_while_better(_LEAST_GAIN * np.median(search.costs()), limit=limit)
     return search.result()
 
 
@@ -360,14 +359,10 @@ def _admm_supports(problem: _Problem, blocks: int, iterations: int) -> list[npt.
 def _solve(problem: _Problem, supports: Sequence[npt.NDArray[np.bool_]]) -> Matrix:
     """Return the least-squares weights on supports bool[tiles] of the groups."""
     height, tile = problem.block
-    correlations = np.concatenate(problem.groups) @ problem.gram
-    parts = _groups(len(correlations), height)
-    return problem.join(
-        [
-            least_squares(problem.gram, correlations[part], np.flatnonzero(kept.repeat(tile)))
-            for part, kept in zip(parts, supports, strict=True)
-        ]
-    )
+    wanted = np.concatenate(problem.groups) @ problem.gram
+    parts = zip(_groups(len(wanted), height), supports, strict=True)
+    columns = [(part, np.flatnonzero(kept.repeat(tile))) for part, kept in parts]
+    return problem.join([least_squares(problem.gram, wanted[p], kept) for p, kept in columns])
 
 
 def _largest(groups: Sequence[Matrix], tile: int, blocks: int) -> list[npt.NDArray[np.bool_]]:
