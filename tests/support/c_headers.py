@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 import tflm_sparsesep
 
@@ -23,3 +26,9 @@ def evaluate(expressions: list[str], folder: Path) -> list[int]:
     subprocess.run(["cc", *includes, str(source), "-o", str(program)], check=True)
     printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
     return [int(line) for line in printed.split()]
+
+
+def offset_of(struct: np.dtype[Any], name: str) -> int:
+    """Return the offset of a field of a structured dtype in bytes."""
+    assert struct.fields is not None
+    return struct.fields[name][1]

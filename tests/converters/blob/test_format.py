@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tflm_sparsesep
-from tests.support.c_headers import evaluate
+from tests.support.c_headers import evaluate, offset_of
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob import format as blob_format
 from tflm_sparsesep.converters.blob.format import (
@@ -46,7 +46,7 @@ def test_constants_agree(tmp_path: Path) -> None:
 def test_header_fields_agree(tmp_path: Path) -> None:
     names = list(HEADER.names or ())
     offsets = evaluate([f"offsetof(SparsesepPackedHeader, {name})" for name in names], tmp_path)
-    assert offsets == [HEADER.fields[name][1] for name in names]
+    assert offsets == [offset_of(HEADER, name) for name in names]
 
 
 def test_op_names_agree() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.blob_size import size_of_blob
+from tests.support.c_headers import offset_of
 from tests.support.layers import layout_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import (
@@ -172,16 +173,16 @@ def test_folded_bias_wraps_like_the_accumulator() -> None:
 def test_bias_is_folded_in_row_major_blobs_only(layout: Layout) -> None:
     case = layout_case(np.random.default_rng(6), layout, 6, 20, zeros=0.5)
     blob = bytearray(pack(case.layer, layout))
-    flags = int(read_header(blob)["flags"])
+    flags = int(read_header(bytes(blob))["flags"])
     assert bool(flags & FLAG_BIAS_FOLDED) == (layout.major is Major.ROW)
-    offset = (HEADER.fields or {})["flags"][1]
+    offset = offset_of(HEADER, "flags")
     blob[offset] ^= FLAG_BIAS_FOLDED
     assert native.validate(bytes(blob)) == "no kernel of this build runs these packed weights"
 
 
 def test_bitmaps_of_earlier_versions_are_refused() -> None:
     blob = bytearray(pack(_layer(np.ones((1, 8), np.int8)), LAYOUTS[0]))
-    offset = (HEADER.fields or {})["index_encoding"][1]
+    offset = offset_of(HEADER, "index_encoding")
     blob[offset] = 3
     assert native.validate(bytes(blob)) == "no kernel of this build runs these packed weights"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.c_headers import evaluate
+from tests.support.c_headers import evaluate, offset_of
 from tests.support.layers import layout_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import paged_format
@@ -35,7 +35,7 @@ def test_constants_and_fields_agree(tmp_path: Path) -> None:
     }
     for struct, dtype in (("SparsesepPagedHeader", PAGED_HEADER), ("SparsesepPage", PAGE)):
         for name in dtype.names or ():
-            constants[f"offsetof({struct}, {name})"] = dtype.fields[name][1]
+            constants[f"offsetof({struct}, {name})"] = offset_of(dtype, name)
     assert evaluate(list(constants), tmp_path) == list(constants.values())
 
 

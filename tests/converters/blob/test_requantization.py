@@ -34,7 +34,7 @@ def test_scales_are_multiplied_in_float64() -> None:
     expected = quantize_multiplier(float(a) * float(b))[0]
     assert expected != quantize_multiplier(float(np.float32(a * b)))[0]
     for scales in ([b], [b, b]):
-        multipliers, _ = requantization(a, np.array(scales), 1.0, rows=2)
+        multipliers, _ = requantization(float(a), np.array(scales), 1.0, rows=2)
         assert multipliers.tolist() == [expected, expected]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.c_headers import evaluate
+from tests.support.c_headers import evaluate, offset_of
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import separable_format
 from tflm_sparsesep.converters.blob.format import ValueType
@@ -48,8 +48,8 @@ def test_fields_agree(struct: str, mirror: np.dtype, tmp_path: Path) -> None:
     names = list(mirror.names or ())
     expressions = [f"offsetof({struct}, {name})" for name in names]
     expressions += [f"sizeof((({struct}*)0)->{name})" for name in names]
-    fields = [mirror.fields[name] for name in names]
-    expected = [field[1] for field in fields] + [field[0].itemsize for field in fields]
+    expected = [offset_of(mirror, name) for name in names]
+    expected += [mirror[name].itemsize for name in names]
     assert evaluate(expressions, tmp_path) == expected
 
 

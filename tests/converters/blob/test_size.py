@@ -8,7 +8,7 @@ import pytest
 from tests.support.blob_size import size_of_blob
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
-from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.pack import PackableWeights, pack
 from tflm_sparsesep.converters.blob.size import PackedSize, block_mask, size_of
 from tflm_sparsesep.device.synthetic_layers import random_case, random_float_case
 
@@ -30,7 +30,9 @@ def test_sizes_are_those_of_the_blob(layout: Layout, zeros: float) -> None:
     for rows, cols in SHAPES:
         block = (layout.block_rows, layout.block_cols)
         if layout.value_type is ValueType.FLOAT32:
-            layer = random_float_case(rng, rows, cols, zeros=zeros, block=block).layer
+            layer: PackableWeights = random_float_case(
+                rng, rows, cols, zeros=zeros, block=block
+            ).layer
         else:
             palette = 16 if layout.value_type is ValueType.PALETTE4 else None
             layer = random_case(rng, rows, cols, zeros=zeros, block=block, palette=palette).layer

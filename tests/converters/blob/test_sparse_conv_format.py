@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep
+from tests.support.c_headers import offset_of
 from tests.support.sparse_convs import random_conv, random_window
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import sparse_conv_format
+from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack_sparse_conv import (
     ConvWindow,
@@ -57,13 +59,13 @@ def test_fields_agree(struct: str, mirror: np.dtype, tmp_path: Path) -> None:
     names = list(mirror.names or ())
     expressions = [f"offsetof({struct}, {name})" for name in names]
     expressions += [f"sizeof((({struct}*)0)->{name})" for name in names]
-    fields = [mirror.fields[name] for name in names]
-    expected = [field[1] for field in fields] + [field[0].itemsize for field in fields]
+    expected = [offset_of(mirror, name) for name in names]
+    expected += [mirror[name].itemsize for name in names]
     assert evaluate(expressions, tmp_path) == expected
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-def test_unpack_is_the_inverse_of_pack(layout: object) -> None:
+def test_unpack_is_the_inverse_of_pack(layout: Layout) -> None:
     rng = np.random.default_rng(1)
     for _ in range(20):
         conv = random_conv(rng, layout)

@@ -78,6 +78,7 @@ def test_packed_weights_pay_from_there_and_not_before(layer: MatrixShape, target
         if form is None:
             before = packed_forms(layer, target, pattern, MOST_ZEROS)
         else:
+            assert form.zeros is not None
             forms = packed_forms(layer, target, pattern, form.zeros)
             assert form in forms, pattern
             assert form.beats(dense), pattern
@@ -103,16 +104,21 @@ def test_bytes_alone_set_the_break_even_of_4x4_blocks() -> None:
 def test_the_block_that_pays_first_is_taken(target: str) -> None:
     found = break_even_block(LAYERS[0], target)
     blocks = [break_even_zeros(LAYERS[0], target, p) for p in patterns(target) if p != "1x1"]
+    assert found is not None
     assert found in blocks
-    assert found.zeros == min(form.zeros for form in blocks if form is not None)
+    zeros = [form.zeros for form in blocks if form is not None and form.zeros is not None]
+    assert found.zeros == min(zeros)
 
 
 def test_the_best_case_is_the_best_of_all_patterns_and_wins() -> None:
     layer = LAYERS[0]
     best = best_sparse(layer, "cortex-m4", 0.95)
     forms = [sparse_form(layer, "cortex-m4", pattern, 0.95) for pattern in patterns("cortex-m4")]
+    assert best is not None
     assert best in forms
-    assert best.bytes * best.instructions == min(form.bytes * form.instructions for form in forms)
+    assert None not in forms
+    products = [form.bytes * form.instructions for form in forms if form is not None]
+    assert best.bytes * best.instructions == min(products)
     assert best.beats(layer.dense("cortex-m4"))
     # Two outputs of four inputs are smaller than a header.
     assert best_sparse(MatrixShape(2, 4), "cortex-m4", 0.95) is None
@@ -139,6 +145,7 @@ def test_the_largest_rank_that_pays(layer: MatrixShape, target: str) -> None:
         assert target == "host"
         assert layer.rows * layer.cols * layer.vectors < 2000
     else:
+        assert form.rank is not None
         assert form == two_dense(layer, target, form.rank)
         assert form.beats(layer.dense(target))
         largest = form.rank
@@ -169,6 +176,7 @@ def separated(layer: ConvShape, target: str, channels: int) -> PlannedForm:
 def test_the_most_channels_that_pay(layer: ConvShape, target: str) -> None:
     form = break_even_channels(layer, target)
     assert form is not None
+    assert form.channels is not None
     assert form == separated(layer, target, form.channels)
     assert form.beats(layer.dense(target))
     assert not separated(layer, target, form.channels + 1).beats(layer.dense(target))

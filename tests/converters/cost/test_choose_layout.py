@@ -72,8 +72,12 @@ def test_a_preference_takes_the_smallest_or_the_fastest_layout(target: str) -> N
     few_values = np.sign(sparse_weights(100, 300, 0.9)).astype(np.int8) * 100
     data = single_layer_model(few_values)
     found = {p: rewrite(data, target=target, prefer=p) for p in (None, "flash", "speed")}
-    bytes_of = {p: r.layers[0].packed_bytes for p, r in found.items()}
-    time_of = {p: r.layers[0].sparse_instructions for p, r in found.items()}
+    bytes_of, time_of = {}, {}
+    for p, r in found.items():
+        (decision,) = r.layers
+        assert decision.packed_bytes is not None
+        assert decision.sparse_instructions is not None
+        bytes_of[p], time_of[p] = decision.packed_bytes, decision.sparse_instructions
     assert bytes_of["flash"] == min(bytes_of.values())
     assert time_of["speed"] == min(time_of.values())
     assert bytes_of["flash"] < bytes_of["speed"]  # the palette; its kernel is slow
@@ -90,6 +94,8 @@ def test_a_preferred_layout_still_beats_the_dense_layer() -> None:
     weights = sparse_weights(128, 640, 0.56)
     (decision,) = rewrite(single_layer_model(weights), target="cortex-m4", prefer="flash").layers
     assert decision.rewritten
+    assert decision.sparse_instructions is not None
+    assert decision.dense_instructions is not None
     assert decision.sparse_instructions < decision.dense_instructions
 
 

@@ -37,8 +37,10 @@ def test_more_of_everything_costs_more(target: str) -> None:
     shapes = [(32, 64, 0.9, 1), (32, 64, 0.6, 1), (96, 64, 0.6, 1), (96, 64, 0.6, 8)]
     for layout in layouts_for(target):
         costs = [
-            fully_connected.sparse_instructions(target, layout, random_size(layout, *shape), batch)
-            for *shape, batch in shapes
+            fully_connected.sparse_instructions(
+                target, layout, random_size(layout, rows, cols, zeros), batch
+            )
+            for rows, cols, zeros, batch in shapes
         ]
         assert all(few < many for few, many in itertools.pairwise(costs)), str(layout)
 

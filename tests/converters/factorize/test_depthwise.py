@@ -21,8 +21,9 @@ WEIGHTS = RNG.normal(size=(CHANNELS, TAPS))
 def correlated(count: int) -> np.ndarray:
     """Patches [count, taps, channels] of channels that each look at few directions."""
     mixing = np.random.default_rng(1).normal(size=(CHANNELS, TAPS, 4))
-    found = np.einsum("ctk,nck->ntc", mixing, RNG.normal(size=(count, CHANNELS, 4)))
-    return found + 0.2 * RNG.normal(size=found.shape) + RNG.normal(size=(TAPS, CHANNELS))
+    found: np.ndarray = np.einsum("ctk,nck->ntc", mixing, RNG.normal(size=(count, CHANNELS, 4)))
+    found = found + 0.2 * RNG.normal(size=found.shape) + RNG.normal(size=(TAPS, CHANNELS))
+    return found
 
 
 def test_moments_are_those_of_each_channel_alone() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from tflm_sparsesep.converters.factorize.gram import GramAccumulator
 
 RNG = np.random.default_rng(0)
 # Sums of some hundred products of numbers near 1, in float64.
-TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
+TOLERANCE: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-10}
 
 
 @pytest.mark.parametrize("refit_bias", [True, False])

@@ -27,7 +27,8 @@ def flat(kernel: np.ndarray) -> np.ndarray:
 
 def convolve(images: np.ndarray, kernel: np.ndarray, **how: object) -> np.ndarray:
     patches = gram.patches(images, kernel.shape[1:3], **how)  # type: ignore[arg-type]
-    return patches @ flat(kernel).T
+    found: np.ndarray = patches @ flat(kernel).T
+    return found
 
 
 @pytest.mark.parametrize("same", [True, False])

@@ -27,7 +27,7 @@ def stored(weights: np.ndarray, block: tuple[int, int]) -> int:
     """Weights in blocks that hold anything."""
     height, width = block
     return sum(
-        weights[r : r + height, c : c + width].any() * height * width
+        int(weights[r : r + height, c : c + width].any()) * height * width
         for r in range(0, weights.shape[0], height)
         for c in range(0, weights.shape[1], width)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ STEPS: list[Step] = [
 def test_pull_is_the_adjoint_of_push_and_push_the_slope(step: Step) -> None:
     rng = np.random.default_rng(0)
     x, change = rng.normal(size=(2, 4, np.prod(IMAGE)))
+    state: Any  # whatever `step` keeps for its own derivative
     y, state = step.forward(x)
     slope = rng.normal(size=y.shape)
     pushed = step.push(change, state)
@@ -94,7 +96,7 @@ def test_a_convolution_is_refitted_with_the_rest() -> None:
     for before, after in zip(thin, found, strict=True):
         assert not after.weights[before.weights == 0].any()
     scores = chain.forward(dense, unseen).outputs[-1]
-    before, after = (
+    thin_loss, found_loss = (
         OutputLoss().value(chain.forward(n, unseen).outputs[-1], scores) for n in (thin, found)
     )
-    assert after < 0.3 * before
+    assert found_loss < 0.3 * thin_loss

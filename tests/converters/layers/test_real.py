@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
-from tests.support.dense_models import fully_connected_model
+from tests.support.dense_models import Activation, fully_connected_model
+from tests.support.tensors import quantization_of, values_of
 from tflm_sparsesep.converters.layers import real as real_layer
 from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.converters.tflite import editor
@@ -16,7 +18,9 @@ ROWS, COLS = 7, 13
 PER_ROW = np.linspace(0.01, 0.03, ROWS).astype(np.float32)
 
 
-def a_model(*, bias: bool = True, scales: object = PER_ROW, activation: str = "RELU") -> bytes:
+def a_model(
+    *, bias: bool = True, scales: ArrayLike = PER_ROW, activation: Activation = "RELU"
+) -> bytes:
     rng = np.random.default_rng(0)
     return fully_connected_model(
         rng.integers(-127, 128, (ROWS, COLS)).astype(np.int8),
@@ -37,7 +41,7 @@ def only_operator(data: bytes) -> Operator:
 
 @pytest.mark.parametrize("activation", ["NONE", "RELU", "RELU6"])
 @pytest.mark.parametrize("scales", [PER_ROW, 0.02])
-def test_real_numbers_are_what_runtimes_compute(activation: str, scales: object) -> None:
+def test_real_numbers_are_what_runtimes_compute(activation: Activation, scales: ArrayLike) -> None:
     data = a_model(activation=activation, scales=scales)
     layer = real_layer.read(only_operator(data))
     x = np.random.default_rng(1).integers(-128, 128, (50, COLS)).astype(np.int8)
@@ -50,7 +54,7 @@ def test_real_numbers_are_what_runtimes_compute(activation: str, scales: object)
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("scales", [PER_ROW, 0.02])
-def test_written_numbers_are_read_again(bias: bool, scales: object) -> None:
+def test_written_numbers_are_read_again(bias: bool, scales: ArrayLike) -> None:
     model = editor.read(a_model(bias=bias, scales=scales))
     op = model.subgraphs[0].operators[0]
     rng = np.random.default_rng(2)
@@ -60,15 +64,15 @@ def test_written_numbers_are_read_again(bias: bool, scales: object) -> None:
     editor.prune_unused(model)
     op = only_operator(editor.write(model))
     found = real_layer.read(op)
-    tensor = op.inputs[1]
-    assert len(tensor.quantization.scales) == np.size(scales)
-    step = np.broadcast_to(tensor.quantization.scales.astype(float), ROWS)
+    written = quantization_of(op.weights).scales
+    assert len(written) == np.size(scales)
+    step = np.broadcast_to(written.astype(float), ROWS)
     # Half a step of the weights; 1e-6 for scales in float32.
     assert np.all(np.abs(found.weights - weights) <= 0.5 * step[:, None] + 1e-6)
     assert np.all(np.abs(found.bias - new_bias) <= 0.5 * 0.05 * step + 1e-6)
     np.testing.assert_array_equal(found.weights[weights == 0], 0)
-    assert np.abs(tensor.array).max() == 127
-    assert op.inputs[2].type == TensorType.INT32
+    assert np.abs(values_of(op.weights)).max() == 127
+    assert op.input(2).type == TensorType.INT32
 
 
 def test_a_row_of_zeros_keeps_its_scale() -> None:
@@ -76,24 +80,26 @@ def test_a_row_of_zeros_keeps_its_scale() -> None:
     weights = np.ones((ROWS, COLS))
     weights[4] = 0
     real_layer.write(op, weights, np.zeros(ROWS))
-    assert op.inputs[1].quantization.scales[4] == PER_ROW[4]
-    np.testing.assert_allclose(op.inputs[1].quantization.scales[0], 1 / 127, rtol=1e-6)
+    scales = quantization_of(op.weights).scales
+    assert scales[4] == PER_ROW[4]
+    np.testing.assert_allclose(scales[0], 1 / 127, rtol=1e-6)
 
 
 def test_constants_shared_with_others_stay() -> None:
     op = only_operator(a_model())
     weights, bias = op.inputs[1:3]
-    before = weights.array.copy(), bias.array.copy(), weights.quantization.scales.copy()
+    constants = values_of(weights), values_of(bias), quantization_of(weights).scales
+    before = [constant.copy() for constant in constants]
     real_layer.write(op, np.ones((ROWS, COLS)), np.ones(ROWS))
     assert op.inputs[1] is not weights
     assert op.inputs[2] is not bias
-    after = weights.array, bias.array, weights.quantization.scales
+    after = values_of(weights), values_of(bias), quantization_of(weights).scales
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_other_types_are_refused() -> None:
     op = only_operator(a_model())
-    op.inputs[0].type = TensorType.INT16
+    op.input(0).type = TensorType.INT16
     with pytest.raises(Unsupported, match="INT16"):
         real_layer.read(op)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
-from tests.support.dense_models import fully_connected_model
+from tests.support.dense_models import Activation, fully_connected_model
 from tests.support.separable_models import Conv, conv_model
 from tflm_sparsesep.converters.factorize.chain import RealLayer
 from tflm_sparsesep.converters.factorize.gram import patches
@@ -46,12 +47,13 @@ def bound(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     # Per tensor the largest of all rows counts, in units of each row's reach.
     rounded_first = reach * (rounded_first / reach).max()
     rounded_second = len(first) * np.abs(second * reach).max() / 254
-    return np.abs(second) @ (reach / 254 + rounded_first) + rounded_second
+    largest: np.ndarray = np.abs(second) @ (reach / 254 + rounded_first) + rounded_second
+    return largest
 
 
 @pytest.mark.parametrize("scales", [0.02, np.linspace(0.01, 0.03, 12)], ids=["tensor", "rows"])
 @pytest.mark.parametrize("activation", ["NONE", "RELU"])
-def test_a_fully_connected_pair(scales: object, activation: str) -> None:
+def test_a_fully_connected_pair(scales: ArrayLike, activation: Activation) -> None:
     rng = np.random.default_rng(0)
     data = fully_connected_model(
         rng.integers(-127, 128, (12, 20)).astype(np.int8),

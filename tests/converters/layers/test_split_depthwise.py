@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.operator_models import GraphBuilder
+from tests.support.tensors import quantization_of
 from tflm_sparsesep.converters.factorize.depthwise import outputs as products
 from tflm_sparsesep.converters.factorize.depthwise import product
 from tflm_sparsesep.converters.factorize.gram import patches
@@ -53,7 +54,7 @@ def test_a_pair_of_depthwise_convolutions(
     main.operators = split.split_depthwise(main.operators[0], down, right, layer.bias, windows)
     editor.prune_unused(model)
     pair = editor.write(model)
-    shapes = [tensor.inputs[1].shape for tensor in editor.read(pair).operators]
+    shapes = [one.weights.shape for one in editor.read(pair).operators]
     assert shapes == [(1, kernel[0], 1, CHANNELS), (1, 1, kernel[1], CHANNELS)]
 
     clear = products(product(down, right), windows) + layer.bias
@@ -67,7 +68,7 @@ def test_a_pair_of_depthwise_convolutions(
     of_weights = np.abs(columns).sum(axis=1).max(axis=(0, 1)) * np.abs(down).max(axis=1) / 254
     of_right = kernel[1] * reach * np.abs(right).max(axis=1) / 254
     error = (of_weights + reach / 254) * np.abs(right).sum(axis=1) + of_right
-    output_scale = float(op.outputs[0].quantization.scales[0])
+    output_scale = float(quantization_of(op.outputs[0]).scales[0])
     (found,) = run(pair, x, runtime="litert", dequantize=True)
     assert np.all(np.abs(found.reshape(wanted.shape) - wanted) <= error + 0.51 * output_scale)
     (in_tflm,) = run(pair, x[:20], runtime="tflm", dequantize=True)
@@ -85,7 +86,7 @@ def test_what_is_read_computes_the_layer() -> None:
     windows = windows.reshape(-1, 15, CHANNELS)
     wanted = np.clip(products(layer.weights, windows) + layer.bias, layer.lower, layer.upper)
     (found,) = run(data, x, runtime="litert", dequantize=True)
-    scale = float(op.outputs[0].quantization.scales[0])
+    scale = float(quantization_of(op.outputs[0]).scales[0])
     np.testing.assert_allclose(found.reshape(wanted.shape), wanted, atol=0.51 * scale)
 
 

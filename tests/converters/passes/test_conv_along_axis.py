@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_windows_of_all_kinds(
     ],
 )
 def test_windows_in_several_pieces_are_copied(
-    shape: tuple[int, ...], kernel: tuple[int, int, int], changes: dict[str, object]
+    shape: tuple[int, ...], kernel: tuple[int, int, int], changes: dict[str, Any]
 ) -> None:
     conv = replace(random_conv(np.random.default_rng(2), 13, kernel, zeros=0.95), **changes)
     result = rewrite(conv_model([conv], shape), target="cortex-m4")
@@ -115,7 +116,7 @@ def test_windows_in_several_pieces_are_copied(
 def test_others_stay(
     shape: tuple[int, ...],
     kernel: tuple[int, int, int],
-    changes: dict[str, object],
+    changes: dict[str, Any],
     reason: str,
 ) -> None:
     conv = replace(random_conv(np.random.default_rng(2), 13, kernel, zeros=0.95), **changes)

@@ -64,6 +64,8 @@ def test_a_3x3_convolution_becomes_sparse_with_the_same_outputs(target: str) -> 
     (decision,) = result.layers
     assert decision.rewritten, decision.reason
     assert (decision.rows, decision.cols, decision.batch) == (24, 288, 64)
+    assert decision.packed_bytes is not None
+    assert decision.dense_bytes is not None
     assert decision.packed_bytes < decision.dense_bytes
     assert decision.scratch_bytes is not None
     assert 0 < decision.scratch_bytes <= 4 * 288 * 16
@@ -78,7 +80,8 @@ def test_random_convolutions_equal_tflm() -> None:
     rng = np.random.default_rng(1)
     rewritten = 0
     for number in range(60):
-        kernel = (*(int(n) for n in rng.integers(1, 6, 2)), int(rng.choice([1, 3, 8, 13, 16])))
+        height, width = (int(n) for n in rng.integers(1, 6, 2))
+        kernel = (height, width, int(rng.choice([1, 3, 8, 13, 16])))
         conv = random_conv(
             rng,
             int(rng.integers(4, 24)),

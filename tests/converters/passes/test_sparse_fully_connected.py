@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.support.dense_models import (
     single_layer_model,
     sparse_weights,
 )
+from tests.support.tensors import values_of
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.converters.tflite import editor
@@ -21,7 +23,7 @@ from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor
 from tflm_sparsesep.runtimes import run
 
 
-def edited(data: bytes, change) -> bytes:
+def edited(data: bytes, change: Callable[[Model, Operator], None]) -> bytes:
     """`data` after `change(model, its only operator)`."""
     parsed = editor.read(data)
     change(parsed, parsed.subgraphs[0].operators[0])
@@ -35,7 +37,11 @@ def test_a_sparse_layer_is_rewritten_and_gives_the_same_outputs() -> None:
     assert decision.rewritten
     assert decision.op == "FULLY_CONNECTED"
     assert (decision.rows, decision.cols, decision.batch) == (100, 300, 1)
+    assert decision.packed_bytes is not None
+    assert decision.dense_bytes is not None
     assert decision.packed_bytes < 0.3 * decision.dense_bytes
+    assert decision.sparse_instructions is not None
+    assert decision.dense_instructions is not None
     assert decision.sparse_instructions < decision.dense_instructions
     assert len(result.tflite) < 0.5 * len(dense)
     inputs = np.random.default_rng(1).integers(-128, 128, (20, 300)).astype(np.int8)
@@ -55,7 +61,7 @@ def test_packed_weights_are_aligned_and_dense_ones_are_gone() -> None:
     result = rewrite(single_layer_model(sparse_weights(100, 300, 0.95)), target="cortex-m4")
     tensors = editor.read(result.tflite).subgraphs[0].tensors
     assert [t.name for t in tensors if t.is_constant] == ["fc0/weights/packed"]
-    blob = next(t for t in tensors if t.is_constant).array
+    blob = values_of(next(t for t in tensors if t.is_constant))
     assert result.tflite.index(blob.tobytes()) % 16 == 0
 
 
@@ -138,7 +144,7 @@ def test_float16_weights_stay() -> None:
 
 def test_dynamic_shapes_are_refused() -> None:
     def open_up(parsed: Model, op: Operator) -> None:
-        op.inputs[0].raw.shapeSignature = np.array([1, -1], np.int32)
+        op.input(0).raw.shapeSignature = np.array([1, -1], np.int32)
 
     data = edited(single_layer_model(sparse_weights(8, 8, 0.5)), open_up)
     with pytest.raises(ModelError, match=r"dynamic shape \[1, -1\], accepted: fixed shapes"):
@@ -147,7 +153,7 @@ def test_dynamic_shapes_are_refused() -> None:
 
 def test_zero_size_layers_are_refused() -> None:
     def empty(parsed: Model, op: Operator) -> None:
-        op.inputs[1] = Tensor("none", (0, 8), op.inputs[1].type)
+        op.inputs[1] = Tensor("none", (0, 8), op.weights.type)
 
     data = edited(single_layer_model(sparse_weights(8, 8, 0.5)), empty)
     with pytest.raises(ModelError, match=r"weights of shape \[0, 8\]"):
@@ -170,7 +176,9 @@ def test_zero_size_layers_are_refused() -> None:
         (lambda op: setattr(op.inputs[0], "quantization", None), "input has no quantization"),
     ],
 )
-def test_layers_of_other_kinds_stay_with_the_reason(change, reason: str) -> None:
+def test_layers_of_other_kinds_stay_with_the_reason(
+    change: Callable[[Operator], None], reason: str
+) -> None:
     data = edited(single_layer_model(sparse_weights(64, 300, 0.95)), lambda _, op: change(op))
     (decision,) = rewrite(data, target="cortex-m4").layers
     assert not decision.rewritten
