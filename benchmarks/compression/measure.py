@@ -32,6 +32,7 @@ from tflm_sparsesep.compression.trials import Trial, Trials
 from tflm_sparsesep.converters import model_cost, op_names
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.runtime.activations import input_sparsity_tflm
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 # The file is to be so much smaller than float32's, and instructions on M4 so many times fewer: for
@@ -151,8 +152,8 @@ def compressed(net: nets.Net, trial: Trial, dense: Row) -> Row:
 
 def instructions(net: nets.Net, trial: Trial, target: str) -> int:
     """Of all layers: ours executed in QEMU, dense int8 ones as CMSIS-NN (cost model)."""
-    built = trial.built
-    result = rewrite(built.tflite, target=target, input_zeros=built.input_zeros)
+    zeros = input_sparsity_tflm(trial.tflite, [net.x_train])
+    result = rewrite(trial.tflite, target=target, input_zeros=zeros)
     figures = ts.benchmark(result.tflite, target=target, inputs=net.x_test[:2])
     if not all(layer.bit_exact for layer in figures):
         raise RuntimeError(f"{net.name} on {target}: outputs differ from TFLM's")

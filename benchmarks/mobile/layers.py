@@ -96,7 +96,8 @@ def dense_model(shape: Shape, weights: npt.NDArray[np.float32], dtype: str) -> b
             BuiltinOperator.FULLY_CONNECTED,
             schema_object(schema.FullyConnectedOptionsT),
         )
-    operator = Operator(code, tensors, [output], version=_VERSIONS[dtype][kind], options=options)
+    version = _VERSIONS[dtype][kind]
+    operator = Operator(code, [*tensors], [output], version=version, options=options)
     main = Subgraph("main", inputs=tensors[:1], outputs=[output], operators=[operator])
     return editor.write(Model([main]))
 
