@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+
+import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.blob.size import size_of
-from tflm_sparsesep.converters.cost import fully_connected, separable_conv
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
+from tflm_sparsesep.converters.cost import fully_connected, separable_conv, sparse_conv
+from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.packed import (
     batch_of,
     blob_of,
     options_of,
+    packed_conv,
     packed_separable,
     packed_weights,
     paged_weights,
@@ -62,6 +68,8 @@ def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> L
         return _describe_paged(op, target) if paged else _describe_packed(op, target)
     if op.op_name == op_names.SEPARABLE_CONV_2D:
         return _describe_separable(op, target)
+    if op.op_name == op_names.SPARSE_CONV_2D:
+        return _describe_conv(op, target)
     name = layer_name(op)
     if name in decided and decided[name].op in (op.op_name, op_names.SEPARABLE_CONV_2D):
         return decided[name]
@@ -136,4 +144,37 @@ def _describe_separable(op: Operator, target: str) -> LayerDecision:
         sparse_instructions=separable_conv.fused_instructions(target, conv, order, input_shape),
         variant=separable_conv.variant_name(target, order),
         scratch_bytes=separable_conv.scratch_bytes(target, conv, order, input_shape),
+    )
+
+
+def _describe_conv(op: Operator, target: str) -> LayerDecision:
+    conv, inputs = packed_conv(op)
+    weights, layout = conv.weights.weights, conv.weights.layout
+    units, blob = len(weights), blob_of(op)
+    variant = native.variant_name(blob[HEADER.itemsize :], target=target)
+    dense = sparse = None
+    if weights.dtype == np.int8:
+        dense = sparse_conv.dense_instructions(target, conv.window, inputs, units)
+        if fully_connected.is_measured(target, layout):
+            size = size_of(weights, layout)
+            sparse = sparse_conv.sparse_instructions(target, layout, size, conv.window, inputs)
+    return LayerDecision(
+        name=layer_name(op),
+        op=op.op_name,
+        rewritten=True,
+        reason="packed in the file",
+        rows=units,
+        cols=conv.window.cols,
+        batch=math.prod(conv.window.output_shape(inputs, units)[:3]),
+        zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
+        pattern=layout.pattern,
+        index=layout.index,
+        dense_bytes=weights.nbytes + BIAS_BYTES * units,
+        packed_bytes=len(blob),
+        dense_instructions=dense,
+        sparse_instructions=sparse,
+        variant=variant,
+        scratch_bytes=native.conv_scratch_bytes(blob, *inputs[1:3], target=target)
+        if variant
+        else None,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import HEADER
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER as CONV_HEADER
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
 
@@ -40,6 +41,12 @@ def _library() -> ctypes.CDLL:
     library.sparsesep_host_variant_name.restype = text
     library.sparsesep_host_scratch_bytes.argtypes = [text, pointer, ctypes.c_int32]
     library.sparsesep_host_scratch_bytes.restype = ctypes.c_uint32
+    library.sparsesep_host_validate_sparse_conv.argtypes = [text, size]
+    library.sparsesep_host_conv_scratch_bytes.argtypes = [
+        *(text, pointer),
+        *(ctypes.c_int32, ctypes.c_int32),
+    ]
+    library.sparsesep_host_conv_scratch_bytes.restype = ctypes.c_uint64
     library.sparsesep_host_layout.argtypes = [size]
     library.sparsesep_host_layout.restype = pointer
     library.sparsesep_host_status_message.restype = text
@@ -60,6 +67,11 @@ def validate(blob: bytes) -> str | None:
 def validate_separable_conv(blob: bytes) -> str | None:
     """Return the reason why SEPARABLE_CONV_2D rejects `blob`; None if it accepts it."""
     return _refusal(_library().sparsesep_host_validate_separable_conv(blob, len(blob)))
+
+
+def validate_sparse_conv(blob: bytes) -> str | None:
+    """Return the reason why SPARSE_CONV_2D rejects `blob`; None if it accepts it."""
+    return _refusal(_library().sparsesep_host_validate_sparse_conv(blob, len(blob)))
 
 
 def layout_headers() -> list[bytes]:
@@ -115,6 +127,27 @@ def scratch_bytes(
         raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
     memory = aligned_copy(blob).ctypes  # keeps the array
     return int(_library().sparsesep_host_scratch_bytes(_isa(target), memory, batch))
+
+
+def conv_scratch_bytes(blob: bytes, height: int, width: int, *, target: str) -> int:
+    """Return the bytes of arena that a SPARSE_CONV_2D uses during an inference.
+
+    Args:
+        blob: a blob of the operator.
+        height, width: pixels of its input.
+        target: a name of `targets.TARGETS`.
+
+    Raises:
+        ConfigError: the target is unknown or has no kernel for the layout.
+        ModelError: a device would reject the blob.
+    """
+    reason = validate_sparse_conv(blob)
+    if reason is not None:
+        raise ModelError(reason)
+    if variant_name(blob[CONV_HEADER.itemsize :], target=target) is None:
+        raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
+    memory = aligned_copy(blob).ctypes  # keeps the array
+    return int(_library().sparsesep_host_conv_scratch_bytes(_isa(target), memory, height, width))
 
 
 def _isa(target: str) -> bytes | None:

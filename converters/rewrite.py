@@ -11,7 +11,11 @@ from tflm_sparsesep.converters.cost.choose_layout import Prefer, check_preferenc
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import layer_name
-from tflm_sparsesep.converters.passes import fuse_separable_pair, sparse_fully_connected
+from tflm_sparsesep.converters.passes import (
+    fuse_separable_pair,
+    sparse_conv_2d,
+    sparse_fully_connected,
+)
 from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
@@ -19,8 +23,8 @@ from tflm_sparsesep.converters.tflite.appended import append_files, appended_fil
 from tflm_sparsesep.converters.tflite.editor import Model, Subgraph
 from tflm_sparsesep.converters.tflite.references import buffer_users, called_subgraphs
 
-# Pairs come first: one convolution of a pair could also become sparse.
-PASSES: tuple[ModuleType, ...] = (fuse_separable_pair, sparse_fully_connected)
+# Pairs come first: a convolution of a pair could also become sparse.
+PASSES: tuple[ModuleType, ...] = (fuse_separable_pair, sparse_fully_connected, sparse_conv_2d)
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,20 @@ from collections.abc import Sequence
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob import paged_format
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.layers.packed import blob_of
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Operator
 
 HEADER_NAME = "sparsesep_variants.h"
 DEFINE = "SPARSESEP_SELECTED_VARIANTS"
 
 
 def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
-    """Return the names of the kernels that run a model's SPARSE_FULLY_CONNECTED layers, sorted.
+    """Return the names of the kernels that run a model's sparse layers, sorted.
 
     Args:
         data: the bytes of the file.
@@ -42,10 +44,10 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
     model = editor.read(data, name=name)
     found: set[str] = set()
     for op in (op for subgraph in model.subgraphs for op in subgraph.operators):
-        if op.op_name != op_names.SPARSE_FULLY_CONNECTED:
+        if op.op_name not in (op_names.SPARSE_FULLY_CONNECTED, op_names.SPARSE_CONV_2D):
             continue
         try:
-            variant = _variant_of(blob_of(op), target)
+            variant = _variant_of(_weights_of(op), target)
         except ModelError as error:
             raise ModelError(f"{name}: layer {layer_name(op)!r}: {error}") from None
         if variant is None:
@@ -55,6 +57,12 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
             )
         found.add(variant)
     return sorted(found)
+
+
+def _weights_of(op: Operator) -> bytes:
+    """Return packed weights, or the table of contents of their pages."""
+    blob = blob_of(op)
+    return blob[HEADER.itemsize :] if op.op_name == op_names.SPARSE_CONV_2D else blob
 
 
 def _variant_of(weights: bytes, target: str) -> str | None:
@@ -75,7 +83,7 @@ def variants_header(variants: Sequence[str], *, target: str) -> str:
         ConfigError: `variants` is empty.
     """
     if not variants:
-        raise ConfigError("no kernels to link: the models have no SPARSE_FULLY_CONNECTED layers")
+        raise ConfigError("no kernels to link: the models have no sparse layers")
     lines = [
         f"// Kernels to link for {target}, in builds that define {DEFINE}.",
         "// Written by `tflm-sparsesep variants`.",

@@ -26,7 +26,8 @@ from tflm_sparsesep.runtime.representative_dataset import Samples, arrays_of, tf
 
 @dataclass(frozen=True)
 class LayerFigures(PackedSummary):
-    """One SPARSE_FULLY_CONNECTED or SEPARABLE_CONV_2D, measured; more fields in `PackedSummary`.
+    """One packed operator, measured; more fields in `PackedSummary`.
+
 
     Instructions are executed ones per inference (the mean over the inputs, rounded); dense ones
     are CMSIS-NN's, measured or interpolated, of a separable convolution those of the two CONV_2D
@@ -64,9 +65,9 @@ def benchmark(
 ) -> list[LayerFigures]:
     """Measure executed instructions, bytes and scratch of each layer that was rewritten.
 
-    The model runs in the real TFLM interpreter on `inputs`; what enters each SPARSE_FULLY_CONNECTED
-    and SEPARABLE_CONV_2D there runs again through the same layer on the emulated core, and the
-    outputs are compared.
+    The model runs in the real TFLM interpreter on `inputs`; what enters each packed
+    operator there runs again through the same layer on the emulated core, and the outputs are
+    compared.
 
     Args:
         tflite: a converted model, its bytes or path. A Keras model or a .keras file counts as the
@@ -76,7 +77,7 @@ def benchmark(
         name: what errors call the model; by default the path, or "model".
 
     Raises:
-        ModelError: the model is not usable, or holds a float32 SEPARABLE_CONV_2D.
+        ModelError: the model is not usable, or holds a float32 convolution that was rewritten.
         ConfigError: the target is unknown or cannot be emulated.
         ToolMissingError: TFLM, QEMU or the Arm compiler is missing.
         DeviceError: a layer was refused, or crashed.

@@ -25,7 +25,7 @@ from tflm_sparsesep.converters.blob.format import (
     ValueOrder,
     ValueType,
 )
-from tflm_sparsesep.converters.blob.requantization import is_bounded
+from tflm_sparsesep.converters.blob.requantization import bounded_rows
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,12 @@ class FullyConnectedWeights:
 
     def is_bounded(self) -> bool:
         """Return True if FLAG_BOUNDED holds for every input."""
+        return bool(np.all(self.bounded_rows()))
+
+    def bounded_rows(self) -> npt.NDArray[np.bool_]:
+        """Return True for each row that keeps the promise of FLAG_BOUNDED."""
         magnitudes = np.abs(self.weights.astype(np.int64)).sum(axis=1)
-        return is_bounded(self._wide_folded_bias(), magnitudes, self.shift)
+        return bounded_rows(self._wide_folded_bias(), magnitudes, self.shift)
 
     def _wide_folded_bias(self) -> npt.NDArray[np.int64]:
         sums = self.weights.sum(axis=1, dtype=np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import ValueType
-from tflm_sparsesep.converters.blob.requantization import is_bounded
+from tflm_sparsesep.converters.blob.requantization import bounded_rows
 from tflm_sparsesep.converters.blob.separable_format import (
     HEADER,
     MAGIC,
@@ -88,7 +88,7 @@ class ConvStage:
 
     def is_bounded(self) -> bool:
         """Return True if SPARSESEP_STAGE_BOUNDED holds for every input."""
-        return is_bounded(self.folded_bias(), self._magnitudes(), self.shift)
+        return bool(np.all(bounded_rows(self.folded_bias(), self._magnitudes(), self.shift)))
 
     def fits_weave(self) -> bool:
         """Return True if rows can be interleaved, and their sums can be separated."""

@@ -74,14 +74,14 @@ def requantization(
     )
 
 
-def is_bounded(
+def bounded_rows(
     folded_bias: npt.NDArray[np.int64],
     magnitudes: npt.NDArray[np.int64],
     shift: npt.NDArray[np.int8],
-) -> bool:
-    """Return True if every accumulator stays below 2^30 and every shift is to the right.
+) -> npt.NDArray[np.bool_]:
+    """Return True for rows whose accumulators stay below 2^30 and whose shift is to the right.
 
-    Kernels requantize such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED).
+    Kernels requantize layers of such rows in fewer instructions (FLAG_BOUNDED, STAGE_BOUNDED).
 
     Args:
         folded_bias: [rows], before it wraps to 32 bits.
@@ -89,7 +89,8 @@ def is_bounded(
         shift: [rows].
     """
     largest = np.abs(folded_bias) - INT8_MIN * magnitudes
-    return bool(np.all(largest < _ACCUMULATOR_BOUND) and np.all(shift < 0))
+    bounded: npt.NDArray[np.bool_] = (largest < _ACCUMULATOR_BOUND) & (shift < 0)
+    return bounded
 
 
 _LIMITS: dict[str, tuple[float | None, float | None]] = {

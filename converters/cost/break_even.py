@@ -3,8 +3,8 @@
 Forms of a layer are compared from shapes alone, with the exact sizes of the packer and the cost
 models. The positions of the kept blocks are random.
 
-- sparse: SPARSE_FULLY_CONNECTED in blocks of a pattern. Column-major and palette layouts are left
-  out, because they depend on input zeros and on the values of weights.
+- sparse: SPARSE_FULLY_CONNECTED or SPARSE_CONV_2D in blocks of a pattern. Column-major and palette
+  layouts are left out, because they depend on input zeros and on the values of weights.
 - low rank (SVD): rows x cols as k x cols followed by rows x k, two dense layers with biases.
 - separated: a d x e convolution C -> N as d x 1, C -> K, and 1 x e, K -> N: SEPARABLE_CONV_2D.
 
@@ -25,10 +25,10 @@ from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableCo
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.size import packed_size
 from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
-from tflm_sparsesep.converters.cost import fully_connected, separable_conv
+from tflm_sparsesep.converters.cost import separable_conv
 from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
 from tflm_sparsesep.converters.cost.cost import Cost, total
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, ConvShape, MatrixShape
+from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, ConvShape, MatrixShape, SparseShape
 
 ZERO_STEPS = 200
 """Fractions of zeros are multiples of 1 / ZERO_STEPS."""
@@ -64,7 +64,7 @@ class PlannedForm(Cost):
         return f"two layers, rank {self.rank}"
 
 
-def sparse_form(layer: MatrixShape, target: str, pattern: str, zeros: float) -> PlannedForm | None:
+def sparse_form(layer: SparseShape, target: str, pattern: str, zeros: float) -> PlannedForm | None:
     """Return `layer` with a fraction `zeros` of its blocks zero, in the best layout of `pattern`.
 
     The best layout has the smallest product of bytes and instructions, among the layouts that beat
@@ -79,8 +79,8 @@ def sparse_form(layer: MatrixShape, target: str, pattern: str, zeros: float) -> 
     forms = []
     for layout in usable:
         size = packed_size(mask, layer.rows, layer.cols, layout)
-        cost = fully_connected.sparse_instructions(target, layout, size, layer.vectors)
-        forms.append(PlannedForm(size.bytes, cost, pattern=pattern, zeros=zeros))
+        cost = layer.sparse(target, layout, size)
+        forms.append(PlannedForm(cost.bytes, cost.instructions, pattern=pattern, zeros=zeros))
     dense = layer.dense(target)
     return min(forms, key=lambda form: (not form.beats(dense), form.bytes * form.instructions))
 
@@ -122,7 +122,7 @@ def patterns(target: str) -> list[str]:
     return list(dict.fromkeys(layout.pattern for layout in _usable(target)))
 
 
-def break_even_zeros(layer: MatrixShape, target: str, pattern: str) -> PlannedForm | None:
+def break_even_zeros(layer: SparseShape, target: str, pattern: str) -> PlannedForm | None:
     """Return the sparse form with the fewest zeros that beats the dense layer.
 
     None if even MOST_ZEROS does not. The search assumes that a form that wins also wins with more
@@ -137,7 +137,7 @@ def break_even_zeros(layer: MatrixShape, target: str, pattern: str) -> PlannedFo
     return None if step is None else form(step)
 
 
-def break_even_block(layer: MatrixShape, target: str) -> PlannedForm | None:
+def break_even_block(layer: SparseShape, target: str) -> PlannedForm | None:
     """Return `break_even_zeros` of the block pattern that needs the fewest zeros.
 
     Equal patterns are ordered by instructions.
@@ -147,7 +147,7 @@ def break_even_block(layer: MatrixShape, target: str) -> PlannedForm | None:
     return min(forms, key=lambda form: (form.zeros, form.instructions), default=None)
 
 
-def best_sparse(layer: MatrixShape, target: str, zeros: float) -> PlannedForm | None:
+def best_sparse(layer: SparseShape, target: str, zeros: float) -> PlannedForm | None:
     """Return the pattern with the smallest product of bytes and instructions at `zeros`.
 
     None if it does not beat the dense layer.
@@ -201,7 +201,7 @@ def _beats(form: PlannedForm | None, dense: Cost) -> bool:
     return form is not None and form.beats(dense)
 
 
-def _fits(layer: MatrixShape, layout: Layout, zeros: float) -> bool:
+def _fits(layer: SparseShape, layout: Layout, zeros: float) -> bool:
     is_woven = layout.value_order is ValueOrder.WOVEN
     return not is_woven or 128 * _MAGNITUDE * layer.cols * (1 - zeros) < WOVEN_BOUND
 

@@ -6,12 +6,13 @@ It compares exact sizes and predicted instructions, without packing.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Literal
 
 from tflm_sparsesep.converters.blob.format import Layout, Major
 from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.blob.pack import PackableWeights, can_pack
-from tflm_sparsesep.converters.blob.size import block_mask, packed_size
+from tflm_sparsesep.converters.blob.size import PackedSize, block_mask, packed_size
 from tflm_sparsesep.converters.cost import fully_connected
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.errors import ConfigError
@@ -45,6 +46,7 @@ def choose_layout(
     *,
     dense: Cost | None = None,
     prefer: Prefer | None = None,
+    time_of: Callable[[Layout, PackedSize], int] | None = None,
 ) -> PackedCost | None:
     """Return the layout of `layer` with the smallest product of instructions and bytes.
 
@@ -58,23 +60,31 @@ def choose_layout(
         input_zeros: fraction of inputs that equal the zero_point.
         dense: the cost of the dense layer.
         prefer: "flash", "speed", or None for their product.
+        time_of: instructions of a layout; by default those of SPARSE_FULLY_CONNECTED.
 
     Returns:
         The layout with its cost; None if no kernel of the target takes these weights.
     """
     rows, cols = layer.weights.shape
     mask = functools.cache(functools.partial(block_mask, layer.weights))
+    if time_of is None:
+        time_of = functools.partial(_fully_connected, target, batch, input_zeros)
     candidates = []
     for layout in measured_layouts(target):
         if can_pack(layer, layout):
             size = packed_size(mask((layout.block_rows, layout.block_cols)), rows, cols, layout)
-            time = fully_connected.sparse_instructions(target, layout, size, batch, input_zeros)
-            candidates.append(PackedCost(size.bytes, time, layout))
+            candidates.append(PackedCost(size.bytes, time_of(layout, size), layout))
 
     def order(candidate: PackedCost) -> tuple[bool, tuple[float, float]]:
         return dense is not None and not candidate.beats(dense), _price(candidate, prefer)
 
     return min(candidates, key=order, default=None)
+
+
+def _fully_connected(
+    target: str, batch: int, input_zeros: float, layout: Layout, size: PackedSize
+) -> int:
+    return fully_connected.sparse_instructions(target, layout, size, batch, input_zeros)
 
 
 def _price(cost: PackedCost, prefer: Prefer | None) -> tuple[float, float]:

@@ -6,8 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
-from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv
+from tflm_sparsesep.converters.blob.size import PackedSize
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
+from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv, sparse_conv
 from tflm_sparsesep.converters.cost.cost import Cost
 
 BIAS_BYTES = 4
@@ -19,6 +23,21 @@ class Shape(Protocol):
 
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense int8 layer."""
+
+
+class SparseShape(Shape, Protocol):
+    """The shape of a layer that a sparse kernel could run."""
+
+    @property
+    def rows(self) -> int:
+        """Output units or channels."""
+
+    @property
+    def cols(self) -> int:
+        """Weights of one of them."""
+
+    def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:
+        """Return the cost in a layout that is measured on the target, packed to `size`."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,11 @@ class MatrixShape:
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense int8 layer."""
         return Cost(self.rows * self.cols + self.bias_bytes, self.dense_instructions(target))
+
+    def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:
+        """Return the cost in a layout that is measured on the target, packed to `size`."""
+        time = fully_connected.sparse_instructions(target, layout, size, self.vectors)
+        return Cost(size.bytes, time)
 
     def dense_instructions(self, target: str, dtype: str = "int8") -> int:
         """Return the instructions of the dense operator; `dtype` is int8 or float32."""
@@ -85,6 +109,16 @@ class ConvShape:
         return f"{height}x{width} {channels}->{units} on {image}"
 
     @property
+    def rows(self) -> int:
+        """Output channels."""
+        return self.weights[0]
+
+    @property
+    def cols(self) -> int:
+        """Weights of an output channel."""
+        return math.prod(self.weights[1:])
+
+    @property
     def most_channels(self) -> int:
         """The most intermediate channels whose two stages have no more weights than the layer."""
         units, height, width, channels = self.weights
@@ -94,3 +128,10 @@ class ConvShape:
         """Return the cost of the dense int8 layer."""
         instructions = conv_2d.dense_instructions(target, self.weights, self.outputs)
         return Cost(math.prod(self.weights) + self.bias_bytes, instructions)
+
+    def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:
+        """Return the cost in a layout that is measured on the target, packed to `size`."""
+        _, height, width, channels = self.weights
+        window = ConvWindow((height, width), channels, self.strides, padding=self.padding)
+        time = sparse_conv.sparse_instructions(target, layout, size, window, self.inputs)
+        return Cost(size.bytes + HEADER.itemsize, time)

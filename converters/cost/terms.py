@@ -16,6 +16,8 @@ _PORTION_ROWS = 16
 _QUAD_ROWS = 4
 # Inputs that vector code loads at once.
 _VECTOR_COLS = 16
+# Helium takes a pass only if rows have no more weights on average (run_twelve_vectors_mve.c).
+_MOST_PASS_WEIGHTS = 24
 # Actions that the vectors of a pass share, or that have code of their own in a pass.
 _PASS_TERMS = (
     "per_vector",
@@ -45,7 +47,8 @@ def sparse_terms(
         vectors_per_pass: vectors for which a kernel decodes the blob once. They share a pass
             (terms `.._and_pass`); the remaining vectors are multiplied one by one.
     """
-    passes, alone = divmod(batch, vectors_per_pass) if vectors_per_pass > 1 else (0, batch)
+    can_pass = vectors_per_pass > 1 and _takes_passes(layout, size)
+    passes, alone = divmod(batch, vectors_per_pass) if can_pass else (0, batch)
     once = _vector_terms(layout, size) | _block_terms(layout, size, input_zeros)
     return {
         "per_call": 1.0,
@@ -56,6 +59,15 @@ def sparse_terms(
         **{name: term * alone for name, term in once.items()},
         **{f"{name}_and_pass": once[name] * passes for name in _PASS_TERMS},
     }
+
+
+def _takes_passes(layout: Layout, size: PackedSize) -> bool:
+    """Return True if a kernel of several vectors a pass takes them together with this blob."""
+    if size.cols % layout.block_cols:
+        return False
+    if layout.index_encoding is not IndexEncoding.WINDOW8:
+        return True
+    return size.cols <= WINDOW_TILES and size.blocks <= _MOST_PASS_WEIGHTS * size.rows
 
 
 def _unaligned_vectors(cols: int, batch: int) -> int:

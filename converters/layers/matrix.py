@@ -45,8 +45,17 @@ class MatrixLayer:
 
 
 def is_matrix_operator(op: Operator) -> bool:
-    """Return True if `read_matrix_layer` has a reader for this kind of operator."""
-    return op.builtin_code in _READERS
+    """Return True for operators that `read_matrix_layer` reads.
+
+    Convolutions whose windows are in several pieces are left to `convolution`.
+    """
+    if op.builtin_code != BuiltinOperator.CONV_2D:
+        return op.builtin_code in _READERS
+    weights = op.inputs[1] if len(op.inputs) > 1 else None
+    if weights is None or op.options is None or len(weights.shape) != 4:
+        return True
+    is_pointwise = (*weights.shape[1:3], *op.strides) == (1, 1, 1, 1)
+    return is_pointwise or input_step(op) is not None
 
 
 def read_matrix_layer(op: Operator) -> MatrixLayer:
@@ -56,7 +65,7 @@ def read_matrix_layer(op: Operator) -> MatrixLayer:
         Unsupported: no kernel computes this layer; the message is the reason.
         ModelError: the operator has an unknown version, or a shape that no runtime runs.
     """
-    if not is_matrix_operator(op):
+    if op.builtin_code not in _READERS:
         raise Unsupported(f"no sparse kernel for {op.op_name}")
     check_operator(op)
     return _READERS[op.builtin_code](op)

@@ -12,9 +12,10 @@ from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
 from tflm_sparsesep.converters.blob.pack import UnpackedWeights, unpack
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, read_order
 from tflm_sparsesep.converters.blob.pack_separable import unpack as unpack_separable
+from tflm_sparsesep.converters.blob.pack_sparse_conv import UnpackedConv, unpack_conv
 from tflm_sparsesep.converters.blob.paged_format import Table, is_table
 from tflm_sparsesep.converters.blob.separable_format import Order
-from tflm_sparsesep.converters.cost import separable_conv
+from tflm_sparsesep.converters.cost import separable_conv, sparse_conv
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import layer_name
@@ -62,6 +63,19 @@ def packed_separable(op: Operator) -> tuple[SeparableConv, Order, tuple[int, ...
     if problem is not None or inputs is None or len(inputs.shape) != 4:
         raise ModelError(f"layer {layer_name(op)!r}: {problem or 'its input is no image'}")
     return unpack_separable(blob), read_order(blob), inputs.shape
+
+
+def packed_conv(op: Operator) -> tuple[UnpackedConv, tuple[int, ...]]:
+    """Return a SPARSE_CONV_2D and the shape [batch, height, width, channels] of its input.
+
+    Raises:
+        ModelError: the device would reject the blob, or the input is not an image.
+    """
+    blob, inputs = blob_of(op), op.inputs[0]
+    problem = native.validate_sparse_conv(blob)
+    if problem is not None or inputs is None or len(inputs.shape) != 4:
+        raise ModelError(f"layer {layer_name(op)!r}: {problem or 'its input is no image'}")
+    return unpack_conv(blob), inputs.shape
 
 
 def blob_of(op: Operator) -> bytes:
@@ -126,7 +140,8 @@ class PackedSummary:
         name: of the layer.
         op: the operator.
         rows, cols: output and input channels.
-        batch: input vectors of one inference; images of a separable convolution.
+        batch: input vectors of one inference; output pixels of a sparse convolution, images of a
+            separable one.
         weights: their number, zeros included.
         zeros: fraction of the weights.
         pattern: of a separable convolution its two kernels.
@@ -152,12 +167,14 @@ def summarize(op: Operator, target: str) -> PackedSummary | None:
     """Return the summary of a packed operator; None for other operators.
 
     Raises:
-        ModelError: the layer is damaged, or a float32 SEPARABLE_CONV_2D, for which CMSIS-NN has no
-            dense kernel to compare with.
+        ModelError: the layer is damaged, or a float32 convolution, for which CMSIS-NN has no dense
+            kernel to compare with.
     """
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _summarize_fully_connected(op, target)
-    return _summarize_separable(op, target) if op.op_name == op_names.SEPARABLE_CONV_2D else None
+    if op.op_name == op_names.SEPARABLE_CONV_2D:
+        return _summarize_separable(op, target)
+    return _summarize_conv(op, target) if op.op_name == op_names.SPARSE_CONV_2D else None
 
 
 def _summarize_fully_connected(op: Operator, target: str) -> PackedSummary:
@@ -181,11 +198,7 @@ def _summarize_fully_connected(op: Operator, target: str) -> PackedSummary:
 def _summarize_separable(op: Operator, target: str) -> PackedSummary:
     conv, order, input_shape = packed_separable(op)
     stages = (conv.vertical, conv.horizontal)
-    if conv.vertical.is_float:
-        raise ModelError(
-            f"layer {layer_name(op)!r}: float32 {op.op_name} has no dense kernel to compare with, "
-            "accepted: int8"
-        )
+    _check_integers(op, is_float=conv.vertical.is_float)
     weights = sum(stage.weights.size for stage in stages)
     nonzeros = sum(int(np.count_nonzero(stage.weights)) for stage in stages)
     return PackedSummary(
@@ -201,3 +214,31 @@ def _summarize_separable(op: Operator, target: str) -> PackedSummary:
         dense_bytes=weights + 4 * sum(stage.units for stage in stages),
         dense_instructions=separable_conv.dense_instructions(target, conv, input_shape),
     )
+
+
+def _summarize_conv(op: Operator, target: str) -> PackedSummary:
+    conv, input_shape = packed_conv(op)
+    weights, layout = conv.weights.weights, conv.weights.layout
+    _check_integers(op, is_float=weights.dtype != np.int8)
+    units = len(weights)
+    return PackedSummary(
+        name=layer_name(op),
+        op=op.op_name,
+        rows=units,
+        cols=conv.window.cols,
+        batch=math.prod(conv.window.output_shape(input_shape, units)[:3]),
+        weights=weights.size,
+        zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
+        pattern=layout.pattern,
+        index=layout.index,
+        dense_bytes=weights.nbytes + BIAS_BYTES * units,
+        dense_instructions=sparse_conv.dense_instructions(target, conv.window, input_shape, units),
+    )
+
+
+def _check_integers(op: Operator, *, is_float: bool) -> None:
+    if is_float:
+        raise ModelError(
+            f"layer {layer_name(op)!r}: float32 {op.op_name} has no dense kernel to compare with, "
+            "accepted: int8"
+        )

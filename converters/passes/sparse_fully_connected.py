@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tflm_sparsesep.converters import op_names
+from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
 from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.cost.choose_layout import choose_layout, reason_to_stay_dense
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
@@ -60,7 +61,7 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
 
 def _choose(op: Operator, conversion: Conversion) -> _Choice:
     try:
-        layer = read_matrix_layer(op)
+        layer = _bounded(read_matrix_layer(op))
     except Unsupported as reason:
         return _keep_dense(op, str(reason))
     dtype, target = layer.weights.weights.dtype.name, conversion.target
@@ -104,6 +105,11 @@ def _decide(
         dense_instructions=dense.instructions,
         sparse_instructions=best.instructions,
     )
+
+
+def _bounded(layer: MatrixLayer) -> MatrixLayer:
+    """Return the same layer without the constant rows that slow requantization down."""
+    return replace(layer, weights=bound_constant_rows(layer.weights))
 
 
 def _keep_dense(op: Operator, reason: str) -> _Choice:

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "image_tensors.h"
 #include "op_names.h"
 #include "sparsesep/compiler.h"
 
@@ -12,38 +13,11 @@ _Static_assert(sizeof(SparsesepSeparableConvOp) <= 64,
 static SparsesepStatus get_conv(const SparsesepHost* host,
                                 const SparsesepSeparableConv** conv) {
   SparsesepTensor blob;
-  const SparsesepStatus found =
-      host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &blob);
+  size_t bytes = 0;
+  const SparsesepStatus found = sparsesep_get_blob(host, &blob, &bytes);
   if (found != SPARSESEP_OK) return found;
-  // Kernels read words in place: the model file aligns the blob, and the
-  // caller must not have loaded the file at an odd address.
-  if (blob.type != SPARSESEP_TENSOR_UINT8 || blob.data == NULL ||
-      blob.rank != 1 || blob.dims[0] <= 0 ||
-      (uintptr_t)blob.data % sizeof(uint32_t) != 0) {
-    return SPARSESEP_BAD_TENSOR;
-  }
   *conv = blob.data;
-  return sparsesep_validate_separable_conv(blob.data, (size_t)blob.dims[0]);
-}
-
-// Returns whether the tensor is an image of these sizes, small enough to be
-// addressed.
-static int is_image(const SparsesepTensor* tensor, SparsesepTensorType type,
-                    int32_t batch, int32_t height, int32_t width,
-                    int32_t channels) {
-  if (tensor->type != type || tensor->rank != 4 || tensor->dims[0] != batch ||
-      tensor->dims[1] != height || tensor->dims[2] != width ||
-      tensor->dims[3] != channels) {
-    return 0;
-  }
-  int32_t elements = 1;
-  for (int i = 0; i < 4; ++i) {
-    if (tensor->dims[i] <= 0 || elements > INT32_MAX / 4 / tensor->dims[i]) {
-      return 0;
-    }
-    elements *= tensor->dims[i];
-  }
-  return 1;
+  return sparsesep_validate_separable_conv(blob.data, bytes);
 }
 
 // The shape of the input, which the output must agree with.
@@ -66,10 +40,11 @@ static SparsesepStatus get_shape(const SparsesepHost* host,
   const SparsesepTensorType type =
       conv->value_type == SPARSESEP_SEPARABLE_FLOAT32 ? SPARSESEP_TENSOR_FLOAT32
                                                       : SPARSESEP_TENSOR_INT8;
-  const int legal = is_image(&input, type, shape->batch, shape->input_height,
-                             shape->input_width, conv->input_channels) &&
-                    is_image(&output, type, shape->batch, shape->output_height,
-                             shape->output_width, conv->output_channels);
+  const int legal =
+      sparsesep_is_image(&input, type, shape->batch, shape->input_height,
+                         shape->input_width, conv->input_channels) &&
+      sparsesep_is_image(&output, type, shape->batch, shape->output_height,
+                         shape->output_width, conv->output_channels);
   return legal ? SPARSESEP_OK : SPARSESEP_BAD_TENSOR;
 }
 

@@ -4,6 +4,7 @@
 
 #include "sparse_fully_connected/scratch_queries.h"
 #include "sparse_fully_connected/variants.h"
+#include "sparsesep/sparse_conv.h"
 
 // A row of a list of variants: everything but the kernel.
 typedef struct DeviceVariant {
@@ -76,4 +77,23 @@ uint32_t sparsesep_host_scratch_bytes(const char* isa, const void* blob,
 const void* sparsesep_host_layout(size_t number) {
   return number < sizeof(layouts) / sizeof(layouts[0]) ? &layouts[number]
                                                        : NULL;
+}
+
+uint64_t sparsesep_host_conv_scratch_bytes(const char* isa, const void* blob,
+                                           int32_t height, int32_t width) {
+  const SparsesepSparseConv* conv = blob;
+  const SparsesepPackedHeader* weights = sparsesep_sparse_conv_weights(conv);
+  const SparsesepFullyConnectedVariant* variant = NULL;
+  if (isa == NULL) {
+    variant = sparsesep_select_fully_connected(weights);
+  } else {
+    const DeviceVariant* found = find(isa, weights);
+    if (found != NULL) variant = &found->variant;
+  }
+  SparsesepConvShape shape = {1, height, width, 0, 0, 0, 0};
+  if (variant == NULL ||
+      sparsesep_sparse_conv_shape(conv, &shape) != SPARSESEP_OK) {
+    return 0;
+  }
+  return sparsesep_sparse_conv_scratch_bytes(conv, &shape, variant);
 }

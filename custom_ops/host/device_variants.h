@@ -27,6 +27,14 @@ SPARSESEP_EXPORT uint32_t sparsesep_host_scratch_bytes(const char* isa,
                                                        const void* blob,
                                                        int32_t batch);
 
+// The same of a SPARSE_CONV_2D, `blob` being its validated one, on images
+// [1][height][width][channels]. 0 where they give no output, too. NULL as `isa`
+// is this machine.
+SPARSESEP_EXPORT uint64_t sparsesep_host_conv_scratch_bytes(const char* isa,
+                                                            const void* blob,
+                                                            int32_t height,
+                                                            int32_t width);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,6 +5,7 @@
 
 #include "core/paged_fully_connected_op.h"
 #include "core/separable_conv_2d_op.h"
+#include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "op_names.h"
 #include "sparsesep/paged_weights.h"
@@ -82,6 +83,9 @@ SparsesepStatus sparsesep_host_run(const char* op_name, const void* options,
   if (strcmp(op_name, SPARSESEP_OP_SEPARABLE_CONV_2D) == 0) {
     RUN(sparsesep_separable_conv,
         sparsesep_separable_conv_init(&host, options, options_bytes));
+  } else if (strcmp(op_name, SPARSESEP_OP_SPARSE_CONV_2D) == 0) {
+    RUN(sparsesep_sparse_conv,
+        sparsesep_sparse_conv_init(&host, options, options_bytes));
   } else if (memory != NULL) {
     RUN(sparsesep_paged_fully_connected,
         sparsesep_paged_fully_connected_init(&host, options, options_bytes,
@@ -102,6 +106,11 @@ SparsesepStatus sparsesep_host_validate(const void* blob, size_t blob_bytes) {
 SparsesepStatus sparsesep_host_validate_separable_conv(const void* blob,
                                                        size_t blob_bytes) {
   return sparsesep_validate_separable_conv(blob, blob_bytes);
+}
+
+SparsesepStatus sparsesep_host_validate_sparse_conv(const void* blob,
+                                                    size_t blob_bytes) {
+  return sparsesep_validate_sparse_conv(blob, blob_bytes);
 }
 
 uint32_t sparsesep_host_page_checksum(const void* page, uint32_t bytes) {

@@ -24,12 +24,13 @@ SPARSESEP_EXPORT SparsesepStatus sparsesep_host_run(
     const SparsesepTensor* tensors, const SparsesepExternalMemory* memory,
     int32_t evals, size_t* scratch_bytes);
 
-// Validate blobs of SPARSE_FULLY_CONNECTED and of SEPARABLE_CONV_2D as Prepare
-// does.
+// Validate the blobs of the operators as Prepare does.
 SPARSESEP_EXPORT SparsesepStatus sparsesep_host_validate(const void* blob,
                                                          size_t blob_bytes);
 SPARSESEP_EXPORT SparsesepStatus
 sparsesep_host_validate_separable_conv(const void* blob, size_t blob_bytes);
+SPARSESEP_EXPORT SparsesepStatus
+sparsesep_host_validate_sparse_conv(const void* blob, size_t blob_bytes);
 
 // The checksum of a page, 4-byte aligned (paged_weights.h).
 SPARSESEP_EXPORT uint32_t sparsesep_host_page_checksum(const void* page,

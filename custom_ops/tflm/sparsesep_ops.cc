@@ -1,6 +1,7 @@
 #include "tflm/sparsesep_ops.h"
 
 #include "core/separable_conv_2d_op.h"
+#include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "tensorflow/lite/micro/micro_context.h"
 #include "tensorflow/lite/micro/micro_log.h"
@@ -94,6 +95,12 @@ TFLMRegistration* Register_SEPARABLE_CONV_2D() {
   return RegisterSparsesepOp<sparsesep_separable_conv_init,
                              sparsesep_separable_conv_prepare,
                              sparsesep_separable_conv_eval>();
+}
+
+TFLMRegistration* Register_SPARSE_CONV_2D() {
+  return RegisterSparsesepOp<sparsesep_sparse_conv_init,
+                             sparsesep_sparse_conv_prepare,
+                             sparsesep_sparse_conv_eval>();
 }
 
 }  // namespace micro

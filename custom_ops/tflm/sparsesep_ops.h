@@ -20,6 +20,7 @@ namespace micro {
 
 TFLMRegistration* Register_SPARSE_FULLY_CONNECTED();
 TFLMRegistration* Register_SEPARABLE_CONV_2D();
+TFLMRegistration* Register_SPARSE_CONV_2D();
 
 // Each adds one operator to a MicroMutableOpResolver; what is not added is not
 // linked.
@@ -35,19 +36,28 @@ TfLiteStatus AddSeparableConv2D(Resolver& resolver) {
                             Register_SEPARABLE_CONV_2D());
 }
 
-// Adds both; the resolver must have room for two operators.
+template <typename Resolver>
+TfLiteStatus AddSparseConv2D(Resolver& resolver) {
+  return resolver.AddCustom(SPARSESEP_OP_SPARSE_CONV_2D,
+                            Register_SPARSE_CONV_2D());
+}
+
+// Adds all; the resolver must have room for three operators.
 template <typename Resolver>
 TfLiteStatus AddSparseSepOps(Resolver& resolver) {
-  const TfLiteStatus status = AddSparseFullyConnected(resolver);
-  return status == kTfLiteOk ? AddSeparableConv2D(resolver) : status;
+  TfLiteStatus status = AddSparseFullyConnected(resolver);
+  if (status == kTfLiteOk) status = AddSeparableConv2D(resolver);
+  return status == kTfLiteOk ? AddSparseConv2D(resolver) : status;
 }
 
 }  // namespace micro
 
 using micro::AddSeparableConv2D;
+using micro::AddSparseConv2D;
 using micro::AddSparseFullyConnected;
 using micro::AddSparseSepOps;
 using micro::Register_SEPARABLE_CONV_2D;
+using micro::Register_SPARSE_CONV_2D;
 using micro::Register_SPARSE_FULLY_CONNECTED;
 
 }  // namespace tflite

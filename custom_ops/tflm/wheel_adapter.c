@@ -11,6 +11,7 @@
 
 #include "core/paged_fully_connected_op.h"
 #include "core/separable_conv_2d_op.h"
+#include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "op_names.h"
 #include "wheel_abi.h"
@@ -30,7 +31,9 @@ static void* init_paged(const SparsesepHost* host, const void* options,
   ROW(SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected,       \
       sparsesep_fully_connected_init)                                       \
   ROW(SPARSESEP_OP_SEPARABLE_CONV_2D, sparsesep_separable_conv,             \
-      sparsesep_separable_conv_init)
+      sparsesep_separable_conv_init)                                        \
+  ROW(SPARSESEP_OP_SPARSE_CONV_2D, sparsesep_sparse_conv,                   \
+      sparsesep_sparse_conv_init)
 
 // What the wheel has called init for and not yet free. prepare looks its
 // node's user_data up here, so that a wheel whose nodes are laid out

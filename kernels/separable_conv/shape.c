@@ -1,20 +1,10 @@
 #include "sparsesep/compiler.h"
 #include "sparsesep/separable_conv.h"
 
-// Output size along one dimension; `pad` receives the padding before it. 0
-// where there is no output.
 static int32_t output_size(const SparsesepConvStage* stage, int32_t input,
                            int32_t* pad) {
-  const int32_t stride = stage->stride;
-  const int32_t kernel = stage->kernel;
-  *pad = 0;
-  if (stage->padding == SPARSESEP_PADDING_VALID) {
-    return input < kernel ? 0 : (input - kernel) / stride + 1;
-  }
-  const int32_t output = (input - 1) / stride + 1;
-  const int32_t missing = (output - 1) * stride + kernel - input;
-  if (missing > 0) *pad = missing / 2;
-  return output;
+  return sparsesep_conv_output_size(stage->padding, input, stage->kernel,
+                                    stage->stride, pad);
 }
 
 SPARSESEP_COLD

@@ -11,6 +11,7 @@
 #include "sparse_fully_connected/float_blocks.h"
 #include "sparse_fully_connected/mve/mve.h"
 #include "sparse_fully_connected/padded_vector.h"
+#include "sparse_fully_connected/v7m/four_vectors_v7m.h"
 #include "sparsesep/sparsesep.h"
 
 static inline uint32_t sparsesep_no_scratch(

@@ -13,12 +13,13 @@ pytestmark = [
     pytest.mark.slow,
     needs_arm_compiler,
 ]
-# Bytes. 6 KiB is the goal; where kernels of an extension take more, what they may take at most.
-LIMITS = {name: 6 * 1024 for name in TARGETS if name != "host"} | {
+# Bytes. Kernels that take several vectors at once need more than one loop; those of an extension
+# more still. A header of selected variants leaves out what no model needs.
+LIMITS = {name: 7 * 1024 for name in TARGETS if name != "host"} | {
     "cortex-m4": 8 * 1024,
     "cortex-m7": 8 * 1024,
     "cortex-m33": 8 * 1024,
-    "cortex-m55": 7 * 1024,
+    "cortex-m55": 8 * 1024,
 }
 
 

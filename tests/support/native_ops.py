@@ -12,7 +12,11 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.errors import DeviceError
-from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D, SPARSE_FULLY_CONNECTED
+from tflm_sparsesep.converters.op_names import (
+    SEPARABLE_CONV_2D,
+    SPARSE_CONV_2D,
+    SPARSE_FULLY_CONNECTED,
+)
 
 Rounding = Literal["double", "single"]
 Array = npt.NDArray[Any]
@@ -84,6 +88,13 @@ def separable_conv_2d(
 ) -> Array:
     """Outputs of inputs [batch, height, width, channels]."""
     return _run(SEPARABLE_CONV_2D, b"", blob, inputs, output_shape, rounding).outputs
+
+
+def sparse_conv_2d(
+    blob: bytes, inputs: Array, output_shape: tuple[int, ...], *, rounding: Rounding = "double"
+) -> Run:
+    """Outputs of inputs [batch, height, width, channels], and the scratch."""
+    return _run(SPARSE_CONV_2D, b"", blob, inputs, output_shape, rounding)
 
 
 def paged_fully_connected(

@@ -72,7 +72,20 @@ def bench(
 
 def bench_kernels(
     target: TargetName = "cortex-m4",
-    shape: Annotated[str, typer.Option("--shape", help="COLSxROWS of the layer.")] = "784x300",
+    shape: Annotated[
+        str,
+        typer.Option(
+            "--shape", help="COLSxROWS of the layer; with --op conv2d TAPSxTAPSxINPUTSxOUTPUTS."
+        ),
+    ] = "784x300",
+    op: Annotated[
+        str, typer.Option("--op", help="fully_connected, or conv2d for SPARSE_CONV_2D.")
+    ] = "fully_connected",
+    image: Annotated[
+        str, typer.Option("--input", help="HEIGHTxWIDTH of a convolution's input.")
+    ] = "8x8",
+    stride: Annotated[int, typer.Option("--stride", help="Of a convolution, both ways.")] = 1,
+    padding: Annotated[str, typer.Option("--padding", help="same or valid.")] = "same",
     zeros: Annotated[float, typer.Option("--zeros", help="Share of zero weights.")] = 0.9,
     pattern: Annotated[
         str | None, typer.Option("--pattern", help="Only kernels of this pattern, such as 1x4.")
@@ -84,14 +97,16 @@ def bench_kernels(
     as_json: AsJson = False,
 ) -> None:
     """Count the instructions of every kernel on a random layer."""
-    from tflm_sparsesep.device.kernel_bench import bench_kernels as measure
+    from tflm_sparsesep.device import kernel_options
     from tflm_sparsesep.report import kernels_table
 
-    cols, rows = _shape(shape)
-    figures = measure(
+    figures = kernel_options.measure(
         target,
-        rows=rows,
-        cols=cols,
+        op=op,
+        shape=shape,
+        image=image,
+        stride=stride,
+        padding=padding,
         zeros=zeros,
         pattern=pattern,
         batch=batch,
@@ -101,13 +116,6 @@ def bench_kernels(
         print_json([row.to_json() for row in figures])
     else:
         console.print(kernels_table(figures))
-
-
-def _shape(text: str) -> tuple[int, int]:
-    cols, _, rows = text.partition("x")
-    if not (cols.isdecimal() and rows.isdecimal()):
-        raise ConfigError(f"shape {text!r} is unknown; accepted: COLSxROWS, such as 784x300")
-    return int(cols), int(rows)
 
 
 def _npy(array: Any) -> bytes:

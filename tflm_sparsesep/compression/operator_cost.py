@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tflm_sparsesep.converters import model_cost
-from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
 from tflm_sparsesep.converters.cost.choose_layout import choose_layout
 from tflm_sparsesep.converters.cost.cost import Cost
-from tflm_sparsesep.converters.layers.matrix import MatrixLayer, read_matrix_layer
+from tflm_sparsesep.converters.layers.convolution import is_convolution
+from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes
-from tflm_sparsesep.converters.passes import fuse_separable_pair
+from tflm_sparsesep.converters.passes import fuse_separable_pair, sparse_conv_2d
 from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.tflite import arena
 from tflm_sparsesep.converters.tflite.editor import Operator, Subgraph, Tensor
@@ -82,27 +82,42 @@ def stored_bytes(operators: Sequence[Operator]) -> int:
 
 
 def _cost(op: Operator, conversion: Conversion) -> Cost:
-    """Return the cost of one operator, sparse where `sparse_fully_connected` would rewrite it."""
+    """Return the cost of one operator, sparse where the converter would rewrite it."""
     dense = dense_cost(op, conversion.target)
     try:
-        layer = read_matrix_layer(op)
+        found = _convolution(op, conversion) if is_convolution(op) else _matrix(op, conversion)
     except Unsupported:
         return dense
+    return dense if found is None else found
+
+
+def _matrix(op: Operator, conversion: Conversion) -> Cost | None:
+    """Return the cost of a SPARSE_FULLY_CONNECTED; None if it does not win."""
+    layer = read_matrix_layer(op)
     plain = Cost(dense_bytes([op]), layer.shape.dense_instructions(conversion.target))
     zeros = conversion.input_zeros.get(op.input(0).name, 0.0)
     best = choose_layout(layer.weights, conversion.target, layer.shape.vectors, zeros, dense=plain)
     if best is None or not best.beats(plain):
-        return dense
-    return Cost(_packed_bytes(op, layer, best.bytes), best.instructions)
+        return None
+    custom = _LENGTH + _aligned(len(layer.options.to_bytes()), BUFFER_ALIGNMENT)
+    return Cost(_packed_bytes(op, best.bytes) + custom, best.instructions)
 
 
-def _packed_bytes(op: Operator, layer: MatrixLayer, blob: int) -> int:
-    """Return the bytes of the operator that holds a blob."""
-    options: FullyConnectedOptions = layer.options
+def _convolution(op: Operator, conversion: Conversion) -> Cost | None:
+    """Return the cost of a SPARSE_CONV_2D; None if it does not win."""
+    layer = sparse_conv_2d.read_layer(op, conversion.target)
+    plain = Cost(dense_bytes([op]), layer.dense_instructions(conversion.target))
+    best = sparse_conv_2d.packed_cost(layer, plain, conversion)
+    if best is None or not best.beats(plain):
+        return None
+    return Cost(_packed_bytes(op, best.bytes), best.instructions)
+
+
+def _packed_bytes(op: Operator, blob: int) -> int:
+    """Return the bytes of the operator that holds a blob, without custom options."""
     name = len(_short_name(op.weights)) + _PACKED_SUFFIX
     tensor = _TENSOR + _text(name) + _vector(1) + _BUFFER + _data(blob)
-    custom = _LENGTH + _aligned(len(options.to_bytes()), BUFFER_ALIGNMENT)
-    return _OPERATOR + _vector(2) + _vector(1) + custom + tensor
+    return _OPERATOR + _vector(2) + _vector(1) + tensor
 
 
 def _operator_bytes(op: Operator) -> int:

@@ -34,6 +34,7 @@ from tflm_sparsesep.converters.cost.cost import Cost, total
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix
+from tflm_sparsesep.converters.layers.convolution import is_convolution
 from tflm_sparsesep.converters.layers.matrix import is_matrix_operator
 from tflm_sparsesep.converters.layers.quantized import check_operator
 from tflm_sparsesep.converters.passes.conversion import Conversion
@@ -236,7 +237,7 @@ def _check(model: Model) -> None:
     try:
         check(model)
         for op in model.operators:
-            if is_matrix_operator(op):
+            if is_matrix_operator(op) or is_convolution(op):
                 check_operator(op)
     except ModelError as error:
         raise ModelError(f"{model.name}: {error}") from None

@@ -85,7 +85,7 @@ def bench_kernels(
         ConfigError: an argument is not accepted.
         ToolMissingError: QEMU or the Arm compiler is missing.
     """
-    _check(target, rows=rows, cols=cols, zeros=zeros, batch=batch, input_zeros=input_zeros)
+    check_arguments(target, rows=rows, cols=cols, zeros=zeros, batch=batch, input_zeros=input_zeros)
     available = layouts_for(target)
     layouts = [layout for layout in available if pattern in (None, layout.pattern)]
     if not layouts:
@@ -103,9 +103,16 @@ def bench_kernels(
     return sorted(figures, key=lambda f: f.instructions)
 
 
-def _check(
-    target: str, *, rows: int, cols: int, zeros: float, batch: int, input_zeros: float
+def check_arguments(
+    target: str,
+    *,
+    rows: int,
+    cols: int,
+    zeros: float,
+    batch: int = 1,
+    input_zeros: float = 0.0,
 ) -> None:
+    """Raise ConfigError for arguments that no kernel can be measured with."""
     toolchain.board_of(get_target(target))
     for name, share in (("zeros", zeros), ("input zeros", input_zeros)):
         if not 0.0 <= share <= 1.0:

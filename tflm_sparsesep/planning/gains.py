@@ -14,10 +14,10 @@ from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.planning.shapes import LayerShape, Shape
 
 BEST_CASE_ZEROS = 0.95
-"""Zeros in the best case of fully-connected layers and of 1x1 and one-axis convolutions."""
+"""Zeros in the best case of a sparse layer."""
 BEST_CASE_CHANNELS = 4
-"""In the best case of a convolution, its stages are joined by the smaller number of its input and
-output channels, divided by this."""
+"""In the best case of a separated convolution, its stages are joined by the smaller number of its
+input and output channels, divided by this."""
 
 _NONE_WINS = {
     False: "too small: no form is both smaller and faster",
@@ -40,7 +40,8 @@ class LayerPlan:
         factors: as two dense layers of the largest rank that makes it smaller and faster, or as
             a separated convolution with the most channels between its stages; a depthwise layer
             as two of rank 1.
-        best_case: 95% zeros in the best pattern, or a separated convolution of few channels.
+        best_case: 95% zeros in the best pattern, or a separated convolution of few channels if
+            its product of bytes and instructions is smaller.
         note: why no form applies, else empty.
     """
 
@@ -137,12 +138,18 @@ def _forms(shape: Shape, target: str) -> _Forms:
         return None, None, form, form
     if isinstance(shape, ConvShape):
         factors = break_even.break_even_channels(shape, target)
-        return None, None, factors, _best_separated(shape, target)
+        separated = _best_separated(shape, target)
+        if target == "host":  # the LiteRT delegate does not run SPARSE_CONV_2D
+            return None, None, factors, separated
+    else:
+        factors, separated = break_even.break_even_rank(shape, target), None
+    sparse = break_even.best_sparse(shape, target, BEST_CASE_ZEROS)
+    cases = [form for form in (sparse, separated) if form]
     return (
         break_even.break_even_zeros(shape, target, "1x1"),
         break_even.break_even_block(shape, target),
-        break_even.break_even_rank(shape, target),
-        break_even.best_sparse(shape, target, BEST_CASE_ZEROS),
+        factors,
+        min(cases, key=lambda form: form.bytes * form.instructions, default=None),
     )
 
 

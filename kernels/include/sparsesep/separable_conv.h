@@ -41,6 +41,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sparsesep/conv_shape.h"
 #include "sparsesep/status.h"
 
 #ifdef __cplusplus
@@ -64,11 +65,6 @@ enum {
   // go in pairs: of each 4 first 0 and 2, then 1 and 3; of what is left 0 and
   // 1; zeros stand in for an odd last one. int8 only.
   SPARSESEP_SEPARABLE_WOVEN = 1,
-};
-
-enum {
-  SPARSESEP_PADDING_SAME = 0,  // TFLite's numbers
-  SPARSESEP_PADDING_VALID = 1,
 };
 
 enum {
@@ -105,18 +101,6 @@ typedef struct SparsesepSeparableConv {
   SparsesepConvStage horizontal;
   uint32_t reserved;  // 0
 } SparsesepSeparableConv;
-
-// An image that a blob is run on, and what follows from its size. All images
-// are [batch][height][width][channels].
-typedef struct SparsesepConvShape {
-  int32_t batch;
-  int32_t input_height;
-  int32_t input_width;
-  int32_t output_height;
-  int32_t output_width;
-  int32_t pad_top;   // rows of padding above the input
-  int32_t pad_left;  // columns to the left of the intermediate feature map
-} SparsesepConvShape;
 
 // Checks a blob completely, in one pass and without allocating. Kernels trust
 // a blob that passed. `blob` may be any memory, aligned or not.

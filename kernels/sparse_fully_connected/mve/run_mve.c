@@ -4,15 +4,9 @@
 
 #if SPARSESEP_HAS_MVE
 
-// Blocks are loaded whole, and words of them aligned: where `vector` does not
-// allow that, its copy in `room` does, followed by zeros.
-static const int8_t* block_vector(const SparsesepPackedHeader* weights,
-                                  const int8_t* vector, uint32_t alignment,
-                                  int8_t* room) {
-  const uint32_t cols = weights->cols;
-  if (cols % weights->block_cols == 0 && (uintptr_t)vector % alignment == 0) {
-    return vector;
-  }
+// A copy of `vector` in `room`, aligned and with zeros behind its end.
+static const int8_t* copy_vector(uint32_t cols, const int8_t* vector,
+                                 int8_t* room) {
   int8_t* to = room;
   __asm__ volatile(
       "wlstp.8 lr, %[bytes], 2f\n"
@@ -28,27 +22,22 @@ static const int8_t* block_vector(const SparsesepPackedHeader* weights,
   return room;
 }
 
-// Accumulates all rows. The last ones, where they are no four, are filled up
-// with empty rows.
-static void accumulate_rows(SparsesepAccumulate accumulate,
+// Accumulates the last rows, which are no four: filled up with empty rows.
+static void accumulate_rest(SparsesepAccumulate accumulate,
                             SparsesepStreams* streams, const int8_t* x,
                             const SparsesepPackedHeader* weights,
                             const int32_t* bias, int32_t* acc) {
-  const uint32_t whole = weights->rows & ~3u;
   const uint32_t rest = weights->rows & 3u;
-  if (whole > 0) accumulate(streams, x, whole / 4, bias, acc);
-  if (rest > 0) {
-    int32_t last_bias[4] = {0};
-    uint16_t last_counts[4] = {0};
-    for (uint32_t row = 0; row < rest; ++row) {
-      last_bias[row] = bias[whole + row];
-      if (row % weights->block_rows == 0) {
-        last_counts[row / weights->block_rows] = *streams->counts++;
-      }
+  int32_t last_bias[4] = {0};
+  uint16_t last_counts[4] = {0};
+  for (uint32_t row = 0; row < rest; ++row) {
+    last_bias[row] = bias[row];
+    if (row % weights->block_rows == 0) {
+      last_counts[row / weights->block_rows] = *streams->counts++;
     }
-    streams->counts = last_counts;
-    accumulate(streams, x, 1, last_bias, acc + whole);
   }
+  streams->counts = last_counts;
+  accumulate(streams, x, 1, last_bias, acc);
 }
 
 void sparsesep_run_mve(const SparsesepPackedHeader* weights,
@@ -57,6 +46,11 @@ void sparsesep_run_mve(const SparsesepPackedHeader* weights,
                        void* scratch, uint32_t alignment,
                        SparsesepAccumulate accumulate) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
+  const uint32_t whole = weights->rows & ~3u;
+  const uint32_t window_cols =
+      sparsesep_window_unit(weights) * weights->block_cols;
+  const int is_rest = whole != weights->rows;
+  const int is_padded = weights->cols % weights->block_cols != 0;
   int32_t* acc = scratch;
   int8_t* room =
       (int8_t*)scratch + sparsesep_accumulators_bytes(weights, batch);
@@ -66,10 +60,18 @@ void sparsesep_run_mve(const SparsesepPackedHeader* weights,
         sparsesep_section(weights, weights->counts_offset),
         sparsesep_section(weights, weights->index_offset),
         sparsesep_section(weights, weights->value_offset),
-        sparsesep_window_unit(weights) * weights->block_cols,
+        window_cols,
     };
-    const int8_t* x = block_vector(weights, input, alignment, room);
-    accumulate_rows(accumulate, &streams, x, weights, rows.bias, acc);
+    const int8_t* x = input;
+    // Blocks are loaded whole, and words of them aligned.
+    if (is_padded || ((uintptr_t)x & (alignment - 1)) != 0) {
+      x = copy_vector(weights->cols, x, room);
+    }
+    if (whole > 0) accumulate(&streams, x, whole / 4, rows.bias, acc);
+    if (is_rest) {
+      accumulate_rest(accumulate, &streams, x, weights, rows.bias + whole,
+                      acc + whole);
+    }
     sparsesep_requantize_rows_mve(&rows, 0, weights->rows, acc, output);
     input += params->input_step;
     output += weights->rows;

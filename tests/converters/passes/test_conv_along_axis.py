@@ -12,7 +12,7 @@ from tests.support.separable_models import Conv, conv_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.benchmark import benchmark
 from tflm_sparsesep.converters.inspect_model import inspect_model
-from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
+from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D, SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.converters.tflite import editor
 
@@ -88,13 +88,26 @@ def test_windows_of_all_kinds(
 
 
 @pytest.mark.parametrize(
+    ("shape", "kernel", "changes"),
+    [
+        (CONV1D, (1, 5, 6), {"padding": "SAME"}),
+        (CONV1D, (1, 5, 6), {"dilation": 2}),
+        ((2, 1, 50, 6), (1, 5, 6), {}),
+        ((1, 9, 50, 6), (1, 5, 6), {}),
+        ((1, 9, 9, 6), (3, 3, 6), {}),
+    ],
+)
+def test_windows_in_several_pieces_are_copied(
+    shape: tuple[int, ...], kernel: tuple[int, int, int], changes: dict[str, object]
+) -> None:
+    conv = replace(random_conv(np.random.default_rng(2), 13, kernel, zeros=0.95), **changes)
+    result = rewrite(conv_model([conv], shape), target="cortex-m4")
+    assert names(result.tflite) == [SPARSE_CONV_2D]
+
+
+@pytest.mark.parametrize(
     ("shape", "kernel", "changes", "reason"),
     [
-        (CONV1D, (1, 5, 6), {"padding": "SAME"}, "no sparse kernel for a 1x5 convolution"),
-        (CONV1D, (1, 5, 6), {"dilation": 2}, "no sparse kernel for a 1x5 convolution"),
-        ((2, 1, 50, 6), (1, 5, 6), {}, "no sparse kernel for a 1x5 convolution"),
-        ((1, 9, 50, 6), (1, 5, 6), {}, "no sparse kernel for a 1x5 convolution"),
-        ((1, 9, 9, 6), (3, 3, 6), {}, "no sparse kernel for a 3x3 convolution"),
         ((1, 1, 41, 4), (1, 4, 4), {"stride": (1, 4)}, "do not divide an input"),
         (CONV1D, (1, 5, 6), {"activation": "TANH"}, "TANH"),
     ],

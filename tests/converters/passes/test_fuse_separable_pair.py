@@ -108,8 +108,8 @@ def test_a_read_tensor_between_keeps_the_pair() -> None:
         (0, {"stride": (1, 2)}),
         (1, {"stride": (2, 1)}),
         (1, {"activation": "TANH"}),
-        (0, {"weights": np.zeros((10, 5, 5, 20), np.int8)}),
-        (1, {"weights": np.zeros((50, 5, 1, 10), np.int8)}),
+        (0, {"weights": np.ones((10, 5, 5, 20), np.int8)}),
+        (1, {"weights": np.ones((50, 5, 1, 10), np.int8)}),
     ],
 )
 def test_convolutions_of_other_kinds_stay(number: int, changes: dict[str, object]) -> None:

@@ -5,6 +5,7 @@
 #include "arena.h"
 #include "array_port.h"
 #include "core/separable_conv_2d_op.h"
+#include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "counter_check.h"
 #include "job.h"
@@ -37,6 +38,10 @@ static const char* separable_conv_name(const void* weights) {
       sparsesep_select_separable_conv(weights));
 }
 
+static const char* sparse_conv_name(const void* blob) {
+  return fully_connected_name(sparsesep_sparse_conv_weights(blob));
+}
+
 // One row per operator; the first of a name counts. What no row names is not
 // linked.
 static const FirmwareOp ops[] = {
@@ -51,6 +56,9 @@ static const FirmwareOp ops[] = {
     {SPARSESEP_OP_SEPARABLE_CONV_2D, sparsesep_separable_conv_init,
      sparsesep_separable_conv_prepare, sparsesep_separable_conv_eval,
      separable_conv_name},
+    {SPARSESEP_OP_SPARSE_CONV_2D, sparsesep_sparse_conv_init,
+     sparsesep_sparse_conv_prepare, sparsesep_sparse_conv_eval,
+     sparse_conv_name},
     {COUNTER_CHECK_NAME, counter_check_init, counter_check_prepare,
      counter_check_eval, NULL},
     {MISBEHAVE_NAME, misbehave_init, misbehave_prepare, misbehave_eval, NULL},

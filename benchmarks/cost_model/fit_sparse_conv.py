@@ -1,0 +1,129 @@
+"""Fits what SPARSE_CONV_2D does besides multiplying to counts measured on every emulated target.
+
+    python benchmarks/cost_model/fit_sparse_conv.py [TARGET ...]
+
+writes converters/cost/data/sparse_conv_gather.json, with the largest error of whole layers that
+were not in the fit. Run it after `fit.py`: what the kernels take is taken from that model.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, pack_conv
+from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.blob.size import size_of
+from tflm_sparsesep.converters.cost import sparse_conv
+from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
+from tflm_sparsesep.converters.cost.fit import fit
+from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
+from tflm_sparsesep.converters.targets import TARGETS, get_target
+from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.kernel_bench import random_layer
+
+OUTPUT = Path(__file__).parents[2] / "converters/cost/data/sparse_conv_gather.json"
+VALID = Padding.VALID
+
+
+@dataclass(frozen=True)
+class Point:
+    """A convolution to measure."""
+
+    window: ConvWindow
+    units: int
+    image: tuple[int, int]
+    zeros: float = 0.9
+
+    @property
+    def inputs(self) -> tuple[int, int, int, int]:
+        """Batch, height, width, channels."""
+        return (1, *self.image, self.window.channels)
+
+
+# Few units: most of the work is what is fitted.
+FITTED = [
+    Point(ConvWindow((3, 3), 64), 4, (8, 8)),
+    Point(ConvWindow((3, 3), 16), 4, (16, 16)),
+    Point(ConvWindow((3, 3), 4), 4, (20, 20)),
+    Point(ConvWindow((5, 5), 20, padding=VALID), 4, (12, 12)),
+    Point(ConvWindow((3, 3), 3, (2, 2)), 8, (32, 32)),
+    Point(ConvWindow((3, 3), 1), 4, (24, 24)),
+    Point(ConvWindow((5, 3), 10, (1, 2)), 4, (14, 17)),
+    Point(ConvWindow((3, 3), 12, dilations=(2, 2)), 4, (10, 11)),
+    Point(ConvWindow((2, 2), 32, (2, 2)), 8, (16, 16)),
+    Point(ConvWindow((1, 1), 16, (2, 2)), 8, (32, 32)),
+    Point(ConvWindow((1, 5), 24, padding=VALID), 4, (6, 21)),
+    Point(ConvWindow((3, 3), 40, (2, 2)), 4, (14, 14)),
+    Point(ConvWindow((7, 7), 3, (2, 2)), 8, (28, 28)),
+    Point(ConvWindow((3, 3), 6, dilations=(3, 3)), 6, (12, 12)),
+    Point(ConvWindow((1, 1), 7, (3, 3)), 4, (25, 25)),
+    Point(ConvWindow((4, 4), 8, padding=VALID), 4, (13, 33)),
+]
+HELD_OUT = [
+    Point(ConvWindow((3, 3), 32), 32, (10, 10)),
+    Point(ConvWindow((3, 3), 24, (2, 2)), 20, (18, 18)),
+    Point(ConvWindow((5, 5), 6, padding=VALID), 16, (14, 14)),
+    Point(ConvWindow((1, 1), 32, (2, 2)), 64, (16, 16)),
+    Point(ConvWindow((3, 3), 8, dilations=(2, 2)), 12, (12, 12)),
+]
+
+
+def measure(target: str, layout: Layout, point: Point) -> tuple[float, dict[str, float], float]:
+    """Return the instructions of a random layer, its terms, and what its kernel takes of them."""
+    case = random_layer(
+        layout, point.units, point.window.cols, zeros=point.zeros, batch=1, input_zeros=0.0
+    )
+    image = np.random.default_rng(1).integers(-128, 128, point.inputs).astype(np.int8)
+    run = emulation.run_layer(
+        target,
+        SPARSE_CONV_2D,
+        b"",
+        pack_conv(point.window, case.options, case.layer, layout),
+        image[None],
+        point.window.output_shape(point.inputs, point.units),
+    )
+    size = size_of(case.layer.weights, layout)
+    kernel = sparse_conv.kernel_instructions(target, layout, size, point.window, point.inputs)
+    return run.instructions[0], sparse_conv.gather_terms(point.window, point.inputs), kernel
+
+
+def fit_target(target: str) -> dict[str, object]:
+    """Return the coefficients of a target, and how well they predict other layers."""
+    layouts = [x for x in measured_layouts(target) if x.value_type.name == "INT8"]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        fitted = list(pool.map(lambda p: measure(target, layouts[0], p), FITTED))
+        pairs = [(layout, point) for layout in layouts for point in HELD_OUT]
+        held_out = list(pool.map(lambda pair: measure(target, *pair), pairs))
+    names = list(fitted[0][1])
+    rest = [max(count - kernel, 1.0) for count, _, kernel in fitted]
+    found = fit([[terms[name] for name in names] for _, terms, _ in fitted], rest)
+    errors = [
+        (kernel + sum(terms[n] * v for n, v in zip(names, found, strict=True))) / count - 1
+        for count, terms, kernel in held_out
+    ]
+    worst = float(np.max(np.abs(errors)))
+    print(f"{target}: at most {worst:.2%} off on layers outside the fit")
+    return {
+        "held_out_error": round(worst, 4),
+        "instructions": {n: round(float(v), 4) for n, v in zip(names, found, strict=True) if v > 0},
+    }
+
+
+def main() -> None:
+    devices = [name for name in TARGETS if name != "host"]
+    document = {"command": "python benchmarks/cost_model/fit_sparse_conv.py", "flags": "-O2"}
+    document = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else document | {"targets": {}}
+    for target in sys.argv[1:] or devices:
+        document["targets"][target] = fit_target(get_target(target).name)
+        OUTPUT.write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

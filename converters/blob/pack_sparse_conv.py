@@ -1,0 +1,148 @@
+"""A CONV_2D with a sparse kernel to the blob of SPARSE_CONV_2D, and back.
+
+The layout of the blob is specified in `kernels/include/sparsesep/sparse_conv.h`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.blob.format import FullyConnectedOptions, Layout
+from tflm_sparsesep.converters.blob.pack import PackableWeights, UnpackedWeights, pack, unpack
+from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.blob.sparse_conv_format import (
+    HEADER,
+    MAGIC,
+    MAX_CHANNELS,
+    MAX_KERNEL,
+    VERSION,
+)
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ConvWindow:
+    """What the window of an output pixel is.
+
+    Attributes:
+        kernel: height and width, 1..255, as strides and dilations.
+        channels: of the input, 1..65535.
+        padding: TFLite's, the same for both dimensions.
+
+    Raises:
+        ValueError: a size is not accepted.
+    """
+
+    kernel: Pair
+    channels: int
+    strides: Pair = (1, 1)
+    dilations: Pair = (1, 1)
+    padding: Padding = Padding.SAME
+
+    def __post_init__(self) -> None:
+        sizes = (*self.kernel, *self.strides, *self.dilations)
+        if not all(1 <= size <= MAX_KERNEL for size in sizes):
+            raise ValueError(
+                f"kernel, strides and dilations are {sizes}, accepted: 1..{MAX_KERNEL}"
+            )
+        if not 1 <= self.channels <= MAX_CHANNELS:
+            raise ValueError(f"{self.channels} channels, accepted: 1..{MAX_CHANNELS}")
+
+    @property
+    def cols(self) -> int:
+        """Weights of one output channel."""
+        return self.kernel[0] * self.kernel[1] * self.channels
+
+    def output_size(self, size: int, axis: int) -> int:
+        """Return the pixels along an axis, 0 down, of `size` pixels; 0 where there is no output."""
+        stride = self.strides[axis]
+        if self.padding is Padding.SAME:
+            return -(-size // stride)
+        reach = (self.kernel[axis] - 1) * self.dilations[axis] + 1
+        return max(0, (size - reach) // stride + 1)
+
+    def output_shape(self, inputs: tuple[int, ...], units: int) -> tuple[int, int, int, int]:
+        """Return [batch, height, width, units] for inputs [batch, height, width, channels]."""
+        height, width = (self.output_size(inputs[1 + axis], axis) for axis in (0, 1))
+        return inputs[0], height, width, units
+
+
+def to_columns(weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the kernel [units, height, width, channels] as the matrix that is packed.
+
+    Its columns are taps x channels, taps going down first.
+
+    Example:
+        >>> to_columns(np.arange(4).reshape(1, 2, 2, 1)).tolist()
+        [[0, 2, 1, 3]]
+    """
+    columns: npt.NDArray[Any] = weights.transpose(0, 2, 1, 3).reshape(len(weights), -1)
+    return columns
+
+
+def from_columns(matrix: npt.NDArray[Any], window: ConvWindow) -> npt.NDArray[Any]:
+    """Inverse of `to_columns`."""
+    height, width = window.kernel
+    by_column = matrix.reshape(len(matrix), width, height, window.channels)
+    kernel: npt.NDArray[Any] = by_column.transpose(0, 2, 1, 3)
+    return kernel
+
+
+def pack_conv(
+    window: ConvWindow, options: FullyConnectedOptions, layer: PackableWeights, layout: Layout
+) -> bytes:
+    """Return the blob of a convolution.
+
+    Args:
+        window: the geometry.
+        options: zero points and activation limits; no step.
+        layer: the matrix of `to_columns`.
+        layout: of the packed weights.
+
+    Raises:
+        ValueError: as `pack`; or the weights do not fit the window.
+    """
+    if layer.weights.shape[1] != window.cols:
+        raise ValueError(
+            f"weights have {layer.weights.shape[1]} columns, the window has {window.cols}"
+        )
+    header = np.zeros((), HEADER)
+    header["magic"], header["version"], header["padding"] = MAGIC, VERSION, window.padding
+    for name in ("kernel", "stride", "dilation"):
+        pair = {"kernel": window.kernel, "stride": window.strides, "dilation": window.dilations}
+        header[f"{name}_height"], header[f"{name}_width"] = pair[name]
+    header["channels"] = window.channels
+    header["params"]["input_zero_point"] = options.input_zero_point
+    header["params"]["output_zero_point"] = options.output_zero_point
+    header["params"]["activation_min"] = options.activation_min
+    header["params"]["activation_max"] = options.activation_max
+    return header.tobytes() + pack(layer, layout)
+
+
+@dataclass(frozen=True)
+class UnpackedConv:
+    """What a blob says: the geometry, zero points and limits, and the packed matrix."""
+
+    window: ConvWindow
+    options: FullyConnectedOptions
+    weights: UnpackedWeights
+
+
+def unpack_conv(blob: bytes) -> UnpackedConv:
+    """Inverse of `pack_conv`, for a blob that `native.validate_sparse_conv` has accepted."""
+    header = np.frombuffer(blob, HEADER, count=1)[0]
+    height, width = (
+        [int(header[f"{name}_{axis}"]) for name in ("kernel", "stride", "dilation")]
+        for axis in ("height", "width")
+    )
+    kernel, strides, dilations = zip(height, width, strict=True)
+    window = ConvWindow(
+        kernel, int(header["channels"]), strides, dilations, Padding(int(header["padding"]))
+    )
+    params = [int(value) for value in header["params"]]
+    return UnpackedConv(window, FullyConnectedOptions(*params), unpack(blob[HEADER.itemsize :]))

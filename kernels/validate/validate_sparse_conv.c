@@ -1,0 +1,59 @@
+#include <string.h>
+
+#include "sparsesep/compiler.h"
+#include "sparsesep/sparse_conv.h"
+
+_Static_assert(sizeof(SparsesepSparseConv) == 48, "a blob is a file format");
+
+static int is_int8(int32_t value) { return value == (int8_t)value; }
+
+static SparsesepStatus check_params(const SparsesepFullyConnectedParams* p,
+                                    int is_float) {
+  if (p->input_step != 0) return SPARSESEP_UNSUPPORTED;
+  if (is_float) {
+    return p->input_zero_point == 0 && p->output_zero_point == 0
+               ? SPARSESEP_OK
+               : SPARSESEP_BAD_VALUE;
+  }
+  return is_int8(p->input_zero_point) && is_int8(p->output_zero_point) &&
+                 is_int8(p->activation_min) && is_int8(p->activation_max) &&
+                 p->activation_min <= p->activation_max
+             ? SPARSESEP_OK
+             : SPARSESEP_BAD_VALUE;
+}
+
+static SparsesepStatus check_window(const SparsesepSparseConv* h) {
+  if (h->kernel_height == 0 || h->kernel_width == 0 || h->stride_height == 0 ||
+      h->stride_width == 0 || h->dilation_height == 0 ||
+      h->dilation_width == 0 || h->channels == 0) {
+    return SPARSESEP_BAD_SHAPE;
+  }
+  const uint32_t reserved = h->reserved | h->reserved_words[0] |
+                            h->reserved_words[1] | h->reserved_words[2];
+  return h->padding > SPARSESEP_PADDING_VALID || reserved != 0
+             ? SPARSESEP_UNSUPPORTED
+             : SPARSESEP_OK;
+}
+
+SPARSESEP_COLD
+SparsesepStatus sparsesep_validate_sparse_conv(const void* blob,
+                                               size_t blob_bytes) {
+  SparsesepSparseConv h;
+  SparsesepPackedHeader weights;
+  if (blob == NULL || blob_bytes < sizeof(h)) return SPARSESEP_BAD_HEADER;
+  memcpy(&h, blob, sizeof(h));
+  if (h.magic != SPARSESEP_SPARSE_CONV_MAGIC ||
+      h.version != SPARSESEP_SPARSE_CONV_VERSION) {
+    return SPARSESEP_BAD_HEADER;
+  }
+  SparsesepStatus status = check_window(&h);
+  if (status != SPARSESEP_OK) return status;
+  const uint8_t* packed = (const uint8_t*)blob + sizeof(h);
+  status = sparsesep_validate_packed_weights(packed, blob_bytes - sizeof(h));
+  if (status != SPARSESEP_OK) return status;
+  memcpy(&weights, packed, sizeof(weights));
+  if (weights.cols != (uint32_t)h.kernel_height * h.kernel_width * h.channels) {
+    return SPARSESEP_BAD_SHAPE;
+  }
+  return check_params(&h.params, weights.value_type == SPARSESEP_VALUE_FLOAT32);
+}

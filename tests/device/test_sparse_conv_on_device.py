@@ -1,0 +1,63 @@
+"""SPARSE_CONV_2D on every emulated core against TFLite's arithmetic, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support.device_tools import needs_emulator
+from tests.support.layers import check_outputs
+from tests.support.sparse_convs import ConvCase, random_conv, random_window, windows_of
+from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
+from tflm_sparsesep.converters.blob.layouts import layouts_for
+from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
+from tflm_sparsesep.converters.targets import TARGETS
+from tflm_sparsesep.device import emulation
+
+pytestmark = [pytest.mark.slow, needs_emulator]
+
+CASES = [
+    pytest.param(target, board, layout, id=f"{board or target}-{layout}")
+    for target, board in [
+        *((name, None) for name in TARGETS if name != "host"),
+        ("cortex-m0", "microbit"),
+    ]
+    for layout in layouts_for(target)
+    if layout.value_type is not ValueType.FLOAT32
+]
+# Geometries for each kernel, and images of each: 100 inferences.
+WINDOWS, IMAGES = 20, 5
+
+
+def check(target: str, board: str | None, conv: ConvCase, layout: Layout, images: int) -> None:
+    """Runs `conv` on several images of the size of its first."""
+    rng = np.random.default_rng(0)
+    inputs = rng.integers(-128, 128, (images, 1, *conv.images.shape[1:])).astype(np.int8)
+    blob = conv.blob(layout)
+    shape = (1, *conv.output_shape[1:])
+    run = emulation.run_layer(target, SPARSE_CONV_2D, b"", blob, inputs, shape, board=board)
+    zero_point = conv.case.options.input_zero_point
+    windows = windows_of(inputs[:, 0], conv.window, zero_point)
+    check_outputs(replace(conv.case, inputs=windows), run.outputs.reshape(-1, shape[3]))
+    height, width = conv.images.shape[1:3]
+    assert run.scratch_bytes == native.conv_scratch_bytes(blob, height, width, target=target)
+
+
+@pytest.mark.parametrize(("target", "board", "layout"), CASES)
+def test_equals_reference(target: str, board: str | None, layout: Layout) -> None:
+    rng = np.random.default_rng(1)
+    for number in range(WINDOWS):
+        # Pixels of whole words, and others.
+        channels = 4 * int(rng.integers(1, 5)) if number % 2 else int(rng.integers(1, 12))
+        window = random_window(rng, channels=channels)
+        conv = random_conv(rng, layout, window=window, zeros=float(rng.choice([0.5, 0.8, 0.95])))
+        check(target, board, conv, layout, IMAGES)
+
+
+@pytest.mark.parametrize(("target", "board", "layout"), CASES)
+def test_accumulators_wrap(target: str, board: str | None, layout: Layout) -> None:
+    conv = random_conv(np.random.default_rng(2), layout, units=9, zeros=0.3, extreme=True)
+    check(target, board, conv, layout, 1)

@@ -1,0 +1,75 @@
+"""The options of `bench-kernels` as measurements: what users write, checked and read."""
+
+from __future__ import annotations
+
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
+from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.device.conv_bench import ConvKernelFigures, bench_conv_kernels
+from tflm_sparsesep.device.kernel_bench import KernelFigures, bench_kernels
+
+OPERATORS = ("fully_connected", "conv2d")
+
+
+def measure(
+    target: str,
+    *,
+    op: str,
+    shape: str,
+    image: str,
+    stride: int,
+    padding: str,
+    zeros: float,
+    pattern: str | None,
+    batch: int,
+    input_zeros: float,
+) -> list[KernelFigures] | list[ConvKernelFigures]:
+    """Return the figures of every kernel, fastest first.
+
+    Args:
+        target: an emulated core.
+        op: one of OPERATORS; those of the other have no effect.
+        shape: COLSxROWS, or TAPSxTAPSxINPUTSxOUTPUTS of a convolution.
+        image, stride, padding: of a convolution.
+        zeros, pattern: as for `bench_kernels`.
+        batch, input_zeros: of a fully-connected layer.
+
+    Raises:
+        ConfigError: an option is not accepted.
+        ToolMissingError: QEMU or the Arm compiler is missing.
+    """
+    if op not in OPERATORS:
+        raise ConfigError(f"op {op!r} is unknown; accepted: {', '.join(OPERATORS)}")
+    if op == "fully_connected":
+        cols, rows = _sizes("shape", shape, "COLSxROWS", "784x300")
+        return bench_kernels(
+            target,
+            rows=rows,
+            cols=cols,
+            zeros=zeros,
+            pattern=pattern,
+            batch=batch,
+            input_zeros=input_zeros,
+        )
+    names = [name.lower() for name in Padding.__members__]
+    if padding not in names:
+        raise ConfigError(f"padding {padding!r} is unknown; accepted: {', '.join(names)}")
+    sizes = _sizes("shape", shape, "TAPSxTAPSxINPUTSxOUTPUTS", "3x3x64x64")
+    down, right, channels, units = sizes
+    height, width = _sizes("input", image, "HEIGHTxWIDTH", "8x8")
+    try:
+        window = ConvWindow(
+            (down, right), channels, (stride, stride), padding=Padding[padding.upper()]
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return bench_conv_kernels(
+        target, window, units=units, image=(height, width), zeros=zeros, pattern=pattern
+    )
+
+
+def _sizes(name: str, text: str, form: str, example: str) -> list[int]:
+    numbers = text.split("x")
+    if len(numbers) != form.count("x") + 1 or not all(n.isdecimal() for n in numbers):
+        raise ConfigError(f"{name} {text!r} is unknown; accepted: {form}, such as {example}")
+    return [int(n) for n in numbers]
