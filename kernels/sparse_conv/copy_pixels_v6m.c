@@ -18,6 +18,7 @@ __attribute__((naked)) static void copy_words(
     uint32_t to_gap __attribute__((unused)),
     uint32_t from_gap __attribute__((unused))) {
   __asm__ volatile(
+      ".syntax unified\n"  // gcc takes Thumb-1 assembly for the older syntax
       "  push  {r4-r7, lr}\n"
       "  mov   r4, r8\n"
       "  mov   r5, r9\n"

@@ -1,8 +1,7 @@
 // Mutated blobs of SEPARABLE_CONV_2D: see fuzz_blobs.h.
 //
 //   fuzz_separable_conv BLOB MUTATIONS SEED
-#include "fuzz_blobs.h"
-#include "host/host_port.h"
+#include "fuzz_images.h"
 #include "op_names.h"
 #include "sparsesep/separable_conv.h"
 
@@ -23,33 +22,13 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
   // The blob itself is fine; whether an image gives outputs is another matter.
   if (sparsesep_separable_conv_shape(&header, &shape) != SPARSESEP_OK) return 1;
   const int is_float = header.value_type == SPARSESEP_SEPARABLE_FLOAT32;
-  const size_t width = is_float ? sizeof(float) : 1;
   const int32_t input_shape[] = {shape.batch, shape.input_height,
                                  shape.input_width, header.input_channels};
   const int32_t output_shape[] = {shape.batch, shape.output_height,
                                   shape.output_width, header.output_channels};
-  size_t inputs = width;
-  size_t outputs = width;
-  for (int i = 0; i < 4; ++i) {
-    inputs *= (size_t)input_shape[i];
-    outputs *= (size_t)output_shape[i];
-  }
-  uint8_t* input = malloc(inputs);
-  uint8_t* output = malloc(outputs);
-  if (input == NULL || output == NULL) exit(2);
-  for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
-  const SparsesepTensorType type =
-      is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8;
-  const int32_t blob_bytes = (int32_t)size;
-  const SparsesepTensor tensors[] = {
-      {input, input_shape, 4, type},
-      {(void*)(uintptr_t)blob, &blob_bytes, 1, SPARSESEP_TENSOR_UINT8},
-      {output, output_shape, 4, type},
-  };
-  const SparsesepStatus status = sparsesep_host_run(
-      SPARSESEP_OP_SEPARABLE_CONV_2D, NULL, 0, tensors, NULL, 1, NULL);
-  free(input);
-  free(output);
+  const SparsesepStatus status =
+      run_on_image(SPARSESEP_OP_SEPARABLE_CONV_2D, blob, size, is_float,
+                   input_shape, output_shape);
   // Everything fits, so nothing but memory can be missing.
   if (status != SPARSESEP_OK && status != SPARSESEP_OUT_OF_MEMORY) exit(3);
   return 1;

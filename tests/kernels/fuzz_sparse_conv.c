@@ -1,8 +1,8 @@
 // Mutated blobs of SPARSE_CONV_2D: see fuzz_blobs.h.
 //
 //   fuzz_sparse_conv BLOB MUTATIONS SEED
-#include "fuzz_blobs.h"
-#include "host/host_port.h"
+#include "fuzz_images.h"
+#include "op_names.h"
 #include "sparsesep/sparse_conv.h"
 
 static int run(const uint8_t* blob, size_t size, const void* context) {
@@ -24,26 +24,13 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
   // The blob itself is fine; whether an image gives outputs is another matter.
   if (sparsesep_sparse_conv_shape(&header, &shape) != SPARSESEP_OK) return 1;
   const int is_float = weights.value_type == SPARSESEP_VALUE_FLOAT32;
-  const size_t width = is_float ? sizeof(float) : 1;
   const int32_t input_shape[] = {shape.batch, shape.input_height,
                                  shape.input_width, header.channels};
   const int32_t output_shape[] = {shape.batch, shape.output_height,
                                   shape.output_width, (int32_t)weights.rows};
-  size_t inputs = width;
-  size_t outputs = width;
-  for (int i = 0; i < 4; ++i) {
-    inputs *= (size_t)input_shape[i];
-    outputs *= (size_t)output_shape[i];
-  }
-  uint8_t* input = malloc(inputs);
-  uint8_t* output = malloc(outputs);
-  if (input == NULL || output == NULL) exit(2);
-  for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
-  const SparsesepStatus status = sparsesep_host_sparse_conv_2d(
-      blob, size, is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8,
-      input, input_shape, output, output_shape, NULL);
-  free(input);
-  free(output);
+  const SparsesepStatus status =
+      run_on_image(SPARSESEP_OP_SPARSE_CONV_2D, blob, size, is_float,
+                   input_shape, output_shape);
   // Everything fits, so nothing but memory or a kernel can be missing.
   if (status != SPARSESEP_OK && status != SPARSESEP_OUT_OF_MEMORY &&
       status != SPARSESEP_UNSUPPORTED) {

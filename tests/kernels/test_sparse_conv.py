@@ -8,6 +8,7 @@ import pytest
 from tests.support import native_ops
 from tests.support.layers import check_outputs
 from tests.support.sparse_convs import ConvCase, random_conv
+from tests.support.sweeps import sweep
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -43,11 +44,10 @@ def test_random_convolutions(layout: Layout) -> None:
         check(random_conv(rng, layout), layout)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_many_random_convolutions(layout: Layout) -> None:
-    rng = np.random.default_rng(2)
-    for _ in range(5000):
+    for rng in sweep(2, 200):
         check(random_conv(rng, layout), layout)
 
 

@@ -47,20 +47,21 @@ void sparsesep_run_mve(const SparsesepPackedHeader* weights,
                        SparsesepAccumulate accumulate) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
   const uint32_t whole = weights->rows & ~3u;
+  const uint32_t window_cols =
+      sparsesep_window_unit(weights) * weights->block_cols;
   const int is_rest = whole != weights->rows;
   const int is_padded = weights->cols % weights->block_cols != 0;
-  const SparsesepStreams start = {
-      sparsesep_section(weights, weights->counts_offset),
-      sparsesep_section(weights, weights->index_offset),
-      sparsesep_section(weights, weights->value_offset),
-      sparsesep_window_unit(weights) * weights->block_cols,
-  };
   int32_t* acc = scratch;
   int8_t* room =
       (int8_t*)scratch + sparsesep_accumulators_bytes(weights, batch);
 
   for (; batch > 0; --batch) {
-    SparsesepStreams streams = start;
+    SparsesepStreams streams = {
+        sparsesep_section(weights, weights->counts_offset),
+        sparsesep_section(weights, weights->index_offset),
+        sparsesep_section(weights, weights->value_offset),
+        window_cols,
+    };
     const int8_t* x = input;
     // Blocks are loaded whole, and words of them aligned.
     if (is_padded || ((uintptr_t)x & (alignment - 1)) != 0) {

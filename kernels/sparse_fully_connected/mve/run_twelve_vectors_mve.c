@@ -14,8 +14,6 @@
 
 #include <arm_mve.h>
 
-#define VECTORS 12
-
 // Rows of more weights are faster one vector after the other, 16 weights at a
 // time.
 #define MOST_WEIGHTS 24
@@ -107,11 +105,12 @@ int32_t sparsesep_run_twelve_vectors_mve(
   }
   twelve.output_step = 4 * row_count;
   int32_t done = 0;
-  for (; batch - done >= VECTORS; done += VECTORS) {
+  for (; batch - done >= SPARSESEP_TWELVE_VECTORS;
+       done += SPARSESEP_TWELVE_VECTORS) {
     run_rows(weights, &rows, &twelve, input, (uint32_t)params->input_step,
              output);
-    input += VECTORS * params->input_step;
-    output += VECTORS * row_count;
+    input += SPARSESEP_TWELVE_VECTORS * params->input_step;
+    output += SPARSESEP_TWELVE_VECTORS * row_count;
   }
   return done;
 }

@@ -3,6 +3,8 @@
 
 #include "sparsesep/sparsesep.h"
 
+#define SPARSESEP_TWELVE_VECTORS 12
+
 // Runs twelve vectors at a time, as long as there are so many, and returns how
 // many vectors that were. None where it would not be faster, or the blob is
 // none that it runs.

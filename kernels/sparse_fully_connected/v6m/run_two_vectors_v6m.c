@@ -6,12 +6,11 @@
 // Assembly knows the distance of a portion.
 _Static_assert(4 * SPARSESEP_TWO_V6M_PORTION == 112, "sums of two vectors");
 
-void sparsesep_run_two_vectors_v6m(const SparsesepPackedHeader* weights,
-                                   const SparsesepFullyConnectedParams* params,
-                                   const void* input, int32_t batch,
-                                   void* output, void* scratch,
-                                   SparsesepMultiplyGroups multiply,
-                                   SparsesepMultiplyTwoV6m multiply_two) {
+void sparsesep_run_whole_two_vectors_v6m(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch,
+    SparsesepMultiplyGroups multiply, SparsesepMultiplyTwoV6m multiply_two) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
   const uint32_t row_count = weights->rows;
   const int8_t* x = input;

@@ -23,14 +23,28 @@ typedef struct SparsesepTwoV6m {
 // acc = weights * vector, without bias, for the rows from `acc` to `acc_end`.
 typedef void (*SparsesepMultiplyTwoV6m)(SparsesepTwoV6m* vectors);
 
+// The part of the kernel below for batches with a whole pair of vectors.
+void sparsesep_run_whole_two_vectors_v6m(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch,
+    SparsesepMultiplyGroups multiply, SparsesepMultiplyTwoV6m multiply_two);
+
 // A whole kernel: `multiply_two` for whole pairs, `multiply` for the rest of
 // the batch. Row-major blobs with 1x1 blocks.
-void sparsesep_run_two_vectors_v6m(const SparsesepPackedHeader* weights,
-                                   const SparsesepFullyConnectedParams* params,
-                                   const void* input, int32_t batch,
-                                   void* output, void* scratch,
-                                   SparsesepMultiplyGroups multiply,
-                                   SparsesepMultiplyTwoV6m multiply_two);
+static inline void sparsesep_run_two_vectors_v6m(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch,
+    SparsesepMultiplyGroups multiply, SparsesepMultiplyTwoV6m multiply_two) {
+  if (batch < 2) {
+    sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                             multiply);
+    return;
+  }
+  sparsesep_run_whole_two_vectors_v6m(weights, params, input, batch, output,
+                                      scratch, multiply, multiply_two);
+}
 
 // clang-format off
 

@@ -29,14 +29,28 @@ typedef struct SparsesepFourV7m {
 // `acc_end`.
 typedef void (*SparsesepMultiplyFourV7m)(SparsesepFourV7m* vectors);
 
+// The part of the kernel below for batches with a whole four of vectors.
+void sparsesep_run_whole_four_vectors_v7m(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch,
+    SparsesepMultiplyGroups multiply, SparsesepMultiplyFourV7m multiply_four);
+
 // A whole kernel: `multiply_four` for whole fours, `multiply` for the rest of
 // the batch. Row-major blobs.
-void sparsesep_run_four_vectors_v7m(const SparsesepPackedHeader* weights,
-                                    const SparsesepFullyConnectedParams* params,
-                                    const void* input, int32_t batch,
-                                    void* output, void* scratch,
-                                    SparsesepMultiplyGroups multiply,
-                                    SparsesepMultiplyFourV7m multiply_four);
+static inline void sparsesep_run_four_vectors_v7m(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch,
+    SparsesepMultiplyGroups multiply, SparsesepMultiplyFourV7m multiply_four) {
+  if (batch < 4 || sparsesep_padded_cols(weights) != weights->cols) {
+    sparsesep_run_row_groups(weights, params, input, batch, output, scratch,
+                             multiply);
+    return;
+  }
+  sparsesep_run_whole_four_vectors_v7m(weights, params, input, batch, output,
+                                       scratch, multiply, multiply_four);
+}
 
 // As sparsesep_finish_rows(), from acc[count][4] to the four rows of outputs
 // that are `stride` bytes apart.

@@ -4,12 +4,11 @@
 #if SPARSESEP_HAS_FOUR_V7M
 
 SPARSESEP_COLD
-void sparsesep_run_four_vectors_v7m(const SparsesepPackedHeader* weights,
-                                    const SparsesepFullyConnectedParams* params,
-                                    const void* input, int32_t batch,
-                                    void* output, void* scratch,
-                                    SparsesepMultiplyGroups multiply,
-                                    SparsesepMultiplyFourV7m multiply_four) {
+void sparsesep_run_whole_four_vectors_v7m(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const void* input,
+    int32_t batch, void* output, void* scratch,
+    SparsesepMultiplyGroups multiply, SparsesepMultiplyFourV7m multiply_four) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
   const uint32_t row_count = weights->rows;
   const int8_t* x = input;
@@ -17,8 +16,7 @@ void sparsesep_run_four_vectors_v7m(const SparsesepPackedHeader* weights,
   SparsesepFourV7m vectors;
   vectors.step = (uint32_t)params->input_step;
 
-  const int is_padded = sparsesep_padded_cols(weights) != weights->cols;
-  for (; batch >= 4 && !is_padded; batch -= 4) {
+  for (; batch >= 4; batch -= 4) {
     vectors.value = sparsesep_section(weights, weights->value_offset);
     vectors.index = sparsesep_section(weights, weights->index_offset);
     vectors.counts = sparsesep_section(weights, weights->counts_offset);
