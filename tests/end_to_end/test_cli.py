@@ -70,7 +70,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "x.npy", rng.integers(-128, 128, (7, 300)).astype(np.int8))
     done = cli("convert", folder / "dense.tflite", "-o", folder / "sparse.tflite")
     assert done.returncode == 0, done.stderr
-    assert "1 of 2 layers rewritten" in done.stdout
+    assert "1 of 2 layers rewritten" in " ".join(done.stdout.split())  # lines wrap at long paths
     return folder
 
 
