@@ -4,7 +4,7 @@
 #include "graph/quantization.h"
 #include "graph/supported.h"
 
-// Checks the factors of int8 ADD and MUL: see opencl/arithmetic.c.
+// Checks the factors of int8 ADD and MUL: see opencl/operators/arithmetic.c.
 static bool has_arithmetic_scales(const SparsesepOperation* operation, double a,
                                   double b, double output) {
   if (operation->kind == SPARSESEP_MUL) {
