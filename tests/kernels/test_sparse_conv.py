@@ -58,11 +58,11 @@ def test_layers_of_real_models(layout: Layout) -> None:
         check(random_conv(rng, layout, window=window, units=units, size=size, zeros=0.8), layout)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize(
+    "layout", [x for x in LAYOUTS if x.value_type is not ValueType.FLOAT32], ids=str
+)
 def test_accumulator_and_left_shift_wrap(layout: Layout) -> None:
     rng = np.random.default_rng(4)
-    if layout.value_type is ValueType.FLOAT32:
-        pytest.skip("floats do not wrap")
     for _ in range(30):
         check(random_conv(rng, layout, extreme=True), layout)
 
