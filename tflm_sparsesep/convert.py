@@ -54,8 +54,8 @@ def convert(
             that skip zero inputs are chosen only where that is known.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         prefer: of the layouts that make a layer both smaller and faster, "flash" takes the
-            smallest one, "speed" the fastest; None the one with the least bytes times
-            instructions.
+            smallest one; None the one with the least bytes times instructions; "speed" the
+            fastest, for which a layer may grow by a fifth.
         page_bytes: where flash is short: larger packed weights go to an external memory, in pages
             of at most this many bytes (docs/paging.md).
         name: what errors call the model; by default the path, or "model".

@@ -23,7 +23,10 @@ from tflm_sparsesep.runtime import files
 
 Preference = Annotated[
     str | None,
-    typer.Option("--prefer", help="flash: smallest layouts; speed: fastest; else the product."),
+    typer.Option(
+        "--prefer",
+        help="flash: smallest layouts; speed: fastest, up to 20% larger; else the product.",
+    ),
 ]
 PageBytes = Annotated[
     int | None, typer.Option("--page-bytes", help="Most bytes of a page: see docs/paging.md.")
