@@ -7,7 +7,7 @@
 
 typedef struct SeparableLayer {
   SparsesepCorePort port;
-  SparsesepSeparableConvOp* op;
+  SparsesepConvOp* op;
 } SeparableLayer;
 
 static void free_layer(void* state) {

@@ -115,8 +115,8 @@ void* sparsesep_open_core_op(TfLiteContext* context,
     return sparsesep_fully_connected_prepare(host, op) == SPARSESEP_OK ? op
                                                                        : NULL;
   }
-  SparsesepSeparableConvOp* op = sparsesep_separable_conv_init(
-      host, operation->options, operation->options_bytes);
+  SparsesepConvOp* op = sparsesep_separable_conv_init(host, operation->options,
+                                                      operation->options_bytes);
   return sparsesep_separable_conv_prepare(host, op) == SPARSESEP_OK ? op : NULL;
 }
 
