@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
-from tflm_sparsesep.converters.cost.choose_layout import Prefer
+from tflm_sparsesep.converters.cost.choose_layout import Prefer, pays
 from tflm_sparsesep.converters.cost.cost import Cost, total
 from tflm_sparsesep.training.palette import to_palette
 from tflm_sparsesep.training.trained_layer import TrainedLayer
@@ -51,7 +51,7 @@ def layer_cost(
         scales = np.abs(weights).max(axis=1)
         quantized = replace(quantized, weights=to_palette(quantized.weights, scales))
     best = layer.device.best(quantized, target, input_zeros=input_zeros, prefer=prefer)
-    return dense if best is None or not best.beats(dense) else best
+    return dense if best is None or not pays(best, dense, prefer) else best
 
 
 def model_cost(
