@@ -45,9 +45,10 @@ SparsesepStatus sparsesep_separable_conv_eval(const SparsesepHost* host,
                                               const void* op_data) {
   const SparsesepConvOp* op = op_data;
   const SparsesepSeparableConvVariant* variant = op->variant;
-  const SparsesepEvalMemory memory =
-      sparsesep_eval_memory(host, op->scratch_index);
-  variant->run(memory.blob, &op->shape, memory.input, memory.output,
-               memory.scratch);
+  SparsesepActivations activations;
+  sparsesep_get_activations(host, &activations);
+  void* scratch = sparsesep_scratch(host, op->scratch_index);
+  variant->run(op->blob, &op->shape, activations.input.data,
+               activations.output.data, scratch);
   return SPARSESEP_OK;
 }
