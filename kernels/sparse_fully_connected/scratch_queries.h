@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "sparse_fully_connected/avx2/wide_vector.h"
+#include "sparse_fully_connected/avx2/strips_x86.h"
 #include "sparse_fully_connected/columns.h"
 #include "sparse_fully_connected/dsp/vector_tile_dsp.h"
 #include "sparse_fully_connected/float_blocks.h"
