@@ -7,6 +7,7 @@
 #define SPARSESEP_SEPARABLE_CONV_2D_OP_H_
 
 #include "port.h"
+#include "sparsesep/depthwise_conv.h"
 #include "sparsesep/separable_conv.h"
 
 #ifdef __cplusplus
@@ -16,7 +17,8 @@ extern "C" {
 typedef struct SparsesepSeparableConvOp {
   SparsesepConvShape shape;
   SparsesepStatus init_status;  // Init cannot fail in TFLM: Prepare reports it
-  const SparsesepSeparableConvVariant* variant;
+  const SparsesepSeparableConvVariant* variant;  // NULL where there is the next
+  const SparsesepDepthwiseVariant* depthwise;
   int scratch_index;
 } SparsesepSeparableConvOp;
 

@@ -34,6 +34,10 @@ static const char* fully_connected_name(const void* weights) {
 }
 
 static const char* separable_conv_name(const void* weights) {
+  if (sparsesep_is_depthwise(weights)) {
+    return sparsesep_depthwise_variant_name(
+        sparsesep_select_depthwise_conv(weights));
+  }
   return sparsesep_separable_conv_variant_name(
       sparsesep_select_separable_conv(weights));
 }
