@@ -56,9 +56,7 @@ def test_many_random_layers() -> None:
 
 
 @pytest.mark.parametrize(("window", "multiplier", "image"), REAL)
-def test_layers_of_real_models(
-    window: ConvWindow, multiplier: int, image: tuple[int, int]
-) -> None:
+def test_layers_of_real_models(window: ConvWindow, multiplier: int, image: tuple[int, int]) -> None:
     rng = np.random.default_rng(3)
     layer = random_depthwise(rng, window, multiplier=multiplier)
     images = rng.integers(-128, 128, (1, *image, window.channels)).astype(np.int8)

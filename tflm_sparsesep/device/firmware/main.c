@@ -13,6 +13,7 @@
 #include "misbehave.h"
 #include "op_names.h"
 #include "semihosting.h"
+#include "sparsesep/depthwise_conv.h"
 #ifdef FIRMWARE_PAGING
 #include "core/paged_fully_connected_op.h"
 #include "simulated_flash.h"
