@@ -37,6 +37,7 @@ from tflm_sparsesep.converters.tflite.types import element_bits
 KNOWN_OPERATORS: dict[int, tuple[int, int]] = {
     BuiltinOperator.FULLY_CONNECTED: (2, 14),
     BuiltinOperator.CONV_2D: (4, 9),
+    BuiltinOperator.DEPTHWISE_CONV_2D: (4, 8),
 }
 
 _ACTIVATIONS: dict[int, str] = {

@@ -16,6 +16,7 @@ typedef struct DeviceVariant {
 #define SPARSESEP_VARIANT(layout, isa, scratch_query) \
   {#layout "_" #isa, {NULL, scratch_query, SPARSESEP_LAYOUT_MEMBERS(layout)}},
 #define SPARSESEP_SEPARABLE_VARIANT(...)
+#define SPARSESEP_DEPTHWISE_VARIANT(...)
 static const DeviceVariant v6m[] = {
 #include "variants/variants_v6m.inc"
     {NULL, {0}},
