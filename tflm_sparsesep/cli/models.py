@@ -20,11 +20,15 @@ from tflm_sparsesep.cli.common import (
 )
 from tflm_sparsesep.converters.cost.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.runtime import files
 
 Preference = Annotated[
     str | None,
-    typer.Option("--prefer", help="flash: smallest layouts; speed: fastest; else the product."),
+    typer.Option(
+        "--prefer",
+        help="flash: smallest layouts; speed: fastest, up to 20% larger; else the product.",
+    ),
 ]
 PageBytes = Annotated[
     int | None, typer.Option("--page-bytes", help="Most bytes of a page: see docs/paging.md.")
@@ -98,6 +102,8 @@ def _conversion(result: ts.ConvertResult, output: Path, external: Path | None) -
         "output": str(output),
         "dense_tflite_bytes": len(result.dense_tflite),
         "sparse_tflite_bytes": len(result.tflite),
+        "dense_instructions": result.dense_instructions,
+        "sparse_instructions": result.instructions,
         "external": None if external is None else str(external),
         "external_bytes": len(result.external or b""),
         "layers": [layer.to_json() for layer in result.layers],
@@ -113,7 +119,8 @@ def _print_conversion(
     rewritten = sum(layer.rewritten for layer in result.layers)
     say(
         f"{output}: {rewritten} of {len(result.layers)} layers rewritten, "
-        f"{len(result.dense_tflite):,} -> {len(result.tflite):,} bytes"
+        f"{len(result.dense_tflite):,} -> {len(result.tflite):,} bytes, "
+        f"{result.dense_instructions:,} -> {result.instructions:,} {get_target(target).cost_unit}"
     )
     if external is not None:
         say(f"{external}: {len(result.external or b''):,} bytes of pages")
