@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import tflm_sparsesep as ts
-from tests.support.mutations import MUTATIONS
+from tests.converters.tflite.mutations import MUTATIONS
 from tflm_sparsesep.converters.tflite import editor, types
 from tflm_sparsesep.runtime import files
 
