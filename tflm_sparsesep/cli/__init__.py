@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.cli import environment, measure, models
+from tflm_sparsesep.cli import deploy, environment, measure, models
 from tflm_sparsesep.converters.errors import SparseSepError
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ app.command()(models.inspect)
 app.command()(measure.run)
 app.command()(measure.bench)
 app.command("bench-kernels")(measure.bench_kernels)
+app.command()(deploy.export)
 app.command()(models.variants)
 app.command()(environment.doctor)
 app.command()(environment.demo)
