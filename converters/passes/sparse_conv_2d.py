@@ -85,7 +85,7 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     best = packed_cost(layer, dense, conversion)
     if best is None:
         return _keep_dense(op, f"no sparse kernel for int8 weights on {target}")
-    decision = _decide(op, layer, best, dense, target)
+    decision = _decide(op, layer, best, dense, conversion)
     if not decision.rewritten:
         return decision
     blob = pack_conv(layer.window, layer.options, layer.weights, best.layout)
@@ -99,11 +99,12 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
 
 
 def _decide(
-    op: Operator, layer: ConvLayer, best: PackedCost, dense: Cost, target: str
+    op: Operator, layer: ConvLayer, best: PackedCost, dense: Cost, conversion: Conversion
 ) -> LayerDecision:
     weights = layer.weights.weights
     zeros = float(1.0 - np.count_nonzero(weights) / weights.size)
-    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target)
+    target = conversion.target
+    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target, prefer=conversion.prefer)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,

@@ -4,6 +4,7 @@
 
 #include "fully_connected_fit.h"
 #include "op_names.h"
+#include "operator.h"
 #include "sparsesep/compiler.h"
 #include "sparsesep/paged_weights.h"
 
@@ -107,7 +108,7 @@ static SparsesepStatus prepare(const SparsesepHost* host, PagedOp* paged) {
   if (op->init_status != SPARSESEP_OK) return op->init_status;
   host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &tensor);
   const SparsesepPagedHeader* const table = tensor.data;
-  if ((uintptr_t)table % sizeof(uint32_t) != 0) return SPARSESEP_BAD_TENSOR;
+  if ((uintptr_t)table % sizeof(uint32_t) != 0) return SPARSESEP_UNALIGNED;
   if (paged->memory == NULL || paged->memory->fetch == NULL) {
     return SPARSESEP_FETCH_FAILED;
   }
@@ -127,10 +128,10 @@ static SparsesepStatus prepare(const SparsesepHost* host, PagedOp* paged) {
   uint32_t scratch;
   status = compare_pages(paged, table, &blob, &scratch);
   if (status != SPARSESEP_OK) return status;
-  const uint64_t bytes =
-      ((uint64_t)table->largest_page << overlaps(paged->memory)) + scratch;
-  if (bytes > INT32_MAX) return SPARSESEP_OUT_OF_MEMORY;
-  return host->request_scratch(host, (size_t)bytes, &op->scratch_index);
+  return sparsesep_reserve_scratch(
+      host,
+      ((uint64_t)table->largest_page << overlaps(paged->memory)) + scratch,
+      &op->scratch_index);
 }
 
 // Begins to fetch the next page, if there is one.
@@ -209,22 +210,18 @@ static SparsesepStatus run_pages(const PagedOp* paged, Run* run,
 
 SPARSESEP_COLD
 static SparsesepStatus eval(const SparsesepHost* host, PagedOp* paged) {
-  SparsesepTensor input;
-  SparsesepTensor weights;
-  SparsesepTensor output;
-  host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
-  host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &weights);
-  host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
-  const SparsesepPagedHeader* const table = weights.data;
-  uint8_t* const page = host->get_scratch(host, paged->op->scratch_index);
+  const SparsesepEvalMemory memory =
+      sparsesep_eval_memory(host, paged->op->scratch_index);
+  const SparsesepPagedHeader* const table = memory.blob;
+  uint8_t* const page = memory.scratch;
   uint8_t* const other =
       overlaps(paged->memory) ? page + table->largest_page : page;
 
   Run run = {paged->memory, table,         sparsesep_pages(table),
              table->pages,  table->offset, 0,
              other,         page};
-  const SparsesepStatus status = run_pages(paged, &run, input.data, output.data,
-                                           other + table->largest_page);
+  const SparsesepStatus status = run_pages(
+      paged, &run, memory.input, memory.output, other + table->largest_page);
   if (status == SPARSESEP_OK) paged->was_checked = paged->memory->is_trusted;
   return status;
 }
@@ -254,9 +251,8 @@ void* sparsesep_paged_fully_connected_init(
     const SparsesepExternalMemory* memory) {
   void* const op = sparsesep_fully_connected_init(host, options, options_bytes);
   if (op == NULL) return NULL;
-  PagedOp* const paged = host->allocate_persistent(host, sizeof(PagedOp));
+  PagedOp* const paged = sparsesep_allocate_op(host, sizeof(PagedOp));
   if (paged == NULL) return NULL;
-  memset(paged, 0, sizeof(*paged));
   paged->op = op;
   paged->memory = memory;
   return paged;

@@ -88,6 +88,10 @@ def test_convert_prints_json(models: Path, tmp_path: Path) -> None:
     assert report["sparse_tflite_bytes"] == output.stat().st_size
     assert report["dense_tflite_bytes"] == (models / "dense.tflite").stat().st_size
     assert [layer["rewritten"] for layer in report["layers"]] == [True, False]
+    sparse, dense = report["layers"]
+    kept = dense["dense_instructions"]
+    assert report["dense_instructions"] == sparse["dense_instructions"] + kept
+    assert report["sparse_instructions"] == sparse["sparse_instructions"] + kept
 
 
 def test_convert_prefers_bytes_or_instructions(models: Path, tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_windows_of_a_line(layout: Layout) -> None:
             check_outputs(case, outputs)
 
 
+@pytest.mark.parametrize("offset", [1, 2, 3])
+def test_a_model_at_an_odd_address_is_refused(offset: int) -> None:
+    case = layout_case(np.random.default_rng(9), LAYOUTS[0], 8, 12, zeros=0.5, batch=1)
+    blob, options = pack(case.layer, LAYOUTS[0]), case.options.to_bytes()
+    with pytest.raises(DeviceError, match=r"not 4-byte aligned: put alignas\(16\) before"):
+        native_ops.sparse_fully_connected(options, blob, case.inputs, 8, offset=offset)
+    aligned = native_ops.sparse_fully_connected(options, blob, case.inputs, 8, offset=4)
+    check_outputs(case, aligned)
+
+
 def test_windows_that_do_not_fit_are_refused() -> None:
     rng, layout = np.random.default_rng(8), LAYOUTS[0]
     case, line = windows_case(rng, layout, Windows(4, 3, 4, 1, 10), zeros=0.5)

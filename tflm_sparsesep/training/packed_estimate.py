@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
-from tflm_sparsesep.converters.cost.choose_layout import Prefer, choose_layout
+from tflm_sparsesep.converters.cost.choose_layout import Prefer, choose_layout, pays
 from tflm_sparsesep.converters.cost.cost import Cost, total
 from tflm_sparsesep.training.palette import to_palette
 from tflm_sparsesep.training.trained_layer import TrainedLayer
@@ -52,7 +52,7 @@ def layer_cost(
         quantized = replace(quantized, weights=to_palette(quantized.weights, scales))
     vectors = layer.device.shape.vectors
     best = choose_layout(quantized, target, vectors, input_zeros, dense=dense, prefer=prefer)
-    return dense if best is None or not best.beats(dense) else best
+    return dense if best is None or not pays(best, dense, prefer) else best
 
 
 def model_cost(

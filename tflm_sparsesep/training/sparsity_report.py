@@ -18,6 +18,7 @@ from rich.table import Table
 from tflm_sparsesep.converters.cost.cost import PackedCost
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.table_cells import add_row
 from tflm_sparsesep.training.packed_estimate import layer_cost
 from tflm_sparsesep.training.trained_layer import TrainedLayer, layers_of
 
@@ -172,7 +173,8 @@ def _table(rows: list[LayerSparsity], target: str) -> Table:
         left = heading in ("layer", "layout")
         table.add_column(heading, footer, justify="left" if left else "right")
     for row in rows:
-        table.add_row(
+        add_row(
+            table,
             row.name,
             "x".join(map(str, row.shape)),
             f"{row.zeros:.1%}",
