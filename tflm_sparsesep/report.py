@@ -11,7 +11,7 @@ from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device.conv_bench import ConvKernelFigures
 from tflm_sparsesep.device.kernel_bench import KernelFigures
-from tflm_sparsesep.table_cells import number, ratio, short_name
+from tflm_sparsesep.table_cells import add_row, number, ratio, short_name
 
 
 def _shape(cols: int | None, rows: int | None) -> str:
@@ -38,7 +38,8 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
             decision = f"{layer.reason}{_scratch(layer)}"
             if layer.pattern is not None:
                 decision = f"sparse ({layer.pattern} {layer.index}), {decision}"
-        table.add_row(
+        add_row(
+            table,
             short_name(layer.name),
             layer.op,
             _shape(layer.cols, layer.rows),
@@ -79,7 +80,8 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
         left = heading in ("layer", "layout")
         table.add_column(heading, footer, justify="left" if left else "right", no_wrap=True)
     for f in figures:
-        table.add_row(
+        add_row(
+            table,
             short_name(f.name),
             _shape(f.cols, f.rows),
             f"{f.zeros:.1%}",
@@ -108,7 +110,8 @@ def kernels_table(figures: Sequence[KernelFigures] | Sequence[ConvKernelFigures]
         name = heading == "kernel"
         table.add_column(heading, justify="left" if name else "right", no_wrap=name)
     for f in figures:
-        table.add_row(
+        add_row(
+            table,
             f.variant,
             f"{f.instructions:,}",
             f"{f.instructions_per_nonzero:.2f}",

@@ -1,6 +1,6 @@
-"""Flash that SPARSE_FULLY_CONNECTED takes: op core, validator, selection, messages and kernels.
+"""Flash that operators take: op core, validators, selection, messages and kernels.
 
-The operator is linked as in an application that calls its three functions: the linker drops what
+Operators are linked as in an application that calls their three functions: the linker drops what
 they do not reach, such as self-checks and names of kernels. The C library and the compiler's
 runtime are not counted.
 """
@@ -18,7 +18,8 @@ from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device import toolchain
 from tflm_sparsesep.sources import source_dir
 
-_ENTRY_POINTS = tuple(f"sparsesep_fully_connected_{name}" for name in ("init", "prepare", "eval"))
+FULLY_CONNECTED, SPARSE_CONV = "sparsesep_fully_connected", "sparsesep_sparse_conv"
+
 _KERNEL = re.compile(r"fully_connected_(\d+x\d+_\w+)")
 # A section in a GNU linker map, its name possibly on a line of its own: size and object.
 _SECTION = re.compile(
@@ -33,7 +34,7 @@ class CodeSize:
     Attributes:
         target: name of the target.
         flags: flags of gcc.
-        core: operator, validator, selection and messages.
+        core: operators, validators, selection and messages.
         frames: code that several kernels share.
         kernels: each linked kernel alone, by name.
     """
@@ -50,11 +51,18 @@ class CodeSize:
         return self.core + self.frames + sum(self.kernels.values())
 
 
-def code_size(target: str, *, variants: Sequence[str] = (), optimization: str = "-O2") -> CodeSize:
-    """Compile and link the operator for a target and measure it.
+def code_size(
+    target: str,
+    *,
+    operators: Sequence[str] = (FULLY_CONNECTED,),
+    variants: Sequence[str] = (),
+    optimization: str = "-O2",
+) -> CodeSize:
+    """Compile and link operators for a target and measure them.
 
     Args:
         target: a name of `targets.TARGETS`.
+        operators: what the names of their functions in `custom_ops/core/` begin with.
         variants: names of the kernels to link; none links all.
         optimization: flag of gcc.
 
@@ -66,12 +74,14 @@ def code_size(target: str, *, variants: Sequence[str] = (), optimization: str = 
     core = get_target(target)
     toolchain.board_of(core)  # refuses a target that this compiler does not know
     root = source_dir()
-    sources = [
-        root / "custom_ops/core/sparse_fully_connected_op.c",
-        root / "kernels/validate/validate_packed_weights.c",
-        *sorted((root / "kernels/common").glob("*.c")),
-        *sorted((root / "kernels/sparse_fully_connected").rglob("*.c")),
+    core_sources = [
+        *sorted((root / "custom_ops/core").glob("*.c")),
+        *sorted((root / "kernels/validate").glob("*.c")),
+        root / "kernels/common/status.c",
+        root / "kernels/sparse_fully_connected/select_fully_connected.c",
     ]
+    sources = sorted({*core_sources, *(root / "kernels").rglob("*.c")})
+    entry_points = [f"{name}_{step}" for name in operators for step in ("init", "prepare", "eval")]
     flags = toolchain.compile_flags(core, optimization)
     with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
         work = Path(directory)
@@ -85,30 +95,26 @@ def code_size(target: str, *, variants: Sequence[str] = (), optimization: str = 
         toolchain.run_tool(compile_command, what=f"compiling for {target}", cwd=work)
         link_flags = [
             *("-nostdlib", "-Wl,--gc-sections", "-Wl,--unresolved-symbols=ignore-all"),
-            *("-Wl,-Map=map", f"-Wl,-e,{_ENTRY_POINTS[0]}", "-Wl,--no-warn-rwx-segments"),
-            *(f"-Wl,-u,{name}" for name in _ENTRY_POINTS),
+            *("-Wl,-Map=map", f"-Wl,-e,{entry_points[0]}", "-Wl,--no-warn-rwx-segments"),
+            *(f"-Wl,-u,{name}" for name in entry_points),
         ]
         objects = [f"{source.stem}.o" for source in sources]
         link_command = [compiler, *flags, *link_flags, *objects, "-o", "op.elf"]
         toolchain.run_tool(link_command, what=f"linking for {target}", cwd=work)
-        return _read_map((work / "map").read_text(), target, " ".join(flags))
+        by_object = _read_map((work / "map").read_text())
+    kernels = {
+        match[1]: by_object[name] for name in by_object if (match := _KERNEL.fullmatch(name))
+    }
+    core_bytes = sum(by_object.get(source.stem, 0) for source in core_sources)
+    frames = sum(by_object.values()) - core_bytes - sum(kernels.values())
+    return CodeSize(target, " ".join(flags), core_bytes, frames, kernels)
 
 
-def _read_map(text: str, target: str, flags: str) -> CodeSize:
+def _read_map(text: str) -> dict[str, int]:
+    """Return the bytes that each object has in the image."""
     # Discarded sections come first; the memory map follows.
     _, _, linked = text.partition("Linker script and memory map")
     by_object: dict[str, int] = {}
     for size, name in _SECTION.findall(linked):
         by_object[name] = by_object.get(name, 0) + int(size, 16)
-    core_objects = (
-        "sparse_fully_connected_op",
-        "validate_packed_weights",
-        "status",
-        "select_fully_connected",
-    )
-    kernels = {
-        match[1]: by_object[name] for name in by_object if (match := _KERNEL.fullmatch(name))
-    }
-    core = sum(by_object.get(name, 0) for name in core_objects)
-    frames = sum(by_object.values()) - core - sum(kernels.values())
-    return CodeSize(target, flags, core, frames, {k: v for k, v in kernels.items() if v})
+    return {name: size for name, size in by_object.items() if size}

@@ -61,13 +61,13 @@ class DepthwiseShape:
     @property
     def output(self) -> tuple[int, int]:
         """Height and width of the output."""
-        rows, columns = (len(self._taps(axis)) for axis in (0, 1))
+        rows, columns = (self._outputs(axis) for axis in (0, 1))
         return rows, columns
 
     @property
     def seen(self) -> tuple[int, int]:
         """Taps inside the image, summed over the rows and over the columns of the output."""
-        down, right = (sum(self._taps(axis)) for axis in (0, 1))
+        down, right = (self._taps(axis) for axis in (0, 1))
         return down, right
 
     @property
@@ -89,12 +89,13 @@ class DepthwiseShape:
         last = (self._outputs(axis) - 1) * self.strides[axis]
         return max(0, last + self._reach(axis) - self.image[axis]) // 2
 
-    def _taps(self, axis: int) -> list[int]:
-        """Return for each output along an axis the number of its taps inside the image."""
-        size, step = self.image[axis], self.dilation[axis]
-        starts = [n * self.strides[axis] - self._pad(axis) for n in range(self._outputs(axis))]
-        positions = [[start + k * step for k in range(self.kernel[axis])] for start in starts]
-        return [sum(0 <= position < size for position in taps) for taps in positions]
+    def _taps(self, axis: int) -> int:
+        """Return the taps inside the image, summed over the outputs along an axis."""
+        size, step, last = self.image[axis], self.strides[axis], self._outputs(axis) - 1
+        offsets = [tap * self.dilation[axis] - self._pad(axis) for tap in range(self.kernel[axis])]
+        # The tap at an offset is inside for outputs n with 0 <= n * step + offset < size.
+        ranges = [(max(0, -(offset // step)), (size - 1 - offset) // step) for offset in offsets]
+        return sum(max(0, min(last, end) - start + 1) for start, end in ranges)
 
 
 def dense_instructions(target: str, shape: DepthwiseShape) -> int:

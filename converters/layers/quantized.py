@@ -34,9 +34,10 @@ from tflm_sparsesep.converters.tflite.editor import (
 from tflm_sparsesep.converters.tflite.types import element_bits
 
 # The dimensions of the weights, and the newest known version of the operator.
-_KNOWN: dict[int, tuple[int, int]] = {
+KNOWN_OPERATORS: dict[int, tuple[int, int]] = {
     BuiltinOperator.FULLY_CONNECTED: (2, 14),
     BuiltinOperator.CONV_2D: (4, 9),
+    BuiltinOperator.DEPTHWISE_CONV_2D: (4, 8),
 }
 
 _ACTIVATIONS: dict[int, str] = {
@@ -61,7 +62,7 @@ def check_operator(op: Operator) -> None:
     Operators that only the sparse kernels cannot run raise Unsupported in `read_numbers`.
     """
     name = layer_name(op)
-    weight_rank, max_version = _KNOWN[op.builtin_code]
+    weight_rank, max_version = KNOWN_OPERATORS[op.builtin_code]
     if not 1 <= op.version <= max_version:
         raise ModelError(
             f"layer {name!r}: {op.op_name} version {op.version}, accepted: 1..{max_version}"
@@ -108,13 +109,14 @@ def _check_finite(tensor: Tensor) -> None:
 
 
 def read_numbers(
-    op: Operator, weights: npt.NDArray[Any]
+    op: Operator, weights: npt.NDArray[Any], *, axis: int = 0
 ) -> tuple[PackableWeights, FullyConnectedOptions]:
     """Return the numbers of `op` as a matrix layer.
 
     Args:
         op: the operator.
         weights: its weights, reshaped to [rows, cols] with one output channel in each row.
+        axis: the dimension of output channels in the operator's weights.
 
     Raises:
         Unsupported: no kernel computes the same outputs; the message is the reason.
@@ -130,7 +132,7 @@ def read_numbers(
             raise Unsupported(
                 f"{role} is {tensor.type_name}, sparse kernels take INT8 or FLOAT32 throughout"
             )
-    scales = _check_quantization(tensors, rows)
+    scales = _check_quantization(tensors, rows, axis)
     try:
         multiplier, shift = requantization(*scales, rows=rows)
     except ValueError as error:
@@ -163,7 +165,7 @@ def _float_layer(
 
 
 def _check_quantization(
-    tensors: dict[str, Tensor], rows: int
+    tensors: dict[str, Tensor], rows: int, axis: int
 ) -> tuple[float, npt.NDArray[np.float32], float]:
     """Return the scales of input, weights and output. Raises Unsupported for unsupported ones."""
     found: dict[str, Quantization] = {}
@@ -174,7 +176,7 @@ def _check_quantization(
     weights = found["weights"]
     if np.any(weights.zero_points != 0):
         raise Unsupported("weights have a zero point other than 0")
-    if len(weights.scales) > 1 and (weights.axis != 0 or len(weights.scales) != rows):
+    if len(weights.scales) > 1 and (weights.axis != axis or len(weights.scales) != rows):
         raise Unsupported("weights are not quantized per output channel")
     input_scale, output_scale = float(found["input"].scales[0]), float(found["output"].scales[0])
     finite = np.all(np.isfinite([input_scale, output_scale, *weights.scales]))

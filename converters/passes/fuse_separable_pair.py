@@ -13,6 +13,7 @@ saves instructions the peak may grow, because input and output of the pair are a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,9 +60,9 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     Raises:
         ModelError: a layer has an unknown version, or a shape that no runtime runs.
     """
-    decisions = []
+    decisions, uses = [], subgraph.uses()
     for op in list(subgraph.operators):
-        pair = find_pair(subgraph, op)
+        pair = find_pair(subgraph, op, uses)
         if pair is not None and not _is_shared(pair, conversion):
             decisions.append(_fuse_if_it_gains(subgraph, pair, conversion.target))
     return decisions
@@ -73,9 +74,14 @@ def _is_shared(pair: Pair, conversion: Conversion) -> bool:
     return any(buffer and conversion.users.get(buffer, 1) > 1 for buffer in buffers)
 
 
-def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
-    """Return the pair that starts with `op`; None if there is none that a kernel runs."""
-    follower = _follower(subgraph, op)
+def find_pair(
+    subgraph: Subgraph, op: Operator, uses: Mapping[Tensor, Sequence[Operator]] | None = None
+) -> Pair | None:
+    """Return the pair that starts with `op`; None if there is none that a kernel runs.
+
+    `uses` are those of the subgraph before any pair was fused: no operator is in two pairs.
+    """
+    follower = _follower(subgraph, op, uses)
     if follower is None:
         return None
     check_operator(op)
@@ -90,11 +96,13 @@ def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
     return Pair(op, follower, conv, shape)
 
 
-def _follower(subgraph: Subgraph, op: Operator) -> Operator | None:
+def _follower(
+    subgraph: Subgraph, op: Operator, uses: Mapping[Tensor, Sequence[Operator]] | None
+) -> Operator | None:
     """Return the CONV_2D that alone reads the output of the CONV_2D `op`."""
     if op.builtin_code != BuiltinOperator.CONV_2D or len(op.outputs) != 1:
         return None
-    reader = subgraph.only_reader(op.outputs[0])
+    reader = subgraph.only_reader(op.outputs[0], uses)
     if reader is None or reader.builtin_code != BuiltinOperator.CONV_2D:
         return None
     return reader if reader.inputs[0] is op.outputs[0] else None

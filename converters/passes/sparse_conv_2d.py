@@ -13,18 +13,14 @@ operator.
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
-from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack_sparse_conv import pack_conv
-from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
-from tflm_sparsesep.converters.cost import sparse_conv
-from tflm_sparsesep.converters.cost.choose_layout import choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.cost.choose_layout import choose_conv_layout, reason_to_stay_dense
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers.convolution import ConvLayer, is_convolution, read_convolution
@@ -60,16 +56,14 @@ def read_layer(op: Operator, target: str) -> ConvLayer:
 
 def packed_cost(layer: ConvLayer, dense: Cost, conversion: Conversion) -> PackedCost | None:
     """Return the best layout of a layer and its cost; None if no kernel takes such weights."""
-    best = choose_layout(
+    return choose_conv_layout(
         layer.weights,
+        layer.window,
+        layer.inputs,
         conversion.target,
-        layer.pixels,
-        # The header counts, too.
-        dense=dataclasses.replace(dense, bytes=dense.bytes - HEADER.itemsize),
+        dense=dense,
         prefer=conversion.prefer,
-        time_of=functools.partial(_instructions, conversion.target, layer),
     )
-    return None if best is None else dataclasses.replace(best, bytes=best.bytes + HEADER.itemsize)
 
 
 def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
@@ -85,7 +79,7 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     best = packed_cost(layer, dense, conversion)
     if best is None:
         return _keep_dense(op, f"no sparse kernel for int8 weights on {target}")
-    decision = _decide(op, layer, best, dense, target)
+    decision = _decide(op, layer, best, dense, conversion)
     if not decision.rewritten:
         return decision
     blob = pack_conv(layer.window, layer.options, layer.weights, best.layout)
@@ -99,11 +93,12 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
 
 
 def _decide(
-    op: Operator, layer: ConvLayer, best: PackedCost, dense: Cost, target: str
+    op: Operator, layer: ConvLayer, best: PackedCost, dense: Cost, conversion: Conversion
 ) -> LayerDecision:
     weights = layer.weights.weights
     zeros = float(1.0 - np.count_nonzero(weights) / weights.size)
-    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target)
+    target = conversion.target
+    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target, prefer=conversion.prefer)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
@@ -120,10 +115,6 @@ def _decide(
         dense_instructions=dense.instructions,
         sparse_instructions=best.instructions,
     )
-
-
-def _instructions(target: str, layer: ConvLayer, layout: Layout, size: PackedSize) -> int:
-    return sparse_conv.sparse_instructions(target, layout, size, layer.window, layer.inputs)
 
 
 def _users(op: Operator, conversion: Conversion) -> int:

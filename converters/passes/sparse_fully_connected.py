@@ -78,17 +78,18 @@ def _choose(op: Operator, conversion: Conversion) -> _Choice:
     )
     if best is None:
         return _keep_dense(op, f"no sparse kernel for {dtype} weights on {target}")
-    decision = _decide(op, layer, dense, best, target)
+    decision = _decide(op, layer, dense, best, conversion)
     packed = (layer, pack(layer.weights, best.layout)) if decision.rewritten else None
     return _Choice(op, decision, packed)
 
 
 def _decide(
-    op: Operator, layer: MatrixLayer, dense: Cost, best: PackedCost, target: str
+    op: Operator, layer: MatrixLayer, dense: Cost, best: PackedCost, conversion: Conversion
 ) -> LayerDecision:
     weights = layer.weights.weights
     zeros = float(1.0 - np.count_nonzero(weights) / weights.size)
-    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target)
+    target = conversion.target
+    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target, prefer=conversion.prefer)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,

@@ -4,6 +4,7 @@
 
 #include "fully_connected_fit.h"
 #include "op_names.h"
+#include "operator.h"
 #include "sparsesep/compiler.h"
 #include "sparsesep/paged_weights.h"
 
@@ -13,6 +14,7 @@
 typedef struct PagedOp {
   SparsesepFullyConnectedOp* op;
   const SparsesepExternalMemory* memory;
+  const SparsesepPagedHeader* table;  // constant: found once, by prepare
   uint8_t is_paged;
   uint8_t was_checked;  // all pages, by an Eval
 } PagedOp;
@@ -107,7 +109,7 @@ static SparsesepStatus prepare(const SparsesepHost* host, PagedOp* paged) {
   if (op->init_status != SPARSESEP_OK) return op->init_status;
   host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &tensor);
   const SparsesepPagedHeader* const table = tensor.data;
-  if ((uintptr_t)table % sizeof(uint32_t) != 0) return SPARSESEP_BAD_TENSOR;
+  if ((uintptr_t)table % sizeof(uint32_t) != 0) return SPARSESEP_UNALIGNED;
   if (paged->memory == NULL || paged->memory->fetch == NULL) {
     return SPARSESEP_FETCH_FAILED;
   }
@@ -115,6 +117,7 @@ static SparsesepStatus prepare(const SparsesepHost* host, PagedOp* paged) {
       sparsesep_validate_paged_weights(table, (size_t)tensor.dims[0]);
   if (status != SPARSESEP_OK) return status;
 
+  paged->table = table;
   // The layer as if it were one blob.
   SparsesepPackedHeader blob;
   memset(&blob, 0, sizeof(blob));
@@ -127,10 +130,10 @@ static SparsesepStatus prepare(const SparsesepHost* host, PagedOp* paged) {
   uint32_t scratch;
   status = compare_pages(paged, table, &blob, &scratch);
   if (status != SPARSESEP_OK) return status;
-  const uint64_t bytes =
-      ((uint64_t)table->largest_page << overlaps(paged->memory)) + scratch;
-  if (bytes > INT32_MAX) return SPARSESEP_OUT_OF_MEMORY;
-  return host->request_scratch(host, (size_t)bytes, &op->scratch_index);
+  return sparsesep_reserve_scratch(
+      host,
+      ((uint64_t)table->largest_page << overlaps(paged->memory)) + scratch,
+      &op->scratch_index);
 }
 
 // Begins to fetch the next page, if there is one.
@@ -209,22 +212,19 @@ static SparsesepStatus run_pages(const PagedOp* paged, Run* run,
 
 SPARSESEP_COLD
 static SparsesepStatus eval(const SparsesepHost* host, PagedOp* paged) {
-  SparsesepTensor input;
-  SparsesepTensor weights;
-  SparsesepTensor output;
-  host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
-  host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &weights);
-  host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
-  const SparsesepPagedHeader* const table = weights.data;
-  uint8_t* const page = host->get_scratch(host, paged->op->scratch_index);
+  SparsesepActivations activations;
+  sparsesep_get_activations(host, &activations);
+  const SparsesepPagedHeader* const table = paged->table;
+  uint8_t* const page = sparsesep_scratch(host, paged->op->scratch_index);
   uint8_t* const other =
       overlaps(paged->memory) ? page + table->largest_page : page;
 
   Run run = {paged->memory, table,         sparsesep_pages(table),
              table->pages,  table->offset, 0,
              other,         page};
-  const SparsesepStatus status = run_pages(paged, &run, input.data, output.data,
-                                           other + table->largest_page);
+  const SparsesepStatus status =
+      run_pages(paged, &run, activations.input.data, activations.output.data,
+                other + table->largest_page);
   if (status == SPARSESEP_OK) paged->was_checked = paged->memory->is_trusted;
   return status;
 }
@@ -254,9 +254,8 @@ void* sparsesep_paged_fully_connected_init(
     const SparsesepExternalMemory* memory) {
   void* const op = sparsesep_fully_connected_init(host, options, options_bytes);
   if (op == NULL) return NULL;
-  PagedOp* const paged = host->allocate_persistent(host, sizeof(PagedOp));
+  PagedOp* const paged = sparsesep_allocate_op(host, sizeof(PagedOp));
   if (paged == NULL) return NULL;
-  memset(paged, 0, sizeof(*paged));
   paged->op = op;
   paged->memory = memory;
   return paged;

@@ -1,103 +1,80 @@
 #include "separable_conv_2d_op.h"
 
-#include <string.h>
-
-#include "image_tensors.h"
 #include "op_names.h"
+#include "operator.h"
 #include "sparsesep/compiler.h"
+#include "sparsesep/depthwise_conv.h"
 
-_Static_assert(sizeof(SparsesepSeparableConvOp) <= 64,
-               "persistent arena per operator");
+// A blob is one of two structs, which its version tells apart.
 
-// The blob of the operator, checked completely.
-static SparsesepStatus get_conv(const SparsesepHost* host,
-                                const SparsesepSeparableConv** conv) {
-  SparsesepTensor blob;
-  size_t bytes = 0;
-  const SparsesepStatus found = sparsesep_get_blob(host, &blob, &bytes);
-  if (found != SPARSESEP_OK) return found;
-  *conv = blob.data;
-  return sparsesep_validate_separable_conv(blob.data, bytes);
-}
-
-// The shape of the input, which the output must agree with.
-static SparsesepStatus get_shape(const SparsesepHost* host,
-                                 const SparsesepSeparableConv* conv,
-                                 SparsesepConvShape* shape) {
-  SparsesepTensor input;
-  SparsesepTensor output;
-  SparsesepStatus status = host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
-  if (status != SPARSESEP_OK) return status;
-  status = host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
-  if (status != SPARSESEP_OK) return status;
-  if (input.rank != 4) return SPARSESEP_BAD_TENSOR;
-
-  shape->batch = input.dims[0];
-  shape->input_height = input.dims[1];
-  shape->input_width = input.dims[2];
-  status = sparsesep_separable_conv_shape(conv, shape);
-  if (status != SPARSESEP_OK) return status;
-  const SparsesepTensorType type =
-      conv->value_type == SPARSESEP_SEPARABLE_FLOAT32 ? SPARSESEP_TENSOR_FLOAT32
-                                                      : SPARSESEP_TENSOR_INT8;
-  const int legal =
-      sparsesep_is_image(&input, type, shape->batch, shape->input_height,
-                         shape->input_width, conv->input_channels) &&
-      sparsesep_is_image(&output, type, shape->batch, shape->output_height,
-                         shape->output_width, conv->output_channels);
-  return legal ? SPARSESEP_OK : SPARSESEP_BAD_TENSOR;
+static SparsesepStatus describe_depthwise(const SparsesepDepthwiseConv* conv,
+                                          SparsesepConvShape* shape,
+                                          SparsesepConvTensors* tensors) {
+  tensors->input_channels = conv->channels;
+  tensors->output_channels = sparsesep_depthwise_outputs(conv);
+  tensors->is_float = 0;
+  return sparsesep_depthwise_conv_shape(conv, shape);
 }
 
 SPARSESEP_COLD
-static SparsesepStatus prepare(const SparsesepHost* host,
-                               SparsesepSeparableConvOp* op) {
-  const SparsesepSeparableConv* conv = NULL;
-  SparsesepStatus status = op->init_status;
-  if (status == SPARSESEP_OK) status = get_conv(host, &conv);
-  if (status == SPARSESEP_OK) status = get_shape(host, conv, &op->shape);
-  if (status != SPARSESEP_OK) return status;
+static SparsesepStatus describe(const void* blob, SparsesepConvShape* shape,
+                                SparsesepConvTensors* tensors) {
+  if (sparsesep_is_depthwise(blob)) {
+    return describe_depthwise(blob, shape, tensors);
+  }
+  const SparsesepSeparableConv* conv = blob;
+  tensors->input_channels = conv->input_channels;
+  tensors->output_channels = conv->output_channels;
+  tensors->is_float = conv->value_type == SPARSESEP_SEPARABLE_FLOAT32;
+  return sparsesep_separable_conv_shape(conv, shape);
+}
 
-  op->variant = sparsesep_select_separable_conv(conv);
-  if (op->variant == NULL) return SPARSESEP_UNSUPPORTED;
-  const uint64_t bytes = op->variant->scratch_bytes(conv, &op->shape);
-  if (bytes > INT32_MAX) return SPARSESEP_OUT_OF_MEMORY;
-  return host->request_scratch(host, (size_t)bytes, &op->scratch_index);
+SPARSESEP_COLD
+static const void* select(const void* blob) {
+  if (sparsesep_is_depthwise(blob))
+    return sparsesep_select_depthwise_conv(blob);
+  return sparsesep_select_separable_conv(blob);
+}
+
+SPARSESEP_COLD
+static uint64_t scratch_bytes(const void* blob, const SparsesepConvShape* shape,
+                              const void* variant) {
+  if (sparsesep_is_depthwise(blob)) {
+    return sparsesep_depthwise_scratch_bytes(blob, shape, variant);
+  }
+  return ((const SparsesepSeparableConvVariant*)variant)
+      ->scratch_bytes(blob, shape);
 }
 
 SPARSESEP_COLD
 void* sparsesep_separable_conv_init(const SparsesepHost* host,
                                     const void* options, size_t options_bytes) {
-  (void)options;
-  SparsesepSeparableConvOp* op =
-      host->allocate_persistent(host, sizeof(SparsesepSeparableConvOp));
-  if (op == NULL) return NULL;
-  memset(op, 0, sizeof(*op));
-  op->init_status = options_bytes == 0 ? SPARSESEP_OK : SPARSESEP_BAD_OPTIONS;
-  return op;
+  return sparsesep_conv_init(host, options, options_bytes);
 }
 
 SPARSESEP_COLD
 SparsesepStatus sparsesep_separable_conv_prepare(const SparsesepHost* host,
                                                  void* op_data) {
-  const SparsesepStatus status =
-      op_data == NULL ? SPARSESEP_OUT_OF_MEMORY : prepare(host, op_data);
-  if (status != SPARSESEP_OK) {
-    host->report(host, SPARSESEP_OP_SEPARABLE_CONV_2D,
-                 sparsesep_status_message(status));
-  }
-  return status;
+  static const SparsesepConvKind kind = {SPARSESEP_OP_SEPARABLE_CONV_2D,
+                                         sparsesep_validate_separable_conv,
+                                         describe, select, scratch_bytes};
+  return sparsesep_conv_prepare(host, op_data, &kind);
 }
 
 SparsesepStatus sparsesep_separable_conv_eval(const SparsesepHost* host,
                                               const void* op_data) {
-  const SparsesepSeparableConvOp* op = op_data;
-  SparsesepTensor input;
-  SparsesepTensor blob;
-  SparsesepTensor output;
-  host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
-  host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &blob);
-  host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
-  op->variant->run(blob.data, &op->shape, input.data, output.data,
-                   host->get_scratch(host, op->scratch_index));
+  const SparsesepConvOp* op = op_data;
+  SparsesepActivations activations;
+  sparsesep_get_activations(host, &activations);
+  void* const scratch = sparsesep_scratch(host, op->scratch_index);
+  if (sparsesep_is_depthwise(op->blob)) {
+    sparsesep_run_depthwise_conv(op->blob, &op->shape, op->variant,
+                                 activations.input.data,
+                                 activations.output.data, scratch);
+    return SPARSESEP_OK;
+  }
+  const SparsesepSeparableConvVariant* variant = op->variant;
+  variant->run(op->blob, &op->shape, activations.input.data,
+               activations.output.data, scratch);
   return SPARSESEP_OK;
 }

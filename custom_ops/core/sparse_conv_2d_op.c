@@ -1,110 +1,54 @@
 #include "sparse_conv_2d_op.h"
 
-#include <string.h>
-
-#include "image_tensors.h"
 #include "op_names.h"
+#include "operator.h"
 #include "sparsesep/compiler.h"
 
-_Static_assert(sizeof(SparsesepSparseConvOp) <= 64,
-               "persistent arena per operator");
-
-// The blob of the operator, checked completely.
-static SparsesepStatus get_conv(const SparsesepHost* host,
-                                const SparsesepSparseConv** conv) {
-  SparsesepTensor blob;
-  size_t bytes = 0;
-  const SparsesepStatus found = sparsesep_get_blob(host, &blob, &bytes);
-  if (found != SPARSESEP_OK) return found;
-  *conv = blob.data;
-  return sparsesep_validate_sparse_conv(blob.data, bytes);
-}
-
-// The shape of the input, which the output must agree with.
-static SparsesepStatus get_shape(const SparsesepHost* host,
-                                 const SparsesepSparseConv* conv,
-                                 SparsesepConvShape* shape) {
-  SparsesepTensor input;
-  SparsesepTensor output;
-  SparsesepStatus status = host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
-  if (status != SPARSESEP_OK) return status;
-  status = host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
-  if (status != SPARSESEP_OK) return status;
-  if (input.rank != 4) return SPARSESEP_BAD_TENSOR;
-
-  shape->batch = input.dims[0];
-  shape->input_height = input.dims[1];
-  shape->input_width = input.dims[2];
-  status = sparsesep_sparse_conv_shape(conv, shape);
-  if (status != SPARSESEP_OK) return status;
+SPARSESEP_COLD
+static SparsesepStatus describe(const void* blob, SparsesepConvShape* shape,
+                                SparsesepConvTensors* tensors) {
+  const SparsesepSparseConv* conv = blob;
   const SparsesepPackedHeader* weights = sparsesep_sparse_conv_weights(conv);
-  const SparsesepTensorType type =
-      weights->value_type == SPARSESEP_VALUE_FLOAT32 ? SPARSESEP_TENSOR_FLOAT32
-                                                     : SPARSESEP_TENSOR_INT8;
-  const int legal =
-      sparsesep_is_image(&input, type, shape->batch, shape->input_height,
-                         shape->input_width, conv->channels) &&
-      sparsesep_is_image(&output, type, shape->batch, shape->output_height,
-                         shape->output_width, weights->rows);
-  return legal ? SPARSESEP_OK : SPARSESEP_BAD_TENSOR;
+  tensors->input_channels = conv->channels;
+  tensors->output_channels = weights->rows;
+  tensors->is_float = weights->value_type == SPARSESEP_VALUE_FLOAT32;
+  return sparsesep_sparse_conv_shape(conv, shape);
 }
 
 SPARSESEP_COLD
-static SparsesepStatus prepare(const SparsesepHost* host,
-                               SparsesepSparseConvOp* op) {
-  const SparsesepSparseConv* conv = NULL;
-  SparsesepStatus status = op->init_status;
-  if (status == SPARSESEP_OK) status = get_conv(host, &conv);
-  if (status == SPARSESEP_OK) status = get_shape(host, conv, &op->shape);
-  if (status != SPARSESEP_OK) return status;
+static const void* select(const void* blob) {
+  return sparsesep_select_fully_connected(sparsesep_sparse_conv_weights(blob));
+}
 
-  op->variant =
-      sparsesep_select_fully_connected(sparsesep_sparse_conv_weights(conv));
-  if (op->variant == NULL) return SPARSESEP_UNSUPPORTED;
-  const uint64_t bytes =
-      sparsesep_sparse_conv_scratch_bytes(conv, &op->shape, op->variant);
-  op->scratch_index = -1;
-  if (bytes == 0) return SPARSESEP_OK;
-  if (bytes > INT32_MAX) return SPARSESEP_OUT_OF_MEMORY;
-  return host->request_scratch(host, (size_t)bytes, &op->scratch_index);
+SPARSESEP_COLD
+static uint64_t scratch_bytes(const void* blob, const SparsesepConvShape* shape,
+                              const void* variant) {
+  return sparsesep_sparse_conv_scratch_bytes(blob, shape, variant);
 }
 
 SPARSESEP_COLD
 void* sparsesep_sparse_conv_init(const SparsesepHost* host, const void* options,
                                  size_t options_bytes) {
-  (void)options;
-  SparsesepSparseConvOp* op =
-      host->allocate_persistent(host, sizeof(SparsesepSparseConvOp));
-  if (op == NULL) return NULL;
-  memset(op, 0, sizeof(*op));
-  op->init_status = options_bytes == 0 ? SPARSESEP_OK : SPARSESEP_BAD_OPTIONS;
-  return op;
+  return sparsesep_conv_init(host, options, options_bytes);
 }
 
 SPARSESEP_COLD
 SparsesepStatus sparsesep_sparse_conv_prepare(const SparsesepHost* host,
                                               void* op_data) {
-  const SparsesepStatus status =
-      op_data == NULL ? SPARSESEP_OUT_OF_MEMORY : prepare(host, op_data);
-  if (status != SPARSESEP_OK) {
-    host->report(host, SPARSESEP_OP_SPARSE_CONV_2D,
-                 sparsesep_status_message(status));
-  }
-  return status;
+  static const SparsesepConvKind kind = {SPARSESEP_OP_SPARSE_CONV_2D,
+                                         sparsesep_validate_sparse_conv,
+                                         describe, select, scratch_bytes};
+  return sparsesep_conv_prepare(host, op_data, &kind);
 }
 
 SparsesepStatus sparsesep_sparse_conv_eval(const SparsesepHost* host,
                                            const void* op_data) {
-  const SparsesepSparseConvOp* op = op_data;
-  SparsesepTensor input;
-  SparsesepTensor blob;
-  SparsesepTensor output;
-  host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
-  host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &blob);
-  host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
-  void* scratch =
-      op->scratch_index < 0 ? NULL : host->get_scratch(host, op->scratch_index);
-  sparsesep_run_sparse_conv(blob.data, &op->shape, op->variant, input.data,
-                            output.data, scratch);
+  const SparsesepConvOp* op = op_data;
+  SparsesepActivations activations;
+  sparsesep_get_activations(host, &activations);
+  void* scratch = sparsesep_scratch(host, op->scratch_index);
+  sparsesep_run_sparse_conv(op->blob, &op->shape, op->variant,
+                            activations.input.data, activations.output.data,
+                            scratch);
   return SPARSESEP_OK;
 }

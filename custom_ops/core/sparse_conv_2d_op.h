@@ -1,27 +1,15 @@
 // SPARSE_CONV_2D(input, blob) -> output, independent of the runtime.
-//
-// input [batch, height, width, channels] int8 or float32; output the same with
-// its own height, width and channels. The blob (sparse_conv.h) says everything
-// else: there are no custom_options.
 #ifndef SPARSESEP_SPARSE_CONV_2D_OP_H_
 #define SPARSESEP_SPARSE_CONV_2D_OP_H_
 
-#include "port.h"
+#include "conv_op.h"
 #include "sparsesep/sparse_conv.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct SparsesepSparseConvOp {
-  SparsesepConvShape shape;
-  SparsesepStatus init_status;  // Init cannot fail in TFLM: Prepare reports it
-  const SparsesepFullyConnectedVariant* variant;
-  int scratch_index;  // -1 without scratch
-} SparsesepSparseConvOp;
-
-// Allocates the operator's data. NULL where the host has no memory left;
-// options, which must be none, are reported by prepare.
+// As sparsesep_conv_init(): the data is a SparsesepConvOp.
 void* sparsesep_sparse_conv_init(const SparsesepHost* host, const void* options,
                                  size_t options_bytes);
 

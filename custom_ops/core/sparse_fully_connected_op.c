@@ -4,6 +4,7 @@
 
 #include "fully_connected_fit.h"
 #include "op_names.h"
+#include "operator.h"
 #include "sparsesep/compiler.h"
 
 _Static_assert(sizeof(SparsesepFullyConnectedOp) <= 64,
@@ -36,37 +37,31 @@ static SparsesepStatus read_options(const void* bytes, size_t size,
 SPARSESEP_COLD
 static SparsesepStatus prepare(const SparsesepHost* host,
                                SparsesepFullyConnectedOp* op) {
-  if (op->init_status != SPARSESEP_OK) return op->init_status;
-
-  SparsesepTensor tensor;
-  const uint32_t bytes = sparsesep_vector_count(
-      host, SPARSESEP_SLOT_WEIGHTS, SPARSESEP_TENSOR_UINT8, 1, &tensor);
-  // Kernels read words in place: the model file aligns the blob, and the
-  // caller must not have loaded the file at an odd address.
-  const SparsesepPackedHeader* weights = tensor.data;
-  if (bytes == 0 || weights == NULL ||
-      (uintptr_t)weights % sizeof(uint32_t) != 0) {
-    return SPARSESEP_BAD_TENSOR;
+  const void* weights = NULL;
+  size_t bytes = 0;
+  if (op == NULL) return SPARSESEP_OUT_OF_MEMORY;
+  SparsesepStatus status = op->init_status;
+  if (status == SPARSESEP_OK) {
+    status = sparsesep_get_blob(host, &weights, &bytes);
   }
-  SparsesepStatus status = sparsesep_validate_packed_weights(weights, bytes);
+  if (status == SPARSESEP_OK) {
+    status = sparsesep_validate_packed_weights(weights, bytes);
+  }
+  if (status == SPARSESEP_OK) {
+    status = sparsesep_fully_connected_fit(host, op, weights);
+  }
   if (status != SPARSESEP_OK) return status;
-
-  status = sparsesep_fully_connected_fit(host, op, weights);
-  if (status != SPARSESEP_OK) return status;
-  const uint32_t scratch = op->variant->scratch_bytes(weights, op->batch);
-  op->scratch_index = -1;
-  if (scratch == 0) return SPARSESEP_OK;
-  return host->request_scratch(host, scratch, &op->scratch_index);
+  op->weights = weights;
+  return sparsesep_reserve_scratch(
+      host, op->variant->scratch_bytes(weights, op->batch), &op->scratch_index);
 }
 
 SPARSESEP_COLD
 void* sparsesep_fully_connected_init(const SparsesepHost* host,
                                      const void* options,
                                      size_t options_bytes) {
-  SparsesepFullyConnectedOp* op =
-      host->allocate_persistent(host, sizeof(SparsesepFullyConnectedOp));
+  SparsesepFullyConnectedOp* op = sparsesep_allocate_op(host, sizeof(*op));
   if (op == NULL) return NULL;
-  memset(op, 0, sizeof(*op));
   op->init_status = read_options(options, options_bytes, &op->params);
   return op;
 }
@@ -74,27 +69,17 @@ void* sparsesep_fully_connected_init(const SparsesepHost* host,
 SPARSESEP_COLD
 SparsesepStatus sparsesep_fully_connected_prepare(const SparsesepHost* host,
                                                   void* op_data) {
-  const SparsesepStatus status =
-      op_data == NULL ? SPARSESEP_OUT_OF_MEMORY : prepare(host, op_data);
-  if (status != SPARSESEP_OK) {
-    host->report(host, SPARSESEP_OP_SPARSE_FULLY_CONNECTED,
-                 sparsesep_status_message(status));
-  }
-  return status;
+  return sparsesep_report(host, SPARSESEP_OP_SPARSE_FULLY_CONNECTED,
+                          prepare(host, op_data));
 }
 
 SparsesepStatus sparsesep_fully_connected_eval(const SparsesepHost* host,
                                                const void* op_data) {
   const SparsesepFullyConnectedOp* op = op_data;
-  SparsesepTensor input;
-  SparsesepTensor blob;
-  SparsesepTensor output;
-  host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
-  host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &blob);
-  host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
-  void* scratch =
-      op->scratch_index < 0 ? NULL : host->get_scratch(host, op->scratch_index);
-  op->variant->run(blob.data, &op->params, input.data, op->batch, output.data,
-                   scratch);
+  SparsesepActivations activations;
+  sparsesep_get_activations(host, &activations);
+  void* scratch = sparsesep_scratch(host, op->scratch_index);
+  op->variant->run(op->weights, &op->params, activations.input.data, op->batch,
+                   activations.output.data, scratch);
   return SPARSESEP_OK;
 }

@@ -17,8 +17,10 @@ import tflm_sparsesep as ts
 from tests.support.layers import layout_case
 from tests.support.opencl_device import needs_opencl
 from tests.support.operator_models import GraphBuilder
-from tests.support.sparse_models import sparse_model
+from tests.support.sparse_convs import random_conv
+from tests.support.sparse_models import sparse_conv_model, sparse_model
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     Buffer,
@@ -106,10 +108,17 @@ def sparse_layer() -> bytes:
     return sparse_model(case)
 
 
+def sparse_conv() -> bytes:
+    window = ConvWindow((3, 3), 4)
+    conv = random_conv(np.random.default_rng(2), LAYOUTS[0], window=window, units=9, size=(8, 8))
+    return sparse_conv_model(conv, LAYOUTS[0])
+
+
 def models(quantized: bool) -> list[tuple[str, bytes]]:
     """The operators and, once, this project's own."""
     found = [(name, graph.build()) for name, graph in operators(quantized)]
-    return [*found, ("SPARSE_FULLY_CONNECTED", sparse_layer())] if quantized else found
+    own = [("SPARSE_FULLY_CONNECTED", sparse_layer()), ("SPARSE_CONV_2D", sparse_conv())]
+    return [*found, *own] if quantized else found
 
 
 def edited(data: bytes, edit: Callable[[Model], None]) -> bytes:
@@ -270,6 +279,8 @@ def test_resized_inputs_of_other_ranks_and_sizes(backend: str, tmp_path: Path) -
     named = [*resized(True), *resized(False)]
     sparse = sparse_layer()
     named += [(f"sparse {s}", sparse, [s]) for s in ((1,) * 6 + (40,), (0, 40), (1 << 27, 40))]
+    conv = sparse_conv()
+    named += [(f"conv {s}", conv, [s]) for s in ((1,) * 7, (0, 8, 8, 4), (1, 1 << 14, 1 << 14, 4))]
     expect_refusals(tmp_path, backend, named)
 
 

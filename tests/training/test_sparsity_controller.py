@@ -58,6 +58,35 @@ def test_lands_below_the_budget(goal: dict[str, Any]) -> None:
     assert logs["estimated_bytes"][-1] == pytest.approx(cost(layers, "flash_bytes"), rel=0.03)
 
 
+def conv_net() -> Any:
+    """A strided, a square and a dilated convolution, and a shortcut of stride 2."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    image = keras.Input((16, 16, 4))
+    x = layers.Conv2D(16, 3, padding="same", strides=2, activation="relu")(image)
+    y = layers.Conv2D(32, 3, padding="same", strides=2, activation="relu")(x)
+    y = layers.Conv2D(32, 3, padding="same", dilation_rate=2)(y)
+    x = layers.Add()([y, layers.Conv2D(32, 1, strides=2)(x)])
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
+    model = keras.Model(image, layers.Dense(4, "softmax")(x))
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("pattern", ["1x1", "4x4"])
+@pytest.mark.parametrize("goal", [{"flash_bytes": 6_000}, {"instructions": 250_000}], ids=str)
+def test_convolutions_count(goal: dict[str, Any], pattern: str) -> None:
+    keras.backend.clear_session()
+    x = RNG.normal(size=(256, 16, 16, 4)).astype(np.float32)
+    y = np.argmax(x.mean(axis=(1, 2)), axis=1)
+    model, callback = conv_net(), ts.ProximalL1(**goal, pattern=pattern)
+    model.fit(x, y, batch_size=32, epochs=5, verbose=0, callbacks=[callback])
+    result = ts.convert(model, representative_dataset=x[:50], target="cortex-m4")
+    assert sum(layer.op == "CONV_2D" for layer in result.layers if layer.rewritten) >= 2
+    ((kind, budget),) = goal.items()
+    assert 0.9 * budget <= cost(result.layers, kind) <= budget
+
+
 @pytest.mark.parametrize("pattern", ["1x1", "4x1"])
 def test_a_layers_own_goal_holds_beside_a_budget(pattern: str) -> None:
     keras.utils.set_random_seed(0)

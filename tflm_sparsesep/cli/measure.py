@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, console, print_json
+from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, console, print_json, say
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.runtime import files
 
@@ -62,10 +62,10 @@ def bench(
     if as_json:
         print_json([layer.to_json() for layer in figures])
     elif not figures:
-        console.print(f"{model}: no sparse layers or fused pairs to measure; `convert` makes them")
+        say(f"{model}: no sparse layers or fused pairs to measure; `convert` makes them")
     else:
         console.print(figures_table(figures, target))
-        console.print(f"{figures[0].compiler}, {figures[0].flags}; {figures[0].emulator}")
+        say(f"{figures[0].compiler}, {figures[0].flags}; {figures[0].emulator}")
     if not all(layer.bit_exact for layer in figures):
         raise ts.DeviceError(f"{model}: outputs on {target} differ from TFLM's")
 

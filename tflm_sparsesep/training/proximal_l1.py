@@ -90,8 +90,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             or further if the best layout changes at exactly that sparsity and no other layer can
             compensate.
         instructions: budget for the instructions of one inference, as `convert` estimates them for
-            the layers that have sparse kernels: Dense, 1x1 convolutions, and convolutions along one
-            axis without padding. The result is within 5% below it, likewise.
+            the layers that have sparse kernels: Dense, Conv1D and Conv2D. The result is within 5%
+            below it, likewise.
         target: the core to estimate for, a name of `converters.targets.TARGETS`.
         prefer: the preference among layouts; give `convert` the same.
         pattern: the weights that are kept or pruned together: "1x1", "1x4", "4x1", "2x4", "4x4",
@@ -172,7 +172,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
                 "the optimizer has use_ema=True, whose averages at the end of fit are not sparse; "
                 "accepted: debias_epochs of at least 1, or use_ema=False"
             )
-        layers = select_layers(model, self._selection, self._pattern_of)
+        layers = select_layers(model, self._selection, self._pattern_of, self.target)
         self._layers = with_palettes(layers) if self.values == "palette" else layers
         self._controller = None
         if self.goal.is_budget:
@@ -262,14 +262,14 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     def _pattern_of(self, layer: DeviceLayer, goal: float | None) -> str:
         if self.pattern != AUTO:
             return self.pattern
-        if not layer.has_kernel or layer.shape.taps > 1:
+        if not layer.has_kernel:
             return "1x1"
         zeros = _TYPICAL_ZEROS
         if self.goal.kind != "strength" and goal is not None:
             zeros = goal
         elif self.goal.kind == "zeros":
             zeros = self.goal.value
-        return choose_pattern(layer.shape.rows, layer.shape.cols, zeros, self.target)
+        return choose_pattern(layer, zeros, self.target)
 
     def _ramp(self, epoch: int) -> None:
         """Raise the zeros due over this epoch, linearly along the cubic ramp."""

@@ -180,10 +180,10 @@ class SparsityController:
 
 
 def _sparsest(layer: TrainedLayer) -> Array:
-    """Return a kernel [taps * inputs, outputs] with the most zeros that `layer` may get."""
-    shape = (layer.device.shape.cols, layer.device.shape.rows)
+    """Return a kernel [..., inputs, outputs] with the most zeros that `layer` may get."""
+    shape = tuple(layer.kernel.shape)
     if layer.goal is None:
-        return _one_block_per_output(layer.blocks, *shape)
+        return _one_block_per_output(layer.blocks, math.prod(shape[:-1]), shape[-1]).reshape(shape)
     kept = np.random.default_rng(_SEED).random(layer.blocks.grid) >= layer.goal
     return np.asarray(layer.blocks.spread(kept.astype(np.float32), shape))
 

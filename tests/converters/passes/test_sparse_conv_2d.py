@@ -147,6 +147,25 @@ def test_pixels_side_by_side_are_left_to_the_fully_connected_kernels() -> None:
     assert names(rewrite(dense, target="cortex-m4").tflite) == [SPARSE_FULLY_CONNECTED]
 
 
+@pytest.mark.slow
+@needs_emulator
+def test_for_speed_a_layer_without_zeros_may_grow_by_a_fifth() -> None:
+    """On Cortex-M4 the interleaved 4x4 kernel beats CMSIS-NN's dense 1x1 convolution."""
+    conv = random_conv(np.random.default_rng(0), 64, (1, 1, 64), zeros=0.0, activation="NONE")
+    dense = conv_model([conv], (1, 25, 5, 64))
+    assert not rewrite(dense, target="cortex-m4").layers[0].rewritten
+    result = rewrite(dense, target="cortex-m4", prefer="speed")
+    (decision,) = result.layers
+    assert decision.rewritten
+    assert decision.dense_bytes is not None
+    assert decision.packed_bytes is not None
+    assert decision.dense_instructions is not None
+    assert decision.dense_bytes < decision.packed_bytes < 1.2 * decision.dense_bytes
+    (figures,) = benchmark(result.tflite, target="cortex-m4")
+    assert figures.bit_exact
+    assert figures.sparse_instructions < 0.7 * decision.dense_instructions
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_inspect_shows_what_was_converted(target: str) -> None:
     rng = np.random.default_rng(6)

@@ -157,7 +157,7 @@ static void add_layer(const SparsesepOpenclNode* node,
 // The op core validates the operator; the device only replaces its eval.
 void sparsesep_opencl_separable_conv_2d(const SparsesepOpenclNode* node) {
   SparsesepCorePort port;
-  const SparsesepSeparableConvOp* op =
+  const SparsesepConvOp* op =
       sparsesep_open_core_op(node->context, node->operation,
                              &node->input->shape, &node->output->shape, &port);
   if (op != NULL) {
