@@ -86,7 +86,7 @@ def pack_depthwise(layer: DepthwiseLayer) -> bytes:
 def unpack_depthwise(blob: bytes) -> DepthwiseLayer:
     """Return the depthwise convolution of a blob that `native.validate_separable_conv` accepts."""
     header = np.frombuffer(blob, HEADER, 1)[0]
-    at = {name: int(header[name]) for name in HEADER.names or () if header[name].shape == ()}
+    at = {name: int(header[name]) for name in HEADER.names or () if HEADER[name].kind in "iu"}
     window = ConvWindow(
         (at["kernel_height"], at["kernel_width"]),
         at["channels"],
