@@ -128,13 +128,18 @@ def calibrate(
 def int8_input(
     model: Any, representative_dataset: RepresentativeDataset, *, name: str | None = None
 ) -> CalibratedModel:
-    """Do what `calibrate` does, with the same errors, and quantize float32 .tflite files, too."""
+    """Do what `calibrate` does, with the same errors, and quantize float32 .tflite files, too.
+
+    A file whose metadata `read` mends is written again: LiteRT refuses it as it is.
+    """
     found = calibrate(model, representative_dataset, name=name)
     from tflm_sparsesep.quantize_tflite import is_float, quantize_tflite
 
-    if not is_float(editor.read(found.tflite, name=found.name)):
-        return found
-    data = quantize_tflite(found.tflite, found.samples, name=found.name)
+    parsed = editor.read(found.tflite, name=found.name)
+    if is_float(parsed):
+        data = quantize_tflite(found.tflite, found.samples, name=found.name)
+    else:
+        data = editor.write(parsed) if parsed.is_mended else found.tflite
     return CalibratedModel(data, found.samples, found.name)
 
 
