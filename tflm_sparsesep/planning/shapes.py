@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from tflm_sparsesep.converters.blob.format import MAX_DIM
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.sparse_conv_format import MAX_KERNEL
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
+from tflm_sparsesep.converters.layers import depthwise
 from tflm_sparsesep.converters.layers.matrix import bias_bytes, read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
@@ -25,7 +25,7 @@ from tflm_sparsesep.converters.rewrite import check
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 
-Shape = MatrixShape | ConvShape | DepthwiseConv
+Shape = MatrixShape | ConvShape | DepthwiseShape
 
 GROUPED = "grouped: no sparse kernel"
 TOO_LARGE = "more rows, columns or taps than the packed format holds"
@@ -86,7 +86,7 @@ def _shape_of(op: Operator) -> LayerShape:
         elif op.builtin_code == BuiltinOperator.CONV_2D:
             shape = _convolution(op)
         elif op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
-            shape = DepthwiseConv(depthwise_layer.shape_of(op), bias_bytes(op))
+            shape = depthwise.shape_of(op)
         else:
             reason = f"no kernel of ours for {op.op_name}"
     except Unsupported as unsupported:
