@@ -64,7 +64,9 @@ def variant_name(target: str, run: DepthwiseRun) -> str:
 
 def instructions(target: str, run: DepthwiseRun) -> int:
     """Return the instructions of one inference."""
-    coefficients = load(_FILE)["targets"][target][variant_name(target, run)]["instructions"]
+    coefficients: dict[str, float] = load(_FILE)["targets"][target][variant_name(target, run)][
+        "instructions"
+    ]
     terms = depthwise_terms(target, run)
     return round(sum(value * terms[name] for name, value in coefficients.items()))
 
