@@ -164,8 +164,8 @@ def _with_batch_of_one(
 
     if inputs:
         fixed = [
-            keras.Input(batch_shape=shape, dtype=spec.dtype, name=spec.name)
-            for spec, shape in zip(inputs, shapes, strict=True)
+            keras.Input(batch_shape=shape, dtype=spec.dtype, name=_plain_name(spec.name, at))
+            for at, (spec, shape) in enumerate(zip(inputs, shapes, strict=True))
         ]
         # A Sequential model has one input, and no `input` attribute before its first call.
         sequential = isinstance(model, keras.Sequential)
@@ -177,6 +177,11 @@ def _with_batch_of_one(
         ]
         arguments = fixed if len(fixed) > 1 else fixed[0]
     return keras.Model(fixed, model(arguments), name=model.name)
+
+
+def _plain_name(name: str, at: int) -> str:
+    """Return `name`, or another one where TensorFlow's calibrator does not find it again."""
+    return name if name.isascii() and name.isidentifier() else f"input_{at}"
 
 
 def _convert(model: Any, samples: Sequence[Array], dtype: str) -> bytes:

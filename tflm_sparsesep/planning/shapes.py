@@ -16,6 +16,7 @@ from tflm_sparsesep.converters.layers.matrix import bias_bytes, read_matrix_laye
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
+    check_structure,
     layer_name,
     read_numbers,
     read_weights,
@@ -77,6 +78,7 @@ def _matrices(op: Operator) -> list[editor.Tensor]:
 
 
 def _shape_of(op: Operator) -> LayerShape:
+    check_structure(op)
     shape: Shape | None = None
     reason = ""
     size = "x".join(map(str, op.weights.shape)) if op.inputs[1] is not None else ""
