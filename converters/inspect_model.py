@@ -11,15 +11,23 @@ from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
-from tflm_sparsesep.converters.cost import fully_connected, separable_conv, sparse_conv
+from tflm_sparsesep.converters.cost import (
+    depthwise_kernels,
+    fully_connected,
+    separable_conv,
+    sparse_conv,
+)
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
+from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.layers.packed import (
     batch_of,
     blob_of,
+    is_depthwise,
     options_of,
     packed_conv,
+    packed_depthwise,
     packed_separable,
     packed_weights,
     paged_weights,
@@ -61,6 +69,8 @@ def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> L
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         paged = is_table(blob_of(op))
         return _describe_paged(op, target) if paged else _describe_packed(op, target)
+    if is_depthwise(op):
+        return _describe_depthwise(op, target)
     if op.op_name == op_names.SEPARABLE_CONV_2D:
         return _describe_separable(op, target)
     if op.op_name == op_names.SPARSE_CONV_2D:
@@ -139,6 +149,26 @@ def _describe_separable(op: Operator, target: str) -> LayerDecision:
         sparse_instructions=separable_conv.fused_instructions(target, conv, order, input_shape),
         variant=separable_conv.variant_name(target, order),
         scratch_bytes=separable_conv.scratch_bytes(target, conv, order, input_shape),
+    )
+
+
+def _describe_depthwise(op: Operator, target: str) -> LayerDecision:
+    summary, (layer, inputs) = summarize(op, target), packed_depthwise(op)
+    assert summary is not None
+    blob, ours, scratch, variant = blob_of(op), None, None, None
+    if target != "host":
+        ours = depthwise_kernels.instructions(target, run_of(layer, inputs))
+        variant = native.depthwise_variant_name(blob, target=target)
+        scratch = native.depthwise_scratch_bytes(blob, *inputs[1:3], target=target)
+    fields = {name: value for name, value in vars(summary).items() if name != "weights"}
+    return LayerDecision(
+        **fields,
+        rewritten=True,
+        reason="packed in the file",
+        packed_bytes=len(blob),
+        sparse_instructions=ours,
+        variant=variant,
+        scratch_bytes=scratch,
     )
 
 

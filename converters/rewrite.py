@@ -13,6 +13,7 @@ from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import check_structure, layer_name
 from tflm_sparsesep.converters.passes import (
+    depthwise_conv,
     fuse_separable_pair,
     remove_constant_channels,
     sparse_conv_2d,
@@ -26,7 +27,12 @@ from tflm_sparsesep.converters.tflite.editor import Model, Subgraph
 from tflm_sparsesep.converters.tflite.references import buffer_users, called_subgraphs
 
 # Pairs come first: a convolution of a pair could also become sparse.
-PASSES: tuple[ModuleType, ...] = (fuse_separable_pair, sparse_fully_connected, sparse_conv_2d)
+PASSES: tuple[ModuleType, ...] = (
+    fuse_separable_pair,
+    depthwise_conv,
+    sparse_fully_connected,
+    sparse_conv_2d,
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
-from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.blob.separable_format import MAX_KERNEL, Padding
 from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv, sparse_conv
@@ -82,7 +82,7 @@ class MatrixShape:
 
 @dataclass(frozen=True)
 class ConvShape:
-    """A convolution with more than one tap down and right, and dilation 1.
+    """A convolution whose windows are in several pieces: SPARSE_CONV_2D, or separated.
 
     Attributes:
         weights: [units, height, width, channels].
@@ -90,6 +90,7 @@ class ConvShape:
         strides: down, right.
         padding: of both axes.
         bias_bytes: of the dense layer.
+        dilations: down, right.
     """
 
     weights: tuple[int, int, int, int]
@@ -98,11 +99,26 @@ class ConvShape:
     strides: tuple[int, int]
     padding: Padding
     bias_bytes: int = 0
+    dilations: tuple[int, int] = (1, 1)
 
     def __str__(self) -> str:
         units, height, width, channels = self.weights
         image = "x".join(map(str, self.inputs[1:3]))
         return f"{height}x{width} {channels}->{units} on {image}"
+
+    @property
+    def window(self) -> ConvWindow:
+        """The window of an output pixel."""
+        kernel, channels = self.weights[1:3], self.weights[3]
+        return ConvWindow(kernel, channels, self.strides, self.dilations, self.padding)
+
+    @property
+    def is_separable(self) -> bool:
+        """True if a separated form exists: several taps both ways, not too many, not dilated."""
+        taps = self.weights[1:3]
+        return (
+            self.dilations == (1, 1) and min(taps) > 1 and max(*taps, *self.strides) <= MAX_KERNEL
+        )
 
     @property
     def rows(self) -> int:
@@ -127,7 +143,5 @@ class ConvShape:
 
     def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:
         """Return the cost in a layout that is measured on the target, packed to `size`."""
-        _, height, width, channels = self.weights
-        window = ConvWindow((height, width), channels, self.strides, padding=self.padding)
-        time = sparse_conv.sparse_instructions(target, layout, size, window, self.inputs)
+        time = sparse_conv.sparse_instructions(target, layout, size, self.window, self.inputs)
         return Cost(size.bytes + HEADER.itemsize, time)

@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters.blob import depthwise_format
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
 from tflm_sparsesep.converters.blob.pack import UnpackedWeights, unpack
+from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, unpack_depthwise
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, read_order
 from tflm_sparsesep.converters.blob.pack_separable import unpack as unpack_separable
 from tflm_sparsesep.converters.blob.pack_sparse_conv import UnpackedConv, unpack_conv
 from tflm_sparsesep.converters.blob.paged_format import Table, is_table
 from tflm_sparsesep.converters.blob.separable_format import Order
-from tflm_sparsesep.converters.cost import separable_conv, sparse_conv
+from tflm_sparsesep.converters.cost import depthwise_conv, separable_conv, sparse_conv
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
+from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.tflite.editor import Operator
 
@@ -58,11 +61,30 @@ def packed_separable(op: Operator) -> tuple[SeparableConv, Order, tuple[int, ...
     Raises:
         ModelError: the device would reject the blob, or the input is not an image.
     """
+    blob = _checked_separable(op)
+    return unpack_separable(blob), read_order(blob), op.input(0).shape
+
+
+def _checked_separable(op: Operator) -> bytes:
     blob, inputs = blob_of(op), op.inputs[0]
     problem = native.validate_separable_conv(blob)
     if problem is not None or inputs is None or len(inputs.shape) != 4:
         raise ModelError(f"layer {layer_name(op)!r}: {problem or 'its input is no image'}")
-    return unpack_separable(blob), read_order(blob), inputs.shape
+    return blob
+
+
+def is_depthwise(op: Operator) -> bool:
+    """Return True for a SEPARABLE_CONV_2D that begins with a depthwise convolution."""
+    return op.op_name == op_names.SEPARABLE_CONV_2D and depthwise_format.is_depthwise(blob_of(op))
+
+
+def packed_depthwise(op: Operator) -> tuple[DepthwiseLayer, tuple[int, ...]]:
+    """Return the depthwise convolution of such an operator, and the shape of its input.
+
+    Raises:
+        ModelError: the device would reject the blob, or the input is not an image.
+    """
+    return unpack_depthwise(_checked_separable(op)), op.input(0).shape
 
 
 def packed_conv(op: Operator) -> tuple[UnpackedConv, tuple[int, ...]]:
@@ -172,6 +194,8 @@ def summarize(op: Operator, target: str) -> PackedSummary | None:
     """
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _summarize_fully_connected(op, target)
+    if is_depthwise(op):
+        return _summarize_depthwise(op, target)
     if op.op_name == op_names.SEPARABLE_CONV_2D:
         return _summarize_separable(op, target)
     return _summarize_conv(op, target) if op.op_name == op_names.SPARSE_CONV_2D else None
@@ -213,6 +237,24 @@ def _summarize_separable(op: Operator, target: str) -> PackedSummary:
         index=order.name.lower(),
         dense_bytes=weights + 4 * sum(stage.units for stage in stages),
         dense_instructions=separable_conv.dense_instructions(target, conv, input_shape),
+    )
+
+
+def _summarize_depthwise(op: Operator, target: str) -> PackedSummary:
+    layer, inputs = packed_depthwise(op)
+    weights = layer.weights.weights
+    return PackedSummary(
+        name=layer_name(op),
+        op=op.op_name,
+        rows=layer.units,
+        cols=weights.shape[1],
+        batch=math.prod(layer.output_shape(inputs)[:3]),
+        weights=weights.size,
+        zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
+        pattern="x".join(map(str, layer.window.kernel)),
+        index="depthwise",
+        dense_bytes=weights.nbytes + BIAS_BYTES * layer.units,
+        dense_instructions=depthwise_conv.dense_instructions(target, run_of(layer, inputs).shape),
     )
 
 

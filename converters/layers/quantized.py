@@ -36,8 +36,9 @@ from tflm_sparsesep.converters.tflite.types import element_bits
 KNOWN_OPERATORS: dict[int, int] = {
     BuiltinOperator.FULLY_CONNECTED: 14,
     BuiltinOperator.CONV_2D: 9,
+    BuiltinOperator.DEPTHWISE_CONV_2D: 8,
 }
-"""Operators that multiply a matrix, and their newest known versions."""
+"""Operators with weights, and their newest known versions."""
 
 # The dimensions of the input (of FULLY_CONNECTED: at least) and of the weights.
 _RANKS: dict[int, tuple[int, int]] = {

@@ -41,6 +41,7 @@ from tflm_sparsesep.converters.tflite.editor import (
 
 Array = npt.NDArray[Any]
 
+_PRODUCERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
 _CHANNEL_MULTIPLE = 4
 _ROWS_AT_ONCE = 64  # bounds the memory of wide layers
 _INT32 = np.iinfo(np.int32)
@@ -110,7 +111,7 @@ def _chain(
     uses: Mapping[Tensor, Sequence[Operator]],
 ) -> _Chain | None:
     """Return the chain that starts with `op`; None if there is none."""
-    operators = [op] if op.builtin_code in KNOWN_OPERATORS else []
+    operators = [op] if op.builtin_code in _PRODUCERS else []
     while operators and operators[-1].outputs:
         reader = subgraph.only_reader(operators[-1].outputs[0], uses)
         if reader is None or reader.inputs[0] is not operators[-1].outputs[0]:
@@ -153,7 +154,7 @@ def _read(op: Operator) -> _Numbers:
         ModelError: the operator lacks an input.
     """
     is_depthwise = op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D
-    if op.builtin_code not in KNOWN_OPERATORS and not is_depthwise:
+    if op.builtin_code not in KNOWN_OPERATORS:
         raise Unsupported(f"{op.op_name} does not multiply weights")
     weights = read_weights(op)
     axis = weights.ndim - 1 if is_depthwise else 0

@@ -13,18 +13,14 @@ operator.
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
-from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack_sparse_conv import pack_conv
-from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
-from tflm_sparsesep.converters.cost import sparse_conv
-from tflm_sparsesep.converters.cost.choose_layout import choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.cost.choose_layout import choose_conv_layout, reason_to_stay_dense
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers.convolution import ConvLayer, is_convolution, read_convolution
@@ -60,16 +56,14 @@ def read_layer(op: Operator, target: str) -> ConvLayer:
 
 def packed_cost(layer: ConvLayer, dense: Cost, conversion: Conversion) -> PackedCost | None:
     """Return the best layout of a layer and its cost; None if no kernel takes such weights."""
-    best = choose_layout(
+    return choose_conv_layout(
         layer.weights,
+        layer.window,
+        layer.inputs,
         conversion.target,
-        layer.pixels,
-        # The header counts, too.
-        dense=dataclasses.replace(dense, bytes=dense.bytes - HEADER.itemsize),
+        dense=dense,
         prefer=conversion.prefer,
-        time_of=functools.partial(_instructions, conversion.target, layer),
     )
-    return None if best is None else dataclasses.replace(best, bytes=best.bytes + HEADER.itemsize)
 
 
 def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
@@ -121,10 +115,6 @@ def _decide(
         dense_instructions=dense.instructions,
         sparse_instructions=best.instructions,
     )
-
-
-def _instructions(target: str, layer: ConvLayer, layout: Layout, size: PackedSize) -> int:
-    return sparse_conv.sparse_instructions(target, layout, size, layer.window, layer.inputs)
 
 
 def _users(op: Operator, conversion: Conversion) -> int:

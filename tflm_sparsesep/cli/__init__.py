@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.cli import environment, measure, models
+from tflm_sparsesep.cli import deploy, environment, measure, models
 from tflm_sparsesep.converters.errors import SparseSepError
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ app.command()(models.inspect)
 app.command()(measure.run)
 app.command()(measure.bench)
 app.command("bench-kernels")(measure.bench_kernels)
+app.command()(deploy.export)
 app.command()(models.variants)
 app.command()(environment.doctor)
 app.command()(environment.demo)

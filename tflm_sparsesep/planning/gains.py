@@ -121,8 +121,10 @@ def _forms(shape: Shape, target: str) -> _Forms:
         form = shape.best(target)
         return None, None, form, form
     if isinstance(shape, ConvShape):
-        factors = break_even.break_even_channels(shape, target)
-        separated = _best_separated(shape, target)
+        factors = separated = None
+        if shape.is_separable:
+            factors = break_even.break_even_channels(shape, target)
+            separated = _best_separated(shape, target)
         if target == "host":  # the LiteRT delegate does not run SPARSE_CONV_2D
             return None, None, factors, separated
     else:

@@ -24,8 +24,8 @@ def input_sparsity_tflm(
 ) -> dict[str, float]:
     """Return the fraction of elements at the zero_point in each int8 layer's input, by tensor name.
 
-    Empty without samples, without such layers, and where TFLM cannot tell, because it is absent or
-    lacks an operator. Then every input counts as free of zeros, which is always safe.
+    Empty without samples, without such layers, and where TFLM is not installed or lacks an operator
+    of the model. Every input then counts as free of zeros, which is always safe.
 
     Args:
         tflite: the bytes of a .tflite file.

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
-from tflm_sparsesep.converters.cost.choose_layout import Prefer, choose_layout, pays
+from tflm_sparsesep.converters.cost.choose_layout import Prefer, pays
 from tflm_sparsesep.converters.cost.cost import Cost, total
 from tflm_sparsesep.training.palette import to_palette
 from tflm_sparsesep.training.trained_layer import TrainedLayer
@@ -45,13 +45,12 @@ def layer_cost(
     dense = layer.device.dense(target)
     if not layer.device.has_kernel:
         return dense
-    weights = _as_matrix(kernel)
+    weights = layer.device.matrix(kernel)
     quantized = quantize_rows(weights)
     if layer.palette:
         scales = np.abs(weights).max(axis=1)
         quantized = replace(quantized, weights=to_palette(quantized.weights, scales))
-    vectors = layer.device.shape.vectors
-    best = choose_layout(quantized, target, vectors, input_zeros, dense=dense, prefer=prefer)
+    best = layer.device.best(quantized, target, input_zeros=input_zeros, prefer=prefer)
     return dense if best is None or not pays(best, dense, prefer) else best
 
 
@@ -96,8 +95,3 @@ def quantize_rows(weights: Array) -> FullyConnectedWeights:
         shift=np.full(rows, -8, np.int8),
         input_zero_point=0,
     )
-
-
-def _as_matrix(kernel: Array) -> Array:
-    """Return a kernel [..., inputs, outputs] as the packer sees it, [outputs, taps * inputs]."""
-    return kernel.reshape(-1, kernel.shape[-1]).T

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
@@ -73,7 +72,7 @@ def sparsity_summary(
         >>> ts.sparsity_summary(model, target="cortex-m4")  # doctest: +SKIP
     """
     name = get_target(target).name
-    rows = [_row(layer, name) for layer in _layers(model)]
+    rows = [_row(layer, name) for layer in _layers(model, name)]
     (console or Console()).print(_table(rows, target))
     return rows
 
@@ -106,7 +105,7 @@ def plot_masks(model: Any, path: str | Path) -> Path:
         raise ToolMissingError(
             f"plot_masks needs matplotlib ({error}): pip install matplotlib"
         ) from error
-    masks = [(layer, _mask(layer.weights())) for layer in layers]
+    masks = [(layer, layer.device.matrix(layer.weights()) != 0) for layer in layers]
     heights = [min(max(_WIDTH_INCHES * len(m) / m.shape[1], 0.5), 6.0) for _, m in masks]
     figure = Figure(figsize=(_WIDTH_INCHES, sum(heights) + 0.6 * len(heights)), layout="tight")
     axes = figure.subplots(len(masks), squeeze=False, height_ratios=heights)[:, 0]
@@ -121,8 +120,8 @@ def plot_masks(model: Any, path: str | Path) -> Path:
     return Path(path)
 
 
-def _layers(model: Any) -> list[TrainedLayer]:
-    layers = layers_of(model)
+def _layers(model: Any, target: str = "cortex-m4") -> list[TrainedLayer]:
+    layers = layers_of(model, target)
     if not layers:
         raise ModelError(
             f"model {getattr(model, 'name', model)!r} has no Dense or convolutional layer with "
@@ -146,12 +145,6 @@ def _row(layer: TrainedLayer, target: str) -> LayerSparsity:
         packed_instructions=found.instructions if has_kernel else None,
         layout=None if layout is None else f"{layout.pattern} {layout.index}",
     )
-
-
-def _mask(kernel: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return [outputs, taps * inputs], True for weights that are not 0."""
-    mask: npt.NDArray[np.bool_] = kernel.reshape(-1, kernel.shape[-1]).T != 0
-    return mask
 
 
 def _table(rows: list[LayerSparsity], target: str) -> Table:

@@ -1,0 +1,105 @@
+"""Depthwise convolutions -> SEPARABLE_CONV_2D of kind DEPTHWISE.
+
+Given:   DEPTHWISE_CONV_2D(input[n, h, w, c], weights[1, kh, kw, units], bias[units]) -> output
+Result:  SEPARABLE_CONV_2D(input, blob uint8[bytes]) -> output
+
+Any kernel, strides, padding, dilation and depth multiplier, int8. The blob holds everything, zero
+points and activation limits too. Outputs stay the same bit for bit. A layer is rewritten where the
+kernels of the target take fewer instructions than CMSIS-NN's: its weights are few, and a blob is
+hardly larger than weights, bias and scales. With prefer="flash" it must not be larger. On `host`
+all stay: the LiteRT delegate does not run the operator.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, pack_depthwise
+from tflm_sparsesep.converters.cost import depthwise_conv, depthwise_kernels
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.layers.depthwise import read_depthwise, run_of, shape_of
+from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
+from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
+
+
+def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
+    """Rewrite the layers that gain on the target; return a decision for each, in execution order.
+
+    Raises:
+        ModelError: a layer has an unknown version, or a shape that no runtime runs.
+    """
+    operators = [
+        op for op in subgraph.operators if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D
+    ]
+    return [_rewrite(subgraph, op, conversion) for op in operators]
+
+
+def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
+    try:
+        layer = _read(op, conversion)
+    except Unsupported as reason:
+        return LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=str(reason))
+    blob = pack_depthwise(layer)
+    decision = _decide(op, layer, len(blob), conversion)
+    if not decision.rewritten:
+        return decision
+    packed = Tensor.constant(f"{op.weights.name}/packed", np.frombuffer(blob, np.uint8))
+    inputs = [op.inputs[0], packed]
+    subgraph.replace(op, Operator.custom(op_names.SEPARABLE_CONV_2D, inputs, op.outputs))
+    height, width = op.input(0).shape[1:3]
+    target = conversion.target
+    return dataclasses.replace(
+        decision,
+        variant=native.depthwise_variant_name(blob, target=target),
+        scratch_bytes=native.depthwise_scratch_bytes(blob, height, width, target=target),
+    )
+
+
+def _read(op: Operator, conversion: Conversion) -> DepthwiseLayer:
+    """Return the layer. Raises Unsupported where it cannot be rewritten for the target."""
+    layer = read_depthwise(op)
+    if conversion.target == "host":
+        raise Unsupported("no depthwise kernel in LiteRT that is faster than its own")
+    users = 1 if op.weights.buffer is None else conversion.users.get(op.weights.buffer, 1)
+    if users > 1:
+        raise Unsupported(f"weights with {users} users")
+    return layer
+
+
+def _decide(
+    op: Operator, layer: DepthwiseLayer, packed_bytes: int, conversion: Conversion
+) -> LayerDecision:
+    target, run_here = conversion.target, run_of(layer, op.input(0).shape)
+    dense = depthwise_conv.dense_instructions(target, shape_of(op))
+    ours = depthwise_kernels.instructions(target, run_here)
+    before = dense_bytes([op])
+    change = f"{dense:,} -> {ours:,} {get_target(target).cost_unit} on {target}"
+    reason = f"depthwise: {change}"
+    pays = ours < dense
+    if pays and conversion.prefer == "flash" and packed_bytes > before:
+        pays, reason = False, f"packed would take {packed_bytes:,} bytes, dense takes {before:,}"
+    elif not pays:
+        reason = f"depthwise kernel does not pay: {change}"
+    weights = layer.weights.weights
+    return LayerDecision(
+        name=layer_name(op),
+        op=op.op_name,
+        rewritten=pays,
+        reason=reason,
+        rows=layer.units,
+        cols=weights.shape[1],
+        batch=math.prod(op.outputs[0].shape[:3]),
+        zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
+        pattern="x".join(map(str, layer.window.kernel)),
+        index="depthwise",
+        dense_bytes=before,
+        packed_bytes=packed_bytes,
+        dense_instructions=dense,
+        sparse_instructions=ours,
+    )
