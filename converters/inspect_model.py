@@ -177,12 +177,11 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
     weights, layout = conv.weights.weights, conv.weights.layout
     units, blob = len(weights), blob_of(op)
     variant = native.variant_name(blob[HEADER.itemsize :], target=target)
-    dense = sparse = None
-    if weights.dtype == np.int8:
-        dense = sparse_conv.dense_instructions(target, conv.window, inputs, units)
-        if fully_connected.is_measured(target, layout):
-            size = size_of(weights, layout)
-            sparse = sparse_conv.sparse_instructions(target, layout, size, conv.window, inputs)
+    window, sparse = conv.window, None
+    dense = sparse_conv.dense_instructions(target, window, inputs, units, weights.dtype.name)
+    if fully_connected.is_measured(target, layout):
+        size = size_of(weights, layout)
+        sparse = sparse_conv.sparse_instructions(target, layout, size, window, inputs)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,

@@ -126,7 +126,7 @@ def dense_instructions(target: str, shape: DepthwiseShape) -> int:
     """Return the instructions of one inference (nanoseconds on `host`)."""
     if target == "host":
         pixels = math.prod(shape.output) * shape.batch
-        return host.convolution_nanoseconds(pixels * math.prod(shape.kernel) * shape.units)
+        return host.products_nanoseconds(pixels * math.prod(shape.kernel) * shape.units)
     kernel = _kernel(target, shape)
     if kernel == "convolution":
         weights = (shape.units, *shape.kernel, 1)

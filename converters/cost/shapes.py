@@ -77,6 +77,9 @@ class MatrixShape:
 
     def dense_instructions(self, target: str, dtype: str = "int8") -> int:
         """Return the instructions of the dense operator; `dtype` is int8 or float32."""
+        if self.taps and dtype == "float32":
+            channels = self.cols // self.taps
+            return conv_2d.float_instructions(target, self.vectors, self.rows, self.taps, channels)
         if self.taps == 1:
             return pointwise_conv.dense_instructions(target, self.rows, self.cols, self.vectors)
         if self.taps > 1:

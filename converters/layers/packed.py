@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -147,11 +147,8 @@ def matrix_shape(op: Operator, rows: int, cols: int) -> MatrixShape:
 
 def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> int:
     """Return the instructions of the dense operator that a packed one replaces, on `target`."""
-    dtype = unpacked.weights.dtype.name
     shape = matrix_shape(op, *unpacked.weights.shape)
-    if dtype != "int8":
-        shape = replace(shape, taps=0)
-    return shape.dense_instructions(target, dtype)
+    return shape.dense_instructions(target, unpacked.weights.dtype.name)
 
 
 @dataclass(frozen=True)
@@ -189,8 +186,8 @@ def summarize(op: Operator, target: str) -> PackedSummary | None:
     """Return the summary of a packed operator; None for other operators.
 
     Raises:
-        ModelError: the layer is damaged, or a float32 convolution, for which CMSIS-NN has no dense
-            kernel to compare with.
+        ModelError: the layer is damaged, or a float32 SEPARABLE_CONV_2D, for which there is no
+            dense figure to compare with.
     """
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _summarize_fully_connected(op, target)
@@ -261,7 +258,6 @@ def _summarize_depthwise(op: Operator, target: str) -> PackedSummary:
 def _summarize_conv(op: Operator, target: str) -> PackedSummary:
     conv, input_shape = packed_conv(op)
     weights, layout = conv.weights.weights, conv.weights.layout
-    _check_integers(op, is_float=weights.dtype != np.int8)
     units = len(weights)
     return PackedSummary(
         name=layer_name(op),
@@ -274,7 +270,9 @@ def _summarize_conv(op: Operator, target: str) -> PackedSummary:
         pattern=layout.pattern,
         index=layout.index,
         dense_bytes=weights.nbytes + BIAS_BYTES * units,
-        dense_instructions=sparse_conv.dense_instructions(target, conv.window, input_shape, units),
+        dense_instructions=sparse_conv.dense_instructions(
+            target, conv.window, input_shape, units, weights.dtype.name
+        ),
     )
 
 

@@ -6,8 +6,7 @@ Result:  SPARSE_CONV_2D(input, blob uint8[bytes]) -> output
 Any kernel, strides, padding and dilation, except the convolutions that `sparse_fully_connected`
 takes. The blob holds everything, zero points and activation limits too. int8 outputs stay the same
 bit for bit. A layer that would not get both smaller and faster stays dense, and so does one that no
-kernel computes; the decision says why. On `host` all stay: the LiteRT delegate does not run the
-operator.
+kernel computes; the decision says why.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_sparse_conv import pack_conv
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost.choose_layout import choose_conv_layout
@@ -40,18 +40,16 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     return [_rewrite(subgraph, op, conversion) for op in operators]
 
 
-def read_layer(op: Operator, target: str) -> ConvLayer:
+def read_layer(op: Operator) -> ConvLayer:
     """Return the layer that a CONV_2D computes, as SPARSE_CONV_2D packs it.
 
     Raises:
-        Unsupported: `target` does not run SPARSE_CONV_2D for this layer; the message is the reason.
+        Unsupported: no kernel computes this layer; the message is the reason.
         ModelError: as for `read_convolution`.
     """
     layer = read_convolution(op)
-    if layer.weights.weights.dtype != np.int8:
-        raise Unsupported("float32 convolution: no dense figure to compare a sparse one with")
-    if target == "host":
-        raise Unsupported("SPARSE_CONV_2D has no kernel in LiteRT")
+    if not isinstance(layer.weights, FullyConnectedWeights):
+        return layer
     return dataclasses.replace(layer, weights=bound_constant_rows(layer.weights))
 
 
@@ -70,7 +68,7 @@ def packed_cost(layer: ConvLayer, dense: Cost, conversion: Conversion) -> Packed
 def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
     target = conversion.target
     try:
-        layer = read_layer(op, target)
+        layer = read_layer(op)
     except Unsupported as reason:
         return keep_dense(op, str(reason))
     users = conversion.users_of(op)
@@ -79,7 +77,7 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     dense = Cost(dense_bytes([op]), layer.dense_instructions(target))
     best = packed_cost(layer, dense, conversion)
     if best is None:
-        return keep_dense(op, f"no sparse kernel for int8 weights on {target}")
+        return keep_dense(op, f"no sparse kernel for {layer.dtype} weights on {target}")
     decision = decide_sparse(op, layer.weights.weights, layer.pixels, best, dense, conversion)
     if not decision.rewritten:
         return decision

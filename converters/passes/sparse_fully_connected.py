@@ -71,8 +71,6 @@ def _choose(op: Operator, conversion: Conversion) -> _Choice:
         return _keep_dense(op, str(reason))
     layer = replace(layer, weights=bound_constant_rows(layer.weights))
     dtype, target = layer.weights.weights.dtype.name, conversion.target
-    if layer.shape.taps and dtype != "int8":
-        return _keep_dense(op, "float32 convolution: no dense kernel to compare with")
     dense = Cost(dense_bytes([op]), layer.shape.dense_instructions(target, dtype))
     best = choose_layout(
         layer.weights,

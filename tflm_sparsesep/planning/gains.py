@@ -125,8 +125,6 @@ def _forms(shape: Shape, target: str) -> _Forms:
         if shape.is_separable:
             factors = break_even.break_even_channels(shape, target)
             separated = _best_separated(shape, target)
-        if target == "host":  # the LiteRT delegate does not run SPARSE_CONV_2D
-            return None, None, factors, separated
     else:
         factors, separated = break_even.break_even_rank(shape, target), None
     sparse = break_even.best_sparse(shape, target, BEST_CASE_ZEROS)

@@ -35,19 +35,14 @@ class DeviceLayer:
     has_kernel: bool
 
     @classmethod
-    def of(cls, layer: Any, target: str = "cortex-m4") -> DeviceLayer:
-        """Describe a built Keras layer with a kernel [..., inputs, outputs].
-
-        Args:
-            layer: the layer.
-            target: a name of `targets.TARGETS`.
-        """
+    def of(cls, layer: Any) -> DeviceLayer:
+        """Describe a built Keras layer with a kernel [..., inputs, outputs]."""
         *taps, channels, rows = layer.kernel.shape
         fits = max(rows, math.prod(taps) * channels) <= MAX_DIM
         if taps and not _is_along_axis(layer):
             shape = _conv_shape(layer)
-            if shape is not None:  # the LiteRT delegate does not run SPARSE_CONV_2D
-                return cls(shape, has_kernel=fits and target != "host")
+            if shape is not None:
+                return cls(shape, has_kernel=fits)
             fits = False
         cols = math.prod(taps) * channels
         times = math.prod(taps) if taps else 0

@@ -203,7 +203,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
                 "the optimizer has use_ema=True, whose averages at the end of fit are not sparse; "
                 "accepted: debias_epochs of at least 1, or use_ema=False"
             )
-        layers = select_layers(model, self._selection, self._pattern_of, self.target)
+        layers = select_layers(model, self._selection, self._pattern_of)
         self._layers = with_palettes(layers) if self.values == "palette" else layers
         self._readers = readers(model, self._layers)
         self._controller = None
