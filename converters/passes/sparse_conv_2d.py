@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
