@@ -17,7 +17,7 @@ from tflm_sparsesep.converters.cost import (
     separable_conv,
     sparse_conv,
 )
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
+from tflm_sparsesep.converters.cost.shapes import parameter_bytes
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.depthwise import run_of
@@ -125,7 +125,8 @@ def _describe_paged(op: Operator, target: str) -> LayerDecision:
         batch=batch_of(op, table.cols),
         pattern=table.layout.pattern,
         index=table.layout.index,
-        dense_bytes=table.rows * (table.cols * table.weight_bytes + 4),
+        dense_bytes=table.rows * table.cols * table.weight_bytes
+        + parameter_bytes(table.rows, is_float=table.weight_bytes > 1),
         packed_bytes=table.external_bytes,
         variant=variant,
         scratch_bytes=scratch,
@@ -193,7 +194,7 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
         zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
         pattern=layout.pattern,
         index=layout.index,
-        dense_bytes=weights.nbytes + BIAS_BYTES * units,
+        dense_bytes=weights.nbytes + parameter_bytes(units),
         packed_bytes=len(blob),
         dense_instructions=dense,
         sparse_instructions=sparse,

@@ -43,7 +43,7 @@ class DepthwiseShape:
         same: SAME padding as in TensorFlow; False for VALID.
         multiplier: output channels of each input channel.
         batch: images of one inference.
-        bias_bytes: of the dense layer.
+        parameter_bytes: of the dense layer.
     """
 
     image: tuple[int, int]
@@ -54,7 +54,7 @@ class DepthwiseShape:
     multiplier: int = 1
     batch: int = 1
     dilation: tuple[int, int] = (1, 1)
-    bias_bytes: int = 0
+    parameter_bytes: int = 0
 
     def __str__(self) -> str:
         height, width = self.kernel
@@ -63,7 +63,7 @@ class DepthwiseShape:
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense int8 layer."""
         weights = math.prod(self.kernel) * self.units
-        return Cost(weights + self.bias_bytes, dense_instructions(target, self))
+        return Cost(weights + self.parameter_bytes, dense_instructions(target, self))
 
     @property
     def is_separable(self) -> bool:

@@ -10,10 +10,10 @@ from tflm_sparsesep.converters.blob.requantization import INT8_MAX, INT8_MIN
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.depthwise_kernels import DepthwiseRun
-from tflm_sparsesep.converters.layers.matrix import bias_bytes
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
+    parameter_bytes,
     read_numbers,
     read_weights,
 )
@@ -42,7 +42,7 @@ def shape_of(op: Operator) -> DepthwiseShape:
         units // channels,
         batch,
         op.dilation,
-        bias_bytes(op),
+        parameter_bytes(op),
     )
 
 

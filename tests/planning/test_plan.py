@@ -70,7 +70,7 @@ def grouped() -> bytes:
 
 def test_a_fully_connected_layer_by_its_shape() -> None:
     (layer,) = ts.plan(fully_connected(300, 784), target="cortex-m4").layers
-    shape = MatrixShape(300, 784, bias_bytes=1200)
+    shape = MatrixShape(300, 784, parameter_bytes=1200)
     assert (layer.op, layer.size, layer.note) == ("FULLY_CONNECTED", "784->300", "")
     assert layer.dense_bytes == 784 * 300 + 4 * 300
     # CMSIS-NN, measured.

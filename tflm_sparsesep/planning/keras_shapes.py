@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.planning.shapes import GROUPED, TOO_LARGE, LayerShape, Shape
-from tflm_sparsesep.training.device_layer import DeviceLayer
+from tflm_sparsesep.training.device_layer import DeviceLayer, parameter_bytes_of
 
 _OPERATORS = {
     "Dense": "FULLY_CONNECTED",
@@ -57,13 +56,8 @@ def _shape_of(layer: Any) -> LayerShape:
     except Unsupported as unsupported:
         reason = str(unsupported)
     matrices = sum(math.prod(weight.shape) for weight in _weights(layer))
-    total = matrices + _bias_bytes(layer)
+    total = matrices + parameter_bytes_of(layer)
     return LayerShape(layer.name, op, shape, str(shape or size), total, reason)
-
-
-def _bias_bytes(layer: Any) -> int:
-    bias = getattr(layer, "bias", None)
-    return 0 if bias is None else BIAS_BYTES * math.prod(bias.shape)
 
 
 def _depthwise(layer: Any) -> DepthwiseShape:
@@ -79,7 +73,7 @@ def _depthwise(layer: Any) -> DepthwiseShape:
         layer.padding == "same",
         layer.depth_multiplier,
         dilation=_two(layer.dilation_rate),
-        bias_bytes=_bias_bytes(layer),
+        parameter_bytes=parameter_bytes_of(layer),
     )
 
 

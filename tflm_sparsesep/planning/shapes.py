@@ -12,12 +12,13 @@ from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers import depthwise
-from tflm_sparsesep.converters.layers.matrix import bias_bytes, read_matrix_layer
+from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
     check_structure,
     layer_name,
+    parameter_bytes,
     read_numbers,
     read_weights,
 )
@@ -95,7 +96,7 @@ def _shape_of(op: Operator) -> LayerShape:
         reason = str(unsupported)
     weights = sum(math.prod(t.shape) for t in _matrices(op))
     return LayerShape(
-        layer_name(op), op.op_name, shape, str(shape or size), weights + bias_bytes(op), reason
+        layer_name(op), op.op_name, shape, str(shape or size), weights + parameter_bytes(op), reason
     )
 
 
@@ -118,7 +119,7 @@ def _convolution(op: Operator) -> MatrixShape | ConvShape:
         op.outputs[0].shape,
         op.strides,
         Padding(options.padding),
-        bias_bytes(op),
+        parameter_bytes(op),
         op.dilation,
     )
     read_numbers(op, weights.reshape(units, -1))
