@@ -38,7 +38,7 @@ def decide_sparse(
         best,
         dense,
         rewritten=stay is None,
-        reason=stay or f"{zeros:.1%} zeros: sparse wins on {target}",
+        reason=stay or f"{zeros:.1%} zeros: packed wins on {target}",
         pattern=best.layout.pattern,
         index=best.layout.index,
     )

@@ -125,10 +125,11 @@ def test_the_best_case_is_the_best_of_all_patterns_and_wins() -> None:
 
 
 def two_dense(layer: MatrixShape, target: str, rank: int) -> PlannedForm:
-    """Weights and biases of both, by hand."""
+    """Weights and parameters of both, by hand."""
     cost = pointwise_conv.dense_instructions if layer.taps else fully_connected.dense_instructions
     return PlannedForm(
-        rank * (layer.rows + layer.cols + 4) + layer.parameter_bytes,
+        rank * (layer.rows + layer.cols + layer.parameter_bytes // layer.rows)
+        + layer.parameter_bytes,
         cost(target, rank, layer.cols, layer.vectors)
         + cost(target, layer.rows, rank, layer.vectors),
         rank=rank,

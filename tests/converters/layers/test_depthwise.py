@@ -26,7 +26,7 @@ def test_an_operator_as_a_shape() -> None:
     (op,) = graph.operators
     shape = depthwise_layer.shape_of(op)
     assert shape == DepthwiseShape(
-        (9, 8), 4, (5, 3), (2, 1), same=False, multiplier=2, parameter_bytes=32
+        (9, 8), 4, (5, 3), (2, 1), same=False, multiplier=2, parameter_bytes=8 * 28
     )
     assert shape.output == op.outputs[0].shape[1:3]
     assert model_cost.dense_instructions(op, "cortex-m3") == dense_instructions("cortex-m3", shape)
@@ -44,10 +44,10 @@ def test_two_stages_end_where_one_does(same: bool) -> None:
 
 @pytest.mark.parametrize("target", DEVICES)
 def test_what_two_layers_take(target: str) -> None:
-    conv = DepthwiseShape((12, 12), 32, (5, 5), parameter_bytes=128)
+    conv = DepthwiseShape((12, 12), 32, (7, 7), parameter_bytes=32 * 28)
     form = break_even_depthwise(conv, target)
     assert form is not None
-    assert (form.bytes, form.rank) == (32 * 10 + 2 * 128, 1)
+    assert (form.bytes, form.rank) == (32 * 14 + 2 * 32 * 28, 1)
     assert form.instructions < conv.dense(target).instructions
     assert break_even_depthwise(DepthwiseShape((12, 12), 32, (3, 3)), target) is None
     for one in (
@@ -61,7 +61,7 @@ def test_what_two_layers_take(target: str) -> None:
 def test_the_table_in_the_docs() -> None:
     lines = (ROOT / "docs/compression.md").read_text().splitlines()
     for taps in (3, 5, 7):
-        conv = DepthwiseShape((25, 5), 64, (taps, taps), parameter_bytes=256)
+        conv = DepthwiseShape((25, 5), 64, (taps, taps), parameter_bytes=64 * 28)
         ratios = []
         for target in ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55"):
             two = depthwise_form(conv, target)
