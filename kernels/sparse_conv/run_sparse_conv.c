@@ -19,6 +19,7 @@ typedef struct Strip {
 #define SHARED_PIXELS 16
 #define OWN_PIXELS 4
 
+SPARSESEP_COLD
 static Strip make_strip(const SparsesepSparseConv* conv,
                         const SparsesepConvShape* shape) {
   const int32_t kernel = conv->kernel_width;
