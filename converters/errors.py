@@ -7,8 +7,30 @@ that a caller expects. A message is one line: the received value, the accepted v
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    r"""Return `text` with what a terminal would obey, or not show, as escapes.
+
+    Names in files are anybody's text: with line ends, escape sequences, reversed directions and
+    bytes that are no UTF-8.
+
+    Example:
+        >>> printable("a\x1b[2J\u202eb")
+        'a\\x1b[2J\\u202eb'
+    """
+    if text.isprintable():
+        return text
+    parts = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(parts)
+
+
 class SparseSepError(Exception):
-    """Base of every error that tflm-sparsesep raises on purpose."""
+    """Base of every error that tflm-sparsesep raises on purpose.
+
+    Its message is `printable`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class ModelError(SparseSepError, ValueError):

@@ -11,15 +11,23 @@ from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
-from tflm_sparsesep.converters.cost import fully_connected, separable_conv, sparse_conv
+from tflm_sparsesep.converters.cost import (
+    depthwise_kernels,
+    fully_connected,
+    separable_conv,
+    sparse_conv,
+)
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
+from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.layers.packed import (
     batch_of,
     blob_of,
+    is_depthwise,
     options_of,
     packed_conv,
+    packed_depthwise,
     packed_separable,
     packed_weights,
     paged_weights,
@@ -61,6 +69,8 @@ def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> L
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         paged = is_table(blob_of(op))
         return _describe_paged(op, target) if paged else _describe_packed(op, target)
+    if is_depthwise(op):
+        return _describe_depthwise(op, target)
     if op.op_name == op_names.SEPARABLE_CONV_2D:
         return _describe_separable(op, target)
     if op.op_name == op_names.SPARSE_CONV_2D:
@@ -142,17 +152,36 @@ def _describe_separable(op: Operator, target: str) -> LayerDecision:
     )
 
 
+def _describe_depthwise(op: Operator, target: str) -> LayerDecision:
+    summary, (layer, inputs) = summarize(op, target), packed_depthwise(op)
+    assert summary is not None
+    blob, ours, scratch, variant = blob_of(op), None, None, None
+    if target != "host":
+        ours = depthwise_kernels.instructions(target, run_of(layer, inputs))
+        variant = native.depthwise_variant_name(blob, target=target)
+        scratch = native.depthwise_scratch_bytes(blob, *inputs[1:3], target=target)
+    fields = {name: value for name, value in vars(summary).items() if name != "weights"}
+    return LayerDecision(
+        **fields,
+        rewritten=True,
+        reason="packed in the file",
+        packed_bytes=len(blob),
+        sparse_instructions=ours,
+        variant=variant,
+        scratch_bytes=scratch,
+    )
+
+
 def _describe_conv(op: Operator, target: str) -> LayerDecision:
     conv, inputs = packed_conv(op)
     weights, layout = conv.weights.weights, conv.weights.layout
     units, blob = len(weights), blob_of(op)
     variant = native.variant_name(blob[HEADER.itemsize :], target=target)
-    dense = sparse = None
-    if weights.dtype == np.int8:
-        dense = sparse_conv.dense_instructions(target, conv.window, inputs, units)
-        if fully_connected.is_measured(target, layout):
-            size = size_of(weights, layout)
-            sparse = sparse_conv.sparse_instructions(target, layout, size, conv.window, inputs)
+    window, sparse = conv.window, None
+    dense = sparse_conv.dense_instructions(target, window, inputs, units, weights.dtype.name)
+    if fully_connected.is_measured(target, layout):
+        size = size_of(weights, layout)
+        sparse = sparse_conv.sparse_instructions(target, layout, size, window, inputs)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,

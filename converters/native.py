@@ -47,6 +47,13 @@ def _library() -> ctypes.CDLL:
         *(ctypes.c_int32, ctypes.c_int32),
     ]
     library.sparsesep_host_conv_scratch_bytes.restype = ctypes.c_uint64
+    library.sparsesep_host_depthwise_variant_name.argtypes = [text, pointer]
+    library.sparsesep_host_depthwise_variant_name.restype = text
+    library.sparsesep_host_depthwise_scratch_bytes.argtypes = [
+        *(text, pointer),
+        *(ctypes.c_int32, ctypes.c_int32),
+    ]
+    library.sparsesep_host_depthwise_scratch_bytes.restype = ctypes.c_uint64
     library.sparsesep_host_layout.argtypes = [size]
     library.sparsesep_host_layout.restype = pointer
     library.sparsesep_host_status_message.restype = text
@@ -136,6 +143,41 @@ def conv_scratch_bytes(blob: bytes, height: int, width: int, *, target: str) -> 
         raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
     memory = aligned_copy(blob).ctypes  # keeps the array
     return int(_library().sparsesep_host_conv_scratch_bytes(_isa(target), memory, height, width))
+
+
+def depthwise_variant_name(blob: bytes, *, target: str) -> str:
+    """Return the kernel that runs the depthwise convolution of a blob of SEPARABLE_CONV_2D.
+
+    Raises:
+        ConfigError: the target is unknown.
+        ModelError: a device would reject the blob.
+    """
+    memory = _depthwise(blob)
+    name: bytes = _library().sparsesep_host_depthwise_variant_name(_isa(target), memory.ctypes)
+    return name.decode()
+
+
+def depthwise_scratch_bytes(blob: bytes, height: int, width: int, *, target: str) -> int:
+    """Return the bytes of arena that such a blob uses during an inference.
+
+    Args:
+        blob: a blob with a depthwise convolution.
+        height, width: pixels of its input.
+        target: a name of `targets.TARGETS`.
+
+    Raises:
+        ConfigError: the target is unknown.
+        ModelError: a device would reject the blob.
+    """
+    scratch = _library().sparsesep_host_depthwise_scratch_bytes
+    return int(scratch(_isa(target), _depthwise(blob).ctypes, height, width))
+
+
+def _depthwise(blob: bytes) -> npt.NDArray[np.uint8]:
+    reason = validate_separable_conv(blob)
+    if reason is not None:
+        raise ModelError(reason)
+    return aligned_copy(blob)
 
 
 def _isa(target: str) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -10,9 +11,11 @@ from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.cost.choose_layout import Prefer, check_preference
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers.quantized import layer_name
+from tflm_sparsesep.converters.layers.quantized import check_structure, layer_name
 from tflm_sparsesep.converters.passes import (
+    depthwise_conv,
     fuse_separable_pair,
+    remove_constant_channels,
     sparse_conv_2d,
     sparse_fully_connected,
 )
@@ -24,7 +27,12 @@ from tflm_sparsesep.converters.tflite.editor import Model, Subgraph
 from tflm_sparsesep.converters.tflite.references import buffer_users, called_subgraphs
 
 # Pairs come first: a convolution of a pair could also become sparse.
-PASSES: tuple[ModuleType, ...] = (fuse_separable_pair, sparse_fully_connected, sparse_conv_2d)
+PASSES: tuple[ModuleType, ...] = (
+    fuse_separable_pair,
+    depthwise_conv,
+    sparse_fully_connected,
+    sparse_conv_2d,
+)
 
 
 @dataclass(frozen=True)
@@ -79,9 +87,21 @@ def _planned(model: Model, target: str) -> list[Subgraph]:
 
 def run_passes(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     """Rewrite `subgraph`; return one decision for each layer, in execution order."""
+    for op in subgraph.operators:
+        check_structure(op)
+    removed = remove_constant_channels.run(subgraph, conversion)
     order = {layer_name(op): at for at, op in enumerate(subgraph.operators)}
     decisions = [d for one_pass in PASSES for d in one_pass.run(subgraph, conversion)]
+    decisions = [_with_removed(d, removed.get(d.name, 0)) for d in decisions]
     return sorted(decisions, key=lambda decision: order[decision.name])
+
+
+def _with_removed(decision: LayerDecision, channels: int) -> LayerDecision:
+    """Return `decision` with the constant or unread channels that left its layer in the reason."""
+    if not channels:
+        return decision
+    reason = f"{channels} constant or unread channels removed; {decision.reason}"
+    return dataclasses.replace(decision, reason=reason)
 
 
 def check(model: Model) -> None:

@@ -24,6 +24,7 @@ from tflm_sparsesep.converters.errors import (
     SparseSepError,
     ToolMissingError,
 )
+from tflm_sparsesep.export import ExportResult, export
 from tflm_sparsesep.inspection import inspect, variants
 from tflm_sparsesep.plan import plan
 from tflm_sparsesep.planning.gains import LayerPlan, Plan
@@ -42,6 +43,7 @@ __all__ = [
     "ConfigError",
     "ConvertResult",
     "DeviceError",
+    "ExportResult",
     "KeepZeros",
     "LayerDecision",
     "LayerFigures",
@@ -56,6 +58,7 @@ __all__ = [
     "compress",
     "convert",
     "delegate_path",
+    "export",
     "inspect",
     "plan",
     "plot_masks",

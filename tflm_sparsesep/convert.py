@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.page_model import page_model
 from tflm_sparsesep.converters.rewrite import rewrite
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.model_input import calibrate
 from tflm_sparsesep.runtime.activations import MAX_SAMPLES, input_sparsity_tflm
 from tflm_sparsesep.runtime.representative_dataset import RepresentativeDataset
@@ -22,6 +24,8 @@ class ConvertResult:
         tflite: the model with custom operators where they reduce its cost.
         layers: one decision for each layer that a pass examined, in execution order.
         dense_tflite: the model before it was rewritten.
+        dense_instructions, instructions: estimates of all layers for one inference, before and
+            after (nanoseconds on target `host`); operators without weights are not counted.
         external: with `page_bytes`, the image of the external memory that holds the paged weights;
             else None.
     """
@@ -29,6 +33,8 @@ class ConvertResult:
     tflite: bytes
     layers: list[LayerDecision]
     dense_tflite: bytes
+    dense_instructions: int
+    instructions: int
     external: bytes | None = None
 
 
@@ -50,12 +56,12 @@ def convert(
             array [samples, ...]; for several inputs a list or tuple with one such array per input,
             or a dict by input name; or a function that yields samples, each an array, or a list,
             tuple or dict with one array per input. Keras models are quantized with it, which is
-            why they require it. For all models it tells how many activations are zero: kernels
-            that skip zero inputs are chosen only where that is known.
+            why they require it. For all models that TFLM runs it tells how many activations are
+            zero: kernels that skip zero inputs are chosen only where that is known.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         prefer: of the layouts that make a layer both smaller and faster, "flash" takes the
-            smallest one, "speed" the fastest; None the one with the least bytes times
-            instructions.
+            smallest one; None the one with the least bytes times instructions; "speed" the
+            fastest, for which a layer may grow by a fifth.
         page_bytes: where flash is short: larger packed weights go to an external memory, in pages
             of at most this many bytes (docs/paging.md).
         name: what errors call the model; by default the path, or "model".
@@ -63,7 +69,6 @@ def convert(
     Raises:
         ModelError: the model is not usable, or its weights are not finite.
         ConfigError: an argument is not accepted.
-        DeviceError: TFLM cannot run the samples.
         ToolMissingError: what reads or quantizes a Keras model is not installed.
 
     Example:
@@ -74,7 +79,10 @@ def convert(
     dense, name = given.tflite, given.name
     zeros = input_sparsity_tflm(dense, given.samples, name=name)
     result = rewrite(dense, target=target, input_zeros=zeros, name=name, prefer=prefer)
-    if page_bytes is None:
-        return ConvertResult(result.tflite, result.layers, dense)
-    paged = page_model(result.tflite, page_bytes=page_bytes, name=name)
-    return ConvertResult(paged.tflite, result.layers, dense, paged.external)
+    before = model_cost.instructions(editor.read(dense, name=name), (), target)
+    after = model_cost.instructions(editor.read(result.tflite, name=name), result.layers, target)
+    tflite, external = result.tflite, None
+    if page_bytes is not None:
+        paged = page_model(result.tflite, page_bytes=page_bytes, name=name)
+        tflite, external = paged.tflite, paged.external
+    return ConvertResult(tflite, result.layers, dense, before, after, external)

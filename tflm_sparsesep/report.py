@@ -9,9 +9,8 @@ from rich.table import Table
 from tflm_sparsesep.benchmark import LayerFigures
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.device.conv_bench import ConvKernelFigures
-from tflm_sparsesep.device.kernel_bench import KernelFigures
-from tflm_sparsesep.table_cells import number, ratio, short_name
+from tflm_sparsesep.device.kernel_figures import KernelFigures
+from tflm_sparsesep.table_cells import add_row, number, ratio, short_name
 
 
 def _shape(cols: int | None, rows: int | None) -> str:
@@ -38,7 +37,8 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
             decision = f"{layer.reason}{_scratch(layer)}"
             if layer.pattern is not None:
                 decision = f"sparse ({layer.pattern} {layer.index}), {decision}"
-        table.add_row(
+        add_row(
+            table,
             short_name(layer.name),
             layer.op,
             _shape(layer.cols, layer.rows),
@@ -79,7 +79,8 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
         left = heading in ("layer", "layout")
         table.add_column(heading, footer, justify="left" if left else "right", no_wrap=True)
     for f in figures:
-        table.add_row(
+        add_row(
+            table,
             short_name(f.name),
             _shape(f.cols, f.rows),
             f"{f.zeros:.1%}",
@@ -95,20 +96,17 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
     return table
 
 
-def kernels_table(figures: Sequence[KernelFigures] | Sequence[ConvKernelFigures]) -> Table:
+def kernels_table(figures: Sequence[KernelFigures]) -> Table:
     """Return a table with one row for each kernel, fastest first."""
     first = figures[0]
-    if isinstance(first, ConvKernelFigures):
-        layer = f"{first.shape} on {first.inputs}, {first.zeros:.1%} zeros"
-    else:
-        layer = f"{first.cols}->{first.rows}, {first.zeros:.1%} zeros, batch {first.batch}"
-    table = Table(title=f"{layer}, {first.target}: {first.dense_instructions:,} instructions dense")
+    table = Table(title=f"{first}, {first.target}: {first.dense_instructions:,} instructions dense")
     headings = ("kernel", "instructions", "per nonzero", "speedup", "est. cycles", "bytes")
     for heading in (*headings, "per nonzero", "scratch", "code"):
         name = heading == "kernel"
         table.add_column(heading, justify="left" if name else "right", no_wrap=name)
     for f in figures:
-        table.add_row(
+        add_row(
+            table,
             f.variant,
             f"{f.instructions:,}",
             f"{f.instructions_per_nonzero:.2f}",

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from rich.table import Table
+from rich.text import Text
+
+from tflm_sparsesep.converters.errors import printable
+
 NOTHING = "-"
 """A cell without a value."""
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Add cells to a table as they are: what a file holds is neither markup nor obeyed."""
+    table.add_row(*(Text(printable(cell)) for cell in cells))
 
 
 def short_name(name: str) -> str:

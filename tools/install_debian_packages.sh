@@ -5,7 +5,7 @@
 set -eu
 
 packages="gcc g++ clang libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi
-  qemu-system-arm dataset-fashion-mnist gcc-aarch64-linux-gnu
+  libstdc++-arm-none-eabi-newlib qemu-system-arm dataset-fashion-mnist gcc-aarch64-linux-gnu
   libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user pocl-opencl-icd ocl-icd-libopencl1 clinfo"
 
 command -v dpkg-query >/dev/null || {

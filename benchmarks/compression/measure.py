@@ -25,8 +25,8 @@ import tables
 from threadpoolctl import threadpool_limits
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.compress import best_trial
 from tflm_sparsesep.compression.budget_search import Budget, pareto
+from tflm_sparsesep.compression.model_search import best_trial
 from tflm_sparsesep.compression.trial_cache import TrialCache
 from tflm_sparsesep.compression.trials import Trial, Trials
 from tflm_sparsesep.converters import model_cost, op_names

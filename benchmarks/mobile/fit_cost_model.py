@@ -33,6 +33,7 @@ from tflm_sparsesep.converters.cost import host as host_cost
 OUTPUT = Path(__file__).parents[2] / "converters/cost/data/host_litert.json"
 SECONDS = 0.5
 THREADS = 1
+DENSE = ("int8", "float32", "int8 convolution", "float32 convolution")
 # The others are several times slower on a host, and larger than one of these.
 NAMES = (
     "1x1_u16_int8",
@@ -55,6 +56,11 @@ def shape(rows: int, cols: int, *pixels: int) -> Shape:
     return Shape("", rows, cols, (pixels[0], pixels[1]) if pixels else None)
 
 
+def conv(kernel: int, channels: int, units: int, side: int) -> Shape:
+    """A convolution of a square image without a name."""
+    return Shape("", units, kernel**2 * channels, (side, side), (kernel, kernel))
+
+
 # With the zeros of their sparse versions, which dense times do not depend on.
 FITTED = (
     (shape(32, 64), (0.8,)),
@@ -74,6 +80,14 @@ FITTED = (
     (shape(128, 128, 14, 14), (0.8,)),
     (shape(512, 512, 14, 14), (0.9,)),
     (shape(1280, 320, 7, 7), (0.8, 0.95)),
+    (conv(3, 16, 16, 32), (0.7, 0.9)),
+    (conv(3, 32, 32, 16), (0.8,)),
+    (conv(3, 64, 64, 28), (0.7, 0.9)),
+    (conv(3, 128, 128, 14), (0.8, 0.95)),
+    (conv(3, 256, 256, 7), (0.9,)),
+    (conv(5, 20, 50, 12), (0.8,)),
+    (conv(5, 32, 64, 24), (0.9,)),
+    (conv(7, 4, 64, 40), (0.8,)),
 )
 HELD_OUT = (
     (shape(100, 300), (0.9,)),
@@ -83,6 +97,10 @@ HELD_OUT = (
     (shape(4000, 3072), (0.85,)),
     (shape(256, 256, 14, 14), (0.8,)),
     (shape(1024, 1024, 7, 7), (0.9,)),
+    (conv(3, 64, 64, 8), (0.9,)),
+    (conv(3, 24, 48, 28), (0.8,)),
+    (conv(3, 96, 96, 20), (0.9,)),
+    (conv(5, 16, 32, 28), (0.9,)),
 )
 
 
@@ -99,23 +117,41 @@ def measure(layer: Shape, zeros: Sequence[float], seconds: float) -> list[Measur
     """All models of a layer."""
     made, terms = {}, {}
     for dtype in ("int8", "float32"):
-        if dtype == "float32" and layer.pixels is not None:
-            continue  # the converter leaves those
         dense = dense_model(layer, random_weights(layer, dtype, "1x1", zeros[0]), dtype)
-        key = (dtype, 0.0)
-        made[key] = interpreter(dense, "xnnpack", THREADS)
-        terms[key] = host_cost.dense_terms(layer.rows, layer.cols, layer.vectors, dtype)
+        is_conv = layer.kernel != (1, 1)
+        kind = f"{dtype} convolution" if is_convolution(layer, dtype) else dtype
+        made[kind, 0.0] = interpreter(dense, "xnnpack", THREADS)
+        terms[kind, 0.0] = dense_terms(layer, dtype)
         for layout in (one for one in LAYOUTS if str(one) in NAMES and type_of(one) == dtype):
             for share in zeros:
                 weights = random_weights(layer, dtype, layout.pattern, share)
                 sparse, _ = sparse_model(dense_model(layer, weights, dtype), layout)
                 key = (str(layout), share)
                 made[key] = interpreter(sparse, "cpu", THREADS)
-                terms[key] = host_cost.sparse_terms_of(
-                    layout, size_of(weights, layout), layer.vectors
+                size = size_of(weights, layout)
+                terms[key] = (
+                    host_cost.sparse_conv_terms(layout, size, layer.window, layer.input_shape)
+                    if is_conv
+                    else host_cost.sparse_terms_of(layout, size, layer.vectors)
                 )
     times = shortest_times(made, seconds=seconds)
     return [Measured(key[0], terms[key], 1e9 * times[key]) for key in made]
+
+
+def is_convolution(layer: Shape, dtype: str) -> bool:
+    """Whether the dense layer follows the model of convolutions.
+
+    That of fully-connected layers has int8 1x1 convolutions, too.
+    """
+    return layer.kernel != (1, 1) or (dtype == "float32" and layer.pixels is not None)
+
+
+def dense_terms(layer: Shape, dtype: str) -> dict[str, float]:
+    """Of XNNPACK's operator."""
+    if not is_convolution(layer, dtype):
+        return host_cost.dense_terms(layer.rows, layer.cols, layer.vectors, dtype)
+    taps = layer.kernel[0] * layer.kernel[1]
+    return host_cost.dense_conv_terms(layer.vectors, layer.rows, taps, layer.window.channels)
 
 
 def type_of(layout: Layout) -> str:
@@ -125,15 +161,15 @@ def type_of(layout: Layout) -> str:
 
 def fit(fitted: Sequence[Measured], held_out: Sequence[Measured]) -> dict[str, Any]:
     """Coefficients of one kind, none negative, and how far off they are outside the fit."""
-    names = list(fitted[0].terms)
-    matrix = np.array([[m.terms[name] / m.nanoseconds for name in names] for m in fitted])
+    names = list(dict.fromkeys(name for m in fitted for name in m.terms))
+    matrix = np.array([[m.terms.get(name, 0.0) / m.nanoseconds for name in names] for m in fitted])
     scale = np.maximum(matrix.max(axis=0), np.finfo(float).tiny)
     solution, _ = nnls(matrix / scale, np.ones(len(fitted)))
     coefficients = {
         name: float(f"{c:.4g}") for name, c in zip(names, solution / scale, strict=True)
     }
     errors = [
-        sum(coefficients[name] * m.terms[name] for name in names) / m.nanoseconds - 1
+        sum(coefficients[name] * n for name, n in m.terms.items()) / m.nanoseconds - 1
         for m in held_out
     ]
     return {
@@ -151,13 +187,13 @@ def main() -> None:
         measured[is_fitted] += measure(layer, zeros, seconds * (1 + len(NAMES) * len(zeros)))
     fits = {
         kind: fit(*([m for m in measured[group] if m.kind == kind] for group in (True, False)))
-        for kind in ("int8", "float32", *NAMES)
+        for kind in (*DENSE, *NAMES)
     }
     document = {
         "command": "python benchmarks/mobile/fit_cost_model.py",
         **machine(),
         "threads": THREADS,
-        "dense": {kind: fits[kind] for kind in ("int8", "float32")},
+        "dense": {kind: fits[kind] for kind in DENSE},
         "sparse": {kind: fits[kind] for kind in NAMES},
     }
     OUTPUT.write_text(json.dumps(document, indent=2) + "\n")

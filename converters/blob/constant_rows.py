@@ -59,20 +59,26 @@ def _constant_bias(ends: tuple[int, int], multiplier: int, shift: int) -> int | 
     None where they give several outputs, or wrap. Requantization rises with the accumulator, so
     that the two ends tell of all between.
     """
-    left = 1 << max(shift, 0)
-    if not all(-(2**31) <= end * left < 2**31 for end in ends):
+    lowest, highest = (accumulator_outputs(end, multiplier, shift) for end in ends)
+    if lowest is None or lowest != highest:
         return None
-    wanted = {_outputs(end, multiplier, shift) for end in ends}
-    if len(wanted) > 1:
-        return None
-    twice, once = wanted.pop()
+    twice, once = lowest
     # Halves: rounded twice they go away from zero, also where the first rounding made them.
     candidates = (4 * once, 4 * once + 1, 4 * once - 2)
-    return next((b for b in candidates if _outputs(b, _MULTIPLIER, _SHIFT) == (twice, once)), None)
+    return next(
+        (b for b in candidates if accumulator_outputs(b, _MULTIPLIER, _SHIFT) == (twice, once)),
+        None,
+    )
 
 
-def _outputs(acc: int, multiplier: int, shift: int) -> tuple[int, int]:
-    """Return what an accumulator gives rounded twice and once (`sparsesep/requantize.h`)."""
+def accumulator_outputs(acc: int, multiplier: int, shift: int) -> tuple[int, int] | None:
+    """Return what an accumulator gives rounded twice and once (`sparsesep/requantize.h`).
+
+    Outputs are before the zero_point, and saturate beyond int8. None if 32 bits do not hold the
+    accumulator after its left shift.
+    """
+    if not -(2**31) <= acc << max(shift, 0) < 2**31:
+        return None
     high = ((acc << max(shift, 0)) * multiplier + (1 << 30)) >> 31
     right = max(-shift, 0)
     threshold = (((1 << right) - 1) >> 1) + (high < 0)

@@ -2,8 +2,8 @@
 
 They are a sum of terms. The coefficients are fitted here, by least squares of the relative error,
 to measured counts (`data/dense_conv_cmsis_nn.json`, which also holds counts outside the fit: those
-are off by at most 3%, strided 1x1 convolutions by 7%). On `host`, costs are the nanoseconds of the
-products in XNNPACK (`host`). 1x1 convolutions of stride 1 have a model of their own
+are off by at most 3%, strided 1x1 convolutions by 7%). On `host`, costs are nanoseconds in LiteRT
+(`host`). 1x1 convolutions of stride 1 have a model of their own
 (`pointwise_conv`); strided ones are its kernel, row by row.
 """
 
@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from tflm_sparsesep.converters.cost import host, pointwise_conv
+from tflm_sparsesep.converters.cost import fully_connected, host, pointwise_conv
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.fit import Vector, fit
 from tflm_sparsesep.converters.targets import get_target
@@ -33,12 +33,33 @@ def dense_instructions(
     units, height, width, channels = weights_shape
     pixels = math.prod(output_shape[:3])
     if target == "host":
-        return host.convolution_nanoseconds(pixels * math.prod(weights_shape))
+        return host.convolution_nanoseconds(pixels, units, height * width, channels)
     if height * width == 1:
         row = pointwise_conv.dense_instructions(target, units, channels, output_shape[2])
         return pixels // output_shape[2] * row
     terms = _terms(target, pixels, units, (height, width), channels)
     return round(float(np.dot(_coefficients(target), terms)))
+
+
+def float_instructions(
+    target: str, pixels: int, units: int, taps: int, channels: int, *, inside: float = 1.0
+) -> int:
+    """Return the instructions of a float32 convolution (nanoseconds on `host`), of TFLM's kernel.
+
+    A lower estimate: a product takes at least what it takes in TFLM's fully-connected kernel.
+
+    Args:
+        target: a name of `targets.TARGETS`.
+        pixels: of the output, of all images.
+        units, taps, channels: of the weights.
+        inside: fraction of the products with a pixel of the image; TFLM passes over the others.
+    """
+    if target == "host":
+        return host.convolution_nanoseconds(pixels, units, taps, channels, "float32")
+    per_vector = fully_connected.dense_instructions(
+        target, units, taps * channels, pixels, dtype="float32"
+    )
+    return round(inside * per_vector)
 
 
 @functools.cache

@@ -107,7 +107,7 @@ def fused_instructions(
     """Return the instructions of the int8 kernel, for an `order` that `is_measured` on `target`."""
     terms = separable_terms(target, conv, order, input_shape)
     if target == "host":
-        return host.convolution_nanoseconds(terms["per_mac"])
+        return host.products_nanoseconds(terms["per_mac"])
     kernels = load(_FILE)["targets"][target]
     coefficients: dict[str, float] = kernels[order.name.lower()]
     return round(sum(coefficients[name] * term for name, term in terms.items()))

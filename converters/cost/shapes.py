@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Protocol
 
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
-from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.blob.separable_format import MAX_KERNEL, Padding
 from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv, sparse_conv
@@ -68,8 +69,17 @@ class MatrixShape:
         time = fully_connected.sparse_instructions(target, layout, size, self.vectors)
         return Cost(size.bytes, time)
 
+    def resized(self, rows: int, channels: int) -> MatrixShape:
+        """Return the layer with other numbers of outputs and of inputs per tap."""
+        bias_bytes = self.bias_bytes // self.rows * rows
+        cols = channels * max(self.taps, 1)
+        return dataclasses.replace(self, rows=rows, cols=cols, bias_bytes=bias_bytes)
+
     def dense_instructions(self, target: str, dtype: str = "int8") -> int:
         """Return the instructions of the dense operator; `dtype` is int8 or float32."""
+        if self.taps and dtype == "float32":
+            channels = self.cols // self.taps
+            return conv_2d.float_instructions(target, self.vectors, self.rows, self.taps, channels)
         if self.taps == 1:
             return pointwise_conv.dense_instructions(target, self.rows, self.cols, self.vectors)
         if self.taps > 1:
@@ -82,7 +92,7 @@ class MatrixShape:
 
 @dataclass(frozen=True)
 class ConvShape:
-    """A convolution with more than one tap down and right, and dilation 1.
+    """A convolution whose windows are in several pieces: SPARSE_CONV_2D, or separated.
 
     Attributes:
         weights: [units, height, width, channels].
@@ -90,6 +100,7 @@ class ConvShape:
         strides: down, right.
         padding: of both axes.
         bias_bytes: of the dense layer.
+        dilations: down, right.
     """
 
     weights: tuple[int, int, int, int]
@@ -98,11 +109,26 @@ class ConvShape:
     strides: tuple[int, int]
     padding: Padding
     bias_bytes: int = 0
+    dilations: tuple[int, int] = (1, 1)
 
     def __str__(self) -> str:
         units, height, width, channels = self.weights
         image = "x".join(map(str, self.inputs[1:3]))
         return f"{height}x{width} {channels}->{units} on {image}"
+
+    @property
+    def window(self) -> ConvWindow:
+        """The window of an output pixel."""
+        kernel, channels = self.weights[1:3], self.weights[3]
+        return ConvWindow(kernel, channels, self.strides, self.dilations, self.padding)
+
+    @property
+    def is_separable(self) -> bool:
+        """True if a separated form exists: several taps both ways, not too many, not dilated."""
+        taps = self.weights[1:3]
+        return (
+            self.dilations == (1, 1) and min(taps) > 1 and max(*taps, *self.strides) <= MAX_KERNEL
+        )
 
     @property
     def rows(self) -> int:
@@ -113,6 +139,16 @@ class ConvShape:
     def cols(self) -> int:
         """Weights of an output channel."""
         return math.prod(self.weights[1:])
+
+    def resized(self, rows: int, channels: int) -> ConvShape:
+        """Return the layer with other numbers of outputs and inputs."""
+        return dataclasses.replace(
+            self,
+            weights=(rows, *self.weights[1:3], channels),
+            inputs=(*self.inputs[:3], channels),
+            outputs=(*self.outputs[:3], rows),
+            bias_bytes=self.bias_bytes // self.rows * rows,
+        )
 
     @property
     def most_channels(self) -> int:
@@ -127,7 +163,5 @@ class ConvShape:
 
     def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:
         """Return the cost in a layout that is measured on the target, packed to `size`."""
-        _, height, width, channels = self.weights
-        window = ConvWindow((height, width), channels, self.strides, padding=self.padding)
-        time = sparse_conv.sparse_instructions(target, layout, size, window, self.inputs)
+        time = sparse_conv.sparse_instructions(target, layout, size, self.window, self.inputs)
         return Cost(size.bytes + HEADER.itemsize, time)

@@ -89,7 +89,7 @@ def _read_convolution(op: Operator) -> MatrixLayer:
         raise Unsupported(f"no sparse kernel for a {height}x{width} convolution")
     if op.options is not None and op.strides != (1, 1):
         raise Unsupported(f"no sparse kernel for stride {op.strides[0]}x{op.strides[1]}")
-    if op.input(0).shape[-1] != cols:
+    if op.input(0).shape[-1:] != (cols,):
         raise Unsupported("no sparse kernel for grouped convolutions")
     return _on_last_dimension(op, weights.reshape(rows, cols), taps=1)
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters.blob import depthwise_format
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
 from tflm_sparsesep.converters.blob.pack import UnpackedWeights, unpack
+from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, unpack_depthwise
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, read_order
 from tflm_sparsesep.converters.blob.pack_separable import unpack as unpack_separable
 from tflm_sparsesep.converters.blob.pack_sparse_conv import UnpackedConv, unpack_conv
 from tflm_sparsesep.converters.blob.paged_format import Table, is_table
 from tflm_sparsesep.converters.blob.separable_format import Order
-from tflm_sparsesep.converters.cost import separable_conv, sparse_conv
+from tflm_sparsesep.converters.cost import depthwise_conv, separable_conv, sparse_conv
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
+from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.tflite.editor import Operator
 
@@ -58,11 +61,30 @@ def packed_separable(op: Operator) -> tuple[SeparableConv, Order, tuple[int, ...
     Raises:
         ModelError: the device would reject the blob, or the input is not an image.
     """
+    blob = _checked_separable(op)
+    return unpack_separable(blob), read_order(blob), op.input(0).shape
+
+
+def _checked_separable(op: Operator) -> bytes:
     blob, inputs = blob_of(op), op.inputs[0]
     problem = native.validate_separable_conv(blob)
     if problem is not None or inputs is None or len(inputs.shape) != 4:
         raise ModelError(f"layer {layer_name(op)!r}: {problem or 'its input is no image'}")
-    return unpack_separable(blob), read_order(blob), inputs.shape
+    return blob
+
+
+def is_depthwise(op: Operator) -> bool:
+    """Return True for a SEPARABLE_CONV_2D that begins with a depthwise convolution."""
+    return op.op_name == op_names.SEPARABLE_CONV_2D and depthwise_format.is_depthwise(blob_of(op))
+
+
+def packed_depthwise(op: Operator) -> tuple[DepthwiseLayer, tuple[int, ...]]:
+    """Return the depthwise convolution of such an operator, and the shape of its input.
+
+    Raises:
+        ModelError: the device would reject the blob, or the input is not an image.
+    """
+    return unpack_depthwise(_checked_separable(op)), op.input(0).shape
 
 
 def packed_conv(op: Operator) -> tuple[UnpackedConv, tuple[int, ...]]:
@@ -125,11 +147,8 @@ def matrix_shape(op: Operator, rows: int, cols: int) -> MatrixShape:
 
 def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> int:
     """Return the instructions of the dense operator that a packed one replaces, on `target`."""
-    dtype = unpacked.weights.dtype.name
     shape = matrix_shape(op, *unpacked.weights.shape)
-    if dtype != "int8":
-        shape = replace(shape, taps=0)
-    return shape.dense_instructions(target, dtype)
+    return shape.dense_instructions(target, unpacked.weights.dtype.name)
 
 
 @dataclass(frozen=True)
@@ -167,11 +186,13 @@ def summarize(op: Operator, target: str) -> PackedSummary | None:
     """Return the summary of a packed operator; None for other operators.
 
     Raises:
-        ModelError: the layer is damaged, or a float32 convolution, for which CMSIS-NN has no dense
-            kernel to compare with.
+        ModelError: the layer is damaged, or a float32 SEPARABLE_CONV_2D, for which there is no
+            dense figure to compare with.
     """
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _summarize_fully_connected(op, target)
+    if is_depthwise(op):
+        return _summarize_depthwise(op, target)
     if op.op_name == op_names.SEPARABLE_CONV_2D:
         return _summarize_separable(op, target)
     return _summarize_conv(op, target) if op.op_name == op_names.SPARSE_CONV_2D else None
@@ -216,10 +237,27 @@ def _summarize_separable(op: Operator, target: str) -> PackedSummary:
     )
 
 
+def _summarize_depthwise(op: Operator, target: str) -> PackedSummary:
+    layer, inputs = packed_depthwise(op)
+    weights = layer.weights.weights
+    return PackedSummary(
+        name=layer_name(op),
+        op=op.op_name,
+        rows=layer.units,
+        cols=weights.shape[1],
+        batch=math.prod(layer.output_shape(inputs)[:3]),
+        weights=weights.size,
+        zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
+        pattern="x".join(map(str, layer.window.kernel)),
+        index="depthwise",
+        dense_bytes=weights.nbytes + BIAS_BYTES * layer.units,
+        dense_instructions=depthwise_conv.dense_instructions(target, run_of(layer, inputs).shape),
+    )
+
+
 def _summarize_conv(op: Operator, target: str) -> PackedSummary:
     conv, input_shape = packed_conv(op)
     weights, layout = conv.weights.weights, conv.weights.layout
-    _check_integers(op, is_float=weights.dtype != np.int8)
     units = len(weights)
     return PackedSummary(
         name=layer_name(op),
@@ -232,7 +270,9 @@ def _summarize_conv(op: Operator, target: str) -> PackedSummary:
         pattern=layout.pattern,
         index=layout.index,
         dense_bytes=weights.nbytes + BIAS_BYTES * units,
-        dense_instructions=sparse_conv.dense_instructions(target, conv.window, input_shape, units),
+        dense_instructions=sparse_conv.dense_instructions(
+            target, conv.window, input_shape, units, weights.dtype.name
+        ),
     )
 
 

@@ -101,20 +101,11 @@ def _read_depthwise(op: Operator) -> RealLayer:
 
     Raises Unsupported where a channel has several outputs, and for dilation.
     """
-    shape, weights, old = shape_of(op), read_weights(op), op.weights
+    shape, weights = shape_of(op), read_weights(op)
     if shape.multiplier != 1 or shape.dilation != (1, 1):
         raise Unsupported("several outputs for a channel, or dilated")
-    quantization = old.quantization
-    if quantization is None:
-        raise Unsupported("weights have no quantization")
-    if len(quantization.scales) > 1 and quantization.axis != DEPTHWISE_AXIS:
-        raise Unsupported("weights are not quantized per channel")
     rows = np.ascontiguousarray(weights.reshape(-1, shape.channels).T)
-    per_row = Quantization(quantization.scales, quantization.zero_points)
-    by_channel = copy.copy(op)
-    by_channel.inputs = list(op.inputs)
-    by_channel.inputs[1] = Tensor.constant(old.name, rows, quantization=per_row)
-    return _real_numbers(by_channel, *read_numbers(by_channel, rows))
+    return _real_numbers(op, *read_numbers(op, rows, axis=DEPTHWISE_AXIS))
 
 
 def write(op: Operator, weights: Matrix, bias: Vector) -> None:

@@ -13,9 +13,8 @@ saves instructions the peak may grow, because input and output of the pair are a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
@@ -32,9 +31,16 @@ from tflm_sparsesep.converters.layers.quantized import (
     read_weights,
 )
 from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.decide import packed_operator
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import arena
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.tflite.editor import (
+    Buffer,
+    BuiltinOperator,
+    Operator,
+    Subgraph,
+    Tensor,
+)
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,9 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     Raises:
         ModelError: a layer has an unknown version, or a shape that no runtime runs.
     """
-    decisions = []
+    decisions, uses = [], subgraph.uses()
     for op in list(subgraph.operators):
-        pair = find_pair(subgraph, op)
+        pair = find_pair(subgraph, op, uses)
         if pair is not None and not _is_shared(pair, conversion):
             decisions.append(_fuse_if_it_gains(subgraph, pair, conversion.target))
     return decisions
@@ -69,13 +75,17 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
 
 def _is_shared(pair: Pair, conversion: Conversion) -> bool:
     """Return True if another operator keeps weights of the pair in the file."""
-    buffers = [op.weights.buffer for op in (pair.vertical, pair.horizontal)]
-    return any(buffer and conversion.users.get(buffer, 1) > 1 for buffer in buffers)
+    return max(map(conversion.users_of, (pair.vertical, pair.horizontal))) > 1
 
 
-def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
-    """Return the pair that starts with `op`; None if there is none that a kernel runs."""
-    follower = _follower(subgraph, op)
+def find_pair(
+    subgraph: Subgraph, op: Operator, uses: Mapping[Tensor, Sequence[Operator]] | None = None
+) -> Pair | None:
+    """Return the pair that starts with `op`; None if there is none that a kernel runs.
+
+    `uses` are those of the subgraph before any pair was fused: no operator is in two pairs.
+    """
+    follower = _follower(subgraph, op, uses)
     if follower is None:
         return None
     check_operator(op)
@@ -90,11 +100,13 @@ def find_pair(subgraph: Subgraph, op: Operator) -> Pair | None:
     return Pair(op, follower, conv, shape)
 
 
-def _follower(subgraph: Subgraph, op: Operator) -> Operator | None:
+def _follower(
+    subgraph: Subgraph, op: Operator, uses: Mapping[Tensor, Sequence[Operator]] | None
+) -> Operator | None:
     """Return the CONV_2D that alone reads the output of the CONV_2D `op`."""
     if op.builtin_code != BuiltinOperator.CONV_2D or len(op.outputs) != 1:
         return None
-    reader = subgraph.only_reader(op.outputs[0])
+    reader = subgraph.only_reader(op.outputs[0], uses)
     if reader is None or reader.builtin_code != BuiltinOperator.CONV_2D:
         return None
     return reader if reader.inputs[0] is op.outputs[0] else None
@@ -149,7 +161,9 @@ def _fuse_if_it_gains(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecis
     scratch = separable_conv.scratch_bytes(target, conv, order, pair.input_shape)
     peak_before = arena.peak_bytes(subgraph)
     blob = pack(conv, order)
-    operator = _operator(pair, blob)
+    operator = packed_operator(
+        op_names.SEPARABLE_CONV_2D, pair.horizontal, Buffer(blob), source=pair.vertical.input(0)
+    )
     fused_graph = _with_fused(subgraph, pair, operator)
     position = fused_graph.operators.index(operator)
     peak_after = arena.peak_bytes(fused_graph, {position: scratch})
@@ -173,13 +187,6 @@ def _fuse_if_it_gains(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecis
         variant=separable_conv.variant_name(target, order),
         scratch_bytes=scratch,
     )
-
-
-def _operator(pair: Pair, blob: bytes) -> Operator:
-    name = f"{pair.horizontal.weights.name}/packed"
-    packed = Tensor.constant(name, np.frombuffer(blob, np.uint8))
-    inputs, outputs = [pair.vertical.inputs[0], packed], pair.horizontal.outputs
-    return Operator.custom(op_names.SEPARABLE_CONV_2D, inputs, outputs)
 
 
 def _with_fused(subgraph: Subgraph, pair: Pair, operator: Operator) -> Subgraph:

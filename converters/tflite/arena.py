@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from tflm_sparsesep.converters.tflite import types as tensor_types
@@ -32,13 +33,14 @@ def peak_bytes(subgraph: Subgraph, scratch: dict[int, int] | None = None) -> int
     for tensor in (*subgraph.outputs, *(t for t in first if t.is_variable)):
         first.setdefault(tensor, -math.inf)
         last[tensor] = math.inf
+    count = len(subgraph.operators)
+    changes = [0] * (count + 2)  # of the bytes alive, before each operator
+    for tensor, start in first.items():
+        changes[int(max(start, 0))] += tensor_bytes(tensor)
+        changes[int(max(min(last[tensor], count), -1)) + 1] -= tensor_bytes(tensor)
+    alive = itertools.accumulate(changes[:count])
     extra = scratch or {}
-    alive = (
-        extra.get(position, 0)
-        + sum(tensor_bytes(t) for t in first if first[t] <= position <= last[t])
-        for position in range(len(subgraph.operators))
-    )
-    return max(alive, default=0)
+    return max((size + extra.get(at, 0) for at, size in enumerate(alive)), default=0)
 
 
 def _activations(op: Operator) -> list[Tensor]:

@@ -6,7 +6,7 @@ to other objects directly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, NamedTuple
 
@@ -167,17 +167,27 @@ class Subgraph:
         """Return the operator that writes `tensor`; None for constants and subgraph inputs."""
         return next((op for op in self.operators if any(t is tensor for t in op.outputs)), None)
 
-    def only_reader(self, tensor: Tensor) -> Operator | None:
+    def uses(self) -> dict[Tensor, list[Operator]]:
+        """Return the operators that refer to each tensor, once for each reference."""
+        found: dict[Tensor, list[Operator]] = {}
+        for op in self.operators:
+            for tensor in op.tensors:
+                found.setdefault(tensor, []).append(op)
+        return found
+
+    def only_reader(
+        self, tensor: Tensor, uses: Mapping[Tensor, Sequence[Operator]] | None = None
+    ) -> Operator | None:
         """Return the operator that alone reads `tensor`, once, after one operator has written it.
 
         None otherwise, and for tensors that outlive the pair: inputs and outputs of the subgraph,
-        and variables.
+        and variables. Who asks for many tensors gives `uses()`.
         """
-        uses = [op for op in self.operators for t in op.tensors if t is tensor]
+        users = (self.uses() if uses is None else uses).get(tensor, ())
         outlives = tensor.is_variable or any(t is tensor for t in (*self.inputs, *self.outputs))
-        if outlives or len(uses) != 2:
+        if outlives or len(users) != 2:
             return None
-        writer, reader = uses
+        writer, reader = users
         is_written = any(t is tensor for t in writer.outputs)
         is_read = writer is not reader and any(t is tensor for t in reader.inputs)
         return reader if is_written and is_read else None
@@ -188,9 +198,12 @@ class Subgraph:
         Raises:
             ConfigError: `old` is not an operator of this subgraph.
         """
-        if old not in self.operators:
-            raise ConfigError(f"subgraph {self.name!r} has no operator {old!r} to replace")
-        at = self.operators.index(old)
+        try:
+            at = self.operators.index(old)
+        except ValueError:
+            raise ConfigError(
+                f"subgraph {self.name!r} has no operator {old!r} to replace"
+            ) from None
         self.operators[at : at + 1] = new
 
     def __repr__(self) -> str:
@@ -246,6 +259,7 @@ class Model:
         signatures: named entry points.
         operator_codes: of the file, in order; `editor.write` appends those that operators need.
         name: the name of the model in errors.
+        is_mended: True if `read` corrected metadata, without which LiteRT refuses the file.
         raw: the schema's `ModelT` (also version, external buffers).
         as_read: the meaning of the file's indices when it was read; None for new models.
     """
@@ -266,6 +280,7 @@ class Model:
         self.signatures: list[Signature] = []
         self.operator_codes: list[OperatorCode] = []
         self.name = name
+        self.is_mended = False
         self.raw = raw
         if raw is None:
             self.raw = schema_object(schema.ModelT, version=3, description=description)

@@ -22,6 +22,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tflm_sparsesep.converters.errors import ModelError
 
+FILE_IDENTIFIER = b"TFL3"
+"""Bytes 4 to 7 of a .tflite file."""
+
 # Limits the time for a hostile file to about 10 s. Models with billions of weights have fewer
 # tables. The limit of flatbuffers' C++ verifier is 1,000,000.
 _MAX_TABLES = 250_000
@@ -263,9 +266,10 @@ def verify(data: bytes, name: str) -> None:
     """
     if len(data) < 8:
         raise ModelError(f"{name}: not a .tflite file: {len(data)} bytes, at least 8 are needed")
-    if data[4:8] != b"TFL3":
+    if data[4:8] != FILE_IDENTIFIER:
         raise ModelError(
-            f"{name}: not a .tflite file: file identifier is {bytes(data[4:8])!r}, not b'TFL3'"
+            f"{name}: not a .tflite file: file identifier is {bytes(data[4:8])!r}, "
+            f"not {FILE_IDENTIFIER!r}"
         )
     walk = _Walk(data, name, _MAX_REUSE * len(data) + _REUSE_SLACK_BYTES)
     walk.table(schema.Model, walk.follow(0, "root table"))

@@ -17,12 +17,13 @@ SparsesepStatus sparsesep_get_blob(const SparsesepHost* host, const void** blob,
   const SparsesepStatus found =
       host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &tensor);
   if (found != SPARSESEP_OK) return found;
-  // Kernels read words in place: the model file aligns the blob, and the
-  // caller must not have loaded the file at an odd address.
   if (tensor.type != SPARSESEP_TENSOR_UINT8 || tensor.data == NULL ||
-      tensor.rank != 1 || tensor.dims[0] <= 0 ||
-      (uintptr_t)tensor.data % sizeof(uint32_t) != 0) {
+      tensor.rank != 1 || tensor.dims[0] <= 0) {
     return SPARSESEP_BAD_TENSOR;
+  }
+  // Kernels read words in place. The file aligns the blob from its start.
+  if ((uintptr_t)tensor.data % sizeof(uint32_t) != 0) {
+    return SPARSESEP_UNALIGNED;
   }
   *blob = tensor.data;
   *bytes = (size_t)tensor.dims[0];

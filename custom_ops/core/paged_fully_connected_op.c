@@ -109,7 +109,7 @@ static SparsesepStatus prepare(const SparsesepHost* host, PagedOp* paged) {
   if (op->init_status != SPARSESEP_OK) return op->init_status;
   host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &tensor);
   const SparsesepPagedHeader* const table = tensor.data;
-  if ((uintptr_t)table % sizeof(uint32_t) != 0) return SPARSESEP_BAD_TENSOR;
+  if ((uintptr_t)table % sizeof(uint32_t) != 0) return SPARSESEP_UNALIGNED;
   if (paged->memory == NULL || paged->memory->fetch == NULL) {
     return SPARSESEP_FETCH_FAILED;
   }

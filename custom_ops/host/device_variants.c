@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "sparse_conv/strip.h"
 #include "sparse_fully_connected/scratch_queries.h"
 #include "sparse_fully_connected/variants.h"
 #include "sparsesep/sparse_conv.h"
@@ -15,6 +16,7 @@ typedef struct DeviceVariant {
 #define SPARSESEP_VARIANT(layout, isa, scratch_query) \
   {#layout "_" #isa, {NULL, scratch_query, SPARSESEP_LAYOUT_MEMBERS(layout)}},
 #define SPARSESEP_SEPARABLE_VARIANT(...)
+#define SPARSESEP_DEPTHWISE_VARIANT(...)
 static const DeviceVariant v6m[] = {
 #include "variants/variants_v6m.inc"
     {NULL, {0}},
@@ -83,17 +85,18 @@ uint64_t sparsesep_host_conv_scratch_bytes(const char* isa, const void* blob,
                                            int32_t height, int32_t width) {
   const SparsesepSparseConv* conv = blob;
   const SparsesepPackedHeader* weights = sparsesep_sparse_conv_weights(conv);
-  const SparsesepFullyConnectedVariant* variant = NULL;
-  if (isa == NULL) {
-    variant = sparsesep_select_fully_connected(weights);
-  } else {
-    const DeviceVariant* found = find(isa, weights);
-    if (found != NULL) variant = &found->variant;
-  }
   SparsesepConvShape shape = {1, height, width, 0, 0, 0, 0};
-  if (variant == NULL ||
-      sparsesep_sparse_conv_shape(conv, &shape) != SPARSESEP_OK) {
-    return 0;
+  if (sparsesep_sparse_conv_shape(conv, &shape) != SPARSESEP_OK) return 0;
+  if (isa == NULL) {
+    const SparsesepFullyConnectedVariant* here =
+        sparsesep_select_fully_connected(weights);
+    return here == NULL
+               ? 0
+               : sparsesep_sparse_conv_scratch_bytes(conv, &shape, here);
   }
-  return sparsesep_sparse_conv_scratch_bytes(conv, &shape, variant);
+  const DeviceVariant* found = find(isa, weights);
+  if (found == NULL) return 0;
+  const SparsesepImageStrip strip = sparsesep_make_strip(
+      conv, &shape, SPARSESEP_SHARED_PIXELS, SPARSESEP_OWN_PIXELS);
+  return sparsesep_strip_scratch_bytes(conv, &strip, &found->variant);
 }

@@ -35,6 +35,13 @@ SPARSESEP_EXPORT uint64_t sparsesep_host_conv_scratch_bytes(const char* isa,
                                                             int32_t height,
                                                             int32_t width);
 
+// The kernel that runs the depthwise convolution of `blob`, a validated one of
+// SEPARABLE_CONV_2D, and the operator's scratch, as for SPARSE_CONV_2D.
+SPARSESEP_EXPORT const char* sparsesep_host_depthwise_variant_name(
+    const char* isa, const void* blob);
+SPARSESEP_EXPORT uint64_t sparsesep_host_depthwise_scratch_bytes(
+    const char* isa, const void* blob, int32_t height, int32_t width);
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,8 +16,9 @@ static const char messages[] =
     "tensors do not fit the weights\0"
     "no kernel of this build runs these packed weights\0"
     "out of memory\0"
+    "weights are not 4-byte aligned: put alignas(16) before the model array\0"
     "unknown status";
-_Static_assert(SPARSESEP_STATUS_COUNT == 11, "a message each, one for others");
+_Static_assert(SPARSESEP_STATUS_COUNT == 12, "a message each, one for others");
 
 SPARSESEP_COLD
 const char* sparsesep_status_message(SparsesepStatus status) {

@@ -1,5 +1,5 @@
-// out[batch][rows] = vectors times sparse weights + bias. Vectors begin `step`
-// elements apart in x.
+// out[batch][rows] = vectors times sparse weights + bias. In x, `width` vectors
+// begin `step` elements apart, and the next so many `pitch` elements after them.
 //
 // The host repacks a blob of any layout into tiles of R rows x C columns
 // (macros), row group after row group:
@@ -12,6 +12,10 @@
 #endif
 
 #define TILES (16 / (R * C))  // of a chunk
+
+// Where vector v of this work-item begins.
+#define VECTOR_START(v) \
+  ((long)(VECTOR(v) / width) * pitch + (long)(VECTOR(v) % width) * step)
 
 // Loads the inputs of a chunk.
 static inline char16 inputs(global const char* x, global const ushort* c) {
@@ -62,11 +66,15 @@ kernel void sparse_fully_connected_int8(
     global const ushort* columns, global const char16* values,
     global const int* bias, global const int* multiplier,
     global const int* shift, global char* out, int groups, int batch, int rows,
-    int step, int zero_point, int low, int high) {
+    int step, int width, int pitch, int zero_point, int low, int high) {
   SHARED_SUMS(int);
   const int group = ROW_GROUP;
   int16 acc[VECTORS];
-  for (int v = 0; v < VECTORS; ++v) acc[v] = (int16)(0);
+  long from[VECTORS];
+  for (int v = 0; v < VECTORS; ++v) {
+    acc[v] = (int16)(0);
+    from[v] = VECTOR_START(v);
+  }
   const int start = group < groups ? starts[group] / TILES : 0;
   const int end = group < groups ? starts[group + 1] / TILES : 0;
   for (int chunk = start + LANE; chunk < end; chunk += LANES) {
@@ -74,7 +82,7 @@ kernel void sparse_fully_connected_int8(
     global const ushort* c = columns + chunk * TILES;
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v) {
-      ADD_PRODUCTS(acc[v], w, inputs(x + (long)VECTOR(v) * step, c));
+      ADD_PRODUCTS(acc[v], w, inputs(x + from[v], c));
     }
   }
   int sums[SUMS];
@@ -98,11 +106,15 @@ kernel void sparse_fully_connected_float(
     global const REAL* x, global const int* starts,
     global const ushort* columns, global const REAL* values,
     global const float* bias, global REAL* out, int groups, int batch,
-    int rows, int step, float low, float high) {
+    int rows, int step, int width, int pitch, float low, float high) {
   SHARED_SUMS(float);
   const int row = ROW_GROUP;
   FLOATS acc[VECTORS];
-  for (int v = 0; v < VECTORS; ++v) acc[v] = (FLOATS)(0.0f);
+  long from[VECTORS];
+  for (int v = 0; v < VECTORS; ++v) {
+    acc[v] = (FLOATS)(0.0f);
+    from[v] = VECTOR_START(v);
+  }
   const int start = row < groups ? starts[row] : 0;
   const int end = row < groups ? starts[row + 1] : 0;
   for (int chunk = start; chunk < end; chunk += 16) {
@@ -112,7 +124,7 @@ kernel void sparse_fully_connected_float(
     const INTS inside = (INTS)(at) + OFFSETS < (INTS)(end);
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v) {
-      global const REAL* vector_x = x + (long)VECTOR(v) * step;
+      global const REAL* vector_x = x + from[v];
 #define PICK(i) LOAD(vector_x, c.s##i)
       const FLOATS meets = (FLOATS)(JOIN(EACH_, WIDTH)(PICK));
 #undef PICK

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "sparsesep/compiler.h"
+#include "sparsesep/depthwise_conv.h"
 #include "sparsesep/separable_conv.h"
 
 static int is_int8(int32_t value) {
@@ -94,6 +95,9 @@ SparsesepStatus sparsesep_validate_separable_conv(const void* blob,
   SparsesepSeparableConv h;
   if (blob == NULL || blob_bytes < sizeof(h)) return SPARSESEP_BAD_HEADER;
   memcpy(&h, blob, sizeof(h));
+  if (h.version == SPARSESEP_DEPTHWISE_VERSION) {
+    return sparsesep_validate_depthwise_conv(blob, blob_bytes);
+  }
   if (h.magic != SPARSESEP_SEPARABLE_MAGIC ||
       h.version != SPARSESEP_SEPARABLE_VERSION) {
     return SPARSESEP_BAD_HEADER;

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tflm_sparsesep.compression import form_choice
+from tflm_sparsesep.compression.budget_search import Limits
 from tflm_sparsesep.compression.factorization import DENSE, Factorization, MatrixFitProblem
-from tflm_sparsesep.compression.form_choice import Front, Limits, Option
+from tflm_sparsesep.compression.form_choice import Front, Option
 from tflm_sparsesep.converters.factorize.gram import accumulate
 
 COSTS = ("flash_bytes", "instructions")

@@ -88,6 +88,10 @@ def test_convert_prints_json(models: Path, tmp_path: Path) -> None:
     assert report["sparse_tflite_bytes"] == output.stat().st_size
     assert report["dense_tflite_bytes"] == (models / "dense.tflite").stat().st_size
     assert [layer["rewritten"] for layer in report["layers"]] == [True, False]
+    sparse, dense = report["layers"]
+    kept = dense["dense_instructions"]
+    assert report["dense_instructions"] == sparse["dense_instructions"] + kept
+    assert report["sparse_instructions"] == sparse["sparse_instructions"] + kept
 
 
 def test_convert_prefers_bytes_or_instructions(models: Path, tmp_path: Path) -> None:
@@ -301,3 +305,13 @@ def test_inspect_states_scratch(models: Path) -> None:
     assert layers[0]["variant"]
     assert layers[0]["scratch_bytes"] >= 0
     assert layers[1]["scratch_bytes"] is None
+
+
+def test_export_writes_a_library(models: Path, tmp_path: Path) -> None:
+    arguments = ("export", models / "sparse.tflite", "--format", "cmake", "-o", tmp_path / "lib")
+    done = cli(*arguments, "--data", models / "x.npy", "--json")
+    report = json.loads(done.stdout)
+    assert report["name"] == "sparse"
+    assert all((tmp_path / "lib" / path).is_file() for path in report["files"])
+    assert "README.md" in cli(*arguments).stdout
+    assert "'make' is unknown" in error_line(cli(*arguments[:3], "make", *arguments[4:]))

@@ -25,7 +25,8 @@ from tflm_sparsesep.converters.cost.break_even import (
     break_even_rank,
     break_even_zeros,
 )
-from tflm_sparsesep.converters.cost.shapes import MatrixShape
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.device.synthetic_separable import SeparableShape
 
 
@@ -56,6 +57,14 @@ def convolution(height: int, width: int, dilation: int = 1) -> bytes:
     first = random_pair(np.random.default_rng(0), shape)[0]
     weights = np.ones((12, height, width, 8), np.int8)
     (conv, *_) = changed([first], 0, weights=weights, dilation=dilation)
+    return conv_model([conv], (1, 10, 10, 8))
+
+
+def grouped() -> bytes:
+    """4 -> 12 in each of two groups."""
+    shape = SeparableShape(10, 10, (4, 12, 12), (3, 3))
+    first = random_pair(np.random.default_rng(0), shape)[0]
+    (conv, *_) = changed([first], 0, weights=np.ones((12, 3, 3, 4), np.int8))
     return conv_model([conv], (1, 10, 10, 8))
 
 
@@ -94,8 +103,7 @@ def test_a_convolution_by_its_shape() -> None:
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (convolution(3, 1), "nothing to separate"),
-        (convolution(3, 3, dilation=2), "dilated"),
+        (grouped(), "grouped: no sparse kernel"),
         (fully_connected(2, 4), "too small"),
     ],
 )
@@ -105,6 +113,23 @@ def test_layers_that_nothing_can_be_done_about_say_why(model: bytes, reason: str
     assert reason in layer.note
     assert [layer.unstructured, layer.block, layer.factors, layer.best_case] == [None] * 4
     assert plan.best_case_bytes == plan.dense_bytes == layer.dense_bytes
+
+
+@pytest.mark.parametrize(
+    "model", [convolution(3, 1), convolution(3, 3, dilation=2)], ids=["column", "dilated"]
+)
+def test_convolutions_that_cannot_be_separated_are_planned_sparse(model: bytes) -> None:
+    (layer,) = ts.plan(model, target="cortex-m3").layers
+    assert layer.unstructured is not None
+    assert layer.block is not None
+    assert layer.factors is None
+    assert layer.best_case == best_sparse(ConvShape(*layer_geometry(model)), "cortex-m3", 0.95)
+
+
+def layer_geometry(model: bytes) -> tuple[Any, ...]:
+    (op,) = editor.read(model).operators
+    shapes = (op.weights.shape, op.input(0).shape, op.outputs[0].shape)
+    return (*shapes, op.strides, Padding.VALID, 4 * op.weights.shape[0], op.dilation)
 
 
 def test_bad_models_and_targets_are_refused(tmp_path: Path) -> None:
@@ -223,9 +248,9 @@ def test_convolutions_along_one_axis_are_planned_as_matrices() -> None:
     x = np.random.default_rng(0).random((8, 50, 6)).astype(np.float32)
     keras_plan = ts.plan(model).layers
     file_plan = ts.plan(quantize(model, x)).layers
-    assert [layer.size for layer in keras_plan[:2]] == ["1x5 6->16 x46", "1x3 16->32 x22"]
-    for ours, theirs in zip(keras_plan[:2], file_plan[:2], strict=True):
+    sizes = ["1x5 6->16 x46", "1x3 16->32 x22", "1x3 32->8 on 1x22"]
+    assert [layer.size for layer in keras_plan] == sizes
+    for ours, theirs in zip(keras_plan, file_plan, strict=True):
         assert replace(ours, name="") == replace(theirs, name="")
         assert ours.unstructured is not None
-    assert keras_plan[2].note
-    assert file_plan[2].note
+        assert ours.note == ""

@@ -72,15 +72,18 @@ def sparse_fully_connected(
     *,
     windows: int | None = None,
     rounding: Rounding = "double",
+    offset: int = 0,
 ) -> Array:
     """Outputs [batch, rows] of inputs [batch, cols], or [length, channels] with `windows`.
 
-    `windows` is their number if the options hold a step between windows of `inputs`.
+    `windows` is their number if the options hold a step between windows of `inputs`. `offset` is
+    the address of the blob, modulo 16.
     """
     batch = len(inputs) if windows is None else windows
     # As many dimensions as the operator sees: any number of elements.
     flat = inputs.reshape(-1)
-    return _run(SPARSE_FULLY_CONNECTED, options, blob, flat, (batch, rows), rounding).outputs
+    shape = (batch, rows)
+    return _run(SPARSE_FULLY_CONNECTED, options, blob, flat, shape, rounding, offset=offset).outputs
 
 
 def separable_conv_2d(
@@ -145,12 +148,13 @@ def _run(
     *,
     memory: _ExternalMemory | None = None,
     evals: int = 1,
+    offset: int = 0,
 ) -> Run:
     """Run one operator; DeviceError with the reason if it refuses."""
     library = _library(rounding)
     inputs = np.ascontiguousarray(inputs)
     outputs = np.zeros(output_shape, inputs.dtype)
-    arrays = (inputs, native.aligned_copy(weights), outputs)
+    arrays = (inputs, native.aligned_copy(bytes(offset) + weights)[offset:], outputs)
     tensors = (_Tensor * len(arrays))(*map(_tensor, arrays))
     scratch = ctypes.c_size_t()
     status = library.sparsesep_host_run(

@@ -1,4 +1,4 @@
-"""Small .tflite models of SPARSE_FULLY_CONNECTED, for tests."""
+"""Small .tflite models of SPARSE_FULLY_CONNECTED and SPARSE_CONV_2D, for tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.support.sparse_convs import ConvCase
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -42,11 +43,34 @@ def sparse_model(
         "output", (*shape[:-1], len(case.layer.bias)), case, case.options.output_zero_point
     )
     packed = pack(case.layer, layout) if blob is None else blob
-    operator = Operator.custom(
+    return _one_operator(
         op_names.SPARSE_FULLY_CONNECTED,
-        [entering, Tensor.constant("packed", np.frombuffer(packed, np.uint8))],
+        entering,
+        packed,
+        leaving,
+        case.options.to_bytes() if options is None else options,
+    )
+
+
+def sparse_conv_model(
+    conv: ConvCase, layout: Layout, *, blob: bytes | None = None, options: bytes | None = None
+) -> bytes:
+    """A model of one SPARSE_CONV_2D; `blob` replaces the one that fits `conv`."""
+    case = conv.case
+    entering = _activation("input", conv.images.shape, case, case.options.input_zero_point)
+    leaving = _activation("output", conv.output_shape, case, case.options.output_zero_point)
+    packed = conv.blob(layout) if blob is None else blob
+    return _one_operator(op_names.SPARSE_CONV_2D, entering, packed, leaving, options)
+
+
+def _one_operator(
+    name: str, entering: Tensor, blob: bytes, leaving: Tensor, options: bytes | None
+) -> bytes:
+    operator = Operator.custom(
+        name,
+        [entering, Tensor.constant("packed", np.frombuffer(blob, np.uint8))],
         [leaving],
-        custom_options=case.options.to_bytes() if options is None else options,
+        custom_options=options,
     )
     main = Subgraph("main", inputs=[entering], outputs=[leaving], operators=[operator])
     return editor.write(Model([main]))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.cli import environment, measure, models
+from tflm_sparsesep.cli import deploy, environment, measure, models
 from tflm_sparsesep.converters.errors import SparseSepError
 
 app = typer.Typer(
@@ -48,6 +51,7 @@ app.command()(models.inspect)
 app.command()(measure.run)
 app.command()(measure.bench)
 app.command("bench-kernels")(measure.bench_kernels)
+app.command()(deploy.export)
 app.command()(models.variants)
 app.command()(environment.doctor)
 app.command()(environment.demo)
@@ -56,7 +60,21 @@ app.command()(environment.demo)
 def main() -> None:
     """Run a command; errors of this package end in one line on stderr and exit code 2."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except SparseSepError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _refuse(f"standard output: {error.strerror}")
+
+
+def _refuse(reason: str) -> NoReturn:
+    with contextlib.suppress(OSError):
+        print(f"error: {reason}", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as null:
+        os.dup2(null.fileno(), sys.stdout.fileno())  # Python writes the rest again at its end
+    sys.exit(2)

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, console, print_json
+from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, console, print_json, say
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.runtime import files
 
@@ -62,10 +62,10 @@ def bench(
     if as_json:
         print_json([layer.to_json() for layer in figures])
     elif not figures:
-        console.print(f"{model}: no sparse layers or fused pairs to measure; `convert` makes them")
+        say(f"{model}: no sparse layers or fused pairs to measure; `convert` makes them")
     else:
         console.print(figures_table(figures, target))
-        console.print(f"{figures[0].compiler}, {figures[0].flags}; {figures[0].emulator}")
+        say(f"{figures[0].compiler}, {figures[0].flags}; {figures[0].emulator}")
     if not all(layer.bit_exact for layer in figures):
         raise ts.DeviceError(f"{model}: outputs on {target} differ from TFLM's")
 
@@ -75,11 +75,13 @@ def bench_kernels(
     shape: Annotated[
         str,
         typer.Option(
-            "--shape", help="COLSxROWS of the layer; with --op conv2d TAPSxTAPSxINPUTSxOUTPUTS."
+            "--shape",
+            help="COLSxROWS of the layer; TAPSxTAPSxINPUTSxOUTPUTS with --op conv2d, "
+            "TAPSxTAPSxCHANNELS with --op depthwise.",
         ),
     ] = "784x300",
     op: Annotated[
-        str, typer.Option("--op", help="fully_connected, or conv2d for SPARSE_CONV_2D.")
+        str, typer.Option("--op", help="fully_connected, conv2d (SPARSE_CONV_2D) or depthwise.")
     ] = "fully_connected",
     image: Annotated[
         str, typer.Option("--input", help="HEIGHTxWIDTH of a convolution's input.")

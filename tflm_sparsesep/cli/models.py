@@ -16,14 +16,19 @@ from tflm_sparsesep.cli.common import (
     TargetName,
     console,
     print_json,
+    say,
 )
 from tflm_sparsesep.converters.cost.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.runtime import files
 
 Preference = Annotated[
     str | None,
-    typer.Option("--prefer", help="flash: smallest layouts; speed: fastest; else the product."),
+    typer.Option(
+        "--prefer",
+        help="flash: smallest layouts; speed: fastest, up to 20% larger; else the product.",
+    ),
 ]
 PageBytes = Annotated[
     int | None, typer.Option("--page-bytes", help="Most bytes of a page: see docs/paging.md.")
@@ -76,8 +81,9 @@ def convert(
     """Rewrite the layers that get smaller and faster on the target."""
     if (page_bytes is None) != (external is None):
         raise ConfigError("--page-bytes and --external go together: give both or neither")
-    for path in filter(None, (output, external)):
-        files.check_writable(path)
+    if model.suffix == ".keras" and data is None:
+        raise ConfigError(f"--data is missing: {model} is quantized to int8 with sample inputs")
+    files.check_writable(*filter(None, (output, external)))
     result = ts.convert(
         model,
         representative_dataset=None if data is None else files.read_samples(data),
@@ -85,9 +91,8 @@ def convert(
         prefer=check_preference(prefer),
         page_bytes=page_bytes,
     )
-    files.write_atomically(output, result.tflite)
-    if external is not None:
-        files.write_atomically(external, result.external or b"")
+    pages = [] if external is None else [(external, result.external or b"")]
+    files.write_all([(output, result.tflite), *pages])
     if as_json:
         print_json(_conversion(result, output, external))
     else:
@@ -99,6 +104,8 @@ def _conversion(result: ts.ConvertResult, output: Path, external: Path | None) -
         "output": str(output),
         "dense_tflite_bytes": len(result.dense_tflite),
         "sparse_tflite_bytes": len(result.tflite),
+        "dense_instructions": result.dense_instructions,
+        "sparse_instructions": result.instructions,
         "external": None if external is None else str(external),
         "external_bytes": len(result.external or b""),
         "layers": [layer.to_json() for layer in result.layers],
@@ -112,12 +119,13 @@ def _print_conversion(
 
     console.print(decisions_table(result.layers, target))
     rewritten = sum(layer.rewritten for layer in result.layers)
-    console.print(
+    say(
         f"{output}: {rewritten} of {len(result.layers)} layers rewritten, "
-        f"{len(result.dense_tflite):,} -> {len(result.tflite):,} bytes"
+        f"{len(result.dense_tflite):,} -> {len(result.tflite):,} bytes, "
+        f"{result.dense_instructions:,} -> {result.instructions:,} {get_target(target).cost_unit}"
     )
     if external is not None:
-        console.print(f"{external}: {len(result.external or b''):,} bytes of pages")
+        say(f"{external}: {len(result.external or b''):,} bytes of pages")
 
 
 def compress(
@@ -170,11 +178,8 @@ def _print_compression(result: ts.CompressResult, target: str, output: Path) -> 
     from tflm_sparsesep.report import decisions_table
 
     console.print(decisions_table(result.layers, target))
-    for form in result.point.forms:
-        console.print(form)
-    for point in result.pareto:
-        console.print(f"possible: {point}")
-    console.print(f"{output}: {result.point}")
+    possible = [f"possible: {point}" for point in result.pareto]
+    say(*map(str, result.point.forms), *possible, f"{output}: {result.point}")
 
 
 def plan(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tflm_sparsesep.compression.form_choice import Limits
 from tflm_sparsesep.converters.errors import ConfigError
 
 LEVELS = 121
@@ -138,6 +137,23 @@ class Point:
         """Return the fields as plain values; an infinite SQNR is None."""
         sqnr = self.sqnr_db if math.isfinite(self.sqnr_db) else None
         return {**vars(self), "sqnr_db": sqnr, "forms": list(self.forms)}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a whole model.
+
+    With a limit on noise the cheapest choice is taken, else the one of least noise.
+
+    Attributes:
+        noise: added to the outputs by all layers, relative to their power.
+        flash_bytes: of the file.
+        instructions: of one inference.
+    """
+
+    noise: float = math.inf
+    flash_bytes: float = math.inf
+    instructions: float = math.inf
 
 
 def limits(level: int, budget: Budget) -> Limits:

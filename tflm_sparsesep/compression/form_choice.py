@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.compression.budget_search import Limits
 from tflm_sparsesep.compression.factorization import Factorization
 from tflm_sparsesep.converters.cost.cost import Cost
 
@@ -51,23 +52,6 @@ class Option:
     flash_bytes: float
     instructions: float
     arena_bytes: float = 0.0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of a whole model.
-
-    With a limit on noise the cheapest choice is taken, else the one of least noise.
-
-    Attributes:
-        noise: as in `Option`, summed over all layers.
-        flash_bytes: of the file.
-        instructions: of one inference.
-    """
-
-    noise: float = math.inf
-    flash_bytes: float = math.inf
-    instructions: float = math.inf
 
 
 def between(first: Option, second: Option) -> list[Option]:

@@ -245,7 +245,8 @@ def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
     root = source_dir()
     # A file of portable C may hold all block patterns of a family.
     families = (variant, variant.partition("_")[2])
-    names = (f"{op}_{name}.c" for name in families for op in ("fully_connected", "separable_conv"))
+    operators = ("fully_connected", "separable_conv", "depthwise")
+    names = (f"{op}_{name}.c" for name in families for op in operators)
     source = next(path for name in names for path in (root / "kernels").rglob(name))
     include = (f"-I{root / folder}" for folder in ("kernels", "kernels/include"))
     flags = [*compile_flags(target, optimization), *include]

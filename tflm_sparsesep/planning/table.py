@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from tflm_sparsesep.converters.cost.break_even import PlannedForm
+from tflm_sparsesep.converters.errors import printable
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.planning.gains import BEST_CASE_ZEROS, LayerPlan, Plan
-from tflm_sparsesep.table_cells import NOTHING, number, ratio, short_name
+from tflm_sparsesep.table_cells import NOTHING, add_row, number, ratio, short_name
 
 
 def plan_table(plan: Plan) -> Table:
@@ -47,11 +48,11 @@ def plan_table(plan: Plan) -> Table:
             style="green" if heading in ("smaller", "faster") else None,
         )
     for layer in plan.layers:
-        table.add_row(*_cells(layer))
+        add_row(table, *_cells(layer))
     return table
 
 
-def notes(plan: Plan) -> list[str]:
+def notes(plan: Plan) -> list[Text]:
     """Return the best case's totals, and one line per reason why layers have no form."""
     by_reason: dict[str, list[str]] = {}
     for layer in plan.layers:
@@ -64,16 +65,16 @@ def notes(plan: Plan) -> list[str]:
         "`compress` finds what accuracy allows"
     )
     reasons = [
-        f"[yellow]{escape(', '.join(names))}[/yellow]: {escape(reason)}"
+        Text.assemble((printable(", ".join(names)), "yellow"), f": {printable(reason)}")
         for reason, names in by_reason.items()
     ]
-    return [totals, *reasons]
+    return [Text(totals), *reasons]
 
 
 def _cells(layer: LayerPlan) -> list[str]:
     form, dense = layer.best_case, layer.dense_instructions
     return [
-        escape(short_name(layer.name)),
+        short_name(layer.name),
         layer.size,
         f"{layer.dense_bytes:,}",
         number(dense),

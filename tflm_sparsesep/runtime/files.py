@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import stat
 import tempfile
 import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.converters.tflite.verifier import FILE_IDENTIFIER
 from tflm_sparsesep.runtime.representative_dataset import Array, Samples
+
+_HEAD_BYTES = 8
+"""Of a .tflite file, up to the end of its identifier."""
 
 
 def read_model(path: Path) -> bytes:
     """Return the contents of a .tflite file.
 
+    Of what is neither a regular file nor a flatbuffer, such as a device without an end, only the
+    first bytes are read: they are enough to refuse it.
+
     Raises:
         ModelError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+            endless = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            return head if endless and head[4:] != FILE_IDENTIFIER else head + file.read()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -57,39 +71,104 @@ def _load(path: Path) -> Any:
         raise ConfigError(f"{path}: not a .npy file of numbers: {error}") from None
 
 
-def check_writable(path: Path) -> None:
-    """Check early, before time is spent on work, that `write_atomically` will succeed.
+def check_writable(*paths: Path) -> None:
+    """Check early, before time is spent on work, that `write_all` will succeed.
 
     Raises:
-        ConfigError: the file cannot be written.
+        ConfigError: a file cannot be written, or two paths name the same one.
     """
-    folder = path.parent
+    files = [path.resolve() for path in paths if not _is_special(path)]
+    if len(set(files)) < len(files):
+        raise ConfigError(f"{', '.join(map(str, paths))}: one file, accepted: different ones")
+    for path in paths:
+        _check_writable(path)
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.resolve().parent
     if path.is_dir():
         raise ConfigError(f"{path}: cannot be written: it is a folder")
     if not folder.is_dir():
         raise ConfigError(f"{path}: cannot be written: folder {folder} does not exist")
-    if not os.access(folder, os.W_OK):
+    if _is_special(path):
+        if not os.access(path, os.W_OK):
+            raise ConfigError(f"{path}: cannot be written: no permission")
+    elif not os.access(folder, os.W_OK):
         raise ConfigError(f"{path}: cannot be written: no permission in folder {folder}")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it: whole or not at all.
+    """Write one file, as `write_all` does."""
+    write_all([(path, data)])
+
+
+def write_all(contents: Sequence[tuple[Path, bytes]]) -> None:
+    """Write files under temporary names and rename them: all of them, whole, or none.
+
+    A symbolic link stays, and the file that it names is written. Devices and pipes are written
+    into: they cannot be renamed, and what has entered them cannot be taken back.
 
     Raises:
-        ConfigError: the file cannot be written; a previous file then stays.
+        ConfigError: a file cannot be written; previous files then stay.
     """
-    check_writable(path)
-    temporary = None
+    check_writable(*(path for path, _ in contents))
+    with contextlib.ExitStack() as cleanup, contextlib.ExitStack() as undo:
+        temporaries = []
+        for path, data in contents:
+            if not _is_special(path):
+                with _one_line(path):
+                    temporaries.append((path, _temporary(path.resolve(), data, cleanup)))
+        for path, data in contents:
+            if _is_special(path):
+                with _one_line(path):
+                    _write_into(path, data)
+        for path, temporary in temporaries:
+            with _one_line(path):
+                if len(temporaries) > 1:
+                    _keep_previous(path.resolve(), cleanup, undo)
+                temporary.replace(path.resolve())
+        undo.pop_all()
+
+
+def _is_special(path: Path) -> bool:
+    """Tell devices, pipes and sockets from files, folders and names that are free."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextlib.contextmanager
+def _one_line(path: Path) -> Iterator[None]:
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(data)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        yield
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _temporary(path: Path, data: bytes, cleanup: contextlib.ExitStack) -> Path:
+    """Write a file beside `path`; `cleanup` removes what has not been renamed."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        temporary = Path(file.name)
+        cleanup.callback(temporary.unlink, missing_ok=True)
+        file.write(data)
+    temporary.chmod(0o666 & ~_umask())
+    return temporary
+
+
+def _keep_previous(path: Path, cleanup: contextlib.ExitStack, undo: contextlib.ExitStack) -> None:
+    """Let `undo` bring back what is at `path`, or its absence."""
+    if not path.exists():
+        undo.callback(path.unlink, missing_ok=True)
+        return
+    previous = _temporary(path, path.read_bytes(), cleanup)
+    shutil.copystat(path, previous)
+    undo.callback(previous.replace, path)
+
+
+def _write_into(path: Path, data: bytes) -> None:
+    """Write into a device or a pipe. A pipe that no process reads is an error, not a wait."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "wb") as file:
+        os.set_blocking(descriptor, True)
+        file.write(data)
 
 
 def _umask() -> int:

@@ -68,10 +68,7 @@ def tensor_values(
 
 
 def _tracked(count: int, progress: bool | None) -> Iterator[int]:
-    """Yield range(count) and draw a bar on stderr once the whole is seen to take long.
-
-    The bar draws only here, between inferences: during one, stderr is being captured.
-    """
+    """Yield range(count) and draw a bar on stderr once the whole is seen to take long."""
     wanted = sys.stderr.isatty() if progress is None else progress
     start = drawn = time.monotonic()
     console = Console(stderr=True, force_terminal=progress or None)

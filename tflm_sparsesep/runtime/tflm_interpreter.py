@@ -1,27 +1,29 @@
-"""The real TFLM interpreter (the `tflite-micro` wheel) with this project's operators."""
+"""The real TFLM interpreter (the `tflite-micro` wheel) with this project's operators.
+
+It runs in a process of its own: TFLM trusts what it loads, and some files end its process.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import functools
-import os
 import re
 import sys
-import tempfile
-import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.paged_format import is_table
-from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
+from tflm_sparsesep.converters.errors import (
+    ConfigError,
+    DeviceError,
+    ToolMissingError,
+    printable,
+)
 from tflm_sparsesep.converters.tflite import types as tensor_types
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, TensorType
+from tflm_sparsesep.runtime.child import Refusal, child
 
 INSTALL = 'pip install "tflm-sparsesep[tflm]"'
 _LIBRARY = "libsparsesep_tflm_wheel.so"
@@ -32,7 +34,6 @@ _BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
 # At this scale of its int8 input and below, TFLM's SOFTMAX ends the process.
 _SOFTMAX_SCALE_LIMIT = 2.0**-26
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
-_STDERR_LOCK = threading.Lock()
 
 
 class TflmInterpreter:
@@ -50,8 +51,8 @@ class TflmInterpreter:
     Raises:
         ConfigError: a paged model without `external`.
         ToolMissingError: the wheel is not installed or cannot be loaded.
-        DeviceError: TFLM refuses the model, and the message holds what TFLM printed; or the model
-            would end the process.
+        DeviceError: TFLM refuses the model, and the message holds what TFLM printed; or it ends
+            TFLM's process.
     """
 
     def __init__(
@@ -63,9 +64,9 @@ class TflmInterpreter:
         external: bytes | None = None,
     ) -> None:
         """Load a model; arguments and errors are those of the class."""
-        self._runtime = _import_runtime()
+        _check_runtime()
         _refuse_what_ends_the_process(model)
-        if external is None and _is_paged(model):
+        if external is None and is_paged(model):
             raise ConfigError(
                 f"{model.name}: its weights are pages in an external memory; accepted: its image, "
                 "external=result.external"
@@ -73,17 +74,17 @@ class TflmInterpreter:
         self._name = model.name
         self._outputs = len(model.subgraphs[0].outputs)
         self._preserved = preserve_all_tensors
-        image, registerers = None, []
+        library, registerers = None, []
         if any(op.custom_code in op_names.ALL for op in model.operators):
-            registerers = [_REGISTERER]
-            operators = _load_operators()
-            if external is not None:
-                self._external = external  # the image is read in place
-                image = operators.SparseSepOpenImage(external, len(external))
-                weakref.finalize(self, operators.SparseSepCloseImage, image)
+            library, registerers = str(native.library_path(_LIBRARY)), [_REGISTERER]
+        self._child = child()
+        self._key = next(self._child.keys)
+        weakref.finalize(self, self._child.garbage.append, self._key)
         arena_bytes = ample_arena_bytes(model) + len(external or b"")
         try:
-            self._interpreter = self._create(data, registerers, arena_bytes, image)
+            self._ask(
+                "create", data, library, registerers, arena_bytes, preserve_all_tensors, external
+            )
         except DeviceError as error:
             if "op code CUSTOM" not in str(error):  # TFLM does not say which
                 raise
@@ -98,8 +99,7 @@ class TflmInterpreter:
         """
         if self._preserved:
             return None
-        with capture_stderr() as lines:
-            self._interpreter.print_allocations()
+        _, lines = self._child.ask("print_allocations", self._key)
         found = _ARENA_TOTAL.search("\n".join(lines))
         return int(found.group(1)) if found else None
 
@@ -117,43 +117,26 @@ class TflmInterpreter:
         Raises:
             DeviceError: TFLM fails.
         """
-        with self._errors():
-            for index, array in enumerate(inputs):
-                self._interpreter.set_input(array, index)
-            status = self._interpreter.invoke()
-            if status != 0:
-                raise RuntimeError(f"invoke gave status {status}")
-            return [np.asarray(self._interpreter.get_output(i)) for i in range(self._outputs)]
+        values: list[npt.NDArray[Any]] = self._ask("invoke", list(inputs), self._outputs)
+        return values
 
     def tensor(self, index: int) -> npt.NDArray[Any]:
         """Return tensor `index` of the first subgraph after `invoke`; needs preserved tensors."""
-        with self._errors():
-            return np.asarray(self._interpreter.GetTensor(index, 0)["tensor_data"])
+        value: npt.NDArray[Any] = self._ask("tensor", index)
+        return value
 
-    def _create(
-        self, data: bytes, registerers: list[str], arena_bytes: int, image: int | None
-    ) -> Any:
-        configs = self._runtime.InterpreterConfig
-        config = configs.kPreserveAllTensors if self._preserved else configs.kAllocationRecording
-        with self._errors(), _selected(image):
-            return self._runtime.Interpreter.from_bytes(
-                data,
-                custom_op_registerers=registerers,
-                arena_size=arena_bytes,
-                intrepreter_config=config,
-            )
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn the wheel's exceptions into DeviceError, with what TFLM printed."""
-        lines: list[str] = []
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        """Return the worker's answer; what TFLM prints becomes a part of the error, if any."""
         try:
-            with capture_stderr() as lines:
-                yield
-            sys.stderr.writelines(f"{line}\n" for line in lines)
-        except (RuntimeError, ValueError, IndexError) as error:
-            reasons = [line.strip() for line in lines if line.strip()][-3:] or [str(error)]
-            raise DeviceError(f"{self._name}: TFLM: {'; '.join(reasons)}") from None
+            result, lines = self._child.ask(method, self._key, *arguments)
+        except Refusal as refusal:
+            reasons = [line.strip() for line in refusal.printed if line.strip()][-3:]
+            reason = "; ".join(reasons) or str(refusal)
+            raise DeviceError(f"{self._name}: TFLM: {reason}") from None
+        except DeviceError as error:
+            raise DeviceError(f"{self._name}: TFLM: {error}") from None
+        sys.stderr.writelines(f"{printable(line)}\n" for line in lines)
+        return result
 
 
 def ample_arena_bytes(model: Model) -> int:
@@ -186,7 +169,7 @@ def _refuse_what_ends_the_process(model: Model) -> None:
         logits = op.inputs[0] if op.builtin_code == BuiltinOperator.SOFTMAX else None
         if logits is None or logits.type != TensorType.INT8 or logits.quantization is None:
             continue
-        scale = float(logits.quantization.scales[0])
+        scale = float(min(logits.quantization.scales, default=0.0))
         if scale <= _SOFTMAX_SCALE_LIMIT:
             raise DeviceError(
                 f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g}; "
@@ -194,7 +177,8 @@ def _refuse_what_ends_the_process(model: Model) -> None:
             )
 
 
-def _is_paged(model: Model) -> bool:
+def is_paged(model: Model) -> bool:
+    """Return whether a model reads weights from an external memory."""
     weights = [
         op.inputs[1].array
         for op in model.operators
@@ -205,83 +189,13 @@ def _is_paged(model: Model) -> bool:
     return any(array is not None and is_table(array.tobytes()) for array in weights)
 
 
-def _import_runtime() -> Any:
+def _check_runtime() -> None:
+    """Raise ToolMissingError if the wheel is not installed or cannot be loaded."""
     try:
-        from tflite_micro import runtime
+        from tflite_micro import runtime  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name != "tflite_micro":
             raise ToolMissingError(f"tflite-micro lacks {error.name}; {INSTALL}") from None
         raise ToolMissingError(f"the TFLM runtime is not installed; {INSTALL}") from None
     except ImportError as error:
         raise ToolMissingError(f"tflite-micro cannot be loaded: {error}; {INSTALL}") from None
-    return runtime
-
-
-@functools.cache
-def _load_operators() -> ctypes.CDLL:
-    """Make our registerer visible to the wheel, which looks it up by name."""
-    path = native.library_path(_LIBRARY)
-    try:
-        library = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-    except OSError as error:
-        raise ToolMissingError(f"{path} cannot be loaded: {error}; pip install .") from None
-    library.SparseSepOpenImage.argtypes = [ctypes.c_char_p, ctypes.c_uint32]
-    library.SparseSepOpenImage.restype = ctypes.c_void_p
-    library.SparseSepSelectImage.argtypes = [ctypes.c_void_p]
-    library.SparseSepCloseImage.argtypes = [ctypes.c_void_p]
-    return library
-
-
-@contextlib.contextmanager
-def _selected(image: int | None) -> Iterator[None]:
-    """Let interpreters that are made inside read their paged weights from `image`."""
-    if image is None:
-        yield
-        return
-    _load_operators().SparseSepSelectImage(image)
-    try:
-        yield
-    finally:
-        _load_operators().SparseSepSelectImage(None)
-
-
-@contextlib.contextmanager
-def capture_stderr() -> Iterator[list[str]]:
-    """Capture the lines that the process, C code included, writes to file descriptor 2.
-
-    The list is filled when the block ends. Only one thread at a time: the descriptor belongs to
-    the process.
-    """
-    lines: list[str] = []
-    with _STDERR_LOCK:
-        try:
-            saved = os.dup(2)
-        except OSError:  # a process without stderr
-            yield lines
-            return
-        spool = _spool(os.getpid())
-        try:
-            os.dup2(spool, 2)
-            yield lines
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            lines.extend(_drain(spool).decode(errors="replace").splitlines())
-
-
-@functools.cache
-def _spool(pid: int) -> int:
-    """Open an unnamed file, one per process: a new one per call would be slow."""
-    del pid  # only the cache's key: forked processes must not share a file position
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
-
-
-def _drain(spool: int) -> bytes:
-    size = os.fstat(spool).st_size
-    if size == 0:
-        return b""
-    data = os.pread(spool, size, 0)
-    os.ftruncate(spool, 0)
-    os.lseek(spool, 0, os.SEEK_SET)
-    return data

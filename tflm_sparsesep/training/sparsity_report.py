@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
 from tflm_sparsesep.converters.cost.cost import PackedCost
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.table_cells import add_row
 from tflm_sparsesep.training.packed_estimate import layer_cost
 from tflm_sparsesep.training.trained_layer import TrainedLayer, layers_of
 
@@ -72,7 +72,7 @@ def sparsity_summary(
         >>> ts.sparsity_summary(model, target="cortex-m4")  # doctest: +SKIP
     """
     name = get_target(target).name
-    rows = [_row(layer, name) for layer in _layers(model)]
+    rows = [_row(layer, name) for layer in _layers(model, name)]
     (console or Console()).print(_table(rows, target))
     return rows
 
@@ -105,7 +105,7 @@ def plot_masks(model: Any, path: str | Path) -> Path:
         raise ToolMissingError(
             f"plot_masks needs matplotlib ({error}): pip install matplotlib"
         ) from error
-    masks = [(layer, _mask(layer.weights())) for layer in layers]
+    masks = [(layer, layer.device.matrix(layer.weights()) != 0) for layer in layers]
     heights = [min(max(_WIDTH_INCHES * len(m) / m.shape[1], 0.5), 6.0) for _, m in masks]
     figure = Figure(figsize=(_WIDTH_INCHES, sum(heights) + 0.6 * len(heights)), layout="tight")
     axes = figure.subplots(len(masks), squeeze=False, height_ratios=heights)[:, 0]
@@ -120,7 +120,7 @@ def plot_masks(model: Any, path: str | Path) -> Path:
     return Path(path)
 
 
-def _layers(model: Any) -> list[TrainedLayer]:
+def _layers(model: Any, target: str = "cortex-m4") -> list[TrainedLayer]:
     layers = layers_of(model)
     if not layers:
         raise ModelError(
@@ -147,12 +147,6 @@ def _row(layer: TrainedLayer, target: str) -> LayerSparsity:
     )
 
 
-def _mask(kernel: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return [outputs, taps * inputs], True for weights that are not 0."""
-    mask: npt.NDArray[np.bool_] = kernel.reshape(-1, kernel.shape[-1]).T != 0
-    return mask
-
-
 def _table(rows: list[LayerSparsity], target: str) -> Table:
     sizes = [math.prod(row.shape) for row in rows]
     zeros = sum(row.zeros * size for row, size in zip(rows, sizes, strict=True)) / sum(sizes)
@@ -172,7 +166,8 @@ def _table(rows: list[LayerSparsity], target: str) -> Table:
         left = heading in ("layer", "layout")
         table.add_column(heading, footer, justify="left" if left else "right")
     for row in rows:
-        table.add_row(
+        add_row(
+            table,
             row.name,
             "x".join(map(str, row.shape)),
             f"{row.zeros:.1%}",

@@ -26,7 +26,8 @@ static const SparsesepCpuTable* table_of(const SparsesepOperation* operation) {
     case SPARSESEP_SPARSE_FULLY_CONNECTED:
       return &sparsesep_cpu_sparse_fully_connected;
     case SPARSESEP_SEPARABLE_CONV_2D:
-      return &sparsesep_cpu_separable_conv_2d;
+    case SPARSESEP_SPARSE_CONV_2D:
+      return &sparsesep_cpu_blob_convolution;
     case SPARSESEP_FULLY_CONNECTED:
       return &sparsesep_cpu_fully_connected;
     case SPARSESEP_SOFTMAX:
@@ -42,8 +43,7 @@ static bool claims(const void* pointer, const TfLiteContext* context,
   const TfLiteTensor* input =
       sparsesep_tensor_of(context, operation->inputs, 0);
   if (table_of(operation) == NULL) return false;
-  return operation->kind == SPARSESEP_SPARSE_FULLY_CONNECTED ||
-         operation->kind == SPARSESEP_SEPARABLE_CONV_2D ||
+  return sparsesep_is_custom(operation->kind) ||
          (input->type == kTfLiteInt8 && !backend->leave_dense);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/separable_conv_2d_op.h"
+#include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "message.h"
 
@@ -100,6 +101,22 @@ static bool open_port(TfLiteContext* context,
   return align_blob(port, blob);
 }
 
+typedef void* (*Init)(const SparsesepHost* host, const void* options,
+                      size_t options_bytes);
+typedef SparsesepStatus (*Prepare)(const SparsesepHost* host, void* op);
+
+static const struct {
+  Init init;
+  Prepare prepare;
+} cores[] = {
+    [SPARSESEP_SPARSE_FULLY_CONNECTED] = {sparsesep_fully_connected_init,
+                                          sparsesep_fully_connected_prepare},
+    [SPARSESEP_SEPARABLE_CONV_2D] = {sparsesep_separable_conv_init,
+                                     sparsesep_separable_conv_prepare},
+    [SPARSESEP_SPARSE_CONV_2D] = {sparsesep_sparse_conv_init,
+                                  sparsesep_sparse_conv_prepare},
+};
+
 void* sparsesep_open_core_op(TfLiteContext* context,
                              const SparsesepOperation* operation,
                              const SparsesepShape* input_shape,
@@ -109,15 +126,9 @@ void* sparsesep_open_core_op(TfLiteContext* context,
     return sparsesep_out_of_memory(context);
   }
   const SparsesepHost* host = &port->host;
-  if (operation->kind == SPARSESEP_SPARSE_FULLY_CONNECTED) {
-    SparsesepFullyConnectedOp* op = sparsesep_fully_connected_init(
-        host, operation->options, operation->options_bytes);
-    return sparsesep_fully_connected_prepare(host, op) == SPARSESEP_OK ? op
-                                                                       : NULL;
-  }
-  SparsesepConvOp* op = sparsesep_separable_conv_init(host, operation->options,
-                                                      operation->options_bytes);
-  return sparsesep_separable_conv_prepare(host, op) == SPARSESEP_OK ? op : NULL;
+  void* op = cores[operation->kind].init(host, operation->options,
+                                         operation->options_bytes);
+  return cores[operation->kind].prepare(host, op) == SPARSESEP_OK ? op : NULL;
 }
 
 void sparsesep_close_port(SparsesepCorePort* port) {

@@ -17,8 +17,8 @@ typedef struct SparsesepCorePort {
 } SparsesepCorePort;
 
 // Opens the port and prepares the op core on it. Returns the core's operator, a
-// SparsesepFullyConnectedOp or a SparsesepConvOp; NULL after reporting
-// an error. sparsesep_close_port() must be called in either case.
+// SparsesepFullyConnectedOp or SparsesepConvOp; NULL after reporting an error.
+// sparsesep_close_port() must be called in either case.
 void* sparsesep_open_core_op(TfLiteContext* context,
                              const SparsesepOperation* operation,
                              const SparsesepShape* input_shape,

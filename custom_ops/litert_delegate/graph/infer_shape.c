@@ -6,6 +6,7 @@
 #include "op_options.h"
 #include "sparsesep/packed_weights.h"
 #include "sparsesep/separable_conv.h"
+#include "sparsesep/sparse_conv.h"
 
 // Sets the first dimension of a valid shape so that it holds `elements`.
 static bool fit_first(SparsesepShape* shape, int64_t elements) {
@@ -70,6 +71,31 @@ static bool infer_separable(const TfLiteTensor* blob,
   *shape = (SparsesepShape){4,
                             {image.batch, image.output_height,
                              image.output_width, conv.output_channels}};
+  return true;
+}
+
+static bool infer_sparse_conv(const TfLiteTensor* blob,
+                              const SparsesepShape* input,
+                              SparsesepShape* shape) {
+  struct {
+    SparsesepSparseConv conv;
+    SparsesepPackedHeader weights;
+  } blob_start;
+  if (blob->bytes < sizeof(blob_start)) return true;
+  memcpy(&blob_start, blob->data, sizeof(blob_start));
+  const SparsesepSparseConv* conv = &blob_start.conv;
+  const uint32_t units = blob_start.weights.rows;
+  if (input->rank != 4 || conv->stride_height < 1 || conv->stride_width < 1 ||
+      units < 1 || units > SPARSESEP_PACKED_MAX_DIM) {
+    return true;
+  }
+  SparsesepConvShape image = {
+      input->dims[0], input->dims[1], input->dims[2], 0, 0, 0, 0};
+  if (sparsesep_sparse_conv_shape(conv, &image) == SPARSESEP_OK) {
+    *shape = (SparsesepShape){
+        4,
+        {image.batch, image.output_height, image.output_width, (int32_t)units}};
+  }
   return true;
 }
 
@@ -163,6 +189,8 @@ static bool infer(const TfLiteContext* context,
       return infer_sparse(operation, second, input, shape);
     case SPARSESEP_SEPARABLE_CONV_2D:
       return infer_separable(second, input, shape);
+    case SPARSESEP_SPARSE_CONV_2D:
+      return infer_sparse_conv(second, input, shape);
     case SPARSESEP_FULLY_CONNECTED: {
       const TfLiteFullyConnectedParams* p = operation->parameters;
       return infer_fully_connected(input, second->dims->data[0],

@@ -10,6 +10,11 @@ typedef enum SparsesepOperationKind {
 #undef ROW
 } SparsesepOperationKind;
 
+// The operators of this project come first.
+static inline bool sparsesep_is_custom(SparsesepOperationKind kind) {
+  return kind <= SPARSESEP_SPARSE_CONV_2D;
+}
+
 // Points to memory that the runtime keeps as long as the model.
 typedef struct SparsesepOperation {
   SparsesepOperationKind kind;

@@ -10,17 +10,28 @@ static const int32_t builtins[] = {
 #undef ROW
 };
 
+// The custom operators, which come first among the kinds.
+static const char* const custom_names[] = {
+    [SPARSESEP_SPARSE_FULLY_CONNECTED] = SPARSESEP_OP_SPARSE_FULLY_CONNECTED,
+    [SPARSESEP_SEPARABLE_CONV_2D] = SPARSESEP_OP_SEPARABLE_CONV_2D,
+    [SPARSESEP_SPARSE_CONV_2D] = SPARSESEP_OP_SPARSE_CONV_2D,
+};
+
+static bool find_custom_kind(const char* name, SparsesepOperationKind* kind) {
+  if (name == NULL) return false;
+  for (size_t i = 0; i < sizeof(custom_names) / sizeof(custom_names[0]); ++i) {
+    if (strcmp(name, custom_names[i]) == 0) {
+      *kind = (SparsesepOperationKind)i;
+      return true;
+    }
+  }
+  return false;
+}
+
 static bool find_kind(const TfLiteRegistration* registration,
                       SparsesepOperationKind* kind) {
   if (registration->builtin_code == kTfLiteBuiltinCustom) {
-    const char* name = registration->custom_name;
-    if (name == NULL) return false;
-    if (strcmp(name, SPARSESEP_OP_SPARSE_FULLY_CONNECTED) == 0) {
-      *kind = SPARSESEP_SPARSE_FULLY_CONNECTED;
-      return true;
-    }
-    *kind = SPARSESEP_SEPARABLE_CONV_2D;
-    return strcmp(name, SPARSESEP_OP_SEPARABLE_CONV_2D) == 0;
+    return find_custom_kind(registration->custom_name, kind);
   }
   for (size_t i = 0; i < sizeof(builtins) / sizeof(builtins[0]); ++i) {
     if (builtins[i] == registration->builtin_code) {

@@ -17,6 +17,7 @@ typedef void (*SparsesepAddOperation)(const SparsesepOpenclNode* node);
 
 void sparsesep_opencl_sparse_fully_connected(const SparsesepOpenclNode* node);
 void sparsesep_opencl_separable_conv_2d(const SparsesepOpenclNode* node);
+void sparsesep_opencl_sparse_conv_2d(const SparsesepOpenclNode* node);
 void sparsesep_opencl_fully_connected(const SparsesepOpenclNode* node);
 void sparsesep_opencl_convolution(const SparsesepOpenclNode* node);
 void sparsesep_opencl_pool_2d(const SparsesepOpenclNode* node);
@@ -46,6 +47,16 @@ static inline void sparsesep_add_node_step(const SparsesepOpenclNode* node,
   sparsesep_add_step(node->runner, source, "", kernel);
   sparsesep_add_buffer_argument(node->runner,
                                 sparsesep_buffer_of(node->runner, node->input));
+}
+
+// Returns the build option of kernels that move elements of the node's type.
+static inline const char* sparsesep_element_option(
+    const SparsesepOpenclNode* node) {
+  const size_t bytes =
+      sparsesep_opencl_element_bytes(node->runner, node->output->type);
+  return bytes == 1   ? " -DELEMENT=char"
+         : bytes == 2 ? " -DELEMENT=short"
+                      : " -DELEMENT=int";
 }
 
 // Returns the bias of a float32 layer, zeros if the model has none.

@@ -41,7 +41,8 @@ SparsesepLaunchLimits sparsesep_launch_limits(
 // Checks that tiles of every vector are aligned to their columns: buffers
 // are, and so are tiles within a vector.
 static bool is_aligned(const SparsesepRowKernel* kernel) {
-  return kernel->batch == 1 || kernel->step % kernel->tile_cols == 0;
+  return kernel->batch == 1 || (kernel->step % kernel->tile_cols == 0 &&
+                                kernel->pitch % kernel->tile_cols == 0);
 }
 
 static void add_launch(SparsesepOpenclRunner* runner,

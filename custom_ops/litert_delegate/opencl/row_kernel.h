@@ -5,7 +5,7 @@
 
 #include "opencl/operation.h"
 
-#define SPARSESEP_ROW_KERNEL_ARGUMENTS 16
+#define SPARSESEP_ROW_KERNEL_ARGUMENTS 18
 
 typedef struct SparsesepKernelArgument {
   size_t bytes;
@@ -25,7 +25,8 @@ typedef struct SparsesepRowKernel {
   int32_t tile_cols;
   int64_t groups;  // row groups
   int64_t batch;
-  int64_t step;  // elements from one vector to the next
+  int64_t step;   // elements from one vector to the next
+  int64_t pitch;  // from a line of vectors to the next, where there are several
   int64_t cols;
   int64_t weights;  // stored
   int32_t argument_count;

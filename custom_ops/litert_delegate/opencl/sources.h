@@ -13,6 +13,7 @@ extern const char sparsesep_cl_conv_2d[];
 extern const char sparsesep_cl_depthwise_conv_2d[];
 extern const char sparsesep_cl_fully_connected[];
 extern const char sparsesep_cl_function[];
+extern const char sparsesep_cl_gather_windows[];
 extern const char sparsesep_cl_movement[];
 extern const char sparsesep_cl_pool_2d[];
 extern const char sparsesep_cl_separable_conv_2d[];

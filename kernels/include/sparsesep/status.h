@@ -18,6 +18,7 @@ typedef enum SparsesepStatus {
   SPARSESEP_BAD_TENSOR,     // tensors do not fit the packed weights
   SPARSESEP_UNSUPPORTED,    // legal, but no kernel of this build runs it
   SPARSESEP_OUT_OF_MEMORY,  // the host refused a buffer
+  SPARSESEP_UNALIGNED,  // the model lies at an address that is no multiple of 4
   SPARSESEP_STATUS_COUNT,
   // Of paged weights alone: their messages are with them, so that no other
   // image carries those (core/paged_fully_connected_op.h).

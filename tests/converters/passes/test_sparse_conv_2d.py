@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.device_tools import needs_emulator
+from tests.support.operator_models import GraphBuilder
 from tests.support.separable_models import Conv, conv_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.benchmark import benchmark
@@ -134,17 +135,78 @@ def test_a_grouped_convolution_stays() -> None:
     assert decision.reason == "no sparse kernel for grouped convolutions"
 
 
-def test_all_stay_on_the_host() -> None:
+def block_sparse(rng: np.random.Generator, conv: Conv, zeros: float) -> Conv:
+    """The convolution with zeros in blocks of 4x4, as the packer sees its weights."""
+    units, height, width, channels = conv.weights.shape
+    kept = rng.random((units // 4, height, width, channels // 4)) >= zeros
+    weights = rng.integers(-127, 128, conv.weights.shape) * kept.repeat(4, 0).repeat(4, 3)
+    return dataclasses.replace(conv, weights=weights.astype(np.int8))
+
+
+def test_on_the_host_blocks_win_and_few_zeros_do_not() -> None:
     rng = np.random.default_rng(9)
-    dense = conv_model([random_conv(rng, 24, (3, 3, 32))], IMAGE)
-    (decision,) = rewrite(dense, target="host").layers
-    assert decision.reason == "SPARSE_CONV_2D has no kernel in LiteRT"
+    conv = random_conv(rng, 64, (3, 3, 64))
+    shape = (1, 28, 28, 64)
+    model = conv_model([block_sparse(rng, conv, 0.9)], shape)
+    result = rewrite(model, target="host")
+    (decision,) = result.layers
+    assert decision.rewritten, decision.reason
+    assert names(result.tflite) == [SPARSE_CONV_2D]
+    inputs = images(rng, shape)
+    (expected,) = runtimes.run(model, inputs)
+    for runtime in ("tflm", "litert"):
+        (found,) = runtimes.run(result.tflite, inputs, runtime=runtime)
+        np.testing.assert_array_equal(found.reshape(expected.shape), expected)
+    (decision,) = rewrite(conv_model([block_sparse(rng, conv, 0.2)], shape), target="host").layers
+    assert not decision.rewritten
+
+
+@pytest.mark.parametrize("target", ["cortex-m4", "cortex-m55", "host"])
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 1), (1, 4)])
+def test_float_convolutions_become_sparse(target: str, kernel: tuple[int, int]) -> None:
+    graph = GraphBuilder(21, quantized=False, zeros=0.97)
+    graph.conv(graph.input(1, 14, 15, 24), 32, kernel, activation="RELU6", padding="VALID")
+    model, inputs = graph.build(), graph.samples(5)
+    result = rewrite(model, target=target)
+    (decision,) = result.layers
+    assert decision.rewritten, decision.reason
+    assert decision.sparse_instructions is not None
+    assert decision.dense_instructions is not None
+    assert decision.sparse_instructions < decision.dense_instructions
+    (described,) = inspect_model(result.tflite, target=target)
+    assert described.sparse_instructions == decision.sparse_instructions
+    assert described.dense_instructions == decision.dense_instructions
+    (expected,) = runtimes.run(model, inputs)
+    # 7 weights a sum, each rounded.
+    bound = 1e-5 * np.abs(expected).max()
+    for runtime in ("tflm", "litert"):
+        (found,) = runtimes.run(result.tflite, inputs, runtime=runtime)
+        np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=bound)
 
 
 def test_pixels_side_by_side_are_left_to_the_fully_connected_kernels() -> None:
     rng = np.random.default_rng(5)
     dense = conv_model([random_conv(rng, 32, (1, 1, 32))], IMAGE)
     assert names(rewrite(dense, target="cortex-m4").tflite) == [SPARSE_FULLY_CONNECTED]
+
+
+@pytest.mark.slow
+@needs_emulator
+def test_for_speed_a_layer_without_zeros_may_grow_by_a_fifth() -> None:
+    """On Cortex-M4 the interleaved 4x4 kernel beats CMSIS-NN's dense 1x1 convolution."""
+    conv = random_conv(np.random.default_rng(0), 64, (1, 1, 64), zeros=0.0, activation="NONE")
+    dense = conv_model([conv], (1, 25, 5, 64))
+    assert not rewrite(dense, target="cortex-m4").layers[0].rewritten
+    result = rewrite(dense, target="cortex-m4", prefer="speed")
+    (decision,) = result.layers
+    assert decision.rewritten
+    assert decision.dense_bytes is not None
+    assert decision.packed_bytes is not None
+    assert decision.dense_instructions is not None
+    assert decision.dense_bytes < decision.packed_bytes < 1.2 * decision.dense_bytes
+    (figures,) = benchmark(result.tflite, target="cortex-m4")
+    assert figures.bit_exact
+    assert figures.sparse_instructions < 0.7 * decision.dense_instructions
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -13,6 +13,7 @@
 #include "misbehave.h"
 #include "op_names.h"
 #include "semihosting.h"
+#include "sparsesep/depthwise_conv.h"
 #ifdef FIRMWARE_PAGING
 #include "core/paged_fully_connected_op.h"
 #include "simulated_flash.h"
@@ -34,6 +35,10 @@ static const char* fully_connected_name(const void* weights) {
 }
 
 static const char* separable_conv_name(const void* weights) {
+  if (sparsesep_is_depthwise(weights)) {
+    return sparsesep_depthwise_variant_name(
+        sparsesep_select_depthwise_conv(weights));
+  }
   return sparsesep_separable_conv_variant_name(
       sparsesep_select_separable_conv(weights));
 }

@@ -5,14 +5,6 @@
 
 enum { kDims = 6 };
 
-static const char* element_option(const SparsesepOpenclNode* node) {
-  const size_t bytes =
-      sparsesep_opencl_element_bytes(node->runner, node->output->type);
-  return bytes == 1   ? " -DELEMENT=char"
-         : bytes == 2 ? " -DELEMENT=short"
-                      : " -DELEMENT=int";
-}
-
 // Copies `tensor` into the output at `offsets`.
 static void add_copy(const SparsesepOpenclNode* node,
                      const SparsesepPartitionTensor* tensor,
@@ -32,8 +24,8 @@ static void add_copy(const SparsesepOpenclNode* node,
   }
   cl_mem shape = sparsesep_add_constant(runner, dims, sizeof(dims));
   cl_mem steps = sparsesep_add_constant(runner, strides, sizeof(strides));
-  sparsesep_add_step(runner, sparsesep_cl_movement, element_option(node),
-                     "copy_box");
+  sparsesep_add_step(runner, sparsesep_cl_movement,
+                     sparsesep_element_option(node), "copy_box");
   sparsesep_add_buffer_argument(runner, sparsesep_buffer_of(runner, tensor));
   sparsesep_add_buffer_argument(runner, shape);
   sparsesep_add_buffer_argument(runner, steps);
@@ -51,8 +43,8 @@ static void add_pad(const SparsesepOpenclNode* node) {
   const int32_t numbers[] = {
       count, output->type == kTfLiteInt8 ? output->params.zero_point : 0};
   int32_t offsets[SPARSESEP_MAX_RANK] = {0};
-  sparsesep_add_step(runner, sparsesep_cl_movement, element_option(node),
-                     "fill");
+  sparsesep_add_step(runner, sparsesep_cl_movement,
+                     sparsesep_element_option(node), "fill");
   sparsesep_add_output_argument(node);
   sparsesep_add_int_arguments(runner, 2, numbers);
   sparsesep_set_items(runner, count, 1, 1);

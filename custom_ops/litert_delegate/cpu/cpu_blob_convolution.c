@@ -1,24 +1,29 @@
-// SEPARABLE_CONV_2D on the CPU, in the op core.
+// SEPARABLE_CONV_2D and SPARSE_CONV_2D on the CPU, in the op core.
 #include <stdlib.h>
 
 #include "core/separable_conv_2d_op.h"
+#include "core/sparse_conv_2d_op.h"
 #include "cpu/operation.h"
 #include "graph/core_port.h"
 
-typedef struct SeparableLayer {
+typedef struct BlobConvolution {
   SparsesepCorePort port;
-  SparsesepConvOp* op;
-} SeparableLayer;
+  SparsesepStatus (*eval)(const SparsesepHost* host, const void* op);
+  const void* op;
+} BlobConvolution;
 
 static void free_layer(void* state) {
-  SeparableLayer* layer = state;
+  BlobConvolution* layer = state;
   sparsesep_close_port(&layer->port);
   free(layer);
 }
 
 static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
-  SeparableLayer* layer = aligned_alloc(16, (sizeof(*layer) + 15) / 16 * 16);
+  BlobConvolution* layer = aligned_alloc(16, (sizeof(*layer) + 15) / 16 * 16);
   if (layer == NULL) return sparsesep_out_of_memory(prepare->context);
+  layer->eval = prepare->operation->kind == SPARSESEP_SPARSE_CONV_2D
+                    ? sparsesep_sparse_conv_eval
+                    : sparsesep_separable_conv_eval;
   layer->op =
       sparsesep_open_core_op(prepare->context, prepare->operation,
                              prepare->input, prepare->output, &layer->port);
@@ -30,11 +35,11 @@ static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
 static void run_layer(void* state, SparsesepThreadPool* pool, const void* input,
                       void* output) {
   (void)pool;
-  SeparableLayer* layer = state;
+  BlobConvolution* layer = state;
   layer->port.tensors[SPARSESEP_SLOT_INPUT].data = (void*)(uintptr_t)input;
   layer->port.tensors[SPARSESEP_SLOT_OUTPUT].data = output;
-  sparsesep_separable_conv_eval(&layer->port.host, layer->op);
+  layer->eval(&layer->port.host, layer->op);
 }
 
-const SparsesepCpuTable sparsesep_cpu_separable_conv_2d = {
+const SparsesepCpuTable sparsesep_cpu_blob_convolution = {
     prepare_layer, run_layer, free_layer};

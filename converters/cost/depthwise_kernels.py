@@ -1,0 +1,181 @@
+"""Instructions of the depthwise kernels of `kernels/depthwise_conv/` on a target.
+
+They are a sum of terms. `data/depthwise_kernels.json` holds the coefficients, the command that
+measures them again, and the error on shapes outside the fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tflm_sparsesep.converters.cost.data import load
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
+from tflm_sparsesep.converters.targets import get_target
+
+_FILE = "depthwise_kernels.json"
+# Of kernels/depthwise_conv/depthwise.h: lines after which strips start anew.
+_SWEEP = 16
+_VECTOR = 16
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """A variant.
+
+    Attributes:
+        name: as the list of variants names it.
+        channels: gathered at once.
+        outputs: computed at once.
+    """
+
+    name: str
+    channels: int
+    outputs: int
+
+
+_GENERAL = _Kernel("depthwise_scalar", channels=1, outputs=1)
+_HELIUM = _Kernel("depthwise_mve", channels=8, outputs=4)
+_3X3 = {
+    "v6m": _Kernel("depthwise_3x3_v6m", channels=4, outputs=4),
+    "v7m": _Kernel("depthwise_3x3_v7m", channels=4, outputs=2),
+    "dsp": _Kernel("depthwise_3x3_dsp", channels=4, outputs=2),
+}
+
+
+@dataclass(frozen=True)
+class DepthwiseRun:
+    """A layer as kernels see it.
+
+    Attributes:
+        shape: of the convolution.
+        bounded: its accumulators are (FLAG_BOUNDED).
+        narrow: its activation limits are narrower than int8.
+    """
+
+    shape: DepthwiseShape
+    bounded: bool = True
+    narrow: bool = False
+
+
+def variant_name(target: str, run: DepthwiseRun) -> str:
+    """Return the kernel that runs a layer on a target, as its list of variants names it."""
+    return _kernel(target, run).name
+
+
+def instructions(target: str, run: DepthwiseRun) -> int:
+    """Return the instructions of one inference."""
+    coefficients: dict[str, float] = load(_FILE)["targets"][target][variant_name(target, run)][
+        "instructions"
+    ]
+    terms = depthwise_terms(target, run)
+    return round(sum(value * terms[name] for name, value in coefficients.items()))
+
+
+def depthwise_terms(target: str, run: DepthwiseRun) -> dict[str, float]:
+    """Return the terms of a kernel's instructions, by the name of the coefficient."""
+    kernel, shape = _kernel(target, run), run.shape
+    line = _Line.of(shape)
+    window, batch = shape.kernel[0] * shape.kernel[1], shape.batch
+    whole, rest = divmod(shape.channels, kernel.channels)
+    groups = batch * (whole + (rest > 0))
+    lines = batch * shape.units * line.lines
+    outputs, steps = lines * line.outputs, lines * -(-line.outputs // kernel.outputs)
+    vectors = -(-window // _VECTOR)
+    products = outputs * (vectors if kernel is _HELIUM and vectors > 1 else 0)
+    fours, single = divmod(window if kernel is _GENERAL else 0, 4)
+    # Helium steps from window to window of 3x3 taps for free.
+    strided = line.stride > 1
+    if kernel is _HELIUM:
+        strided = line.taps * line.columns not in (3, 6)
+        steps = 0 if vectors > 1 else steps
+    channels = batch * (whole if kernel.channels > 1 else shape.channels)
+    rests = batch * rest if kernel.channels < _HELIUM.channels else 0
+    if kernel is _HELIUM:
+        channels += batch * (rest > 0)
+    return {
+        "per_call": batch,
+        "per_group": groups,
+        "per_unit": batch * shape.units,
+        "per_packed_tap": batch * shape.units * window,
+        "per_line": line.lines * (groups if shape.multiplier == 1 else batch * shape.channels),
+        "per_row": groups * line.puts,
+        "per_pixel": channels * line.pixels,
+        "per_padding": channels * line.padding,
+        "per_rest_column": rests * (line.pixels + line.padding),
+        "per_unit_line": lines,
+        "per_step": 0 if strided else steps,
+        "per_output": 0 if strided else outputs,
+        "per_strided_step": steps if strided else 0,
+        "per_strided_output": outputs if strided else 0,
+        "per_vector": products,
+        "per_four_products": outputs * fours,
+        "per_product": outputs * single,
+        "per_clamped_output": outputs if run.narrow else 0,
+        "per_unbounded_output": 0 if run.bounded else outputs,
+    }
+
+
+@dataclass(frozen=True)
+class _Line:
+    """How run_depthwise.c walks over an image.
+
+    Attributes:
+        lines: of outputs; each is for all channels.
+        outputs: of a line.
+        stride: along a line.
+        taps: across the line.
+        columns: from window to window.
+        puts: calls that gather a row, or a column of a window, for a few channels.
+        pixels, padding: columns that they gather, of the image and around it.
+    """
+
+    lines: int
+    outputs: int
+    stride: int
+    taps: int
+    columns: int
+    puts: int
+    pixels: int
+    padding: int
+
+    @classmethod
+    def of(cls, shape: DepthwiseShape) -> _Line:
+        along = 0 if shape.output[0] > shape.output[1] else 1
+        across = 1 - along
+        lines, outputs = shape.output[across], shape.output[along]
+        taps, stride = shape.kernel[across], shape.strides[across]
+        reuses = shape.dilation[across] == 1 and stride < taps
+        inside = total = 0
+        for line in range(lines):
+            first = taps - stride if reuses and line % _SWEEP else 0
+            for tap in range(first, taps):
+                at = line * stride + tap * shape.dilation[across] - shape.padding[across]
+                inside += 0 <= at < shape.image[across]
+                total += 1
+        is_dilated = shape.dilation[along] > 1
+        if is_dilated:
+            columns = outputs * shape.kernel[along]
+            pixels = shape.seen[along]
+        else:
+            columns = (outputs - 1) * shape.strides[along] + shape.kernel[along]
+            pixels = min(shape.image[along], columns - shape.padding[along])
+        return cls(
+            lines,
+            outputs,
+            shape.strides[along],
+            taps,
+            shape.kernel[along] if is_dilated else shape.strides[along],
+            total * columns if is_dilated else total,
+            inside * pixels,
+            total * columns - inside * pixels,
+        )
+
+
+def _kernel(target: str, run: DepthwiseRun) -> _Kernel:
+    isa, shape = get_target(target).isa, run.shape
+    if not run.bounded or isa is None:
+        return _GENERAL
+    if isa == "mve":
+        return _HELIUM
+    is_3x3 = shape.kernel == (3, 3) and shape.dilation == (1, 1) and max(shape.strides) <= 2
+    return _3X3[isa] if is_3x3 else _GENERAL

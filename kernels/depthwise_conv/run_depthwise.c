@@ -1,0 +1,325 @@
+#include <string.h>
+
+#include "depthwise_conv/depthwise.h"
+#include "sparsesep/compiler.h"
+
+// The convolution along one axis of the image.
+typedef struct Axis {
+  int32_t input;    // pixels of the image
+  int32_t pad;      // before it, for the first output; may be below 0
+  int32_t outputs;  // to compute
+  int32_t kernel;
+  int32_t stride;
+  int32_t dilation;
+  int32_t input_step;   // elements from pixel to pixel
+  int32_t output_step;  // and from output to output
+  uint32_t tap_step;    // weights from tap to tap
+} Axis;
+
+// How lines lie in the image, and the memory that they take.
+typedef struct Plan {
+  Axis along;   // a line
+  Axis across;  // from line to line
+  int reuses;   // a line keeps rows of the line before
+  uint32_t units;
+  uint64_t strip_bytes;
+  uint64_t table_bytes;
+  uint64_t accumulator_bytes;
+} Plan;
+
+typedef struct Frame {
+  const SparsesepDepthwiseConv* conv;
+  const SparsesepDepthwiseVariant* variant;
+  const Plan* plan;
+  SparsesepRows rows;
+  SparsesepStrips strips;
+  uint8_t* tables;
+  uint32_t* accumulators;
+} Frame;
+
+static const void* section(const SparsesepDepthwiseConv* conv,
+                           uint32_t offset) {
+  return (const uint8_t*)conv + offset;
+}
+
+static uint32_t round_up(uint32_t value, uint32_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+static int32_t clamp(int32_t value, int32_t most) {
+  if (value < 0) return 0;
+  return value < most ? value : most;
+}
+
+// Windows side by side overlap where taps are neighbors. Others are gathered
+// one by one.
+static uint32_t window_step(const Plan* plan) {
+  const uint32_t columns =
+      (uint32_t)(plan->along.dilation == 1 ? plan->along.stride
+                                           : plan->along.kernel);
+  return columns * (uint32_t)plan->across.kernel;
+}
+
+static void plan_memory(const SparsesepDepthwiseVariant* variant, Plan* plan) {
+  const uint64_t outputs = (uint64_t)plan->along.outputs;
+  const uint32_t rows = (uint32_t)plan->across.kernel;
+  const uint32_t window = rows * (uint32_t)plan->along.kernel;
+  const uint64_t drift =
+      plan->reuses ? SPARSESEP_DEPTHWISE_SWEEP * (uint64_t)plan->across.stride
+                   : 0;
+  const uint64_t step = (uint64_t)plan->along.stride;
+  switch (variant->form) {
+    case SPARSESEP_STRIP_BYTES:
+      // Kernels read whole vectors, and four outputs at a time.
+      plan->strip_bytes = ((outputs + 3) & ~UINT64_C(3)) * window_step(plan) +
+                          round_up(window, 16) + drift;
+      plan->table_bytes = round_up(window, 16);
+      break;
+    case SPARSESEP_STRIP_PAIRS:
+      plan->strip_bytes = 4 * (((outputs | 1) * step + 3) / 2 * rows + drift);
+      plan->table_bytes = 4 * (2 * (uint64_t)rows + SPARSESEP_TABLE_PARAMETERS);
+      break;
+    case SPARSESEP_STRIP_WORDS:
+      plan->strip_bytes = 4 * (((outputs + 3) * step + 3) * rows + drift);
+      plan->table_bytes = 4 * ((uint64_t)window + SPARSESEP_TABLE_PARAMETERS);
+      break;
+    default:
+      plan->strip_bytes = 4 * ((outputs * step + 6) * (rows + 1) + drift);
+      plan->table_bytes = 4 * ((uint64_t)window + SPARSESEP_TABLE_PARAMETERS);
+      break;
+  }
+  plan->strip_bytes = (plan->strip_bytes + 15) & ~UINT64_C(15);
+  plan->accumulator_bytes = variant->form == SPARSESEP_STRIP_WORDS
+                                ? ((outputs + 3) & ~UINT64_C(3)) * 4
+                                : 0;
+}
+
+static Plan make_plan(const SparsesepDepthwiseConv* conv,
+                      const SparsesepConvShape* shape,
+                      const SparsesepDepthwiseVariant* variant,
+                      const SparsesepDepthwiseLines* part) {
+  const uint32_t units = sparsesep_depthwise_units(conv);
+  const int32_t width = shape->input_width;
+  const Axis down = {
+      shape->input_height,
+      shape->pad_top,
+      shape->output_height,
+      conv->kernel_height,
+      conv->stride_height,
+      conv->dilation_height,
+      width * conv->channels,
+      shape->output_width * (int32_t)units,
+      1,
+  };
+  const Axis right = {
+      width,
+      shape->pad_left,
+      shape->output_width,
+      conv->kernel_width,
+      conv->stride_width,
+      conv->dilation_width,
+      conv->channels,
+      (int32_t)units,
+      conv->kernel_height,
+  };
+  const int is_down = sparsesep_depthwise_lines_go_down(shape);
+  Plan plan = {
+      is_down ? down : right, is_down ? right : down, 0, units, 0, 0, 0};
+  plan.across.pad -= part->first * plan.across.stride;
+  plan.across.outputs = part->count;
+  if (part->is_packed) {
+    plan.along.output_step = (int32_t)units;
+    plan.across.output_step = plan.along.outputs * (int32_t)units;
+  }
+  plan.reuses =
+      plan.across.dilation == 1 && plan.across.stride < plan.across.kernel;
+  plan_memory(variant, &plan);
+  return plan;
+}
+
+SPARSESEP_COLD
+uint64_t sparsesep_depthwise_lines_scratch_bytes(
+    const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
+    const SparsesepDepthwiseVariant* variant) {
+  const SparsesepDepthwiseLines part = {0, 1, 0};
+  const Plan plan = make_plan(conv, shape, variant, &part);
+  return variant->channels * plan.strip_bytes +
+         variant->channels * conv->multiplier * plan.table_bytes +
+         plan.accumulator_bytes;
+}
+
+// The columns of a row that lie side by side in the image. `pixels` is the
+// first of the image's row, NULL above and below the image.
+static void put_row(const Frame* f, SparsesepRow row, const int8_t* pixels) {
+  const Axis* along = &f->plan->along;
+  const int32_t columns = (along->outputs - 1) * along->stride + along->kernel;
+  const int32_t start = along->pad < 0 ? -along->pad : 0;
+  int32_t left = columns;
+  int32_t inside = 0;
+  if (pixels != NULL) {
+    left = clamp(along->pad, columns);
+    inside = clamp(along->input - start, columns - left);
+    row.pixels = pixels + start * along->input_step;
+  }
+  row.left = (uint32_t)left;
+  row.inside = (uint32_t)inside;
+  row.right = (uint32_t)(columns - left - inside);
+  f->variant->put(&f->strips, &row);
+}
+
+// The columns of every window of a dilated line.
+static void put_windows(const Frame* f, SparsesepRow row,
+                        const int8_t* pixels) {
+  const Axis* along = &f->plan->along;
+  for (int32_t x = 0; x < along->outputs; ++x) {
+    int32_t pixel = x * along->stride - along->pad;
+    for (int32_t tap = 0; tap < along->kernel; ++tap) {
+      row.inside = pixels != NULL && pixel >= 0 && pixel < along->input;
+      row.left = 1 - row.inside;
+      if (row.inside) row.pixels = pixels + pixel * along->input_step;
+      f->variant->put(&f->strips, &row);
+      ++row.column;
+      pixel += along->dilation;
+    }
+  }
+}
+
+// The first pixel of a row of a line's windows, or NULL.
+static const int8_t* row_of(const Axis* across, const int8_t* input,
+                            int32_t line, int32_t y) {
+  const int32_t at = line * across->stride + y * across->dilation - across->pad;
+  return at >= 0 && at < across->input ? input + at * across->input_step : NULL;
+}
+
+// Gathers the rows of a line from row `first` of its window on.
+static void gather(const Frame* f, const int8_t* input, int32_t line,
+                   int32_t first, uint32_t drift) {
+  const Axis* across = &f->plan->across;
+  const int pairs =
+      f->variant->puts_two_rows && f->strips.channels == f->variant->channels;
+  SparsesepRow row = {0, 0, 0, 0, 0, NULL, f->plan->along.input_step, 0};
+  for (int32_t y = first; y < across->kernel; ++y) {
+    const int8_t* pixels = row_of(across, input, line, y);
+    row.slot = drift + (uint32_t)y;
+    row.below = 0;
+    if (pairs && pixels != NULL && y + 1 < across->kernel &&
+        row_of(across, input, line, y + 1) != NULL) {
+      row.below = across->input_step;
+      ++y;
+    }
+    if (f->plan->along.dilation == 1) {
+      put_row(f, row, pixels);
+    } else {
+      put_windows(f, row, pixels);
+    }
+  }
+}
+
+// The tables of the channels whose first unit is `unit`.
+static void pack_tables(const Frame* f, uint32_t unit) {
+  const Plan* plan = f->plan;
+  const uint32_t window = (uint32_t)(plan->along.kernel * plan->across.kernel);
+  const int8_t* weights = section(f->conv, f->conv->weights_offset);
+  SparsesepUnit numbers = {weights + unit * window,
+                           (uint32_t)plan->along.kernel,
+                           plan->along.tap_step,
+                           (uint32_t)plan->across.kernel,
+                           plan->across.tap_step,
+                           0,
+                           0,
+                           0};
+  uint8_t* table = f->tables;
+  const uint32_t end = unit + f->strips.channels * f->conv->multiplier;
+  for (; unit < end; ++unit) {
+    numbers.bias = f->rows.bias[unit];
+    numbers.multiplier = f->rows.multiplier[unit];
+    numbers.shift = f->rows.shift[unit];
+    f->variant->pack(&numbers, table);
+    numbers.taps += window;
+    table += plan->table_bytes;
+  }
+}
+
+// Bytes of what a strip counts its slots in.
+static uint32_t slot_bytes(const SparsesepDepthwiseVariant* variant) {
+  return variant->form == SPARSESEP_STRIP_BYTES ? 1 : 4;
+}
+
+// The line of every unit of the channels, the first of which is `unit`.
+static void run_lines(const Frame* f, uint32_t unit, uint32_t drift,
+                      int8_t* output) {
+  const Plan* plan = f->plan;
+  const uint32_t multiplier = f->conv->multiplier;
+  SparsesepLines lines = {
+      f->strips.first + drift * slot_bytes(f->variant),
+      f->tables,
+      output,
+      plan->along.output_step,
+      (uint32_t)plan->along.outputs,
+      f->strips.channels,
+      f->strips.bytes,
+      f->rows.output_zero_point,
+      (uint32_t)plan->along.stride,
+      f->accumulators,
+      (uint32_t)plan->table_bytes,
+      window_step(plan),
+      (uint32_t)(plan->along.kernel * plan->across.kernel),
+      &f->rows,
+      unit,
+  };
+  if (multiplier == 1) {
+    f->variant->run(&lines);
+    return;
+  }
+  lines.units = multiplier;
+  lines.strip_step = 0;
+  for (uint32_t c = f->strips.channels; c > 0; --c) {
+    f->variant->run(&lines);
+    lines.strip += f->strips.bytes;
+    lines.table += multiplier * plan->table_bytes;
+    lines.output += multiplier;
+    lines.first_unit += multiplier;
+  }
+}
+
+void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
+                               const SparsesepConvShape* shape,
+                               const SparsesepDepthwiseVariant* variant,
+                               const SparsesepDepthwiseLines* part,
+                               const int8_t* input, int8_t* output,
+                               void* scratch) {
+  const Plan plan = make_plan(conv, shape, variant, part);
+  uint8_t* const strips = scratch;
+  uint8_t* const accumulators =
+      strips + variant->channels * (size_t)plan.strip_bytes;
+  Frame f = {
+      conv,
+      variant,
+      &plan,
+      {section(conv, conv->bias_offset), section(conv, conv->multiplier_offset),
+       section(conv, conv->shift_offset), conv->output_zero_point,
+       conv->activation_min, conv->activation_max,
+       TFLITE_SINGLE_ROUNDING ? 0 : conv->flags & SPARSESEP_DEPTHWISE_BOUNDED},
+      {strips, (uint32_t)plan.strip_bytes, (uint32_t)plan.across.kernel,
+       variant->channels, conv->input_zero_point},
+      accumulators + plan.accumulator_bytes,
+      (uint32_t*)(void*)accumulators,
+  };
+  const uint32_t step = (uint32_t)plan.across.stride;
+  for (uint32_t c = 0; c < conv->channels; c += variant->channels) {
+    const uint32_t left = conv->channels - c;
+    const uint32_t unit = c * conv->multiplier;
+    uint32_t drift = 0;
+    if (left < variant->channels) f.strips.channels = left;
+    pack_tables(&f, unit);
+    for (int32_t line = 0; line < plan.across.outputs; ++line) {
+      const int continues =
+          plan.reuses && line % SPARSESEP_DEPTHWISE_SWEEP != 0;
+      drift = continues ? drift + step : 0;
+      gather(&f, input + c, line,
+             continues ? plan.across.kernel - plan.across.stride : 0, drift);
+      run_lines(&f, unit, drift,
+                output + unit + line * plan.across.output_step);
+    }
+  }
+}

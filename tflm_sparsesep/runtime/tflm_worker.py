@@ -1,0 +1,133 @@
+"""TFLM in a process of its own: whatever a model does there, the caller's process goes on.
+
+    python tflm_worker.py
+
+Requests come on stdin, replies go to stdout, both pickled; what TFLM prints goes to stderr. Imports
+nothing of this package, so that it starts in a fifth of a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pickle
+import signal
+import sys
+from typing import Any, BinaryIO
+
+import numpy as np
+
+
+class _Interpreters:
+    """The interpreters of this process by number; each method answers one kind of request."""
+
+    def __init__(self) -> None:
+        self.living: dict[int, tuple[Any, Any]] = {}
+        self.operators: ctypes.CDLL | None = None
+
+    def create(
+        self,
+        key: int,
+        data: bytes,
+        library: str | None,
+        registerers: list[str],
+        arena_bytes: int,
+        preserve: bool,
+        external: bytes | None,
+    ) -> None:
+        """Load a model as interpreter `key`."""
+        from tflite_micro import runtime
+
+        configs = runtime.InterpreterConfig
+        image = None
+        if library is not None:
+            image = self._open(library, external)
+        with self._selected(image):
+            interpreter = runtime.Interpreter.from_bytes(
+                data,
+                custom_op_registerers=registerers,
+                arena_size=arena_bytes,
+                intrepreter_config=(
+                    configs.kPreserveAllTensors if preserve else configs.kAllocationRecording
+                ),
+            )
+        self.living[key] = interpreter, (image, external)  # the image is read in place
+
+    def invoke(self, key: int, inputs: list[Any], outputs: int) -> list[Any]:
+        """Run one inference."""
+        interpreter, _ = self.living[key]
+        for index, array in enumerate(inputs):
+            interpreter.set_input(array, index)
+        status = interpreter.invoke()
+        if status != 0:
+            raise RuntimeError(f"invoke gave status {status}")
+        return [np.asarray(interpreter.get_output(i)) for i in range(outputs)]
+
+    def tensor(self, key: int, index: int) -> Any:
+        """Return a tensor of the first subgraph."""
+        return np.asarray(self.living[key][0].GetTensor(index, 0)["tensor_data"])
+
+    def print_allocations(self, key: int) -> None:
+        """Let TFLM print what the arena holds."""
+        self.living[key][0].print_allocations()
+
+    def close(self, keys: list[int]) -> None:
+        """Free interpreters that nobody refers to any longer."""
+        for key in keys:
+            _, (image, _) = self.living.pop(key, (None, (None, None)))
+            if image is not None and self.operators is not None:
+                self.operators.SparseSepCloseImage(image)
+
+    def _open(self, library: str, external: bytes | None) -> int | None:
+        """Make the registerer visible to the wheel, which looks it up by name; open the image."""
+        if self.operators is None:
+            self.operators = ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+            self.operators.SparseSepOpenImage.argtypes = [ctypes.c_char_p, ctypes.c_uint32]
+            self.operators.SparseSepOpenImage.restype = ctypes.c_void_p
+            self.operators.SparseSepSelectImage.argtypes = [ctypes.c_void_p]
+            self.operators.SparseSepCloseImage.argtypes = [ctypes.c_void_p]
+        if external is None:
+            return None
+        image: int | None = self.operators.SparseSepOpenImage(external, len(external))
+        return image
+
+    @contextlib.contextmanager
+    def _selected(self, image: int | None) -> Any:
+        """Let interpreters that are made inside read their paged weights from `image`."""
+        if image is None or self.operators is None:
+            yield
+            return
+        self.operators.SparseSepSelectImage(image)
+        try:
+            yield
+        finally:
+            self.operators.SparseSepSelectImage(None)
+
+
+def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer requests (method, arguments) with (True, result) or (False, reason)."""
+    interpreters = _Interpreters()
+    while True:
+        try:
+            method, arguments = pickle.load(requests)
+        except EOFError:  # the caller has ended
+            return
+        try:
+            reply = True, getattr(interpreters, method)(*arguments)
+        except Exception as error:  # the wheel raises whatever its parts raise
+            reply = False, str(error) or type(error).__name__
+        pickle.dump(reply, replies, pickle.HIGHEST_PROTOCOL)
+        replies.flush()
+
+
+def _main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nothing that TFLM prints gets between the replies
+    sys.path[:] = pickle.load(sys.stdin.buffer)
+    _serve(sys.stdin.buffer, replies)
+
+
+if __name__ == "__main__":
+    _main()
