@@ -54,7 +54,7 @@ def dense_instructions(op: Operator, target: str) -> int:
         dtype = "float32" if is_float else "int8"
         return fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype)
     output = op.outputs[0].shape
-    if weights.shape[1:3] == (1, 1):
+    if weights.shape[1:3] == (1, 1) and op.strides == (1, 1):
         pixels = math.prod(output[:3])
         return pointwise_conv.dense_instructions(target, weights.shape[0], weights.shape[3], pixels)
     return conv_2d.dense_instructions(target, weights.shape, output)
