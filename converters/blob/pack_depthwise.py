@@ -128,7 +128,9 @@ def pack_block(layer: DepthwiseLayer, pointwise: Pointwise) -> bytes:
     header["pointwise_offset"] = start = -(-len(body) // ALIGNMENT) * ALIGNMENT
     weights = pack(pointwise.weights, pointwise.layout)
     header["bytes"] = start + len(weights)
-    return header.tobytes() + body[HEADER.itemsize :].ljust(start - HEADER.itemsize, b"\0") + weights
+    return (
+        header.tobytes() + body[HEADER.itemsize :].ljust(start - HEADER.itemsize, b"\0") + weights
+    )
 
 
 def pointwise_weights(blob: bytes) -> bytes | None:

@@ -73,7 +73,13 @@ static void plan_memory(const SparsesepDepthwiseVariant* variant, Plan* plan) {
       // Kernels read whole vectors, and four outputs at a time.
       plan->strip_bytes = ((outputs + 3) & ~UINT64_C(3)) * window_step(plan) +
                           round_up(window, 16) + drift;
-      plan->table_bytes = round_up(window, 16);
+      plan->table_bytes = (uint64_t)round_up(window, 16);
+      break;
+    case SPARSESEP_STRIP_HALVES:
+      // Four taps at a time.
+      plan->strip_bytes =
+          2 * (outputs * window_step(plan) + window + 3 + drift);
+      plan->table_bytes = 16 + 2 * round_up(window, 4);
       break;
     case SPARSESEP_STRIP_PAIRS:
       plan->strip_bytes = 4 * (((outputs | 1) * step + 3) / 2 * rows + drift);
@@ -137,14 +143,21 @@ static Plan make_plan(const SparsesepDepthwiseConv* conv,
   return plan;
 }
 
+// Channels that are gathered at once.
+static uint32_t strips_of(const SparsesepDepthwiseConv* conv,
+                          const SparsesepDepthwiseVariant* variant) {
+  return conv->channels < variant->channels ? conv->channels
+                                            : variant->channels;
+}
+
 SPARSESEP_COLD
 uint64_t sparsesep_depthwise_lines_scratch_bytes(
     const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
     const SparsesepDepthwiseVariant* variant) {
   const SparsesepDepthwiseLines part = {0, 1, 0};
   const Plan plan = make_plan(conv, shape, variant, &part);
-  return variant->channels * plan.strip_bytes +
-         variant->channels * conv->multiplier * plan.table_bytes +
+  const uint64_t channels = strips_of(conv, variant);
+  return channels * (plan.strip_bytes + conv->multiplier * plan.table_bytes) +
          plan.accumulator_bytes;
 }
 
@@ -242,7 +255,8 @@ static void pack_tables(const Frame* f, uint32_t unit) {
 
 // Bytes of what a strip counts its slots in.
 static uint32_t slot_bytes(const SparsesepDepthwiseVariant* variant) {
-  return variant->form == SPARSESEP_STRIP_BYTES ? 1 : 4;
+  if (variant->form == SPARSESEP_STRIP_BYTES) return 1;
+  return variant->form == SPARSESEP_STRIP_HALVES ? 2 : 4;
 }
 
 // The line of every unit of the channels, the first of which is `unit`.
@@ -291,7 +305,7 @@ void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
   const Plan plan = make_plan(conv, shape, variant, part);
   uint8_t* const strips = scratch;
   uint8_t* const accumulators =
-      strips + variant->channels * (size_t)plan.strip_bytes;
+      strips + strips_of(conv, variant) * (size_t)plan.strip_bytes;
   Frame f = {
       conv,
       variant,
