@@ -161,29 +161,45 @@ uint64_t sparsesep_depthwise_lines_scratch_bytes(
          plan.accumulator_bytes;
 }
 
-// The columns of a row that lie side by side in the image. `pixels` is the
-// first of the image's row, NULL above and below the image.
-static void put_row(const Frame* f, SparsesepRow row, const int8_t* pixels) {
-  const Axis* along = &f->plan->along;
+// How a row of the image lies under a line of neighboring windows.
+static SparsesepRow make_row(const Plan* plan) {
+  const Axis* along = &plan->along;
   const int32_t columns = (along->outputs - 1) * along->stride + along->kernel;
   const int32_t start = along->pad < 0 ? -along->pad : 0;
-  int32_t left = columns;
-  int32_t inside = 0;
+  const int32_t left = clamp(along->pad, columns);
+  const int32_t inside = clamp(along->input - start, columns - left);
+  const SparsesepRow row = {0,
+                            0,
+                            (uint32_t)left,
+                            (uint32_t)inside,
+                            (uint32_t)(columns - left - inside),
+                            NULL,
+                            along->input_step,
+                            0};
+  return row;
+}
+
+// `pixels` is the first of the image's row, NULL above and below the image.
+static void put_row(const Frame* f, SparsesepRow* row, const int8_t* pixels) {
+  const uint32_t inside = row->inside;
+  const uint32_t left = row->left;
   if (pixels != NULL) {
-    left = clamp(along->pad, columns);
-    inside = clamp(along->input - start, columns - left);
-    row.pixels = pixels + start * along->input_step;
+    const int32_t pad = f->plan->along.pad;
+    row->pixels = pad < 0 ? pixels - pad * row->step : pixels;
+  } else {
+    row->left += inside;
+    row->inside = 0;
   }
-  row.left = (uint32_t)left;
-  row.inside = (uint32_t)inside;
-  row.right = (uint32_t)(columns - left - inside);
-  f->variant->put(&f->strips, &row);
+  f->variant->put(&f->strips, row);
+  row->inside = inside;
+  row->left = left;
 }
 
 // The columns of every window of a dilated line.
 static void put_windows(const Frame* f, SparsesepRow row,
                         const int8_t* pixels) {
   const Axis* along = &f->plan->along;
+  row.right = 0;
   for (int32_t x = 0; x < along->outputs; ++x) {
     int32_t pixel = x * along->stride - along->pad;
     for (int32_t tap = 0; tap < along->kernel; ++tap) {
@@ -210,7 +226,7 @@ static void gather(const Frame* f, const int8_t* input, int32_t line,
   const Axis* across = &f->plan->across;
   const int pairs =
       f->variant->puts_two_rows && f->strips.channels == f->variant->channels;
-  SparsesepRow row = {0, 0, 0, 0, 0, NULL, f->plan->along.input_step, 0};
+  SparsesepRow row = make_row(f->plan);
   for (int32_t y = first; y < across->kernel; ++y) {
     const int8_t* pixels = row_of(across, input, line, y);
     row.slot = drift + (uint32_t)y;
@@ -221,7 +237,7 @@ static void gather(const Frame* f, const int8_t* input, int32_t line,
       ++y;
     }
     if (f->plan->along.dilation == 1) {
-      put_row(f, row, pixels);
+      put_row(f, &row, pixels);
     } else {
       put_windows(f, row, pixels);
     }
