@@ -275,19 +275,18 @@ static uint32_t slot_bytes(const SparsesepDepthwiseVariant* variant) {
   return variant->form == SPARSESEP_STRIP_HALVES ? 2 : 4;
 }
 
-// The line of every unit of the channels, the first of which is `unit`.
-static void run_lines(const Frame* f, uint32_t unit, uint32_t drift,
-                      int8_t* output) {
+// What is the same for all lines; strip and output follow.
+static SparsesepLines make_lines(const Frame* f, uint32_t unit) {
   const Plan* plan = f->plan;
   const uint32_t multiplier = f->conv->multiplier;
-  SparsesepLines lines = {
-      f->strips.first + drift * slot_bytes(f->variant),
+  const SparsesepLines lines = {
+      NULL,
       f->tables,
-      output,
+      NULL,
       plan->along.output_step,
       (uint32_t)plan->along.outputs,
-      f->strips.channels,
-      f->strips.bytes,
+      multiplier == 1 ? f->strips.channels : multiplier,
+      multiplier == 1 ? f->strips.bytes : 0,
       f->rows.output_zero_point,
       (uint32_t)plan->along.stride,
       f->accumulators,
@@ -297,18 +296,44 @@ static void run_lines(const Frame* f, uint32_t unit, uint32_t drift,
       &f->rows,
       unit,
   };
-  if (multiplier == 1) {
-    f->variant->run(&lines);
+  return lines;
+}
+
+// The line of every unit of the channels.
+static void run_lines(const Frame* f, const SparsesepLines* lines) {
+  if (lines->strip_step != 0) {
+    f->variant->run(lines);
     return;
   }
-  lines.units = multiplier;
-  lines.strip_step = 0;
+  SparsesepLines units = *lines;
   for (uint32_t c = f->strips.channels; c > 0; --c) {
-    f->variant->run(&lines);
-    lines.strip += f->strips.bytes;
-    lines.table += multiplier * plan->table_bytes;
-    lines.output += multiplier;
-    lines.first_unit += multiplier;
+    f->variant->run(&units);
+    units.strip += f->strips.bytes;
+    units.table += units.units * units.table_step;
+    units.output += units.units;
+    units.first_unit += units.units;
+  }
+}
+
+// All lines of the channels from `channel` on.
+static void run_channels(const Frame* f, uint32_t channel, const int8_t* input,
+                         int8_t* output) {
+  const Axis* across = &f->plan->across;
+  const uint32_t unit = channel * f->conv->multiplier;
+  const uint32_t slot = slot_bytes(f->variant);
+  SparsesepLines lines = make_lines(f, unit);
+  lines.output = output + unit;
+  uint32_t drift = 0;
+  pack_tables(f, unit);
+  for (int32_t line = 0; line < across->outputs; ++line) {
+    const int continues =
+        f->plan->reuses && line % SPARSESEP_DEPTHWISE_SWEEP != 0;
+    drift = continues ? drift + (uint32_t)across->stride : 0;
+    gather(f, input + channel, line,
+           continues ? across->kernel - across->stride : 0, drift);
+    lines.strip = f->strips.first + drift * slot;
+    run_lines(f, &lines);
+    lines.output += across->output_step;
   }
 }
 
@@ -335,21 +360,9 @@ void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
       accumulators + plan.accumulator_bytes,
       (uint32_t*)(void*)accumulators,
   };
-  const uint32_t step = (uint32_t)plan.across.stride;
   for (uint32_t c = 0; c < conv->channels; c += variant->channels) {
     const uint32_t left = conv->channels - c;
-    const uint32_t unit = c * conv->multiplier;
-    uint32_t drift = 0;
     if (left < variant->channels) f.strips.channels = left;
-    pack_tables(&f, unit);
-    for (int32_t line = 0; line < plan.across.outputs; ++line) {
-      const int continues =
-          plan.reuses && line % SPARSESEP_DEPTHWISE_SWEEP != 0;
-      drift = continues ? drift + step : 0;
-      gather(&f, input + c, line,
-             continues ? plan.across.kernel - plan.across.stride : 0, drift);
-      run_lines(&f, unit, drift,
-                output + unit + line * plan.across.output_step);
-    }
+    run_channels(&f, c, input, output);
   }
 }

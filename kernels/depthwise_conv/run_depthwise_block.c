@@ -5,9 +5,8 @@
 // Scratch of a block, in this order: that of the depthwise lines; the rolling
 // buffer; outputs of a line, where lines go down; what the pointwise kernel
 // asks for.
-#include <string.h>
-
 #include "depthwise_conv/depthwise.h"
+#include "sparse_conv/pixels.h"
 #include "sparsesep/compiler.h"
 
 // Lines of a rolling buffer: with every buffer the strips start anew, so that
@@ -82,11 +81,15 @@ uint64_t sparsesep_depthwise_scratch_bytes(
 
 // Outputs of a line that goes down, into its column of the image.
 static void put_column(const Block* block, const int8_t* from, int8_t* output) {
-  const size_t units = sparsesep_depthwise_outputs(block->conv);
-  const size_t row = (size_t)block->shape->output_width * units;
-  for (int32_t n = block->outputs; n > 0; --n, output += row, from += units) {
-    memcpy(output, from, units);
-  }
+  const uint32_t units = sparsesep_depthwise_outputs(block->conv);
+  const SparsesepPixels pixels = {
+      units,
+      (uint32_t)block->shape->output_width * units,
+      units,
+      (units | (uintptr_t)output) % sizeof(uint32_t) == 0,
+  };
+  sparsesep_copy_pixels(&pixels, (uint8_t*)output, (const uint8_t*)from,
+                        block->outputs);
 }
 
 static void run_block(const Block* block, const int8_t* input, int8_t* output,
