@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tflm_sparsesep.converters.blob.format import MAX_DIM
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, to_taps
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
@@ -17,7 +16,7 @@ from tflm_sparsesep.converters.layers.quantized import (
     read_numbers,
     read_weights,
 )
-from tflm_sparsesep.converters.tflite.editor import Operator
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 
 
 def shape_of(op: Operator) -> DepthwiseShape:
@@ -47,30 +46,31 @@ def shape_of(op: Operator) -> DepthwiseShape:
 
 
 def read_depthwise(op: Operator) -> DepthwiseLayer:
-    """Return the layer that a DEPTHWISE_CONV_2D computes.
+    """Return the layer that a DEPTHWISE_CONV_2D, or a CONV_2D of one channel, computes.
 
     Raises:
         Unsupported: no kernel computes this layer; the message is the reason.
         ModelError: the operator has an unknown version, or a shape that no runtime executes.
     """
     check_operator(op)
-    shape, weights = shape_of(op), read_weights(op)
-    assert op.options is not None  # `shape_of` checks it
-    if op.options.padding not in (0, 1) or shape.units > MAX_DIM:
-        raise Unsupported("padding of a kind not known here, or too many channels")
-    if weights.shape[0] != 1:
+    weights, inputs = read_weights(op), op.input(0).shape
+    if op.options is None or op.options.padding not in (0, 1) or len(inputs) != 4:
+        raise Unsupported("padding or image of a kind not known here")
+    axis = 3 if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D else 0
+    if axis == 0:
+        weights = weights.transpose(3, 1, 2, 0)
+    if weights.shape[0] != 1 or weights.shape[3] % inputs[3]:
         raise Unsupported("no depthwise weights")
-    numbers, options = read_numbers(op, to_taps(weights), axis=3)
+    numbers, options = read_numbers(op, to_taps(weights), axis=axis)
     if not isinstance(numbers, FullyConnectedWeights):
         raise Unsupported("float32 depthwise convolution: kernels are for int8")
+    kernel, padding = weights.shape[1:3], Padding(op.options.padding)
     try:
-        window = ConvWindow(
-            shape.kernel, shape.channels, op.strides, op.dilation, Padding(op.options.padding)
-        )
+        window = ConvWindow(kernel, inputs[3], op.strides, op.dilation, padding)
+        layer = DepthwiseLayer(window, numbers, options)
     except ValueError as error:
         raise Unsupported(str(error)) from None
-    layer = DepthwiseLayer(window, numbers, options)
-    expected, found = layer.output_shape(op.input(0).shape), op.outputs[0].shape
+    expected, found = layer.output_shape(inputs), op.outputs[0].shape
     if tuple(found) != expected or 0 in expected:
         raise Unsupported(f"output {list(found)} does not fit the windows: {list(expected)}")
     return layer

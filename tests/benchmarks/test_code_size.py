@@ -7,7 +7,6 @@ import pytest
 from benchmarks.kernels.code_size import FULLY_CONNECTED, SPARSE_CONV, code_size
 from tests.support.device_tools import needs_arm_compiler
 from tflm_sparsesep.converters.blob.layouts import layouts_for
-from tflm_sparsesep.converters.targets import TARGETS
 
 pytestmark = [
     pytest.mark.slow,
