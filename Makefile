@@ -43,7 +43,7 @@ lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p tflm_sparsesep -p tests
-	for folder in benchmarks/*/; do MYPYPATH=benchmarks/accuracy $(BIN)/mypy $$folder*.py || exit 1; done
+	for folder in benchmarks/*/; do MYPYPATH=benchmarks/accuracy:benchmarks/compression $(BIN)/mypy $$folder*.py || exit 1; done
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/python tools/run_clang_tidy.py
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
