@@ -16,6 +16,7 @@ def test_every_promised_target_exists_under_its_name() -> None:
         "cortex-m7",
         "cortex-m33",
         "cortex-m55",
+        "generic",
         "host",
     ]
     assert list(TARGETS) == promised

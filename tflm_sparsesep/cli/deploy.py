@@ -9,6 +9,7 @@ import typer
 
 import tflm_sparsesep as ts
 from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, print_json
+from tflm_sparsesep.converters.errors import printable
 from tflm_sparsesep.exporting.formats import FORMATS
 from tflm_sparsesep.runtime import files
 
@@ -33,7 +34,10 @@ def export(
     if as_json:
         print_json(result.to_json())
         return
+    readme = result.folder / "README.md"
     print(
-        f"{result.folder}: {len(result.files)} files of library {result.name}, arena "
-        f"{result.arena_bytes:,} bytes; start with {result.folder / 'README.md'}"
+        printable(
+            f"{result.folder}: {len(result.files)} files of library {result.name}, arena "
+            f"{result.arena_bytes:,} bytes; start with {readme}"
+        )
     )
