@@ -17,7 +17,7 @@ from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv, stages
 from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.converters.targets import TARGETS
 
-DEVICES = [name for name in TARGETS if name != "host"]
+DEVICES = [name for name in TARGETS if TARGETS[name].qemu_machine]
 
 
 ROOT = Path(__file__).parents[3]
