@@ -17,7 +17,6 @@ from tflm_sparsesep.converters.errors import SparseSepError
 app = typer.Typer(
     help="Sparse and separable neural networks for TensorFlow Lite Micro.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

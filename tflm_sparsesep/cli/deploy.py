@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, print_json
+from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, check_outputs, print_json
 from tflm_sparsesep.cli.models import LabelsFile, MaxDrop, MinSqnr
 from tflm_sparsesep.converters.errors import ConfigError, printable
 from tflm_sparsesep.exporting.formats import FORMATS
@@ -95,6 +95,6 @@ def report(
     target: TargetName = "cortex-m4",
 ) -> None:
     """Write one HTML page: flash, arena, instructions, and what decided each layer."""
-    files.check_writable(html)
+    check_outputs([html], sparse, dense)
     files.write_atomically(html, ts.html_report(sparse, dense=dense, target=target).encode())
     print(printable(f"{html}: written; it refers to nothing outside of itself"))

@@ -14,9 +14,11 @@ from tflm_sparsesep.cli.common import (
     ModelPath,
     OutputFile,
     TargetName,
+    check_outputs,
     console,
     print_json,
     say,
+    show,
 )
 from tflm_sparsesep.converters.cost.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError
@@ -81,7 +83,7 @@ def convert(
     """Rewrite the layers that get smaller and faster on the target."""
     if (page_bytes is None) != (external is None):
         raise ConfigError("--page-bytes and --external go together: give both or neither")
-    files.check_writable(*filter(None, (output, external)))
+    check_outputs([*filter(None, (output, external))], model, data)
     result = ts.convert(
         model,
         representative_dataset=None if data is None else files.read_samples(data),
@@ -115,7 +117,7 @@ def _print_conversion(
 ) -> None:
     from tflm_sparsesep.report import decisions_table
 
-    console.print(decisions_table(result.layers, target))
+    show(decisions_table(result.layers, target))
     rewritten = sum(layer.rewritten for layer in result.layers)
     say(
         f"{output}: {rewritten} of {len(result.layers)} layers rewritten, "
@@ -147,7 +149,12 @@ def compress(
     """
     from tflm_sparsesep.compress import USER_CACHE
 
-    files.check_writable(output)
+    check_outputs([output], model, data, labels)
+    if all(one is None for one in (min_sqnr, flash, instructions, arena, max_drop)):
+        raise ConfigError(
+            "no budget is given; accepted: at least one of --min-sqnr, --flash, --instructions, "
+            "--arena and --max-drop"
+        )
     budget = ts.Budget(
         min_output_sqnr_db=min_sqnr,
         flash_bytes=_amount(flash, 1024),
@@ -175,7 +182,7 @@ def compress(
 def _print_compression(result: ts.CompressResult, target: str, output: Path) -> None:
     from tflm_sparsesep.report import decisions_table
 
-    console.print(decisions_table(result.layers, target))
+    show(decisions_table(result.layers, target))
     possible = [f"possible: {point}" for point in result.pareto]
     say(*map(str, result.point.forms), *possible, f"{output}: {result.point}")
 
@@ -188,7 +195,8 @@ def plan(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = F
     if as_json:
         print_json({"model": str(model), **result.to_json()})
         return
-    console.print(plan_table(result), *notes(result), sep="\n")
+    show(plan_table(result))
+    console.print(*notes(result), sep="\n")
 
 
 def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
@@ -199,7 +207,7 @@ def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson 
     if as_json:
         print_json({"model": str(model), "layers": [layer.to_json() for layer in layers]})
     else:
-        console.print(decisions_table(layers, target))
+        show(decisions_table(layers, target))
 
 
 def variants(
@@ -215,11 +223,14 @@ def variants(
 
     names = ts.variants(*models, target=target)
     if output is not None:
+        check_outputs([output], *models)
         files.write_atomically(output, variants_header(names, target=target).encode())
     if as_json:
         print_json({"target": target, "variants": names})
-    elif output is None:
+    elif output is None and names:
         print("\n".join(names))
+    elif output is None:
+        print("no sparse layers, so no kernels to link; `convert` makes them", file=sys.stderr)
 
 
 def _amount(text: str | None, kilo: int) -> int | None:

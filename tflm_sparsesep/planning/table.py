@@ -44,7 +44,7 @@ def plan_table(plan: Plan) -> Table:
             footer,
             justify="left" if heading in ("layer", "shape") else "right",
             overflow="fold",
-            no_wrap=heading not in ("layer", "shape"),
+            no_wrap=heading != "layer",
             style="green" if heading in ("smaller", "faster") else None,
         )
     for layer in plan.layers:
