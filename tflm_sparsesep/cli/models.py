@@ -20,6 +20,7 @@ from tflm_sparsesep.cli.common import (
     say,
     show,
 )
+from tflm_sparsesep.converters.boards import BOARDS
 from tflm_sparsesep.converters.cost.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.targets import get_target
@@ -67,6 +68,14 @@ Workers = Annotated[
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep trials on disk.")]
 HeaderFile = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the C header sparsesep_variants.h.")
+]
+
+PlanTarget = Annotated[
+    str | None,
+    typer.Option("--target", "-t", help="Core to count for; the board's, or else cortex-m4."),
+]
+BoardName = Annotated[
+    str | None, typer.Option("--board", help=f"Say whether it fits: {', '.join(BOARDS)}.")
 ]
 
 
@@ -187,11 +196,16 @@ def _print_compression(result: ts.CompressResult, target: str, output: Path) -> 
     say(*map(str, result.point.forms), *possible, f"{output}: {result.point}")
 
 
-def plan(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
+def plan(
+    model: ModelPath,
+    target: PlanTarget = None,
+    board: BoardName = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what compression can gain on each layer, before any work."""
     from tflm_sparsesep.planning.table import notes, plan_table
 
-    result = ts.plan(model, target=target)
+    result = ts.plan(model, target=target, board=board)
     if as_json:
         print_json({"model": str(model), **result.to_json()})
         return
