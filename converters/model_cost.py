@@ -62,10 +62,15 @@ def dense_instructions(op: Operator, target: str) -> int:
 
 def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:
     """Return the peak of activations and scratch; TFLM's planner needs at least this arena."""
+    return max(arena_by_operator(model, layers), default=0)
+
+
+def arena_by_operator(model: Model, layers: Sequence[LayerDecision]) -> list[int]:
+    """Return the bytes of activations and scratch during each operator of the first subgraph."""
     main = model.subgraphs[0]
     scratch = {layer.name: layer.scratch_bytes or 0 for layer in layers if layer.rewritten}
     names = {i: layer_name(op) for i, op in enumerate(main.operators)}
-    return arena.peak_bytes(main, {i: scratch.get(name, 0) for i, name in names.items()})
+    return arena.alive_bytes(main, {i: scratch.get(name, 0) for i, name in names.items()})
 
 
 def layer_instructions(

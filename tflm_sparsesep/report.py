@@ -28,7 +28,7 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
     table = Table(title=f"Layers (estimates for {target})")
     table.add_column("layer", overflow="fold")
     for heading in ("op", "shape", "bytes", get_target(target).cost_unit):
-        table.add_column(heading, justify="right" if heading != "op" else "left")
+        table.add_column(heading, justify="right" if heading != "op" else "left", no_wrap=True)
     table.add_column("decision", overflow="fold")
     for layer in layers:
         packed, sparse, decision = None, None, f"dense: {layer.reason}"
@@ -103,7 +103,7 @@ def kernels_table(figures: Sequence[KernelFigures]) -> Table:
     headings = ("kernel", "instructions", "per nonzero", "speedup", "est. cycles", "bytes")
     for heading in (*headings, "per nonzero", "scratch", "code"):
         name = heading == "kernel"
-        table.add_column(heading, justify="left" if name else "right", no_wrap=name)
+        table.add_column(heading, justify="left" if name else "right", no_wrap=True)
     for f in figures:
         add_row(
             table,

@@ -31,7 +31,7 @@ from tflm_sparsesep.device.synthetic_separable import SeparableShape
 
 
 def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tflm_sparsesep.cli", "plan", *map(str, arguments)]
+    command = [sys.executable, "-m", "tflm_sparsesep", "plan", *map(str, arguments)]
     environment = os.environ | {"COLUMNS": "200"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 

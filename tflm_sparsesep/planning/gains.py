@@ -11,6 +11,7 @@ from tflm_sparsesep.converters.cost import break_even
 from tflm_sparsesep.converters.cost.break_even import PlannedForm
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape
+from tflm_sparsesep.planning.board_fit import BoardFit
 from tflm_sparsesep.planning.shapes import LayerShape, Shape
 
 BEST_CASE_ZEROS = 0.95
@@ -64,10 +65,12 @@ class Plan:
     Attributes:
         target: the core that costs are estimated for.
         layers: those with weights, in execution order.
+        fit: on the board that was named; None without one.
     """
 
     target: str
     layers: list[LayerPlan]
+    fit: BoardFit | None = None
 
     @property
     def dense_bytes(self) -> int:
@@ -97,6 +100,7 @@ class Plan:
             "target": self.target,
             "layers": [dataclasses.asdict(layer) for layer in self.layers],
             **{name: getattr(self, name) for name in totals},
+            "fit": None if self.fit is None else self.fit.to_json(),
         }
 
 

@@ -8,7 +8,7 @@ from tflm_sparsesep.converters.cost import conv_2d
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.targets import TARGETS
 
-DEVICES = [name for name in TARGETS if name != "host"]
+DEVICES = [name for name in TARGETS if TARGETS[name].qemu_machine]
 
 
 def estimates(target: str, shapes: list[list[int]]) -> list[int]:

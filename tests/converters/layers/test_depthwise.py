@@ -14,7 +14,7 @@ from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
 from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.converters.targets import TARGETS
 
-DEVICES = [name for name in TARGETS if name != "host"]
+DEVICES = [name for name in TARGETS if TARGETS[name].qemu_machine]
 
 
 ROOT = Path(__file__).parents[3]
