@@ -14,14 +14,14 @@ from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueTy
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost import fully_connected
-from tflm_sparsesep.converters.cost.break_even import best_sparse, break_even_zeros, sparse_form
+from tflm_sparsesep.converters.cost.break_even import break_even_zeros, sparse_form
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.rewrite import rewrite
 
 RESULTS = Path(__file__).parents[3] / "benchmarks/mobile/results.json"
 # The layers of benchmarks/mobile.
-BENCHMARKED = (
+BENCHMARKED: tuple[MatrixShape | ConvShape, ...] = (
     MatrixShape(4096, 4096),
     MatrixShape(1000, 1024),
     MatrixShape(512, 512, 196, taps=1),
@@ -157,4 +157,9 @@ def test_the_converter_decides_by_it(
 def test_many_vectors_cost_more_than_one() -> None:
     one, many = (MatrixShape(512, 512, n, taps=1) for n in (1, 196))
     assert many.dense("host").instructions > 20 * one.dense("host").instructions
-    assert best_sparse(many, "host", 0.8) is None
+    # Together, vectors take less in blocks, and not in single weights.
+    dense = many.dense("host").instructions
+    singles, blocks = (sparse_form(many, "host", pattern, 0.8) for pattern in ("1x1", "4x4"))
+    assert singles is not None
+    assert blocks is not None
+    assert singles.instructions > dense > 1.5 * blocks.instructions

@@ -169,7 +169,8 @@ def test_float_convolutions_become_sparse(target: str, kernel: tuple[int, int]) 
     graph.conv(graph.input(1, 14, 15, 64), 64, kernel, activation="RELU6", padding="VALID")
     weights = graph.operators[0].weights
     kept = graph.rng.random((16, *kernel, 16)) >= 0.95
-    values = weights.data * kept.repeat(4, 0).repeat(4, 3)
+    assert weights.array is not None
+    values = weights.array * kept.repeat(4, 0).repeat(4, 3)
     graph.operators[0].inputs[1] = Tensor.constant("weights", values.astype(np.float32))
     model, inputs = graph.build(), graph.samples(5)
     result = rewrite(model, target=target)
