@@ -11,7 +11,7 @@ from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.cost.choose_layout import Prefer, check_preference
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers.quantized import layer_name
+from tflm_sparsesep.converters.layers.quantized import check_structure, layer_name
 from tflm_sparsesep.converters.passes import (
     depthwise_conv,
     fuse_separable_pair,
@@ -87,6 +87,8 @@ def _planned(model: Model, target: str) -> list[Subgraph]:
 
 def run_passes(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     """Rewrite `subgraph`; return one decision for each layer, in execution order."""
+    for op in subgraph.operators:
+        check_structure(op)
     removed = remove_constant_channels.run(subgraph, conversion)
     order = {layer_name(op): at for at, op in enumerate(subgraph.operators)}
     decisions = [d for one_pass in PASSES for d in one_pass.run(subgraph, conversion)]

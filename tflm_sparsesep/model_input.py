@@ -16,6 +16,9 @@ from tflm_sparsesep.runtime.representative_dataset import (
     arrays_of,
     tflite_inputs,
 )
+from tflm_sparsesep.training.keras_model import check_keras_model
+
+_OLD_KERAS = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,18 @@ class ModelInput:
             path, name = Path(model), name or str(model)
             if path.suffix == ".keras":
                 return cls(name, keras=_load_keras(path))
+            if path.suffix in _OLD_KERAS or (path / "saved_model.pb").is_file():
+                raise ModelError(
+                    f"{name}: neither a .tflite nor a .keras file; accepted after "
+                    'keras.models.load_model and model.save("model.keras")'
+                )
             return cls(name, tflite=files.read_model(path))
         if not (hasattr(model, "layers") and hasattr(model, "get_weights")):
             raise ConfigError(
                 f"model is of type {type(model).__name__}, expected: a Keras model, or the bytes "
                 "or the path of a .tflite or .keras file"
             )
+        check_keras_model(model)
         return cls(name or "model", keras=model)
 
     def to_tflite(self) -> bytes:

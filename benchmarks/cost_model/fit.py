@@ -118,7 +118,7 @@ BLOCK_ROWS = 4
 # Which inputs are zero is a matter of chance: the model predicts the mean.
 COLUMN_VECTORS = 32
 
-VECTORS_PER_PASS = (1, 2, 4, 12)
+VECTORS_PER_PASS = (1, 2, 4, 8, 12, 16)
 # A term stays if leaving it out makes the root mean square error worse than both.
 TOLERATED_ERROR = 0.001
 TOLERATED_GROWTH = 1.2

@@ -25,9 +25,10 @@ from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableCo
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.size import packed_size
 from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
-from tflm_sparsesep.converters.cost import separable_conv
+from tflm_sparsesep.converters.cost import depthwise_conv, separable_conv
 from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
 from tflm_sparsesep.converters.cost.cost import Cost, total
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, ConvShape, MatrixShape, SparseShape
 
 ZERO_STEPS = 200
@@ -103,6 +104,21 @@ def separated_form(layer: ConvShape, target: str, channels: int) -> PlannedForm:
     order = order_for(conv, target)
     cost = separable_conv.fused_instructions(target, conv, order, layer.inputs)
     return PlannedForm(len(pack(conv, order)), cost, channels=channels)
+
+
+def depthwise_form(layer: DepthwiseShape, target: str) -> PlannedForm | None:
+    """Return `layer` as d x 1 and 1 x e with a bias each; None where there is no such form."""
+    if not layer.is_separable:
+        return None
+    weights, biases = sum(layer.kernel) * layer.units, layer.bias_bytes + BIAS_BYTES * layer.units
+    instructions = sum(depthwise_conv.dense_instructions(target, one) for one in layer.stages)
+    return PlannedForm(weights + biases, instructions, rank=1)
+
+
+def break_even_depthwise(layer: DepthwiseShape, target: str) -> PlannedForm | None:
+    """Return `depthwise_form` where it is both smaller and faster."""
+    form = depthwise_form(layer, target)
+    return form if form is not None and form.beats(layer.dense(target)) else None
 
 
 def kept_blocks(

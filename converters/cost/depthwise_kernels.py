@@ -64,7 +64,9 @@ def variant_name(target: str, run: DepthwiseRun) -> str:
 
 def instructions(target: str, run: DepthwiseRun) -> int:
     """Return the instructions of one inference."""
-    coefficients = load(_FILE)["targets"][target][variant_name(target, run)]["instructions"]
+    coefficients: dict[str, float] = load(_FILE)["targets"][target][variant_name(target, run)][
+        "instructions"
+    ]
     terms = depthwise_terms(target, run)
     return round(sum(value * terms[name] for name, value in coefficients.items()))
 
@@ -81,7 +83,11 @@ def depthwise_terms(target: str, run: DepthwiseRun) -> dict[str, float]:
     vectors = -(-window // _VECTOR)
     products = outputs * (vectors if kernel is _HELIUM and vectors > 1 else 0)
     fours, single = divmod(window if kernel is _GENERAL else 0, 4)
+    # Helium steps from window to window of 3x3 taps for free.
     strided = line.stride > 1
+    if kernel is _HELIUM:
+        strided = line.taps * line.columns not in (3, 6)
+        steps = 0 if vectors > 1 else steps
     channels = batch * (whole if kernel.channels > 1 else shape.channels)
     rests = batch * rest if kernel.channels < _HELIUM.channels else 0
     if kernel is _HELIUM:
@@ -117,6 +123,8 @@ class _Line:
         lines: of outputs; each is for all channels.
         outputs: of a line.
         stride: along a line.
+        taps: across the line.
+        columns: from window to window.
         puts: calls that gather a row, or a column of a window, for a few channels.
         pixels, padding: columns that they gather, of the image and around it.
     """
@@ -124,6 +132,8 @@ class _Line:
     lines: int
     outputs: int
     stride: int
+    taps: int
+    columns: int
     puts: int
     pixels: int
     padding: int
@@ -153,6 +163,8 @@ class _Line:
             lines,
             outputs,
             shape.strides[along],
+            taps,
+            shape.kernel[along] if is_dilated else shape.strides[along],
             total * columns if is_dilated else total,
             inside * pixels,
             total * columns - inside * pixels,

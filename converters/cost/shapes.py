@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Protocol
@@ -68,6 +69,12 @@ class MatrixShape:
         time = fully_connected.sparse_instructions(target, layout, size, self.vectors)
         return Cost(size.bytes, time)
 
+    def resized(self, rows: int, channels: int) -> MatrixShape:
+        """Return the layer with other numbers of outputs and of inputs per tap."""
+        bias_bytes = self.bias_bytes // self.rows * rows
+        cols = channels * max(self.taps, 1)
+        return dataclasses.replace(self, rows=rows, cols=cols, bias_bytes=bias_bytes)
+
     def dense_instructions(self, target: str, dtype: str = "int8") -> int:
         """Return the instructions of the dense operator; `dtype` is int8 or float32."""
         if self.taps and dtype == "float32":
@@ -132,6 +139,16 @@ class ConvShape:
     def cols(self) -> int:
         """Weights of an output channel."""
         return math.prod(self.weights[1:])
+
+    def resized(self, rows: int, channels: int) -> ConvShape:
+        """Return the layer with other numbers of outputs and inputs."""
+        return dataclasses.replace(
+            self,
+            weights=(rows, *self.weights[1:3], channels),
+            inputs=(*self.inputs[:3], channels),
+            outputs=(*self.outputs[:3], rows),
+            bias_bytes=self.bias_bytes // self.rows * rows,
+        )
 
     @property
     def most_channels(self) -> int:

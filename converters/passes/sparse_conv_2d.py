@@ -13,20 +13,19 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_sparse_conv import pack_conv
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
-from tflm_sparsesep.converters.cost.choose_layout import choose_conv_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.cost.choose_layout import choose_conv_layout
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers.convolution import ConvLayer, is_convolution, read_convolution
-from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
+from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes
 from tflm_sparsesep.converters.passes.conversion import Conversion
-from tflm_sparsesep.converters.tflite.editor import Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.passes.decide import decide_sparse, keep_dense, packed_operator
+from tflm_sparsesep.converters.tflite.editor import Buffer, Operator, Subgraph
 
 
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
@@ -69,64 +68,22 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     try:
         layer = read_layer(op)
     except Unsupported as reason:
-        return _keep_dense(op, str(reason))
-    users = _users(op, conversion)
+        return keep_dense(op, str(reason))
+    users = conversion.users_of(op)
     if users > 1:
-        return _keep_dense(op, f"weights with {users} users")
+        return keep_dense(op, f"weights with {users} users")
     dense = Cost(dense_bytes([op]), layer.dense_instructions(target))
     best = packed_cost(layer, dense, conversion)
     if best is None:
-        return _keep_dense(op, f"no sparse kernel for {layer.dtype} weights on {target}")
-    decision = _decide(op, layer, best, dense, conversion)
+        return keep_dense(op, f"no sparse kernel for {layer.dtype} weights on {target}")
+    decision = decide_sparse(op, layer.weights.weights, layer.pixels, best, dense, conversion)
     if not decision.rewritten:
         return decision
     blob = pack_conv(layer.window, layer.options, layer.weights, best.layout)
-    _replace(subgraph, op, blob)
+    subgraph.replace(op, packed_operator(op_names.SPARSE_CONV_2D, op, Buffer(blob)))
     height, width = layer.inputs[1:3]
     return dataclasses.replace(
         decision,
         variant=native.variant_name(blob[HEADER.itemsize :], target=target),
         scratch_bytes=native.conv_scratch_bytes(blob, height, width, target=target),
     )
-
-
-def _decide(
-    op: Operator, layer: ConvLayer, best: PackedCost, dense: Cost, conversion: Conversion
-) -> LayerDecision:
-    weights = layer.weights.weights
-    zeros = float(1.0 - np.count_nonzero(weights) / weights.size)
-    target = conversion.target
-    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target, prefer=conversion.prefer)
-    return LayerDecision(
-        name=layer_name(op),
-        op=op.op_name,
-        rewritten=stay is None,
-        reason=stay or f"{zeros:.1%} zeros: sparse wins on {target}",
-        rows=layer.units,
-        cols=layer.window.cols,
-        batch=layer.pixels,
-        zeros=zeros,
-        pattern=best.layout.pattern,
-        index=best.layout.index,
-        dense_bytes=dense.bytes,
-        packed_bytes=best.bytes,
-        dense_instructions=dense.instructions,
-        sparse_instructions=best.instructions,
-    )
-
-
-def _users(op: Operator, conversion: Conversion) -> int:
-    """Return the number of references to the weights: only their last user removes them."""
-    buffer = op.weights.buffer
-    return 1 if buffer is None else conversion.users.get(buffer, 1)
-
-
-def _keep_dense(op: Operator, reason: str) -> LayerDecision:
-    """Return the decision for a layer that no kernel computes."""
-    return LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=reason)
-
-
-def _replace(subgraph: Subgraph, op: Operator, blob: bytes) -> None:
-    packed = Tensor.constant(f"{op.weights.name}/packed", np.frombuffer(blob, np.uint8))
-    sparse = Operator.custom(op_names.SPARSE_CONV_2D, [op.inputs[0], packed], op.outputs)
-    subgraph.replace(op, sparse)

@@ -109,18 +109,40 @@ struct SparsesepDepthwiseVariant {
 int sparsesep_depthwise_variant_fits(const SparsesepDepthwiseVariant* variant,
                                      const SparsesepDepthwiseConv* conv);
 
-// Bytes of the scratch of rows of outputs, as for the whole operator.
-uint64_t sparsesep_depthwise_rows_scratch_bytes(
-    const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
-    const SparsesepDepthwiseVariant* variant, int32_t rows);
+// Lines go along the longer axis of the outputs, down where the image is taller
+// than wide.
+static inline int sparsesep_depthwise_lines_go_down(
+    const SparsesepConvShape* shape) {
+  return shape->output_height > shape->output_width;
+}
 
-// Computes `rows` rows of outputs from `first_row` on, of one image.
-void sparsesep_depthwise_rows(const SparsesepDepthwiseConv* conv,
-                              const SparsesepConvShape* shape,
-                              const SparsesepDepthwiseVariant* variant,
-                              int32_t first_row, int32_t rows,
-                              const int8_t* input, int8_t* output,
-                              void* scratch);
+// Some lines of an image, one after the other.
+typedef struct SparsesepDepthwiseLines {
+  int32_t first;
+  int32_t count;
+  int is_packed;  // outputs go side by side, line after line, and not into an
+                  // image
+} SparsesepDepthwiseLines;
+
+// Bytes of scratch to compute lines, however many.
+uint64_t sparsesep_depthwise_lines_scratch_bytes(
+    const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
+    const SparsesepDepthwiseVariant* variant);
+
+// Computes lines of outputs of one image. `output` is where the first output of
+// the first of them goes.
+void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
+                               const SparsesepConvShape* shape,
+                               const SparsesepDepthwiseVariant* variant,
+                               const SparsesepDepthwiseLines* part,
+                               const int8_t* input, int8_t* output,
+                               void* scratch);
+
+// Bytes of scratch of a blob without those of its pointwise kernel, and the
+// pixels that this one gets at once: 0 where there is none.
+uint64_t sparsesep_depthwise_own_scratch_bytes(
+    const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
+    const SparsesepDepthwiseVariant* variant, int32_t* pixels);
 
 // Functions of the variants, some of which are another core's.
 void sparsesep_put_bytes_scalar(const SparsesepStrips* strips,

@@ -322,13 +322,27 @@ static void finish(const SparsesepLines* lines) {
   }
 }
 
-void sparsesep_depthwise_3x3_v7m(const SparsesepLines* lines) {
+static void run(const SparsesepLines* lines) {
   if (lines->stride == 1) {
     multiply_stride_1(lines, (lines->outputs + 4) / 3 * (3 * COLUMN_BYTES));
   } else {
     multiply_stride_2(lines, (lines->outputs + 2) / 2 * (4 * COLUMN_BYTES));
   }
   finish(lines);
+}
+
+void sparsesep_depthwise_3x3_v7m(const SparsesepLines* lines) {
+  if (lines->strip_step != 0) {
+    run(lines);
+    return;
+  }
+  // Sums of units that share a strip would lie in one place.
+  SparsesepLines one = *lines;
+  one.units = 1;
+  for (uint32_t n = lines->units; n > 0; --n, ++one.output) {
+    run(&one);
+    one.table += lines->table_step;
+  }
 }
 
 #endif

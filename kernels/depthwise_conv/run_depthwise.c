@@ -97,13 +97,13 @@ static void plan_memory(const SparsesepDepthwiseVariant* variant, Plan* plan) {
 static Plan make_plan(const SparsesepDepthwiseConv* conv,
                       const SparsesepConvShape* shape,
                       const SparsesepDepthwiseVariant* variant,
-                      int32_t first_row, int32_t rows) {
+                      const SparsesepDepthwiseLines* part) {
   const uint32_t units = sparsesep_depthwise_units(conv);
   const int32_t width = shape->input_width;
   const Axis down = {
       shape->input_height,
-      shape->pad_top - first_row * conv->stride_height,
-      rows,
+      shape->pad_top,
+      shape->output_height,
       conv->kernel_height,
       conv->stride_height,
       conv->dilation_height,
@@ -122,9 +122,15 @@ static Plan make_plan(const SparsesepDepthwiseConv* conv,
       (int32_t)units,
       conv->kernel_height,
   };
-  const int is_down = rows > shape->output_width;
+  const int is_down = sparsesep_depthwise_lines_go_down(shape);
   Plan plan = {
       is_down ? down : right, is_down ? right : down, 0, units, 0, 0, 0};
+  plan.across.pad -= part->first * plan.across.stride;
+  plan.across.outputs = part->count;
+  if (part->is_packed) {
+    plan.along.output_step = (int32_t)units;
+    plan.across.output_step = plan.along.outputs * (int32_t)units;
+  }
   plan.reuses =
       plan.across.dilation == 1 && plan.across.stride < plan.across.kernel;
   plan_memory(variant, &plan);
@@ -132,10 +138,11 @@ static Plan make_plan(const SparsesepDepthwiseConv* conv,
 }
 
 SPARSESEP_COLD
-uint64_t sparsesep_depthwise_rows_scratch_bytes(
+uint64_t sparsesep_depthwise_lines_scratch_bytes(
     const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
-    const SparsesepDepthwiseVariant* variant, int32_t rows) {
-  const Plan plan = make_plan(conv, shape, variant, 0, rows);
+    const SparsesepDepthwiseVariant* variant) {
+  const SparsesepDepthwiseLines part = {0, 1, 0};
+  const Plan plan = make_plan(conv, shape, variant, &part);
   return variant->channels * plan.strip_bytes +
          variant->channels * conv->multiplier * plan.table_bytes +
          plan.accumulator_bytes;
@@ -275,13 +282,13 @@ static void run_lines(const Frame* f, uint32_t unit, uint32_t drift,
   }
 }
 
-void sparsesep_depthwise_rows(const SparsesepDepthwiseConv* conv,
-                              const SparsesepConvShape* shape,
-                              const SparsesepDepthwiseVariant* variant,
-                              int32_t first_row, int32_t rows,
-                              const int8_t* input, int8_t* output,
-                              void* scratch) {
-  const Plan plan = make_plan(conv, shape, variant, first_row, rows);
+void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
+                               const SparsesepConvShape* shape,
+                               const SparsesepDepthwiseVariant* variant,
+                               const SparsesepDepthwiseLines* part,
+                               const int8_t* input, int8_t* output,
+                               void* scratch) {
+  const Plan plan = make_plan(conv, shape, variant, part);
   uint8_t* const strips = scratch;
   uint8_t* const accumulators =
       strips + variant->channels * (size_t)plan.strip_bytes;
@@ -314,31 +321,5 @@ void sparsesep_depthwise_rows(const SparsesepDepthwiseConv* conv,
       run_lines(&f, unit, drift,
                 output + unit + line * plan.across.output_step);
     }
-  }
-}
-
-SPARSESEP_COLD
-uint64_t sparsesep_depthwise_scratch_bytes(
-    const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
-    const SparsesepDepthwiseVariant* variant) {
-  return sparsesep_depthwise_rows_scratch_bytes(conv, shape, variant,
-                                                shape->output_height);
-}
-
-void sparsesep_run_depthwise_conv(const SparsesepDepthwiseConv* conv,
-                                  const SparsesepConvShape* shape,
-                                  const SparsesepDepthwiseVariant* variant,
-                                  const int8_t* input, int8_t* output,
-                                  void* scratch) {
-  const size_t inputs =
-      (size_t)shape->input_height * (size_t)shape->input_width * conv->channels;
-  const size_t outputs = (size_t)shape->output_height *
-                         (size_t)shape->output_width *
-                         sparsesep_depthwise_units(conv);
-  for (int32_t b = 0; b < shape->batch; ++b) {
-    sparsesep_depthwise_rows(conv, shape, variant, 0, shape->output_height,
-                             input, output, scratch);
-    input += inputs;
-    output += outputs;
   }
 }

@@ -51,7 +51,7 @@ def test_the_command_prints_json_and_a_table() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("op", "conv", "op 'conv' is unknown; accepted: fully_connected, conv2d"),
+        ("op", "conv", "op 'conv' is unknown; accepted: fully_connected, conv2d, depthwise"),
         ("shape", "3x3x8", "shape '3x3x8' is unknown; accepted: TAPSxTAPSxINPUTSxOUTPUTS"),
         ("image", "8", "input '8' is unknown; accepted: HEIGHTxWIDTH"),
         ("padding", "full", "padding 'full' is unknown; accepted: same, valid"),

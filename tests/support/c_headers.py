@@ -17,7 +17,7 @@ def evaluate(expressions: list[str], folder: Path) -> list[int]:
     source = folder / "mirror.c"
     source.write_text(
         '#include <stdio.h>\n#include "op_options.h"\n#include "op_names.h"\n'
-        '#include "sparsesep/paged_weights.h"\n#include "sparsesep/separable_conv.h"\n'
+        '#include "sparsesep/paged_weights.h"\n#include "sparsesep/depthwise_conv.h"\n'
         f"int main(void) {{ {lines} return 0; }}\n"
     )
     root = tflm_sparsesep.source_dir()

@@ -75,11 +75,13 @@ def bench_kernels(
     shape: Annotated[
         str,
         typer.Option(
-            "--shape", help="COLSxROWS of the layer; with --op conv2d TAPSxTAPSxINPUTSxOUTPUTS."
+            "--shape",
+            help="COLSxROWS of the layer; TAPSxTAPSxINPUTSxOUTPUTS with --op conv2d, "
+            "TAPSxTAPSxCHANNELS with --op depthwise.",
         ),
     ] = "784x300",
     op: Annotated[
-        str, typer.Option("--op", help="fully_connected, or conv2d for SPARSE_CONV_2D.")
+        str, typer.Option("--op", help="fully_connected, conv2d (SPARSE_CONV_2D) or depthwise.")
     ] = "fully_connected",
     image: Annotated[
         str, typer.Option("--input", help="HEIGHTxWIDTH of a convolution's input.")

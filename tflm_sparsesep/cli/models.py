@@ -81,6 +81,8 @@ def convert(
     """Rewrite the layers that get smaller and faster on the target."""
     if (page_bytes is None) != (external is None):
         raise ConfigError("--page-bytes and --external go together: give both or neither")
+    if model.suffix == ".keras" and data is None:
+        raise ConfigError(f"--data is missing: {model} is quantized to int8 with sample inputs")
     files.check_writable(*filter(None, (output, external)))
     result = ts.convert(
         model,

@@ -18,12 +18,13 @@ from tflm_sparsesep.compression.factorization import (
 )
 from tflm_sparsesep.compression.output_importance import output_importance
 from tflm_sparsesep.compression.segments import Values
+from tflm_sparsesep.converters.cost.break_even import break_even_depthwise
 from tflm_sparsesep.converters.factorize import depthwise
 from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer, importance
 from tflm_sparsesep.converters.factorize.depthwise import ChannelMoments
-from tflm_sparsesep.converters.factorize.gram import GramAccumulator, Matrix, Vector, patches
+from tflm_sparsesep.converters.factorize.gram import GramAccumulator, Matrix, Vector, windows
 from tflm_sparsesep.converters.layers import real
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv, shape_of
+from tflm_sparsesep.converters.layers.depthwise import shape_of
 from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name
 from tflm_sparsesep.converters.layers.real import DEPTHWISE
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
@@ -123,7 +124,7 @@ def _read(op: Operator, target: str) -> RealLayer | None:
         layer = real.read(op)
     except Unsupported:
         return None
-    if layer.is_depthwise and DepthwiseConv(shape_of(op)).best(target) is None:
+    if layer.is_depthwise and break_even_depthwise(shape_of(op), target) is None:
         return None
     return layer
 
@@ -140,16 +141,16 @@ def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         cols = op.weights.shape[1]
         return _float64(samples.dequantize(source.reshape(-1, cols)[picks], tensor))
-    each, taps = _vectors_per_inference(op), op.weights.shape[1:3]
-    cols = math.prod(taps) * tensor.shape[3]
+    each, (height, width) = _vectors_per_inference(op), op.weights.shape[1:3]
     parts = []
     for start in range(0, len(source), _INFERENCES_AT_ONCE):
         part = source[start : start + _INFERENCES_AT_ONCE]
-        images = samples.dequantize(part, tensor).reshape(-1, *tensor.shape[1:])
-        found = patches(images, (taps[0], taps[1]), strides=op.strides, same=op.is_same)
+        images = _float64(samples.dequantize(part, tensor)).reshape(-1, *tensor.shape[1:])
+        found = windows(images, (height, width), strides=op.strides, same=op.is_same)
         first, last = np.searchsorted(picks, [start * each, (start + len(part)) * each])
-        parts.append(found.reshape(-1, cols)[picks[first:last] - start * each])
-    return _float64(np.concatenate(parts))
+        places = np.unravel_index(picks[first:last] - start * each, found.shape[:3])
+        parts.append(found[places].reshape(last - first, -1))
+    return np.concatenate(parts)
 
 
 def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tflm_sparsesep.converters import model_cost
+from tflm_sparsesep.converters.blob.size import least_bytes
 from tflm_sparsesep.converters.cost.choose_layout import choose_layout
 from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.layers.convolution import is_convolution
@@ -84,6 +85,9 @@ def stored_bytes(operators: Sequence[Operator]) -> int:
 def _cost(op: Operator, conversion: Conversion) -> Cost:
     """Return the cost of one operator, sparse where the converter would rewrite it."""
     dense = dense_cost(op, conversion.target)
+    weights = op.weights.array
+    if weights is None or least_bytes(weights) >= dense_bytes([op]):
+        return dense
     try:
         found = _convolution(op, conversion) if is_convolution(op) else _matrix(op, conversion)
     except Unsupported:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.device.conv_bench import ConvKernelFigures, bench_conv_kernels
-from tflm_sparsesep.device.kernel_bench import KernelFigures, bench_kernels
+from tflm_sparsesep.device.conv_bench import bench_conv_kernels
+from tflm_sparsesep.device.depthwise_bench import bench_depthwise
+from tflm_sparsesep.device.kernel_bench import bench_kernels
+from tflm_sparsesep.device.kernel_figures import KernelFigures
 
-OPERATORS = ("fully_connected", "conv2d")
+OPERATORS = ("fully_connected", "conv2d", "depthwise")
 
 
 def measure(
@@ -23,13 +27,14 @@ def measure(
     pattern: str | None,
     batch: int,
     input_zeros: float,
-) -> list[KernelFigures] | list[ConvKernelFigures]:
+) -> Sequence[KernelFigures]:
     """Return the figures of every kernel, fastest first.
 
     Args:
         target: an emulated core.
         op: one of OPERATORS; those of the other have no effect.
-        shape: COLSxROWS, or TAPSxTAPSxINPUTSxOUTPUTS of a convolution.
+        shape: COLSxROWS, TAPSxTAPSxINPUTSxOUTPUTS of a convolution, or TAPSxTAPSxCHANNELS of a
+            depthwise one.
         image, stride, padding: of a convolution.
         zeros, pattern: as for `bench_kernels`.
         batch, input_zeros: of a fully-connected layer.
@@ -51,21 +56,44 @@ def measure(
             batch=batch,
             input_zeros=input_zeros,
         )
+    return _measure_convolution(target, op, shape, image, stride, padding, zeros, pattern)
+
+
+def _measure_convolution(
+    target: str,
+    op: str,
+    shape: str,
+    image: str,
+    stride: int,
+    padding: str,
+    zeros: float,
+    pattern: str | None,
+) -> Sequence[KernelFigures]:
+    height, width = _sizes("input", image, "HEIGHTxWIDTH", "8x8")
+    if op == "depthwise":
+        down, right, channels = _sizes("shape", shape, "TAPSxTAPSxCHANNELS", "3x3x64")
+        window = _window((down, right), channels, stride, padding)
+        return bench_depthwise(target, window, image=(height, width))
+    sizes = _sizes("shape", shape, "TAPSxTAPSxINPUTSxOUTPUTS", "3x3x64x64")
+    down, right, channels, units = sizes
+    return bench_conv_kernels(
+        target,
+        _window((down, right), channels, stride, padding),
+        units=units,
+        image=(height, width),
+        zeros=zeros,
+        pattern=pattern,
+    )
+
+
+def _window(kernel: tuple[int, int], channels: int, stride: int, padding: str) -> ConvWindow:
     names = [name.lower() for name in Padding.__members__]
     if padding not in names:
         raise ConfigError(f"padding {padding!r} is unknown; accepted: {', '.join(names)}")
-    sizes = _sizes("shape", shape, "TAPSxTAPSxINPUTSxOUTPUTS", "3x3x64x64")
-    down, right, channels, units = sizes
-    height, width = _sizes("input", image, "HEIGHTxWIDTH", "8x8")
     try:
-        window = ConvWindow(
-            (down, right), channels, (stride, stride), padding=Padding[padding.upper()]
-        )
+        return ConvWindow(kernel, channels, (stride, stride), padding=Padding[padding.upper()])
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    return bench_conv_kernels(
-        target, window, units=units, image=(height, width), zeros=zeros, pattern=pattern
-    )
 
 
 def _sizes(name: str, text: str, form: str, example: str) -> list[int]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from tflm_sparsesep.converters.cost import break_even
 from tflm_sparsesep.converters.cost.break_even import PlannedForm
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.planning.shapes import LayerShape, Shape
 
 BEST_CASE_ZEROS = 0.95
@@ -106,7 +106,7 @@ def plan_layer(layer: LayerShape, target: str) -> LayerPlan:
     instructions, note = None, layer.reason
     if layer.shape is not None:
         forms, instructions = _forms(layer.shape, target), layer.shape.dense(target).instructions
-        note = "" if any(forms[:3]) else _NONE_WINS[isinstance(layer.shape, DepthwiseConv)]
+        note = "" if any(forms[:3]) else _NONE_WINS[isinstance(layer.shape, DepthwiseShape)]
     known = (layer.name, layer.op, layer.size, layer.dense_bytes, instructions)
     return LayerPlan(*known, *forms, note)
 
@@ -117,8 +117,8 @@ _Forms = tuple[PlannedForm | None, PlannedForm | None, PlannedForm | None, Plann
 
 @functools.lru_cache(maxsize=64)
 def _forms(shape: Shape, target: str) -> _Forms:
-    if isinstance(shape, DepthwiseConv):
-        form = shape.best(target)
+    if isinstance(shape, DepthwiseShape):
+        form = break_even.break_even_depthwise(shape, target)
         return None, None, form, form
     if isinstance(shape, ConvShape):
         factors = separated = None

@@ -10,7 +10,6 @@ import numpy as np
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.planning.shapes import GROUPED, TOO_LARGE, LayerShape, Shape
 from tflm_sparsesep.training.device_layer import DeviceLayer
@@ -67,12 +66,12 @@ def _bias_bytes(layer: Any) -> int:
     return 0 if bias is None else BIAS_BYTES * math.prod(bias.shape)
 
 
-def _depthwise(layer: Any) -> DepthwiseConv:
+def _depthwise(layer: Any) -> DepthwiseShape:
     """Return the shape; raise Unsupported with the reason if its cost is unknown."""
     if layer.data_format != "channels_last":
         raise Unsupported(f"{layer.data_format}: no kernel")
     _, *image, channels = _fixed(layer.input.shape)
-    shape = DepthwiseShape(
+    return DepthwiseShape(
         (image[0], image[1]),
         channels,
         _two(layer.kernel_size),
@@ -80,8 +79,8 @@ def _depthwise(layer: Any) -> DepthwiseConv:
         layer.padding == "same",
         layer.depth_multiplier,
         dilation=_two(layer.dilation_rate),
+        bias_bytes=_bias_bytes(layer),
     )
-    return DepthwiseConv(shape, _bias_bytes(layer))
 
 
 def _other(layer: Any, kind: str) -> Shape:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from tflm_sparsesep.converters.blob.format import MAX_DIM
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.sparse_conv_format import MAX_KERNEL
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
+from tflm_sparsesep.converters.layers import depthwise
 from tflm_sparsesep.converters.layers.matrix import bias_bytes, read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
+    check_structure,
     layer_name,
     read_numbers,
     read_weights,
@@ -25,7 +26,7 @@ from tflm_sparsesep.converters.rewrite import check
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 
-Shape = MatrixShape | ConvShape | DepthwiseConv
+Shape = MatrixShape | ConvShape | DepthwiseShape
 
 GROUPED = "grouped: no sparse kernel"
 TOO_LARGE = "more rows, columns or taps than the packed format holds"
@@ -77,6 +78,7 @@ def _matrices(op: Operator) -> list[editor.Tensor]:
 
 
 def _shape_of(op: Operator) -> LayerShape:
+    check_structure(op)
     shape: Shape | None = None
     reason = ""
     size = "x".join(map(str, op.weights.shape)) if op.inputs[1] is not None else ""
@@ -86,7 +88,7 @@ def _shape_of(op: Operator) -> LayerShape:
         elif op.builtin_code == BuiltinOperator.CONV_2D:
             shape = _convolution(op)
         elif op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
-            shape = DepthwiseConv(depthwise_layer.shape_of(op), bias_bytes(op))
+            shape = depthwise.shape_of(op)
         else:
             reason = f"no kernel of ours for {op.op_name}"
     except Unsupported as unsupported:

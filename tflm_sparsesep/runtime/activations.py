@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tflm_sparsesep.converters.errors import DeviceError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Tensor, TensorType
 from tflm_sparsesep.runtime.inference import tensor_values
@@ -23,8 +24,8 @@ def input_sparsity_tflm(
 ) -> dict[str, float]:
     """Return the fraction of elements at the zero_point in each int8 layer's input, by tensor name.
 
-    Empty without samples, without such layers, or without TFLM on this machine: then every input
-    counts as free of zeros, which is always safe.
+    Empty without samples, without such layers, and where TFLM is not installed or lacks an operator
+    of the model. Every input then counts as free of zeros, which is always safe.
 
     Args:
         tflite: the bytes of a .tflite file.
@@ -35,7 +36,6 @@ def input_sparsity_tflm(
     Raises:
         ModelError: the bytes are not a usable model.
         ConfigError: the samples do not fit the model.
-        DeviceError: TFLM refuses the model.
     """
     if not samples or importlib.util.find_spec("tflite_micro") is None:
         return {}
@@ -47,7 +47,10 @@ def input_sparsity_tflm(
         return {}
     indices = [main.tensors.index(tensor) for tensor in tensors]
     first = [np.asarray(array)[:MAX_SAMPLES] for array in samples]
-    values = tensor_values(tflite, model, indices, first)
+    try:
+        values = tensor_values(tflite, model, indices, first)
+    except DeviceError:
+        return {}
     return {
         tensor.name: float(np.mean(value == tensor.zero_point))
         for tensor, value in zip(tensors, values, strict=True)

@@ -116,16 +116,16 @@ int32_t sparsesep_run_vector_pairs_mve(
     const SparsesepPackedHeader* weights,
     const SparsesepFullyConnectedParams* params, const int8_t* input,
     int32_t batch, int8_t* output) {
-  const SparsesepRows rows = sparsesep_rows(weights, params);
   const uint32_t row_count = weights->rows;
   Pass pass;
   pass.step = (uint32_t)params->input_step;
   pass.x = input;
   // Words are gathered aligned, and whole groups stored.
-  if (!rows.bounded || sparsesep_window_unit(weights) != 1 ||
-      ((row_count | weights->cols | pass.step | (uintptr_t)input) & 3) != 0) {
+  if (((row_count | weights->cols | pass.step | (uintptr_t)input) & 3) != 0 ||
+      !sparsesep_is_bounded(weights) || sparsesep_window_unit(weights) != 1) {
     return 0;
   }
+  const SparsesepRows rows = sparsesep_rows(weights, params);
   const uint32_t whole = (uint32_t)batch & ~1u;
   for (uint32_t left = whole; left > 0; left -= pass.vectors) {
     int32_t sums[4 * SPARSESEP_PAIRED_VECTORS];

@@ -61,7 +61,7 @@ def conv() -> SeparableConv:
     ("field", "value", "reason"),
     [
         ("magic", 1, "version 1"),
-        ("version", 2, "version 1"),
+        ("version", 3, "version 1"),
         ("value_type", 1, "no kernel"),
         ("order", 2, "no kernel"),
         ("middle_channels", 0, "illegal"),
