@@ -3,7 +3,8 @@
     python benchmarks/mobile/measure.py [SECONDS] [NAME]
 
 takes SECONDS (180) for each layer, all its models by turns, about 15 minutes in all, and writes the
-tables of README.md. With NAME it measures only layers whose names contain that, and keeps the others. Every sparse model's outputs are held against XNNPACK's first.
+tables of README.md. With NAME it measures only layers whose names contain that, and keeps the
+others. Every sparse model's outputs are held against XNNPACK's first.
 """
 
 from __future__ import annotations
