@@ -28,6 +28,8 @@ _FILE = "host_litert.json"
 _L2_BYTES = 1 << 20
 _L3_BYTES = 32 << 20
 _VECTOR_TERMS = ("per_row", "per_col", "per_group", "per_block")
+# Those that a single vector has.
+SINGLE_TERMS = ("per_call", *_VECTOR_TERMS)
 # Most vectors that an int8 kernel takes at once, and fewest (sparse_fully_connected/vnni/vnni.h).
 STRIP_VECTORS, _LEAST_VECTORS = 32, 4
 # Vectors that it turns at once, and that a register holds.

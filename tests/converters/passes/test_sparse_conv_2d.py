@@ -18,6 +18,7 @@ from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D, SPARSE_FULLY_CONN
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.converters.selected_variants import variants_of
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Tensor
 
 TARGETS = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 IMAGE = (1, 8, 8, 32)
@@ -178,8 +179,13 @@ def test_on_the_host_blocks_win_and_few_zeros_do_not() -> None:
 @pytest.mark.parametrize("target", ["cortex-m4", "cortex-m55", "host"])
 @pytest.mark.parametrize("kernel", [(3, 3), (1, 1), (1, 4)])
 def test_float_convolutions_become_sparse(target: str, kernel: tuple[int, int]) -> None:
-    graph = GraphBuilder(21, quantized=False, zeros=0.97)
-    graph.conv(graph.input(1, 14, 15, 24), 32, kernel, activation="RELU6", padding="VALID")
+    graph = GraphBuilder(21, quantized=False)
+    graph.conv(graph.input(1, 14, 15, 64), 64, kernel, activation="RELU6", padding="VALID")
+    weights = graph.operators[0].weights
+    kept = graph.rng.random((16, *kernel, 16)) >= 0.95
+    assert weights.array is not None
+    values = weights.array * kept.repeat(4, 0).repeat(4, 3)
+    graph.operators[0].inputs[1] = Tensor.constant("weights", values.astype(np.float32))
     model, inputs = graph.build(), graph.samples(5)
     result = rewrite(model, target=target)
     (decision,) = result.layers
@@ -191,7 +197,7 @@ def test_float_convolutions_become_sparse(target: str, kernel: tuple[int, int]) 
     assert described.sparse_instructions == decision.sparse_instructions
     assert described.dense_instructions == decision.dense_instructions
     (expected,) = runtimes.run(model, inputs)
-    # 7 weights a sum, each rounded.
+    # About 30 weights a sum, each rounded.
     bound = 1e-5 * np.abs(expected).max()
     for runtime in ("tflm", "litert"):
         (found,) = runtimes.run(result.tflite, inputs, runtime=runtime)
