@@ -1,4 +1,4 @@
-"""A depthwise convolution to a blob of SEPARABLE_CONV_2D, and back.
+"""A depthwise convolution, or one with a pointwise one, to a blob of SEPARABLE_CONV_2D, and back.
 
 `kernels/include/sparsesep/depthwise_conv.h` specifies the blob.
 """
@@ -13,8 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.depthwise_format import BOUNDED, HEADER, MAGIC, VERSION, Kind
-from tflm_sparsesep.converters.blob.format import MAX_DIM, FullyConnectedOptions
-from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
+from tflm_sparsesep.converters.blob.format import (
+    ALIGNMENT,
+    MAX_DIM,
+    FullyConnectedOptions,
+    Layout,
+)
+from tflm_sparsesep.converters.blob.pack import (
+    FullyConnectedWeights,
+    UnpackedWeights,
+    pack,
+    unpack,
+)
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.requantization import bounded_rows, fold_bias
 from tflm_sparsesep.converters.blob.separable_format import Padding
@@ -81,6 +91,60 @@ def pack_depthwise(layer: DepthwiseLayer) -> bytes:
     """Return the blob of a depthwise convolution."""
     header = _header(layer)
     return _with_sections(header, layer)
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """The pointwise convolution of a block.
+
+    Attributes:
+        weights: int8 numbers [units, channels].
+        options: zero points and activation limits; no step.
+        layout: of the packed weights.
+    """
+
+    weights: FullyConnectedWeights
+    options: FullyConnectedOptions
+    layout: Layout
+
+
+def pack_block(layer: DepthwiseLayer, pointwise: Pointwise) -> bytes:
+    """Return the blob of a depthwise convolution and the pointwise one that follows it.
+
+    Raises:
+        ValueError: as `pack`; or the two do not fit each other.
+    """
+    channels, zero_point = pointwise.weights.weights.shape[1], pointwise.options.input_zero_point
+    if channels != layer.units or zero_point != layer.options.output_zero_point:
+        raise ValueError(
+            f"the pointwise convolution takes {channels} channels with zero point {zero_point}, "
+            f"the depthwise one gives {layer.units} with {layer.options.output_zero_point}"
+        )
+    header = _header(layer)
+    header["kind"] = Kind.BLOCK
+    for name in ("input_zero_point", "output_zero_point", "activation_min", "activation_max"):
+        header["pointwise"][name] = getattr(pointwise.options, name)
+    body = _with_sections(header, layer)
+    header["pointwise_offset"] = start = -(-len(body) // ALIGNMENT) * ALIGNMENT
+    weights = pack(pointwise.weights, pointwise.layout)
+    header["bytes"] = start + len(weights)
+    padded = body[HEADER.itemsize :].ljust(start - HEADER.itemsize, b"\0")
+    return header.tobytes() + padded + weights
+
+
+def pointwise_weights(blob: bytes) -> bytes | None:
+    """Return the packed weights in a valid blob; None where it has no pointwise convolution."""
+    start = int(np.frombuffer(blob, HEADER, 1)[0]["pointwise_offset"])
+    return blob[start:] if start else None
+
+
+def unpack_pointwise(blob: bytes) -> tuple[UnpackedWeights, FullyConnectedOptions] | None:
+    """Return the pointwise convolution of a valid blob; None where it has none."""
+    weights = pointwise_weights(blob)
+    if weights is None:
+        return None
+    params = [int(value) for value in np.frombuffer(blob, HEADER, 1)[0]["pointwise"]]
+    return unpack(weights), FullyConnectedOptions(*params)
 
 
 def unpack_depthwise(blob: bytes) -> DepthwiseLayer:

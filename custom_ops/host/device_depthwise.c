@@ -69,5 +69,10 @@ uint64_t sparsesep_host_depthwise_scratch_bytes(const char* isa,
       sparsesep_depthwise_conv_shape(blob, &shape) != SPARSESEP_OK) {
     return 0;
   }
-  return sparsesep_depthwise_scratch_bytes(blob, &shape, variant);
+  int32_t pixels;
+  const uint64_t own =
+      sparsesep_depthwise_own_scratch_bytes(blob, &shape, variant, &pixels);
+  if (pixels == 0) return own;
+  return own + sparsesep_host_scratch_bytes(
+                   isa, sparsesep_depthwise_pointwise(blob), pixels);
 }

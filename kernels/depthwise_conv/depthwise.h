@@ -21,6 +21,7 @@
 // How a strip holds elements.
 typedef enum SparsesepStripForm {
   SPARSESEP_STRIP_BYTES,   // int8, column by column
+  SPARSESEP_STRIP_HALVES,  // int16, column by column
   SPARSESEP_STRIP_PAIRS,   // int16, columns two by two: a word for each row
   SPARSESEP_STRIP_WORDS,   // int32, column by column
   SPARSESEP_STRIP_SPACED,  // the same with a word of room after each column
@@ -29,7 +30,7 @@ typedef enum SparsesepStripForm {
 // Lines of a sweep: after them strips start anew, which bounds their drift.
 #define SPARSESEP_DEPTHWISE_SWEEP 16
 
-// Words that tables of all forms but bytes hold after the weights: bias,
+// Words that tables of the 3x3 variants hold after the weights: bias,
 // multiplier and shift, as a kernel likes them.
 #define SPARSESEP_TABLE_PARAMETERS 3
 
@@ -109,18 +110,40 @@ struct SparsesepDepthwiseVariant {
 int sparsesep_depthwise_variant_fits(const SparsesepDepthwiseVariant* variant,
                                      const SparsesepDepthwiseConv* conv);
 
-// Bytes of the scratch of rows of outputs, as for the whole operator.
-uint64_t sparsesep_depthwise_rows_scratch_bytes(
-    const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
-    const SparsesepDepthwiseVariant* variant, int32_t rows);
+// Lines go along the longer axis of the outputs, down where the image is taller
+// than wide.
+static inline int sparsesep_depthwise_lines_go_down(
+    const SparsesepConvShape* shape) {
+  return shape->output_height > shape->output_width;
+}
 
-// Computes `rows` rows of outputs from `first_row` on, of one image.
-void sparsesep_depthwise_rows(const SparsesepDepthwiseConv* conv,
-                              const SparsesepConvShape* shape,
-                              const SparsesepDepthwiseVariant* variant,
-                              int32_t first_row, int32_t rows,
-                              const int8_t* input, int8_t* output,
-                              void* scratch);
+// Some lines of an image, one after the other.
+typedef struct SparsesepDepthwiseLines {
+  int32_t first;
+  int32_t count;
+  int is_packed;  // outputs go side by side, line after line, and not into an
+                  // image
+} SparsesepDepthwiseLines;
+
+// Bytes of scratch to compute lines, however many.
+uint64_t sparsesep_depthwise_lines_scratch_bytes(
+    const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
+    const SparsesepDepthwiseVariant* variant);
+
+// Computes lines of outputs of one image. `output` is where the first output of
+// the first of them goes.
+void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
+                               const SparsesepConvShape* shape,
+                               const SparsesepDepthwiseVariant* variant,
+                               const SparsesepDepthwiseLines* part,
+                               const int8_t* input, int8_t* output,
+                               void* scratch);
+
+// Bytes of scratch of a blob without those of its pointwise kernel, and the
+// pixels that this one gets at once: 0 where there is none.
+uint64_t sparsesep_depthwise_own_scratch_bytes(
+    const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
+    const SparsesepDepthwiseVariant* variant, int32_t* pixels);
 
 // Functions of the variants, some of which are another core's.
 void sparsesep_put_bytes_scalar(const SparsesepStrips* strips,
@@ -132,6 +155,14 @@ void sparsesep_put_pairs_dsp(const SparsesepStrips* strips,
                              const SparsesepRow* row);
 void sparsesep_pack_pairs_dsp(const SparsesepUnit* unit, void* table);
 void sparsesep_depthwise_3x3_dsp(const SparsesepLines* lines);
+
+// Clamps lines to limits that are narrower than int8.
+void sparsesep_clamp_lines_dsp(const SparsesepLines* lines);
+
+void sparsesep_put_halves_dsp(const SparsesepStrips* strips,
+                              const SparsesepRow* row);
+void sparsesep_pack_halves_dsp(const SparsesepUnit* unit, void* table);
+void sparsesep_depthwise_dsp(const SparsesepLines* lines);
 
 void sparsesep_put_words_v6m(const SparsesepStrips* strips,
                              const SparsesepRow* row);

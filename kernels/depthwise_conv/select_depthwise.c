@@ -29,6 +29,11 @@ SPARSESEP_COLD
 const SparsesepDepthwiseVariant* sparsesep_select_depthwise_conv(
     const SparsesepDepthwiseConv* conv) {
   const SparsesepDepthwiseVariant* variant = variants;
+  if (conv->kind == SPARSESEP_KIND_BLOCK &&
+      sparsesep_select_fully_connected(sparsesep_depthwise_pointwise(conv)) ==
+          NULL) {
+    return NULL;
+  }
   while (!sparsesep_depthwise_variant_fits(variant, conv)) ++variant;
   return variant;
 }

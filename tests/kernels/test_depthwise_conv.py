@@ -7,13 +7,18 @@ import pytest
 
 from tests.support import native_ops
 from tests.support.depthwise_layers import (
+    BlockCase,
     DepthwiseCase,
     as_dense,
+    block_outputs,
     outputs_of,
+    random_block,
     random_case,
 )
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.depthwise_format import HEADER
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
@@ -85,6 +90,44 @@ def test_the_build_that_rounds_once() -> None:
             pack_depthwise(case.layer), case.images, case.output_shape, rounding="single"
         )
         np.testing.assert_array_equal(found.reshape(wanted.shape), wanted)
+
+
+INT8_LAYOUTS = [x for x in LAYOUTS if x.value_type is not ValueType.FLOAT32]
+
+
+def check_block(block: BlockCase) -> None:
+    assert native.validate_separable_conv(block.blob) is None
+    images = block.depthwise.images
+    outputs = native_ops.separable_conv_2d(block.blob, images, block.output_shape)
+    np.testing.assert_array_equal(outputs, block_outputs(block, images))
+
+
+@pytest.mark.parametrize("layout", INT8_LAYOUTS, ids=str)
+def test_random_blocks(layout: Layout) -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(30):
+        check_block(random_block(rng, layout))
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("layout", INT8_LAYOUTS, ids=str)
+def test_many_random_blocks(layout: Layout) -> None:
+    for rng in sweep(7, 20):
+        check_block(random_block(rng, layout))
+
+
+def test_a_block_of_other_channels_is_refused() -> None:
+    blob = bytearray(random_block(np.random.default_rng(10), LAYOUTS[0]).blob)
+    header = np.frombuffer(blob, HEADER, 1)
+    header["multiplier"] = 1
+    header["channels"] = 1
+    assert "illegal" in (native.validate_separable_conv(bytes(blob)) or "")
+
+
+def test_a_block_with_another_zero_point_between_is_refused() -> None:
+    blob = bytearray(random_block(np.random.default_rng(10), LAYOUTS[0]).blob)
+    np.frombuffer(blob, HEADER, 1)["output_zero_point"] ^= 1
+    assert native.validate_separable_conv(bytes(blob)) is not None
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tests.support.layers import reference
+from tests.support.layers import layout_case, reference
 from tests.support.sparse_convs import random_window, windows_of
+from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
-from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer
+from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, Pointwise, pack_block
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
@@ -76,3 +77,51 @@ def as_dense(layer: DepthwiseLayer, images: Images) -> LayerCase[FullyConnectedW
         layer.options,
         windows_of(images, window, numbers.input_zero_point),
     )
+
+
+@dataclass(frozen=True)
+class BlockCase:
+    """A depthwise convolution, the pointwise one on its outputs, and images for both."""
+
+    depthwise: DepthwiseCase
+    pointwise: Pointwise
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        return (*self.depthwise.output_shape[:3], len(self.pointwise.weights.bias))
+
+    @property
+    def blob(self) -> bytes:
+        return pack_block(self.depthwise.layer, self.pointwise)
+
+
+def random_block(
+    rng: np.random.Generator,
+    layout: Layout,
+    *,
+    case: DepthwiseCase | None = None,
+    units: int | None = None,
+    zeros: float | None = None,
+) -> BlockCase:
+    """A block of any kind whose pointwise weights `layout` can hold."""
+    case = case or random_case(rng, most=12)
+    drawn = layout_case(
+        rng,
+        layout,
+        units or int(rng.integers(1, 30)),
+        case.layer.units,
+        zeros=float(rng.choice([0.0, 0.5, 0.9])) if zeros is None else zeros,
+    )
+    zero_point = case.layer.options.output_zero_point
+    weights = dataclasses.replace(drawn.layer, input_zero_point=zero_point)
+    options = dataclasses.replace(drawn.options, input_zero_point=zero_point)
+    return BlockCase(case, Pointwise(weights, options, layout))
+
+
+def block_outputs(block: BlockCase, images: Images) -> Images:
+    """What TFLM's two reference kernels compute, rounded twice."""
+    middle = outputs_of(block.depthwise.layer, images)
+    pointwise = block.pointwise
+    inputs = middle.reshape(-1, middle.shape[3])
+    outputs = reference(LayerCase(pointwise.weights, pointwise.options, inputs))
+    return outputs.reshape(*middle.shape[:3], -1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tflm_sparsesep.converters.errors import DeviceError
-from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Tensor, TensorType
 from tflm_sparsesep.runtime.inference import tensor_values
 from tflm_sparsesep.runtime.litert import Array
@@ -24,8 +24,8 @@ def input_sparsity_tflm(
 ) -> dict[str, float]:
     """Return the fraction of elements at the zero_point in each int8 layer's input, by tensor name.
 
-    Empty without samples, without such layers, and where TFLM cannot tell: it is not on this machine,
-    or lacks an operator. Then every input counts as free of zeros, which is always safe.
+    Empty without samples, without such layers, and where TFLM is not installed or lacks an operator
+    of the model. Every input then counts as free of zeros, which is always safe.
 
     Args:
         tflite: the bytes of a .tflite file.
@@ -40,6 +40,7 @@ def input_sparsity_tflm(
     if not samples or importlib.util.find_spec("tflite_micro") is None:
         return {}
     model = editor.read(tflite, name=name)
+    names.make_unique(model)
     main = model.subgraphs[0]
     entering = [op.inputs[0] for op in main.operators if op.builtin_code in _OPERATORS]
     tensors = [t for t in entering if t is not None and _is_int8(t)]

@@ -5,6 +5,7 @@ This module imports Keras (8 s with TensorFlow); `import tflm_sparsesep` does no
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,8 +33,13 @@ from tflm_sparsesep.training.preconditioner import innermost
 from tflm_sparsesep.training.removed_channels import readers
 from tflm_sparsesep.training.sparsity_controller import Snapshot, SparsityController
 from tflm_sparsesep.training.train_step import ProximalStep
-from tflm_sparsesep.training.train_step_hook import TrainStep, TrainStepHook, check_fit
-from tflm_sparsesep.training.trained_layer import TrainedLayer, select_layers
+from tflm_sparsesep.training.train_step_hook import (
+    TrainStep,
+    TrainStepHook,
+    UntilBuilt,
+    check_fit,
+)
+from tflm_sparsesep.training.trained_layer import TrainedLayer, is_built, select_layers
 from tflm_sparsesep.training.weight_grid import WeightGrid, with_palettes
 
 # The fraction of zeros that pattern="auto" assumes if the goal does not say.
@@ -167,9 +173,24 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self._hook: TrainStepHook | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Check the arguments against model and fit, and hook into the train step."""
+        """Check the arguments against model and fit, and hook into the train step.
+
+        A model that is not built waits for the first batch.
+        """
+        check_fit(self.model, type(self).__name__)
+        self._waiting = not is_built(self.model)
+        if self._waiting:
+            UntilBuilt(self.model, self._start_late)
+        else:
+            self._start()
+
+    def _start_late(self) -> None:
+        self._waiting = False
+        self._start()
+        self.on_epoch_begin(self._epoch)
+
+    def _start(self) -> None:
         model = self.model
-        check_fit(model, type(self).__name__)
         self._phases = Phases.of(
             int((self.params or {}).get("epochs") or 1),
             warmup_epochs=self.warmup_epochs,
@@ -182,7 +203,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
                 "the optimizer has use_ema=True, whose averages at the end of fit are not sparse; "
                 "accepted: debias_epochs of at least 1, or use_ema=False"
             )
-        layers = select_layers(model, self._selection, self._pattern_of, self.target)
+        layers = select_layers(model, self._selection, self._pattern_of)
         self._layers = with_palettes(layers) if self.values == "palette" else layers
         self._readers = readers(model, self._layers)
         self._controller = None
@@ -218,6 +239,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Set what the train step does in this epoch."""
         self._epoch = epoch
+        if self._waiting:
+            return
         self._updates_before_epoch = self._step.updates()
         self._step.restart_measurement()
         if epoch >= self._phases.debias:
@@ -249,7 +272,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             logs["estimated_bytes"] = self._estimated_bytes()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Remove the hook from the model."""
+        """Remove the hook from the model; warn if its weights are not those of the last epoch."""
         # Other writers since the last step (averages of the optimizer, restored weights) ignore
         # the support.
         self._fitted_at = -1
@@ -257,8 +280,23 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             self._grid.forget()
         self._project()
         if self._hook is not None:
+            self._warn_of_early_end()
             self._hook.remove()
             self._hook = None
+
+    def _warn_of_early_end(self) -> None:
+        """Warn if the fit ended before the last phase: the model is dense, or nearly so."""
+        if self._debiasing or self._epoch + 1 >= self._phases.epochs:
+            return
+        zeros = self._step.zeros()
+        share = sum(zeros.values()) / sum(layer.size for layer in zeros)
+        warnings.warn(
+            f"fit ended after epoch {self._epoch + 1} of {self._phases.epochs}, before the debias "
+            f"phase: {share:.1%} of the weights are zero. Weights are sparse from epoch "
+            f"{self._phases.debias + 1} on: give EarlyStopping "
+            f"start_from_epoch={self._phases.debias}, and restore no earlier weights",
+            stacklevel=2,
+        )
 
     def _wrapper(self) -> Callable[[TrainStep], TrainStep]:
         """Return what is put around the train step: the proximal step, after the teacher's loss."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.device_layer import DeviceLayer
+from tflm_sparsesep.training.keras_model import check_keras_model
 from tflm_sparsesep.training.layer_selection import Selection
 from tflm_sparsesep.training.patterns import Blocks
 
@@ -77,27 +78,31 @@ class TrainedLayer:
         return values
 
 
-def layers_of(model: Any, target: str = "cortex-m4") -> list[TrainedLayer]:
+def layers_of(model: Any) -> list[TrainedLayer]:
     """Return all built Dense and convolutional layers of `model`, none of them selected.
 
-    Layers of nested models count as its own. A kernel that several layers share counts once.
+    Layers of nested models count as its own. A kernel that several layers share counts once. One
+    that is computed anew each time, from the parts of LoRA or from int4, is not trainable: there is
+    nothing to set to zero.
 
-    Args:
-        model: a built Keras model.
-        target: the core that runs the layers, a name of `targets.TARGETS`.
+    Raises:
+        ConfigError: `model` is no Keras 3 model.
     """
+    check_keras_model(model)
     trainable = {id(variable) for variable in model.trainable_variables}
     built = [x for x in walk(model) if isinstance(x, _LAYERS + _NAMED_LAYERS) and x.built]
     names = Counter(layer.name for layer in built)
     layers: dict[int, TrainedLayer] = {}
     for layer in built:
-        if id(layer.kernel) not in layers:
-            layers[id(layer.kernel)] = TrainedLayer(
+        kernel = layer.kernel
+        owner = id(kernel if isinstance(kernel, keras.Variable) else layer)
+        if owner not in layers:
+            layers[owner] = TrainedLayer(
                 layer.name if names[layer.name] == 1 else layer.path,
                 layer,
-                DeviceLayer.of(layer, target),
-                Blocks.of(layer.kernel.shape),
-                trainable=id(layer.kernel) in trainable,
+                DeviceLayer.of(layer),
+                Blocks.of(kernel.shape),
+                trainable=owner in trainable,
             )
     return list(layers.values())
 
@@ -106,7 +111,6 @@ def select_layers(
     model: Any,
     selection: Selection,
     pattern_of: Callable[[DeviceLayer, float | None], str] = lambda layer, goal: "1x1",
-    target: str = "cortex-m4",
 ) -> list[TrainedLayer]:
     """Return all layers as `layers_of` does, with those of `selection` selected.
 
@@ -115,12 +119,11 @@ def select_layers(
         selection: the layers to sparsify, and their own goals.
         pattern_of: returns the pattern for a layer and its own goal (None for the common one).
             Depthwise kernels are no matrix and always get single weights.
-        target: the core that runs the layers, a name of `targets.TARGETS`.
 
     Raises:
         ConfigError: a name matches no layer, or nothing is selected.
     """
-    layers = layers_of(model, target)
+    layers = layers_of(model)
     trainable = (x.layer.name for x in layers if x.trainable)
     selection.check((x.name for x in walk(model)), trainable, _LAYER_NAMES)
     layers = [_selected(x, selection, pattern_of) for x in layers]
@@ -147,6 +150,11 @@ def _selected(
     if divisible:
         blocks = Blocks.of(layer.kernel.shape, pattern_of(layer.device, own))
     return replace(layer, selected=True, goal=own, blocks=blocks)
+
+
+def is_built(model: Any) -> bool:
+    """Return True if all layers with kernels have them: the model knows its inputs."""
+    return bool(model.built) and all(x.built for x in walk(model) if isinstance(x, _LAYERS))
 
 
 def walk(model: Any) -> Iterator[Any]:

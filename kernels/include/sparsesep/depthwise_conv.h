@@ -122,8 +122,8 @@ SparsesepStatus sparsesep_depthwise_conv_shape(
 // A kernel of this build.
 typedef struct SparsesepDepthwiseVariant SparsesepDepthwiseVariant;
 
-// The kernel that runs the depthwise convolution of a valid blob; all builds
-// have one for every blob.
+// The kernel that runs the depthwise convolution of a valid blob. All builds
+// have one; NULL where this one has no kernel for the pointwise convolution.
 const SparsesepDepthwiseVariant* sparsesep_select_depthwise_conv(
     const SparsesepDepthwiseConv* conv);
 
@@ -138,7 +138,7 @@ uint64_t sparsesep_depthwise_scratch_bytes(
     const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
     const SparsesepDepthwiseVariant* variant);
 
-// Runs a valid blob of kind DEPTHWISE with a variant that was selected for it.
+// Runs a valid blob with a variant that was selected for it.
 // `scratch` is aligned to 16 bytes.
 void sparsesep_run_depthwise_conv(const SparsesepDepthwiseConv* conv,
                                   const SparsesepConvShape* shape,
