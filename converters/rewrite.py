@@ -14,6 +14,7 @@ from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import check_structure, layer_name
 from tflm_sparsesep.converters.passes import (
     depthwise_conv,
+    fuse_depthwise_block,
     fuse_separable_pair,
     remove_constant_channels,
     sparse_conv_2d,
@@ -29,6 +30,7 @@ from tflm_sparsesep.converters.tflite.references import buffer_users, called_sub
 # Pairs come first: a convolution of a pair could also become sparse.
 PASSES: tuple[ModuleType, ...] = (
     fuse_separable_pair,
+    fuse_depthwise_block,
     depthwise_conv,
     sparse_fully_connected,
     sparse_conv_2d,

@@ -268,7 +268,7 @@ def fit_target(target: str) -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    devices = [name for name in TARGETS if name != "host"]
+    devices = [name for name in TARGETS if TARGETS[name].qemu_machine]
     document = json.loads(OUTPUT.read_text())
     for target in sys.argv[1:] or devices:
         document["targets"][target] = fit_target(get_target(target).name)

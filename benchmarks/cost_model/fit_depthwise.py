@@ -71,7 +71,8 @@ FITTED = [
     *(shape((15, 14), 8, (3, 3), dilation=n) for n in (2, 3)),
     shape((30, 1), 40, (3, 1)),
     shape((9, 9), 2, (5, 5), multiplier=6),
-    shape((49, 10), 1, (10, 4), (2, 2), multiplier=16),
+    *(shape((49, 10), 1, (10, 4), (2, 2), multiplier=n) for n in (16, 64)),
+    *(shape((20, 16), 1, (3, 3), (2, 2), multiplier=n) for n in (8, 15)),
     shape((40, 40), 2, (5, 5), (3, 3), valid=1),
 ]
 HELD_OUT = [

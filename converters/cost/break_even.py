@@ -25,10 +25,11 @@ from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableCo
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.size import packed_size
 from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
-from tflm_sparsesep.converters.cost import separable_conv
+from tflm_sparsesep.converters.cost import depthwise_conv, separable_conv
 from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
 from tflm_sparsesep.converters.cost.cost import Cost, total
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, ConvShape, MatrixShape, SparseShape
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape, SparseShape
 
 ZERO_STEPS = 200
 """Fractions of zeros are multiples of 1 / ZERO_STEPS."""
@@ -87,8 +88,10 @@ def sparse_form(layer: SparseShape, target: str, pattern: str, zeros: float) -> 
 
 def low_rank_form(layer: MatrixShape, target: str, rank: int) -> PlannedForm:
     """Return `layer` as two dense layers."""
-    inner = MatrixShape(rank, layer.cols, layer.vectors, layer.taps, BIAS_BYTES * rank)
-    outer = MatrixShape(layer.rows, rank, layer.vectors, min(layer.taps, 1), layer.bias_bytes)
+    inner = MatrixShape(
+        rank, layer.cols, layer.vectors, layer.taps, layer.parameter_bytes // layer.rows * rank
+    )
+    outer = MatrixShape(layer.rows, rank, layer.vectors, min(layer.taps, 1), layer.parameter_bytes)
     both = total([inner.dense(target), outer.dense(target)])
     return PlannedForm(both.bytes, both.instructions, rank=rank)
 
@@ -103,6 +106,21 @@ def separated_form(layer: ConvShape, target: str, channels: int) -> PlannedForm:
     order = order_for(conv, target)
     cost = separable_conv.fused_instructions(target, conv, order, layer.inputs)
     return PlannedForm(len(pack(conv, order)), cost, channels=channels)
+
+
+def depthwise_form(layer: DepthwiseShape, target: str) -> PlannedForm | None:
+    """Return `layer` as d x 1 and 1 x e with a bias each; None where there is no such form."""
+    if not layer.is_separable:
+        return None
+    weights, parameters = sum(layer.kernel) * layer.units, 2 * layer.parameter_bytes
+    instructions = sum(depthwise_conv.dense_instructions(target, one) for one in layer.stages)
+    return PlannedForm(weights + parameters, instructions, rank=1)
+
+
+def break_even_depthwise(layer: DepthwiseShape, target: str) -> PlannedForm | None:
+    """Return `depthwise_form` where it is both smaller and faster."""
+    form = depthwise_form(layer, target)
+    return form if form is not None and form.beats(layer.dense(target)) else None
 
 
 def kept_blocks(

@@ -12,7 +12,7 @@ from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.targets import get_target
 
-_FILE = "depthwise_kernels.json"
+FILE = "depthwise_kernels.json"
 # Of kernels/depthwise_conv/depthwise.h: lines after which strips start anew.
 _SWEEP = 16
 _VECTOR = 16
@@ -35,6 +35,7 @@ class _Kernel:
 
 _GENERAL = _Kernel("depthwise_scalar", channels=1, outputs=1)
 _HELIUM = _Kernel("depthwise_mve", channels=8, outputs=4)
+_DSP = _Kernel("depthwise_dsp", channels=1, outputs=2)
 _3X3 = {
     "v6m": _Kernel("depthwise_3x3_v6m", channels=4, outputs=4),
     "v7m": _Kernel("depthwise_3x3_v7m", channels=4, outputs=2),
@@ -62,27 +63,35 @@ def variant_name(target: str, run: DepthwiseRun) -> str:
     return _kernel(target, run).name
 
 
-def instructions(target: str, run: DepthwiseRun) -> int:
-    """Return the instructions of one inference."""
-    coefficients: dict[str, float] = load(_FILE)["targets"][target][variant_name(target, run)][
-        "instructions"
-    ]
-    terms = depthwise_terms(target, run)
+def instructions(target: str, run: DepthwiseRun, parts: tuple[int, ...] = ()) -> int:
+    """Return the instructions of one inference, in `parts` of so many lines, or in one."""
+    kernel = load(FILE)["targets"][target][variant_name(target, run)]
+    coefficients: dict[str, float] = kernel["instructions"]
+    terms = depthwise_terms(target, run, parts)
     return round(sum(value * terms[name] for name, value in coefficients.items()))
 
 
-def depthwise_terms(target: str, run: DepthwiseRun) -> dict[str, float]:
+def depthwise_terms(
+    target: str, run: DepthwiseRun, parts: tuple[int, ...] = ()
+) -> dict[str, float]:
     """Return the terms of a kernel's instructions, by the name of the coefficient."""
     kernel, shape = _kernel(target, run), run.shape
-    line = _Line.of(shape)
+    line = _Line.of(shape, parts)
+    calls = shape.batch * max(1, len(parts))
     window, batch = shape.kernel[0] * shape.kernel[1], shape.batch
     whole, rest = divmod(shape.channels, kernel.channels)
     groups = batch * (whole + (rest > 0))
     lines = batch * shape.units * line.lines
-    outputs, steps = lines * line.outputs, lines * -(-line.outputs // kernel.outputs)
+    outputs = lines * line.outputs
+    steps: float = lines * -(-line.outputs // kernel.outputs)
     vectors = -(-window // _VECTOR)
     products = outputs * (vectors if kernel is _HELIUM and vectors > 1 else 0)
     fours, single = divmod(window if kernel is _GENERAL else 0, 4)
+    shared = 0.0
+    if kernel is _DSP:  # two units of a channel share their inputs
+        shared = steps * (shape.multiplier // 2) / shape.multiplier
+        steps -= 2 * shared
+    pairs_of_fours = steps * -(-window // 4) if kernel is _DSP else 0
     # Helium steps from window to window of 3x3 taps for free.
     strided = line.stride > 1
     if kernel is _HELIUM:
@@ -93,10 +102,10 @@ def depthwise_terms(target: str, run: DepthwiseRun) -> dict[str, float]:
     if kernel is _HELIUM:
         channels += batch * (rest > 0)
     return {
-        "per_call": batch,
-        "per_group": groups,
-        "per_unit": batch * shape.units,
-        "per_packed_tap": batch * shape.units * window,
+        "per_call": calls,
+        "per_group": groups * calls // batch,
+        "per_unit": calls * shape.units,
+        "per_packed_tap": calls * shape.units * window,
         "per_line": line.lines * (groups if shape.multiplier == 1 else batch * shape.channels),
         "per_row": groups * line.puts,
         "per_pixel": channels * line.pixels,
@@ -104,11 +113,13 @@ def depthwise_terms(target: str, run: DepthwiseRun) -> dict[str, float]:
         "per_rest_column": rests * (line.pixels + line.padding),
         "per_unit_line": lines,
         "per_step": 0 if strided else steps,
-        "per_output": 0 if strided else outputs,
+        "per_output": 0 if strided and not products else outputs,
         "per_strided_step": steps if strided else 0,
         "per_strided_output": outputs if strided else 0,
         "per_vector": products,
-        "per_four_products": outputs * fours,
+        "per_four_products": outputs * fours + pairs_of_fours,
+        "per_shared_step": shared,
+        "per_shared_four_products": shared * -(-window // 4),
         "per_product": outputs * single,
         "per_clamped_output": outputs if run.narrow else 0,
         "per_unbounded_output": 0 if run.bounded else outputs,
@@ -139,15 +150,16 @@ class _Line:
     padding: int
 
     @classmethod
-    def of(cls, shape: DepthwiseShape) -> _Line:
+    def of(cls, shape: DepthwiseShape, parts: tuple[int, ...]) -> _Line:
         along = 0 if shape.output[0] > shape.output[1] else 1
         across = 1 - along
         lines, outputs = shape.output[across], shape.output[along]
         taps, stride = shape.kernel[across], shape.strides[across]
         reuses = shape.dilation[across] == 1 and stride < taps
         inside = total = 0
-        for line in range(lines):
-            first = taps - stride if reuses and line % _SWEEP else 0
+        starts = [first for count in parts or (lines,) for first in range(count)]
+        for line, since_start in enumerate(starts):
+            first = taps - stride if reuses and since_start % _SWEEP else 0
             for tap in range(first, taps):
                 at = line * stride + tap * shape.dilation[across] - shape.padding[across]
                 inside += 0 <= at < shape.image[across]
@@ -178,4 +190,6 @@ def _kernel(target: str, run: DepthwiseRun) -> _Kernel:
     if isa == "mve":
         return _HELIUM
     is_3x3 = shape.kernel == (3, 3) and shape.dilation == (1, 1) and max(shape.strides) <= 2
-    return _3X3[isa] if is_3x3 else _GENERAL
+    if is_3x3:
+        return _3X3[isa]
+    return _DSP if isa == "dsp" else _GENERAL

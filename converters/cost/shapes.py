@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,8 +15,18 @@ from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv, sparse_conv
 from tflm_sparsesep.converters.cost.cost import Cost
 
-BIAS_BYTES = 4
-"""The size of an int32 bias in bytes."""
+_BIAS_BYTES = 4
+# A scale, float32, and a zero_point, int64: a file stores them for weights, and again for biases.
+_QUANTIZATION_BYTES = 12
+
+
+def parameter_bytes(units: int, *, has_bias: bool = True, is_float: bool = False) -> int:
+    """Return what a .tflite file stores of a dense layer beside its weights.
+
+    Those are the bias of each unit, and in int8 layers the quantization of each channel.
+    """
+    quantization = 0 if is_float else _QUANTIZATION_BYTES
+    return units * (quantization + (_BIAS_BYTES + quantization if has_bias else 0))
 
 
 class SparseShape(Protocol):
@@ -45,14 +56,14 @@ class MatrixShape:
         vectors: input vectors of one inference: the batch, or the windows of a convolution.
         taps: of a convolution, 1x1 or along one axis, whose windows are the vectors; 0 for
             fully-connected layers.
-        bias_bytes: of the dense layer.
+        parameter_bytes: bias and quantization of the dense layer, as a file stores them.
     """
 
     rows: int
     cols: int
     vectors: int = 1
     taps: int = 0
-    bias_bytes: int = 0
+    parameter_bytes: int = 0
 
     def __str__(self) -> str:
         taps = f"1x{self.taps} " if self.taps else ""
@@ -61,15 +72,24 @@ class MatrixShape:
 
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense int8 layer."""
-        return Cost(self.rows * self.cols + self.bias_bytes, self.dense_instructions(target))
+        return Cost(self.rows * self.cols + self.parameter_bytes, self.dense_instructions(target))
 
     def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:
         """Return the cost in a layout that is measured on the target, packed to `size`."""
         time = fully_connected.sparse_instructions(target, layout, size, self.vectors)
         return Cost(size.bytes, time)
 
+    def resized(self, rows: int, channels: int) -> MatrixShape:
+        """Return the layer with other numbers of outputs and of inputs per tap."""
+        parameter_bytes = self.parameter_bytes // self.rows * rows
+        cols = channels * max(self.taps, 1)
+        return dataclasses.replace(self, rows=rows, cols=cols, parameter_bytes=parameter_bytes)
+
     def dense_instructions(self, target: str, dtype: str = "int8") -> int:
         """Return the instructions of the dense operator; `dtype` is int8 or float32."""
+        if self.taps and dtype == "float32":
+            channels = self.cols // self.taps
+            return conv_2d.float_instructions(target, self.vectors, self.rows, self.taps, channels)
         if self.taps == 1:
             return pointwise_conv.dense_instructions(target, self.rows, self.cols, self.vectors)
         if self.taps > 1:
@@ -89,7 +109,7 @@ class ConvShape:
         inputs, outputs: [batch, height, width, channels or units].
         strides: down, right.
         padding: of both axes.
-        bias_bytes: of the dense layer.
+        parameter_bytes: bias and quantization of the dense layer, as a file stores them.
         dilations: down, right.
     """
 
@@ -98,7 +118,7 @@ class ConvShape:
     outputs: tuple[int, ...]
     strides: tuple[int, int]
     padding: Padding
-    bias_bytes: int = 0
+    parameter_bytes: int = 0
     dilations: tuple[int, int] = (1, 1)
 
     def __str__(self) -> str:
@@ -130,6 +150,16 @@ class ConvShape:
         """Weights of an output channel."""
         return math.prod(self.weights[1:])
 
+    def resized(self, rows: int, channels: int) -> ConvShape:
+        """Return the layer with other numbers of outputs and inputs."""
+        return dataclasses.replace(
+            self,
+            weights=(rows, *self.weights[1:3], channels),
+            inputs=(*self.inputs[:3], channels),
+            outputs=(*self.outputs[:3], rows),
+            parameter_bytes=self.parameter_bytes // self.rows * rows,
+        )
+
     @property
     def most_channels(self) -> int:
         """The most intermediate channels whose two stages have no more weights than the layer."""
@@ -139,7 +169,7 @@ class ConvShape:
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense int8 layer."""
         instructions = conv_2d.dense_instructions(target, self.weights, self.outputs)
-        return Cost(math.prod(self.weights) + self.bias_bytes, instructions)
+        return Cost(math.prod(self.weights) + self.parameter_bytes, instructions)
 
     def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:
         """Return the cost in a layout that is measured on the target, packed to `size`."""

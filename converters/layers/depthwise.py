@@ -1,83 +1,22 @@
-"""A DEPTHWISE_CONV_2D: its numbers, its shape, and its cost, whole and separated."""
+"""A DEPTHWISE_CONV_2D: its shape and its numbers."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
-from tflm_sparsesep.converters.blob.format import MAX_DIM
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, to_taps
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.requantization import INT8_MAX, INT8_MIN
 from tflm_sparsesep.converters.blob.separable_format import Padding
-from tflm_sparsesep.converters.cost.break_even import PlannedForm
-from tflm_sparsesep.converters.cost.cost import Cost
-from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape, dense_instructions
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.depthwise_kernels import DepthwiseRun
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
+    parameter_bytes,
     read_numbers,
     read_weights,
 )
-from tflm_sparsesep.converters.tflite.editor import Operator
-
-
-@dataclass(frozen=True)
-class DepthwiseConv:
-    """A depthwise convolution, and its separation into d x 1 and 1 x e taps.
-
-    Attributes:
-        shape: of the convolution.
-        bias_bytes: of the layer as it is.
-    """
-
-    shape: DepthwiseShape
-    bias_bytes: int = 0
-
-    def __str__(self) -> str:
-        height, width = self.shape.kernel
-        image = "x".join(map(str, self.shape.image))
-        return f"{height}x{width} of {self.shape.units} on {image}"
-
-    def dense(self, target: str) -> Cost:
-        """Return the cost of the int8 layer as it is."""
-        weights = math.prod(self.shape.kernel) * self.shape.units
-        return Cost(weights + self.bias_bytes, dense_instructions(target, self.shape))
-
-    def separated(self, target: str) -> PlannedForm | None:
-        """Return two layers with a bias each; None where there is nothing to separate."""
-        if not is_separable(self.shape):
-            return None
-        down, right = stages(self.shape)
-        weights = sum(self.shape.kernel) * self.shape.units
-        instructions = dense_instructions(target, down) + dense_instructions(target, right)
-        biases = self.bias_bytes + BIAS_BYTES * self.shape.units
-        return PlannedForm(weights + biases, instructions, rank=1)
-
-    def best(self, target: str) -> PlannedForm | None:
-        """Return the separated form where it is both smaller and faster."""
-        form = self.separated(target)
-        return form if form is not None and form.beats(self.dense(target)) else None
-
-
-def is_separable(shape: DepthwiseShape) -> bool:
-    """Return True for taps in both directions, dilation 1 and one output per channel."""
-    return min(shape.kernel) > 1 and shape.multiplier == 1 and shape.dilation == (1, 1)
-
-
-def stages(shape: DepthwiseShape) -> tuple[DepthwiseShape, DepthwiseShape]:
-    """Return the d x 1 convolution with the vertical stride, and the 1 x e one on its output."""
-    (height, width), (down, right) = shape.kernel, shape.strides
-    first = DepthwiseShape(
-        shape.image, shape.channels, (height, 1), (down, 1), shape.same, batch=shape.batch
-    )
-    second = DepthwiseShape(
-        first.output, shape.channels, (1, width), (1, right), shape.same, batch=shape.batch
-    )
-    return first, second
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 
 
 def shape_of(op: Operator) -> DepthwiseShape:
@@ -102,34 +41,36 @@ def shape_of(op: Operator) -> DepthwiseShape:
         units // channels,
         batch,
         op.dilation,
+        parameter_bytes(op),
     )
 
 
 def read_depthwise(op: Operator) -> DepthwiseLayer:
-    """Return the layer that a DEPTHWISE_CONV_2D computes.
+    """Return the layer that a DEPTHWISE_CONV_2D, or a CONV_2D of one channel, computes.
 
     Raises:
         Unsupported: no kernel computes this layer; the message is the reason.
         ModelError: the operator has an unknown version, or a shape that no runtime executes.
     """
     check_operator(op)
-    shape, weights = shape_of(op), read_weights(op)
-    assert op.options is not None  # `shape_of` checks it
-    if op.options.padding not in (0, 1) or shape.units > MAX_DIM:
-        raise Unsupported("padding of a kind not known here, or too many channels")
-    if weights.shape[0] != 1:
+    weights, inputs = read_weights(op), op.input(0).shape
+    if op.options is None or op.options.padding not in (0, 1) or len(inputs) != 4:
+        raise Unsupported("padding or image of a kind not known here")
+    axis = 3 if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D else 0
+    if axis == 0:
+        weights = weights.transpose(3, 1, 2, 0)
+    if weights.shape[0] != 1 or weights.shape[3] % inputs[3]:
         raise Unsupported("no depthwise weights")
-    numbers, options = read_numbers(op, to_taps(weights), axis=3)
+    numbers, options = read_numbers(op, to_taps(weights), axis=axis)
     if not isinstance(numbers, FullyConnectedWeights):
         raise Unsupported("float32 depthwise convolution: kernels are for int8")
+    kernel, padding = weights.shape[1:3], Padding(op.options.padding)
     try:
-        window = ConvWindow(
-            shape.kernel, shape.channels, op.strides, op.dilation, Padding(op.options.padding)
-        )
+        window = ConvWindow(kernel, inputs[3], op.strides, op.dilation, padding)
+        layer = DepthwiseLayer(window, numbers, options)
     except ValueError as error:
         raise Unsupported(str(error)) from None
-    layer = DepthwiseLayer(window, numbers, options)
-    expected, found = layer.output_shape(op.input(0).shape), op.outputs[0].shape
+    expected, found = layer.output_shape(inputs), op.outputs[0].shape
     if tuple(found) != expected or 0 in expected:
         raise Unsupported(f"output {list(found)} does not fit the windows: {list(expected)}")
     return layer

@@ -23,6 +23,7 @@ from tflm_sparsesep.converters.blob.requantization import (
     float_activation_range,
     requantization,
 )
+from tflm_sparsesep.converters.cost import shapes
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
@@ -172,9 +173,32 @@ def read_numbers(
 
 
 def dense_bytes(operators: Iterable[Operator]) -> int:
-    """Return the bytes of weights and biases as dense operators store them, shared ones once."""
-    tensors = (t for op in operators for t in op.inputs[1:3] if t is not None)
-    return sum(buffer.data.nbytes for buffer in {t.buffer for t in tensors} if buffer is not None)
+    """Return what a file stores of dense operators, shared constants once.
+
+    Those are weights, biases, and the quantization of both.
+    """
+    tensors = {t for op in operators for t in op.inputs[1:3] if t is not None}
+    data = sum(buffer.data.nbytes for buffer in {t.buffer for t in tensors} if buffer is not None)
+    return data + sum(_quantization_bytes(tensor) for tensor in tensors)
+
+
+def parameter_bytes(op: Operator) -> int:
+    """Return what a file stores of an int8 operator beside its weights.
+
+    For a float32 operator, it is what its int8 form will store.
+    """
+    weights = op.weights
+    if weights.type == TensorType.FLOAT32:
+        units = op.outputs[0].shape[-1]
+        return shapes.parameter_bytes(units, has_bias=op.bias is not None)
+    return dense_bytes([op]) - (0 if weights.buffer is None else weights.buffer.data.nbytes)
+
+
+def _quantization_bytes(tensor: Tensor) -> int:
+    quantization = tensor.quantization
+    if quantization is None:
+        return 0
+    return quantization.scales.nbytes + quantization.zero_points.nbytes
 
 
 def _float_layer(

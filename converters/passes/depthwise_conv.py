@@ -1,13 +1,15 @@
 """Depthwise convolutions -> SEPARABLE_CONV_2D of kind DEPTHWISE.
 
 Given:   DEPTHWISE_CONV_2D(input[n, h, w, c], weights[1, kh, kw, units], bias[units]) -> output
+   or    CONV_2D(input[n, h, w, 1], weights[units, kh, kw, 1], bias[units]) -> output
 Result:  SEPARABLE_CONV_2D(input, blob uint8[bytes]) -> output
 
 Any kernel, strides, padding, dilation and depth multiplier, int8. The blob holds everything, zero
 points and activation limits too. Outputs stay the same bit for bit. A layer is rewritten where the
 kernels of the target take fewer instructions than CMSIS-NN's: its weights are few, and a blob is
 hardly larger than weights, bias and scales. With prefer="flash" it must not be larger. On `host`
-all stay: the LiteRT delegate does not run the operator.
+all stay: the LiteRT delegate does not run the operator. A CONV_2D that is faster sparse is left to
+`sparse_conv_2d`.
 """
 
 from __future__ import annotations
@@ -15,17 +17,24 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import numpy as np
-
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, pack_depthwise
-from tflm_sparsesep.converters.cost import depthwise_conv, depthwise_kernels
+from tflm_sparsesep.converters.cost import (
+    choose_layout,
+    conv_2d,
+    depthwise_conv,
+    depthwise_kernels,
+)
+from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.layers.convolution import is_convolution
 from tflm_sparsesep.converters.layers.depthwise import read_depthwise, run_of, shape_of
-from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
+from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes
+from tflm_sparsesep.converters.passes import sparse_conv_2d
 from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.decide import decide, keep_dense, packed_operator
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.tflite.editor import Buffer, BuiltinOperator, Operator, Subgraph
 
 
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
@@ -34,24 +43,32 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     Raises:
         ModelError: a layer has an unknown version, or a shape that no runtime runs.
     """
-    operators = [
-        op for op in subgraph.operators if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D
-    ]
-    return [_rewrite(subgraph, op, conversion) for op in operators]
+    decisions = []
+    for op in list(subgraph.operators):
+        if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
+            decisions.append(_rewrite(subgraph, op, conversion))
+        elif _has_one_channel(op):
+            decision = _rewrite(subgraph, op, conversion)
+            decisions.extend([decision] if decision.rewritten else [])
+    return decisions
+
+
+def _has_one_channel(op: Operator) -> bool:
+    """Return True for a CONV_2D that is a depthwise convolution, too."""
+    inputs = op.inputs[0] if op.inputs else None
+    return is_convolution(op) and inputs is not None and inputs.shape[3:] == (1,)
 
 
 def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
     try:
         layer = _read(op, conversion)
     except Unsupported as reason:
-        return LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=str(reason))
+        return keep_dense(op, str(reason))
     blob = pack_depthwise(layer)
     decision = _decide(op, layer, len(blob), conversion)
     if not decision.rewritten:
         return decision
-    packed = Tensor.constant(f"{op.weights.name}/packed", np.frombuffer(blob, np.uint8))
-    inputs = [op.inputs[0], packed]
-    subgraph.replace(op, Operator.custom(op_names.SEPARABLE_CONV_2D, inputs, op.outputs))
+    subgraph.replace(op, packed_operator(op_names.SEPARABLE_CONV_2D, op, Buffer(blob)))
     height, width = op.input(0).shape[1:3]
     target = conversion.target
     return dataclasses.replace(
@@ -66,7 +83,7 @@ def _read(op: Operator, conversion: Conversion) -> DepthwiseLayer:
     layer = read_depthwise(op)
     if conversion.target == "host":
         raise Unsupported("no depthwise kernel in LiteRT that is faster than its own")
-    users = 1 if op.weights.buffer is None else conversion.users.get(op.weights.buffer, 1)
+    users = conversion.users_of(op)
     if users > 1:
         raise Unsupported(f"weights with {users} users")
     return layer
@@ -75,31 +92,44 @@ def _read(op: Operator, conversion: Conversion) -> DepthwiseLayer:
 def _decide(
     op: Operator, layer: DepthwiseLayer, packed_bytes: int, conversion: Conversion
 ) -> LayerDecision:
-    target, run_here = conversion.target, run_of(layer, op.input(0).shape)
-    dense = depthwise_conv.dense_instructions(target, shape_of(op))
-    ours = depthwise_kernels.instructions(target, run_here)
-    before = dense_bytes([op])
-    change = f"{dense:,} -> {ours:,} {get_target(target).cost_unit} on {target}"
+    target, weights = conversion.target, layer.weights.weights
+    run_here = run_of(layer, op.input(0).shape)
+    dense = Cost(dense_bytes([op]), _dense_instructions(op, target))
+    ours = Cost(packed_bytes, depthwise_kernels.instructions(target, run_here))
+    unit = get_target(target).cost_unit
+    change = f"{dense.instructions:,} -> {ours.instructions:,} {unit} on {target}"
     reason = f"depthwise: {change}"
-    pays = ours < dense
-    if pays and conversion.prefer == "flash" and packed_bytes > before:
-        pays, reason = False, f"packed would take {packed_bytes:,} bytes, dense takes {before:,}"
-    elif not pays:
+    others = _sparse_instructions(op, dense.instructions, conversion)
+    pays = choose_layout.pays(ours, dense, conversion.prefer) and ours.instructions < others
+    if ours.instructions >= min(dense.instructions, others):
         reason = f"depthwise kernel does not pay: {change}"
-    weights = layer.weights.weights
-    return LayerDecision(
-        name=layer_name(op),
-        op=op.op_name,
+    elif not pays:
+        reason = f"packed would take {ours.bytes:,} bytes, dense takes {dense.bytes:,}"
+    return decide(
+        op,
+        weights,
+        math.prod(op.outputs[0].shape[:3]),
+        ours,
+        dense,
         rewritten=pays,
         reason=reason,
-        rows=layer.units,
-        cols=weights.shape[1],
-        batch=math.prod(op.outputs[0].shape[:3]),
-        zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
         pattern="x".join(map(str, layer.window.kernel)),
         index="depthwise",
-        dense_bytes=before,
-        packed_bytes=packed_bytes,
-        dense_instructions=dense,
-        sparse_instructions=ours,
     )
+
+
+def _sparse_instructions(op: Operator, dense: int, conversion: Conversion) -> float:
+    """Return what a CONV_2D takes if `sparse_conv_2d` rewrites it; infinity if it does not."""
+    if op.builtin_code != BuiltinOperator.CONV_2D:
+        return math.inf
+    layer = sparse_conv_2d.read_layer(op)
+    before = Cost(dense_bytes([op]), dense)
+    best = sparse_conv_2d.packed_cost(layer, before, conversion)
+    is_rewritten = best is not None and choose_layout.pays(best, before, conversion.prefer)
+    return best.instructions if best is not None and is_rewritten else math.inf
+
+
+def _dense_instructions(op: Operator, target: str) -> int:
+    if op.builtin_code == BuiltinOperator.CONV_2D:
+        return conv_2d.dense_instructions(target, op.weights.shape, op.outputs[0].shape)
+    return depthwise_conv.dense_instructions(target, shape_of(op))

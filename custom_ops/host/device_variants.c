@@ -33,11 +33,19 @@ static const DeviceVariant mve[] = {
 #include "variants/variants_mve.inc"
     {NULL, {0}},
 };
+static const DeviceVariant generic[] = {
+#include "variants/variants_generic.inc"
+    {NULL, {0}},
+};
 
 static const struct {
   const char* isa;
   const DeviceVariant* variants;
-} devices[] = {{"v6m", v6m}, {"v7m", v7m}, {"dsp", dsp}, {"mve", mve}};
+} devices[] = {{"v6m", v6m},
+               {"v7m", v7m},
+               {"dsp", dsp},
+               {"mve", mve},
+               {"generic", generic}};
 
 #define SPARSESEP_LAYOUT(name, ...)     \
   {.magic = SPARSESEP_PACKED_MAGIC,     \

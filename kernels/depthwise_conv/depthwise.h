@@ -21,6 +21,7 @@
 // How a strip holds elements.
 typedef enum SparsesepStripForm {
   SPARSESEP_STRIP_BYTES,   // int8, column by column
+  SPARSESEP_STRIP_HALVES,  // int16, column by column
   SPARSESEP_STRIP_PAIRS,   // int16, columns two by two: a word for each row
   SPARSESEP_STRIP_WORDS,   // int32, column by column
   SPARSESEP_STRIP_SPACED,  // the same with a word of room after each column
@@ -29,7 +30,7 @@ typedef enum SparsesepStripForm {
 // Lines of a sweep: after them strips start anew, which bounds their drift.
 #define SPARSESEP_DEPTHWISE_SWEEP 16
 
-// Words that tables of all forms but bytes hold after the weights: bias,
+// Words that tables of the 3x3 variants hold after the weights: bias,
 // multiplier and shift, as a kernel likes them.
 #define SPARSESEP_TABLE_PARAMETERS 3
 
@@ -154,6 +155,14 @@ void sparsesep_put_pairs_dsp(const SparsesepStrips* strips,
                              const SparsesepRow* row);
 void sparsesep_pack_pairs_dsp(const SparsesepUnit* unit, void* table);
 void sparsesep_depthwise_3x3_dsp(const SparsesepLines* lines);
+
+// Clamps lines to limits that are narrower than int8.
+void sparsesep_clamp_lines_dsp(const SparsesepLines* lines);
+
+void sparsesep_put_halves_dsp(const SparsesepStrips* strips,
+                              const SparsesepRow* row);
+void sparsesep_pack_halves_dsp(const SparsesepUnit* unit, void* table);
+void sparsesep_depthwise_dsp(const SparsesepLines* lines);
 
 void sparsesep_put_words_v6m(const SparsesepStrips* strips,
                              const SparsesepRow* row);

@@ -39,35 +39,52 @@ static void put_pixels(int32_t* to, uint32_t strip_bytes, uint32_t count,
       : "cc", "memory");
 }
 
-// One column of padding or more in every channel.
-static void put_padding(const SparsesepStrips* strips, int32_t* to,
-                        uint32_t count) {
-  const int32_t zero_point = strips->zero_point;
-  for (uint32_t c = strips->channels; c > 0; --c) {
-    int32_t* next = to;
-    for (uint32_t n = count; n > 0; --n, next += ROWS) *next = zero_point;
-    to += strips->bytes / sizeof(*to);
+// Columns of padding in four channels.
+static void put_padding(int32_t* to, uint32_t words, uint32_t count,
+                        int32_t zero_point) {
+  for (; count > 0; --count, to += ROWS) {
+    to[0] = zero_point;
+    to[words] = zero_point;
+    to[2 * words] = zero_point;
+    to[3 * words] = zero_point;
   }
+}
+
+static void put_four_channels(const SparsesepStrips* strips,
+                              const SparsesepRow* row) {
+  int32_t* to = (int32_t*)(void*)strips->first + row->slot;
+  const uint32_t words = strips->bytes / sizeof(*to);
+  const int32_t zero_point = strips->zero_point;
+  if (row->inside == 0) {
+    put_padding(to, words, row->left + row->right, zero_point);
+    return;
+  }
+  if (row->left > 0) {
+    put_padding(to, words, 1, zero_point);
+    to += ROWS;
+  }
+  if (row->right > 0) {
+    put_padding(to + row->inside * ROWS, words, 1, zero_point);
+  }
+  put_pixels(to, strips->bytes, row->inside, row->pixels, row->step);
 }
 
 void sparsesep_put_words_v6m(const SparsesepStrips* strips,
                              const SparsesepRow* row) {
-  int32_t* to = (int32_t*)(void*)strips->first + row->slot;
-  const uint32_t words = strips->bytes / sizeof(*to);
-  if (row->left > 0) put_padding(strips, to, row->left);
-  to += row->left * ROWS;
-  if (row->right > 0) {
-    put_padding(strips, to + row->inside * ROWS, row->right);
-  }
-  if (row->inside > 0 && strips->channels == 4) {
-    put_pixels(to, strips->bytes, row->inside, row->pixels, row->step);
+  if (strips->channels == 4) {
+    put_four_channels(strips, row);
     return;
   }
-  for (uint32_t c = 0; c < strips->channels; ++c, to += words) {
+  const uint32_t end = row->left + row->inside;
+  int32_t* strip = (int32_t*)(void*)strips->first + row->slot;
+  for (uint32_t c = 0; c < strips->channels; ++c) {
     const int8_t* pixel = row->pixels + c;
-    for (uint32_t n = 0; n < row->inside; ++n, pixel += row->step) {
-      to[n * ROWS] = *pixel;
+    for (uint32_t x = 0; x < end + row->right; ++x) {
+      const int is_inside = x >= row->left && x < end;
+      strip[x * ROWS] = is_inside ? *pixel : strips->zero_point;
+      if (is_inside) pixel += row->step;
     }
+    strip += strips->bytes / sizeof(*strip);
   }
 }
 

@@ -10,10 +10,23 @@
 
 #define COLUMN_WORDS 4
 #define COLUMN_BYTES 16
+#define TABLE_WORDS (9 + SPARSESEP_TABLE_PARAMETERS)
 
 typedef uint32_t __attribute__((may_alias)) Word;
 
-// Pixels of four channels, at least one: 12 instructions each.
+#define PUT_PIXEL                       \
+  "  ldr %[four], [%[pixel]]\n"         \
+  "  add %[pixel], %[pixel], %[step]\n" \
+  "  sxtb %[value], %[four]\n"          \
+  "  str %[value], [%[to]], #16\n"      \
+  "  sxtb %[value], %[four], ror #8\n"  \
+  "  str %[value], [%[to1]], #16\n"     \
+  "  sxtb %[value], %[four], ror #16\n" \
+  "  str %[value], [%[to2]], #16\n"     \
+  "  asrs %[four], %[four], #24\n"      \
+  "  str %[four], [%[to3]], #16\n"
+
+// Pixels of four channels, at least one: 11 instructions each.
 static void put_pixels(int32_t* to, uint32_t words, uint32_t count,
                        const int8_t* pixel, int32_t step) {
   int32_t* to1 = to + words;
@@ -21,21 +34,16 @@ static void put_pixels(int32_t* to, uint32_t words, uint32_t count,
   int32_t* to3 = to2 + words;
   uint32_t four, value;
   __asm__ volatile(
+      "  lsrs %[count], %[count], #1\n"
+      "  bcc 1f\n" PUT_PIXEL
       "1:\n"
-      "  ldr %[four], [%[pixel]]\n"
-      "  add %[pixel], %[pixel], %[step]\n"
-      "  sxtb %[value], %[four]\n"
-      "  str %[value], [%[to]], #16\n"
-      "  sxtb %[value], %[four], ror #8\n"
-      "  str %[value], [%[to1]], #16\n"
-      "  sxtb %[value], %[four], ror #16\n"
-      "  str %[value], [%[to2]], #16\n"
-      "  asrs %[four], %[four], #24\n"
-      "  str %[four], [%[to3]], #16\n"
+      "  cbz %[count], 3f\n"
+      "2:\n" PUT_PIXEL PUT_PIXEL
       "  subs %[count], %[count], #1\n"
-      "  bne 1b\n"
+      "  bne 2b\n"
+      "3:\n"
       : [to] "+r"(to), [to1] "+r"(to1), [to2] "+r"(to2), [to3] "+r"(to3),
-        [pixel] "+r"(pixel), [count] "+r"(count), [four] "=&r"(four),
+        [pixel] "+r"(pixel), [count] "+l"(count), [four] "=&r"(four),
         [value] "=&r"(value)
       : [step] "r"(step)
       : "cc", "memory");
@@ -75,22 +83,35 @@ static void put_pixels_of_two_rows(int32_t* to, uint32_t words, uint32_t count,
       : "cc", "memory");
 }
 
-// Columns of padding in four channels.
+// A column of padding in four channels.
+static inline void pad_column(int32_t* to, uint32_t words, int32_t zero_point) {
+  to[0] = zero_point;
+  to[words] = zero_point;
+  to[2 * words] = zero_point;
+  to[3 * words] = zero_point;
+}
+
+#define PUT_PADDING                 \
+  "  str %[value], [%[to]], #16\n"  \
+  "  str %[value], [%[to1]], #16\n" \
+  "  str %[value], [%[to2]], #16\n" \
+  "  str %[value], [%[to3]], #16\n"
+
+// Columns of padding, at least three.
 static void put_padding(int32_t* to, uint32_t words, uint32_t count,
                         int32_t zero_point) {
   int32_t* to1 = to + words;
   int32_t* to2 = to1 + words;
   int32_t* to3 = to2 + words;
-  for (; count > 0; --count) {
-    *to = zero_point;
-    *to1 = zero_point;
-    *to2 = zero_point;
-    *to3 = zero_point;
-    to += COLUMN_WORDS;
-    to1 += COLUMN_WORDS;
-    to2 += COLUMN_WORDS;
-    to3 += COLUMN_WORDS;
-  }
+  __asm__ volatile(
+      "  lsrs %[count], %[count], #1\n"
+      "  bcc 1f\n" PUT_PADDING "1:\n" PUT_PADDING PUT_PADDING
+      "  subs %[count], %[count], #1\n"
+      "  bne 1b\n"
+      : [to] "+r"(to), [to1] "+r"(to1), [to2] "+r"(to2), [to3] "+r"(to3),
+        [count] "+r"(count)
+      : [value] "r"(zero_point)
+      : "cc", "memory");
 }
 
 static void put_four_channels(const SparsesepStrips* strips,
@@ -98,22 +119,26 @@ static void put_four_channels(const SparsesepStrips* strips,
   int32_t* to = (int32_t*)(void*)strips->first + row->slot;
   const uint32_t words = strips->bytes / sizeof(*to);
   const int32_t zero_point = strips->zero_point;
-  if (row->left > 0) {
-    put_padding(to, words, row->left, zero_point);
-    if (row->below != 0) put_padding(to + 1, words, row->left, zero_point);
-    to += row->left * COLUMN_WORDS;
+  const uint32_t inside = row->inside;
+  if (inside == 0) {
+    put_padding(to, words, row->left + row->right, zero_point);
+    return;
   }
-  if (row->inside == 0) return;
-  if (row->below != 0) {
-    put_pixels_of_two_rows(to, words, row->inside, row->pixels, row->step,
-                           row->below);
-  } else {
-    put_pixels(to, words, row->inside, row->pixels, row->step);
+  if (row->left > 0) {
+    pad_column(to, words, zero_point);
+    if (row->below != 0) pad_column(to + 1, words, zero_point);
+    to += COLUMN_WORDS;
   }
   if (row->right > 0) {
-    to += row->inside * COLUMN_WORDS;
-    put_padding(to, words, row->right, zero_point);
-    if (row->below != 0) put_padding(to + 1, words, row->right, zero_point);
+    int32_t* const end = to + inside * COLUMN_WORDS;
+    pad_column(end, words, zero_point);
+    if (row->below != 0) pad_column(end + 1, words, zero_point);
+  }
+  if (row->below != 0) {
+    put_pixels_of_two_rows(to, words, inside, row->pixels, row->step,
+                           row->below);
+  } else {
+    put_pixels(to, words, inside, row->pixels, row->step);
   }
 }
 
@@ -138,11 +163,12 @@ void sparsesep_put_spaced_v7m(const SparsesepStrips* strips,
 
 void sparsesep_pack_spaced_v7m(const SparsesepUnit* unit, void* table) {
   int32_t* to = table;
-  for (uint32_t x = 0; x < 3; ++x) {
-    const int8_t* from = unit->taps + x * unit->along_step;
-    for (uint32_t y = 0; y < 3; ++y, from += unit->across_step) {
-      *to++ = 2 * *from;
-    }
+  const int8_t* from = unit->taps;
+  const uint32_t second = unit->across_step;
+  for (uint32_t x = 3; x > 0; --x, from += unit->along_step, to += 3) {
+    to[0] = 2 * from[0];
+    to[1] = 2 * from[second];
+    to[2] = 2 * from[2 * second];
   }
   to[0] = 2 * unit->bias;
   to[1] = unit->multiplier;
@@ -264,39 +290,51 @@ __attribute__((naked, noinline)) static void multiply_stride_2(
       "  bic %[a], %[range], %[a], asr #31\n" \
       "  b " far "0b\n"
 
-// Pairs of outputs, and the one after them.
-#define FINISH_LINE(at, limit, far_limits) \
-  __asm__ volatile(                                                      \
-      "  lsrs %[pairs], %[count], #1\n"                                  \
-      "  beq 2f\n"                                                       \
-      "1:\n" FINISH(at) limit("3")                                       \
-      "  strb %[a], [%[output]]\n" FINISH(at) limit("4")                 \
-      "  strb %[a], [%[output], %[step]]\n"                              \
-      "  add %[output], %[output], %[step], lsl #1\n"                    \
-      "  subs %[pairs], %[pairs], #1\n"                                  \
-      "  bne 1b\n"                                                       \
-      "2:\n"                                                             \
-      "  lsls %[pairs], %[count], #31\n"                                 \
-      "  beq 6f\n" FINISH(at) limit("5")                                 \
-      "  strb %[a], [%[output]]\n"                                       \
-      "  b 6f\n" far_limits                                              \
-      "6:\n"                                                             \
-      : [acc] "+r"(acc), [output] "+r"(output), [pairs] "=&r"(pairs),    \
-        [a] "=&r"(a), [low] "=&r"(low)                                   \
-      : [count] "r"(lines->outputs), [bias] "r"(numbers[0]),             \
-        [multiplier] "r"(numbers[1]), [shift] "r"(numbers[2]),           \
-        [zero] "r"(zero), [range] "r"(range), [least] "r"(least),        \
-        [step] "r"(lines->output_step)                                   \
+#define FAR_LIMITS \
+  CLAMP_FAR("3") CLAMP_FAR("4") CLAMP_FAR("5") CLAMP_FAR("6") CLAMP_FAR("7")
+
+#define FINISH_PAIR(at, limit, one, two) \
+  FINISH(at) limit(one)                                     \
+  "  strb %[a], [%[output]]\n" FINISH(at) limit(two)        \
+  "  strb %[a], [%[output], %[step]]\n"                     \
+  "  add %[output], %[output], %[step], lsl #1\n"
+
+// Four outputs at a time, and those after them.
+#define FINISH_LINE(at, limit, far_limits, ...) \
+  __asm__ volatile(                                                         \
+      "  lsrs %[rounds], %[count], #2\n"                                    \
+      "  beq 2f\n"                                                          \
+      "1:\n" FINISH_PAIR(at, limit, "3", "4")                               \
+      FINISH_PAIR(at, limit, "5", "6")                                      \
+      "  subs %[rounds], %[rounds], #1\n"                                   \
+      "  bne 1b\n"                                                          \
+      "2:\n"                                                                \
+      "  ands %[rounds], %[count], #3\n"                                    \
+      "  beq 8f\n"                                                          \
+      "9:\n" FINISH(at) limit("7")                                          \
+      "  strb %[a], [%[output]]\n"                                          \
+      "  add %[output], %[output], %[step]\n"                               \
+      "  subs %[rounds], %[rounds], #1\n"                                   \
+      "  bne 9b\n"                                                          \
+      "  b 8f\n" far_limits                                                 \
+      "8:\n"                                                                \
+      : [acc] "+r"(acc), [output] "+r"(output), [rounds] "=&r"(rounds),     \
+        [a] "=&r"(a), [low] "=&r"(low)                                      \
+      : [count] "r"(count), [bias] "r"(numbers[0]),                \
+        [multiplier] "r"(numbers[1]), [shift] "r"(numbers[2]),              \
+        [zero] "r"(zero), [step] "r"(step), ##__VA_ARGS__                                      \
       : "cc", "memory")
 
+#define LIMITS [range] "r"(range), [least] "r"(least)
+
 // Requantizes the sums of all units, `at` bytes apart.
-#define FINISH_UNITS(at, limit, far_limits)                    \
+#define FINISH_UNITS(at, limit, far_limits, ...)               \
   for (uint32_t n = lines->units; n > 0; --n, ++unit_output) { \
     int8_t* output = unit_output;                              \
     const uint8_t* acc = sums;                                 \
-    FINISH_LINE(at, limit, far_limits);                        \
+    FINISH_LINE(at, limit, far_limits, ##__VA_ARGS__);         \
     sums += lines->strip_step;                                 \
-    numbers += lines->table_step / sizeof(*numbers);           \
+    numbers += TABLE_WORDS;                                    \
   }
 
 static void finish(const SparsesepLines* lines) {
@@ -305,8 +343,10 @@ static void finish(const SparsesepLines* lines) {
   const int32_t* numbers = (const int32_t*)(const void*)lines->table + 9;
   const uint8_t* sums = lines->strip + (lines->stride == 1 ? 28 : 12);
   int8_t* unit_output = lines->output;
+  const uint32_t count = lines->outputs;
+  const int32_t step = lines->output_step;
   int32_t zero = lines->zero_point;
-  uint32_t pairs;
+  uint32_t rounds;
   int32_t a, low;
   if (range == UINT8_MAX && lines->stride == 1) {
     FINISH_UNITS("#16", SATURATE, )
@@ -315,9 +355,9 @@ static void finish(const SparsesepLines* lines) {
   } else {
     zero -= least;
     if (lines->stride == 1) {
-      FINISH_UNITS("#16", CLAMP, CLAMP_FAR("3") CLAMP_FAR("4") CLAMP_FAR("5"))
+      FINISH_UNITS("#16", CLAMP, FAR_LIMITS, LIMITS)
     } else {
-      FINISH_UNITS("#32", CLAMP, CLAMP_FAR("3") CLAMP_FAR("4") CLAMP_FAR("5"))
+      FINISH_UNITS("#32", CLAMP, FAR_LIMITS, LIMITS)
     }
   }
 }

@@ -131,74 +131,95 @@ static void run_long_windows(const SparsesepLines* lines, uint32x4_t places,
   "vmax.s32 q0, q0, %q[low]\n"           \
   "vmin.s32 q0, q0, %q[high]\n"
 
-#define OPERANDS                                                            \
-  [multiplier] "r"(unit.multiplier), [shift] "r"(unit.shift),               \
-      [next_step] "r"(lines->window_step), [weights] "w"(weights),          \
-      [bias] "w"(bias), [zero_point] "w"(zero_point), [places] "w"(places), \
-      [low] "w"(low), [high] "w"(high)
+#define OPERANDS                                                              \
+  [multiplier] "r"(*multipliers), [shift] "r"((int32_t)*shifts),              \
+      [weights] "w"(weights), [bias] "w"(bias), [zero_point] "w"(zero_point), \
+      [places] "w"(places), [low] "w"(low), [high] "w"(high)
 #define CLOBBERED "r4", "r6", "r8", "r10", "q0", "q1", "cc", "memory"
 
-#define SHORT_WINDOWS(next)                                                   \
-  do {                                                                        \
-    __asm__ volatile(                                                       \
-        "wls lr, %[fours], 2f\n"                                            \
-        "1:\n" FOUR_OUTPUTS(next)                                           \
-        "vstrb.32 q0, [%[output], %q[places]]\n"                            \
-        "add %[output], %[output], %[step]\n"                               \
-        "le lr, 1b\n"                                                       \
-        "2:\n"                                                              \
-        : [window] "+&r"(unit.window), [output] "+&r"(unit.output)          \
-        : [fours] "r"(lines->outputs / 4),                                  \
-          [step] "r"(4 * lines->output_step), OPERANDS                      \
-        : "lr", CLOBBERED); \
-    if (lines->outputs % 4 != 0) {                                            \
-      __asm__ volatile("vctp.32 %[rest]\n" FOUR_OUTPUTS(next)               \
-                       "vpst\n"                                             \
-                       "vstrbt.32 q0, [%[output], %q[places]]\n"            \
-                       : [window] "+&r"(unit.window)                        \
-                       : [output] "r"(unit.output),                         \
-                         [rest] "r"(lines->outputs % 4), OPERANDS           \
+// All units, from windows of one vector. `next` as in FOUR_OUTPUTS, with what
+// it reads. The loop counter is where WLS wants it, since no register is left.
+#define SHORT_UNITS(next, ...)                                                  \
+  for (uint32_t n = lines->units; n > 0; --n) {                                 \
+    const int8_t* window = strip;                                               \
+    int8_t* output = outputs;                                                   \
+    register uint32_t fours __asm__("lr") = lines->outputs / 4;                 \
+    const int8x16_t weights = vldrbq_s8(table);                                 \
+    const int32x4_t bias = vdupq_n_s32(*biases++);                              \
+    __asm__ volatile(                                                         \
+        "wls lr, %[fours], 2f\n" \
+        "1:\n" FOUR_OUTPUTS(next)                                             \
+        "vstrb.32 q0, [%[output], %q[places]]\n"                              \
+        "add %[output], %[output], %[step]\n"                                 \
+        "le lr, 1b\n"                                                         \
+        "2:\n"                                                                \
+        : [window] "+&r"(window), [output] "+&r"(output), [fours] "+r"(fours) \
+        : [step] "r"(4 * lines->output_step), OPERANDS, ##__VA_ARGS__         \
+        : CLOBBERED); \
+    if (rest != 0) {                                                            \
+      __asm__ volatile("vctp.32 %[rest]\n" FOUR_OUTPUTS(next)                 \
+                       "vpst\n"                                               \
+                       "vstrbt.32 q0, [%[output], %q[places]]\n"              \
+                       : [window] "+&r"(window)                               \
+                       : [output] "r"(output), [rest] "r"(rest), OPERANDS,    \
+                         ##__VA_ARGS__                                        \
                        : CLOBBERED); \
-    }                                                                         \
-  } while (0)
+    }                                                                           \
+    ++multipliers;                                                              \
+    ++shifts;                                                                   \
+    ++outputs;                                                                  \
+    strip += lines->strip_step;                                                 \
+    table += lines->table_step;                                                 \
+  }
 
 // 21 instructions for four outputs of 3x3 taps at stride 1 and 2, 25 otherwise.
 __attribute__((noinline)) static void run_short_windows(
-    const SparsesepLines* lines, uint32x4_t places, Unit unit) {
-  const int8x16_t weights = vldrbq_s8(unit.weights);
-  const int32x4_t bias = vdupq_n_s32(unit.bias);
+    const SparsesepLines* lines, uint32x4_t places) {
+  const SparsesepRows* rows = lines->rows;
+  const int32_t* biases = rows->bias + lines->first_unit;
+  const int32_t* multipliers = rows->multiplier + lines->first_unit;
+  const int8_t* shifts = rows->shift + lines->first_unit;
+  const int8_t* strip = (const int8_t*)lines->strip;
+  const int8_t* table = (const int8_t*)lines->table;
+  int8_t* outputs = lines->output;
+  const uint32_t rest = lines->outputs % 4;
+  const int32x4_t low = vdupq_n_s32(rows->activation_min);
+  const int32x4_t high = vdupq_n_s32(rows->activation_max);
   const int32x4_t zero_point = vdupq_n_s32(lines->zero_point);
-  const int32x4_t low = vdupq_n_s32(lines->rows->activation_min);
-  const int32x4_t high = vdupq_n_s32(lines->rows->activation_max);
   if (lines->window_step == 3) {
-    SHORT_WINDOWS(", #3\n");
+    SHORT_UNITS(", #3\n")
   } else if (lines->window_step == 6) {
-    SHORT_WINDOWS(", #6\n");
+    SHORT_UNITS(", #6\n")
   } else {
-    SHORT_WINDOWS("\nadd %[window], %[window], %[next_step]\n");
+    SHORT_UNITS(
+        "\nadd %[window], %[window], %[next_step]\n", [next_step] "r"(
+                                                          lines->window_step))
   }
 }
 
-void sparsesep_depthwise_mve(const SparsesepLines* lines) {
+static void run_long_unit(const SparsesepLines* lines, uint32x4_t places,
+                          uint32_t n) {
   const SparsesepRows* rows = lines->rows;
+  const uint32_t row = lines->first_unit + n;
+  const Unit unit = {
+      (const int8_t*)lines->strip + n * lines->strip_step,
+      (const int8_t*)lines->table + n * lines->table_step,
+      lines->output + n,
+      rows->bias[row],
+      rows->multiplier[row],
+      rows->shift[row],
+  };
+  run_long_windows(lines, places, unit);
+}
+
+void sparsesep_depthwise_mve(const SparsesepLines* lines) {
   const uint32x4_t places =
       vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)lines->output_step);
-  for (uint32_t n = 0; n < lines->units; ++n) {
-    const uint32_t row = lines->first_unit + n;
-    const Unit unit = {
-        (const int8_t*)lines->strip + n * lines->strip_step,
-        (const int8_t*)lines->table + n * lines->table_step,
-        lines->output + n,
-        rows->bias[row],
-        rows->multiplier[row],
-        rows->shift[row],
-    };
-    if (lines->window <= 16) {
-      run_short_windows(lines, places, unit);
-    } else {
-      run_long_windows(lines, places, unit);
-    }
+  if (lines->window <= 16) {
+    run_short_windows(lines, places);
+    return;
   }
+  for (uint32_t n = 0; n < lines->units; ++n) run_long_unit(lines, places, n);
 }
 
 #endif  // SPARSESEP_HAS_MVE

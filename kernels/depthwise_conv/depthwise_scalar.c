@@ -1,6 +1,4 @@
 // Any taps, portable: strips and weights are bytes, as they are.
-#include <string.h>
-
 #include "depthwise_conv/depthwise.h"
 
 void sparsesep_put_bytes_scalar(const SparsesepStrips* strips,
@@ -20,15 +18,33 @@ void sparsesep_put_bytes_scalar(const SparsesepStrips* strips,
   }
 }
 
-void sparsesep_pack_bytes_scalar(const SparsesepUnit* unit, void* table) {
-  int8_t* to = table;
+// The taps of 3x3 windows, one by one.
+static int8_t* pack_3x3(const SparsesepUnit* unit, int8_t* to) {
+  const int8_t* from = unit->taps;
+  const uint32_t second = unit->across_step;
+  const uint32_t third = 2 * second;
+  for (uint32_t x = 3; x > 0; --x, from += unit->along_step, to += 3) {
+    to[0] = from[0];
+    to[1] = from[second];
+    to[2] = from[third];
+  }
+  return to;
+}
+
+static int8_t* pack_taps(const SparsesepUnit* unit, int8_t* to) {
   for (uint32_t x = 0; x < unit->along; ++x) {
     const int8_t* from = unit->taps + x * unit->along_step;
-    for (uint32_t y = 0; y < unit->across; ++y) {
-      *to++ = from[y * unit->across_step];
+    for (uint32_t y = unit->across; y > 0; --y, from += unit->across_step) {
+      *to++ = *from;
     }
   }
-  memset(to, 0, -(unit->along * unit->across) & 15);
+  return to;
+}
+
+void sparsesep_pack_bytes_scalar(const SparsesepUnit* unit, void* table) {
+  const int is_3x3 = unit->along == 3 && unit->across == 3;
+  int8_t* to = is_3x3 ? pack_3x3(unit, table) : pack_taps(unit, table);
+  for (uint32_t n = -(unit->along * unit->across) & 15; n > 0; --n) *to++ = 0;
 }
 
 static uint32_t multiply(const int8_t* x, const int8_t* weights, uint32_t count,

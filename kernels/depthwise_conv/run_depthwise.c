@@ -73,7 +73,13 @@ static void plan_memory(const SparsesepDepthwiseVariant* variant, Plan* plan) {
       // Kernels read whole vectors, and four outputs at a time.
       plan->strip_bytes = ((outputs + 3) & ~UINT64_C(3)) * window_step(plan) +
                           round_up(window, 16) + drift;
-      plan->table_bytes = round_up(window, 16);
+      plan->table_bytes = (uint64_t)round_up(window, 16);
+      break;
+    case SPARSESEP_STRIP_HALVES:
+      // Four taps at a time.
+      plan->strip_bytes =
+          2 * (outputs * window_step(plan) + window + 3 + drift);
+      plan->table_bytes = 16 + 2 * round_up(window, 4);
       break;
     case SPARSESEP_STRIP_PAIRS:
       plan->strip_bytes = 4 * (((outputs | 1) * step + 3) / 2 * rows + drift);
@@ -137,40 +143,63 @@ static Plan make_plan(const SparsesepDepthwiseConv* conv,
   return plan;
 }
 
+// Channels that are gathered at once.
+static uint32_t strips_of(const SparsesepDepthwiseConv* conv,
+                          const SparsesepDepthwiseVariant* variant) {
+  return conv->channels < variant->channels ? conv->channels
+                                            : variant->channels;
+}
+
 SPARSESEP_COLD
 uint64_t sparsesep_depthwise_lines_scratch_bytes(
     const SparsesepDepthwiseConv* conv, const SparsesepConvShape* shape,
     const SparsesepDepthwiseVariant* variant) {
   const SparsesepDepthwiseLines part = {0, 1, 0};
   const Plan plan = make_plan(conv, shape, variant, &part);
-  return variant->channels * plan.strip_bytes +
-         variant->channels * conv->multiplier * plan.table_bytes +
+  const uint64_t channels = strips_of(conv, variant);
+  return channels * (plan.strip_bytes + conv->multiplier * plan.table_bytes) +
          plan.accumulator_bytes;
 }
 
-// The columns of a row that lie side by side in the image. `pixels` is the
-// first of the image's row, NULL above and below the image.
-static void put_row(const Frame* f, SparsesepRow row, const int8_t* pixels) {
-  const Axis* along = &f->plan->along;
+// How a row of the image lies under a line of neighboring windows.
+static SparsesepRow make_row(const Plan* plan) {
+  const Axis* along = &plan->along;
   const int32_t columns = (along->outputs - 1) * along->stride + along->kernel;
   const int32_t start = along->pad < 0 ? -along->pad : 0;
-  int32_t left = columns;
-  int32_t inside = 0;
+  const int32_t left = clamp(along->pad, columns);
+  const int32_t inside = clamp(along->input - start, columns - left);
+  const SparsesepRow row = {0,
+                            0,
+                            (uint32_t)left,
+                            (uint32_t)inside,
+                            (uint32_t)(columns - left - inside),
+                            NULL,
+                            along->input_step,
+                            0};
+  return row;
+}
+
+// `pixels` is the first of the image's row, NULL above and below the image.
+static void put_row(const Frame* f, SparsesepRow* row, const int8_t* pixels) {
+  const uint32_t inside = row->inside;
+  const uint32_t left = row->left;
   if (pixels != NULL) {
-    left = clamp(along->pad, columns);
-    inside = clamp(along->input - start, columns - left);
-    row.pixels = pixels + start * along->input_step;
+    const int32_t pad = f->plan->along.pad;
+    row->pixels = pad < 0 ? pixels - pad * row->step : pixels;
+  } else {
+    row->left += inside;
+    row->inside = 0;
   }
-  row.left = (uint32_t)left;
-  row.inside = (uint32_t)inside;
-  row.right = (uint32_t)(columns - left - inside);
-  f->variant->put(&f->strips, &row);
+  f->variant->put(&f->strips, row);
+  row->inside = inside;
+  row->left = left;
 }
 
 // The columns of every window of a dilated line.
 static void put_windows(const Frame* f, SparsesepRow row,
                         const int8_t* pixels) {
   const Axis* along = &f->plan->along;
+  row.right = 0;
   for (int32_t x = 0; x < along->outputs; ++x) {
     int32_t pixel = x * along->stride - along->pad;
     for (int32_t tap = 0; tap < along->kernel; ++tap) {
@@ -197,7 +226,7 @@ static void gather(const Frame* f, const int8_t* input, int32_t line,
   const Axis* across = &f->plan->across;
   const int pairs =
       f->variant->puts_two_rows && f->strips.channels == f->variant->channels;
-  SparsesepRow row = {0, 0, 0, 0, 0, NULL, f->plan->along.input_step, 0};
+  SparsesepRow row = make_row(f->plan);
   for (int32_t y = first; y < across->kernel; ++y) {
     const int8_t* pixels = row_of(across, input, line, y);
     row.slot = drift + (uint32_t)y;
@@ -208,7 +237,7 @@ static void gather(const Frame* f, const int8_t* input, int32_t line,
       ++y;
     }
     if (f->plan->along.dilation == 1) {
-      put_row(f, row, pixels);
+      put_row(f, &row, pixels);
     } else {
       put_windows(f, row, pixels);
     }
@@ -242,22 +271,22 @@ static void pack_tables(const Frame* f, uint32_t unit) {
 
 // Bytes of what a strip counts its slots in.
 static uint32_t slot_bytes(const SparsesepDepthwiseVariant* variant) {
-  return variant->form == SPARSESEP_STRIP_BYTES ? 1 : 4;
+  if (variant->form == SPARSESEP_STRIP_BYTES) return 1;
+  return variant->form == SPARSESEP_STRIP_HALVES ? 2 : 4;
 }
 
-// The line of every unit of the channels, the first of which is `unit`.
-static void run_lines(const Frame* f, uint32_t unit, uint32_t drift,
-                      int8_t* output) {
+// What is the same for all lines; strip and output follow.
+static SparsesepLines make_lines(const Frame* f, uint32_t unit) {
   const Plan* plan = f->plan;
   const uint32_t multiplier = f->conv->multiplier;
-  SparsesepLines lines = {
-      f->strips.first + drift * slot_bytes(f->variant),
+  const SparsesepLines lines = {
+      NULL,
       f->tables,
-      output,
+      NULL,
       plan->along.output_step,
       (uint32_t)plan->along.outputs,
-      f->strips.channels,
-      f->strips.bytes,
+      multiplier == 1 ? f->strips.channels : multiplier,
+      multiplier == 1 ? f->strips.bytes : 0,
       f->rows.output_zero_point,
       (uint32_t)plan->along.stride,
       f->accumulators,
@@ -267,18 +296,44 @@ static void run_lines(const Frame* f, uint32_t unit, uint32_t drift,
       &f->rows,
       unit,
   };
-  if (multiplier == 1) {
-    f->variant->run(&lines);
+  return lines;
+}
+
+// The line of every unit of the channels.
+static void run_lines(const Frame* f, const SparsesepLines* lines) {
+  if (lines->strip_step != 0) {
+    f->variant->run(lines);
     return;
   }
-  lines.units = multiplier;
-  lines.strip_step = 0;
+  SparsesepLines units = *lines;
   for (uint32_t c = f->strips.channels; c > 0; --c) {
-    f->variant->run(&lines);
-    lines.strip += f->strips.bytes;
-    lines.table += multiplier * plan->table_bytes;
-    lines.output += multiplier;
-    lines.first_unit += multiplier;
+    f->variant->run(&units);
+    units.strip += f->strips.bytes;
+    units.table += units.units * units.table_step;
+    units.output += units.units;
+    units.first_unit += units.units;
+  }
+}
+
+// All lines of the channels from `channel` on.
+static void run_channels(const Frame* f, uint32_t channel, const int8_t* input,
+                         int8_t* output) {
+  const Axis* across = &f->plan->across;
+  const uint32_t unit = channel * f->conv->multiplier;
+  const uint32_t slot = slot_bytes(f->variant);
+  SparsesepLines lines = make_lines(f, unit);
+  lines.output = output + unit;
+  uint32_t drift = 0;
+  pack_tables(f, unit);
+  for (int32_t line = 0; line < across->outputs; ++line) {
+    const int continues =
+        f->plan->reuses && line % SPARSESEP_DEPTHWISE_SWEEP != 0;
+    drift = continues ? drift + (uint32_t)across->stride : 0;
+    gather(f, input + channel, line,
+           continues ? across->kernel - across->stride : 0, drift);
+    lines.strip = f->strips.first + drift * slot;
+    run_lines(f, &lines);
+    lines.output += across->output_step;
   }
 }
 
@@ -291,7 +346,7 @@ void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
   const Plan plan = make_plan(conv, shape, variant, part);
   uint8_t* const strips = scratch;
   uint8_t* const accumulators =
-      strips + variant->channels * (size_t)plan.strip_bytes;
+      strips + strips_of(conv, variant) * (size_t)plan.strip_bytes;
   Frame f = {
       conv,
       variant,
@@ -305,21 +360,9 @@ void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
       accumulators + plan.accumulator_bytes,
       (uint32_t*)(void*)accumulators,
   };
-  const uint32_t step = (uint32_t)plan.across.stride;
   for (uint32_t c = 0; c < conv->channels; c += variant->channels) {
     const uint32_t left = conv->channels - c;
-    const uint32_t unit = c * conv->multiplier;
-    uint32_t drift = 0;
     if (left < variant->channels) f.strips.channels = left;
-    pack_tables(&f, unit);
-    for (int32_t line = 0; line < plan.across.outputs; ++line) {
-      const int continues =
-          plan.reuses && line % SPARSESEP_DEPTHWISE_SWEEP != 0;
-      drift = continues ? drift + step : 0;
-      gather(&f, input + c, line,
-             continues ? plan.across.kernel - plan.across.stride : 0, drift);
-      run_lines(&f, unit, drift,
-                output + unit + line * plan.across.output_step);
-    }
+    run_channels(&f, c, input, output);
   }
 }

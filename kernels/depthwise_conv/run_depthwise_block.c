@@ -3,11 +3,10 @@
 // batch: between the two, no more than these lines exist.
 //
 // Scratch of a block, in this order: that of the depthwise lines; the rolling
-// buffer; outputs of its pixels, where lines go down; what the pointwise kernel
+// buffer; outputs of a line, where lines go down; what the pointwise kernel
 // asks for.
-#include <string.h>
-
 #include "depthwise_conv/depthwise.h"
+#include "sparse_conv/pixels.h"
 #include "sparsesep/compiler.h"
 
 // Lines of a rolling buffer: with every buffer the strips start anew, so that
@@ -48,7 +47,8 @@ static Block make_block(const SparsesepDepthwiseConv* conv,
       rolling,
       align(sparsesep_depthwise_lines_scratch_bytes(conv, shape, variant)),
       align(pixels * sparsesep_depthwise_units(conv)),
-      is_down ? align(pixels * sparsesep_depthwise_outputs(conv)) : 0,
+      is_down ? align((uint64_t)outputs * sparsesep_depthwise_outputs(conv))
+              : 0,
   };
   return block;
 }
@@ -62,7 +62,7 @@ uint64_t sparsesep_depthwise_own_scratch_bytes(
     return sparsesep_depthwise_lines_scratch_bytes(conv, shape, variant);
   }
   const Block block = make_block(conv, shape, variant);
-  *pixels = block.rolling * block.outputs;
+  *pixels = (block.is_down ? 1 : block.rolling) * block.outputs;
   return block.strip_bytes + block.buffer_bytes + block.output_bytes;
 }
 
@@ -79,17 +79,17 @@ uint64_t sparsesep_depthwise_scratch_bytes(
                                                                         pixels);
 }
 
-// Outputs of lines that go down, into their columns of the image.
-static void put_columns(const Block* block, const int8_t* from, int32_t lines,
-                        int8_t* output) {
-  const size_t units = sparsesep_depthwise_outputs(block->conv);
-  const size_t row = (size_t)block->shape->output_width * units;
-  for (int32_t line = 0; line < lines; ++line, output += units) {
-    int8_t* to = output;
-    for (int32_t n = block->outputs; n > 0; --n, to += row, from += units) {
-      memcpy(to, from, units);
-    }
-  }
+// Outputs of a line that goes down, into its column of the image.
+static void put_column(const Block* block, const int8_t* from, int8_t* output) {
+  const uint32_t units = sparsesep_depthwise_outputs(block->conv);
+  const SparsesepPixels pixels = {
+      units,
+      (uint32_t)block->shape->output_width * units,
+      units,
+      (units | (uintptr_t)output) % sizeof(uint32_t) == 0,
+  };
+  sparsesep_copy_pixels(&pixels, (uint8_t*)output, (const uint8_t*)from,
+                        block->outputs);
 }
 
 static void run_block(const Block* block, const int8_t* input, int8_t* output,
@@ -101,22 +101,25 @@ static void run_block(const Block* block, const int8_t* input, int8_t* output,
   SparsesepFullyConnectedParams params = conv->pointwise;
   params.input_step = (int32_t)weights->cols;
   int8_t* const buffer = (int8_t*)scratch + block->strip_bytes;
-  int8_t* const columns = buffer + block->buffer_bytes;
-  void* const rest = columns + block->output_bytes;
+  int8_t* const column = buffer + block->buffer_bytes;
+  void* const rest = column + block->output_bytes;
   SparsesepDepthwiseLines part = {0, block->rolling, 1};
   for (; part.first < block->lines; part.first += part.count) {
     const int32_t left = block->lines - part.first;
     if (left < part.count) part.count = left;
-    const int32_t pixels = part.count * block->outputs;
     sparsesep_depthwise_lines(conv, block->shape, block->variant, &part, input,
                               buffer, scratch);
-    int8_t* const to = block->is_down ? columns : output;
-    pointwise->run(weights, &params, buffer, pixels, to, rest);
-    if (block->is_down) {
-      put_columns(block, columns, part.count, output);
-      output += (size_t)part.count * weights->rows;
-    } else {
+    if (!block->is_down) {
+      const int32_t pixels = part.count * block->outputs;
+      pointwise->run(weights, &params, buffer, pixels, output, rest);
       output += (size_t)pixels * weights->rows;
+      continue;
+    }
+    const int8_t* line = buffer;
+    for (int32_t n = part.count; n > 0; --n, output += weights->rows) {
+      pointwise->run(weights, &params, line, block->outputs, column, rest);
+      put_column(block, column, output);
+      line += (size_t)block->outputs * weights->cols;
     }
   }
 }

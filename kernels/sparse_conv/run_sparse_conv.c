@@ -7,6 +7,7 @@
 #include "sparsesep/sparse_conv.h"
 
 // Of this build.
+SPARSESEP_COLD
 static SparsesepImageStrip make_strip(const SparsesepSparseConv* conv,
                                       const SparsesepConvShape* shape) {
 #if SPARSESEP_HAS_X86 || SPARSESEP_HAS_NEON

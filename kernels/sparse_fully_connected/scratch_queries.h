@@ -10,6 +10,7 @@
 #include "sparse_fully_connected/dsp/vector_tile_dsp.h"
 #include "sparse_fully_connected/float_blocks.h"
 #include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/neon/strips_neon.h"
 #include "sparse_fully_connected/padded_vector.h"
 #include "sparse_fully_connected/v6m/eight_vectors_v6m.h"
 #include "sparse_fully_connected/v7m/four_vectors_v7m.h"

@@ -76,6 +76,21 @@ extern const SparsesepFullyConnectedVariant
 #include "sparse_fully_connected/layouts.inc"
 #undef SPARSESEP_LAYOUT
 
+// The index encodings and value types of the linked variants, a bit each: what
+// none has, a validator need not know.
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  SPARSESEP_IF_LINKED(layout##_##isa, | 1u << SPARSESEP_INDEX_OF_##layout)
+enum {
+  SPARSESEP_LINKED_INDICES = 0u
+#include "variants/variants_here.inc"
+};
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  SPARSESEP_IF_LINKED(layout##_##isa, | 1u << SPARSESEP_VALUE_OF_##layout)
+enum {
+  SPARSESEP_LINKED_VALUES = 0u
+#include "variants/variants_here.inc"
+};
+
 // The seven of them that structs hold side by side.
 #define SPARSESEP_LAYOUT_MEMBERS(name)                        \
   SPARSESEP_VALUE_OF_##name, SPARSESEP_INDEX_OF_##name,       \

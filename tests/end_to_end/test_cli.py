@@ -22,7 +22,7 @@ from tflm_sparsesep.cli import main
 
 def process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command as a user does."""
-    command = [sys.executable, "-m", "tflm_sparsesep.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "tflm_sparsesep", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 

@@ -17,7 +17,6 @@ from tflm_sparsesep.converters.errors import SparseSepError
 app = typer.Typer(
     help="Sparse and separable neural networks for TensorFlow Lite Micro.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -51,6 +50,8 @@ app.command()(models.inspect)
 app.command()(measure.run)
 app.command()(measure.bench)
 app.command("bench-kernels")(measure.bench_kernels)
+app.command()(deploy.validate)
+app.command()(deploy.report)
 app.command()(deploy.export)
 app.command()(models.variants)
 app.command()(environment.doctor)

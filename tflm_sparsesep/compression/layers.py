@@ -18,12 +18,13 @@ from tflm_sparsesep.compression.factorization import (
 )
 from tflm_sparsesep.compression.output_importance import output_importance
 from tflm_sparsesep.compression.segments import Values
+from tflm_sparsesep.converters.cost.break_even import break_even_depthwise
 from tflm_sparsesep.converters.factorize import depthwise
 from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer, importance
 from tflm_sparsesep.converters.factorize.depthwise import ChannelMoments
 from tflm_sparsesep.converters.factorize.gram import GramAccumulator, Matrix, Vector, windows
 from tflm_sparsesep.converters.layers import real
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv, shape_of
+from tflm_sparsesep.converters.layers.depthwise import shape_of
 from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name
 from tflm_sparsesep.converters.layers.real import DEPTHWISE
 from tflm_sparsesep.converters.tflite.editor import Buffer, BuiltinOperator, Model, Operator
@@ -130,7 +131,7 @@ def _read(op: Operator, target: str) -> RealLayer | None:
         layer = real.read(op)
     except Unsupported:
         return None
-    if layer.is_depthwise and DepthwiseConv(shape_of(op)).best(target) is None:
+    if layer.is_depthwise and break_even_depthwise(shape_of(op), target) is None:
         return None
     return layer
 

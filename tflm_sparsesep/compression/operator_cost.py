@@ -109,7 +109,7 @@ def _matrix(op: Operator, conversion: Conversion) -> Cost | None:
 
 def _convolution(op: Operator, conversion: Conversion) -> Cost | None:
     """Return the cost of a SPARSE_CONV_2D; None if it does not win."""
-    layer = sparse_conv_2d.read_layer(op, conversion.target)
+    layer = sparse_conv_2d.read_layer(op)
     plain = Cost(dense_bytes([op]), layer.dense_instructions(conversion.target))
     best = sparse_conv_2d.packed_cost(layer, plain, conversion)
     if best is None or not best.beats(plain):

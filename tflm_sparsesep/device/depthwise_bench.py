@@ -9,13 +9,13 @@ import numpy as np
 
 from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
-from tflm_sparsesep.converters.cost import cycles, depthwise_conv
+from tflm_sparsesep.converters.cost import depthwise_conv
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.conv_bench import ConvKernelFigures
 from tflm_sparsesep.device.kernel_bench import check_arguments
+from tflm_sparsesep.device.kernel_figures import ConvFigures, common_figures
 from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
 
 _SEED = 1
@@ -23,7 +23,7 @@ _SEED = 1
 
 def bench_depthwise(
     target: str, window: ConvWindow, *, image: tuple[int, int]
-) -> list[ConvKernelFigures]:
+) -> list[ConvFigures]:
     """Measure the kernel that runs an int8 depthwise convolution on `target`.
 
     Activation limits are those of int8, so that layers of all shapes do the same work.
@@ -48,30 +48,21 @@ def bench_depthwise(
         raise ConfigError(f"input {image[0]}x{image[1]} is smaller than the window")
     pixels, blob = rng.integers(-128, 128, inputs).astype(np.int8), pack_depthwise(layer)
     run = emulation.run_layer(target, SEPARABLE_CONV_2D, b"", blob, pixels[None], outputs)
-    dense = depthwise_conv.dense_instructions(target, run_of(layer, inputs).shape)
-    nonzeros, instructions = int(np.count_nonzero(layer.weights.weights)), run.instructions[0]
     pattern = "x".join(map(str, window.kernel))
-    return [
-        ConvKernelFigures(
-            variant=run.kernel,
-            pattern=pattern,
-            index="depthwise",
-            value="int8",
-            target=target,
-            shape=f"{pattern}x{window.channels}",
-            inputs=f"{image[0]}x{image[1]}",
-            outputs=f"{outputs[1]}x{outputs[2]}",
-            zeros=0.0,
-            nonzeros=nonzeros,
+    figures = ConvFigures(
+        **common_figures(
+            target,
+            run,
+            {"pattern": pattern, "index": "depthwise", "value": "int8"},
+            layer.weights.weights,
+            vectors=outputs[1] * outputs[2],
             blob_bytes=len(blob),
-            bytes_per_nonzero=round(len(blob) / nonzeros, 3),
-            instructions=instructions,
-            instructions_per_nonzero=round(instructions / (nonzeros * outputs[1] * outputs[2]), 3),
-            dense_instructions=dense,
-            speedup=round(dense / instructions, 3),
-            estimated_cycles=cycles.estimate_cycles(target, run.classes),
-            scratch_bytes=run.scratch_bytes,
-            code_bytes=run.kernel_code_bytes,
-            flags=run.flags,
-        )
-    ]
+            dense_instructions=depthwise_conv.dense_instructions(
+                target, run_of(layer, inputs).shape
+            ),
+        ),
+        shape=f"{pattern}x{window.channels}",
+        inputs=f"{image[0]}x{image[1]}",
+        outputs=f"{outputs[1]}x{outputs[2]}",
+    )
+    return [figures]

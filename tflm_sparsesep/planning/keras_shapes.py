@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.planning.shapes import GROUPED, TOO_LARGE, LayerShape, Shape
-from tflm_sparsesep.training.device_layer import DeviceLayer
+from tflm_sparsesep.training.device_layer import DeviceLayer, parameter_bytes_of
 
 _OPERATORS = {
     "Dense": "FULLY_CONNECTED",
@@ -58,21 +56,16 @@ def _shape_of(layer: Any) -> LayerShape:
     except Unsupported as unsupported:
         reason = str(unsupported)
     matrices = sum(math.prod(weight.shape) for weight in _weights(layer))
-    total = matrices + _bias_bytes(layer)
+    total = matrices + parameter_bytes_of(layer)
     return LayerShape(layer.name, op, shape, str(shape or size), total, reason)
 
 
-def _bias_bytes(layer: Any) -> int:
-    bias = getattr(layer, "bias", None)
-    return 0 if bias is None else BIAS_BYTES * math.prod(bias.shape)
-
-
-def _depthwise(layer: Any) -> DepthwiseConv:
+def _depthwise(layer: Any) -> DepthwiseShape:
     """Return the shape; raise Unsupported with the reason if its cost is unknown."""
     if layer.data_format != "channels_last":
         raise Unsupported(f"{layer.data_format}: no kernel")
     _, *image, channels = _fixed(layer.input.shape)
-    shape = DepthwiseShape(
+    return DepthwiseShape(
         (image[0], image[1]),
         channels,
         _two(layer.kernel_size),
@@ -80,8 +73,8 @@ def _depthwise(layer: Any) -> DepthwiseConv:
         layer.padding == "same",
         layer.depth_multiplier,
         dilation=_two(layer.dilation_rate),
+        parameter_bytes=parameter_bytes_of(layer),
     )
-    return DepthwiseConv(shape, _bias_bytes(layer))
 
 
 def _other(layer: Any, kind: str) -> Shape:

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from tflm_sparsesep.converters.blob.format import MAX_DIM
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.sparse_conv_format import MAX_KERNEL
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
-from tflm_sparsesep.converters.layers.matrix import bias_bytes, read_matrix_layer
+from tflm_sparsesep.converters.layers import depthwise
+from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
     check_structure,
     layer_name,
+    parameter_bytes,
     read_numbers,
     read_weights,
 )
@@ -26,7 +27,7 @@ from tflm_sparsesep.converters.rewrite import check
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 
-Shape = MatrixShape | ConvShape | DepthwiseConv
+Shape = MatrixShape | ConvShape | DepthwiseShape
 
 GROUPED = "grouped: no sparse kernel"
 TOO_LARGE = "more rows, columns or taps than the packed format holds"
@@ -88,14 +89,14 @@ def _shape_of(op: Operator) -> LayerShape:
         elif op.builtin_code == BuiltinOperator.CONV_2D:
             shape = _convolution(op)
         elif op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
-            shape = DepthwiseConv(depthwise_layer.shape_of(op), bias_bytes(op))
+            shape = depthwise.shape_of(op)
         else:
             reason = f"no kernel of ours for {op.op_name}"
     except Unsupported as unsupported:
         reason = str(unsupported)
     weights = sum(math.prod(t.shape) for t in _matrices(op))
     return LayerShape(
-        layer_name(op), op.op_name, shape, str(shape or size), weights + bias_bytes(op), reason
+        layer_name(op), op.op_name, shape, str(shape or size), weights + parameter_bytes(op), reason
     )
 
 
@@ -118,7 +119,7 @@ def _convolution(op: Operator) -> MatrixShape | ConvShape:
         op.outputs[0].shape,
         op.strides,
         Padding(options.padding),
-        bias_bytes(op),
+        parameter_bytes(op),
         op.dilation,
     )
     read_numbers(op, weights.reshape(units, -1))

@@ -15,7 +15,7 @@ from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, to_colum
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost.choose_layout import Prefer, choose_conv_layout, choose_layout
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, ConvShape, MatrixShape
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape, parameter_bytes
 from tflm_sparsesep.converters.layers import windows as conv_windows
 
 Array = npt.NDArray[Any]
@@ -35,23 +35,18 @@ class DeviceLayer:
     has_kernel: bool
 
     @classmethod
-    def of(cls, layer: Any, target: str = "cortex-m4") -> DeviceLayer:
-        """Describe a built Keras layer with a kernel [..., inputs, outputs].
-
-        Args:
-            layer: the layer.
-            target: a name of `targets.TARGETS`.
-        """
+    def of(cls, layer: Any) -> DeviceLayer:
+        """Describe a built Keras layer with a kernel [..., inputs, outputs]."""
         *taps, channels, rows = layer.kernel.shape
         fits = max(rows, math.prod(taps) * channels) <= MAX_DIM
         if taps and not _is_along_axis(layer):
             shape = _conv_shape(layer)
-            if shape is not None:  # the LiteRT delegate does not run SPARSE_CONV_2D
-                return cls(shape, has_kernel=fits and target != "host")
+            if shape is not None:
+                return cls(shape, has_kernel=fits)
             fits = False
         cols = math.prod(taps) * channels
         times = math.prod(taps) if taps else 0
-        return cls(MatrixShape(rows, cols, _vectors(layer), times, _bias_bytes(layer)), fits)
+        return cls(MatrixShape(rows, cols, _vectors(layer), times, parameter_bytes_of(layer)), fits)
 
     @property
     def channels(self) -> int:
@@ -62,8 +57,8 @@ class DeviceLayer:
 
     @property
     def dense_bytes(self) -> int:
-        """Bytes of int8 weights and int32 biases in the dense operator."""
-        return self.shape.rows * self.shape.cols + self.shape.bias_bytes
+        """Bytes of the dense int8 operator in a file."""
+        return self.shape.rows * self.shape.cols + self.shape.parameter_bytes
 
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense operator.
@@ -149,14 +144,17 @@ def _conv_shape(layer: Any) -> ConvShape | None:
         window = ConvWindow(kernel, channels, strides, dilation, padding)
     except ValueError:  # more taps than the operator takes
         return None
-    outputs, bias = window.output_shape(inputs, units), _bias_bytes(layer)
+    outputs, bias = window.output_shape(inputs, units), parameter_bytes_of(layer)
     weights = (units, *kernel, channels)
     return ConvShape(weights, inputs, outputs, strides, padding, bias, dilation)
 
 
-def _bias_bytes(layer: Any) -> int:
-    bias = getattr(layer, "bias", None)
-    return 0 if bias is None else BIAS_BYTES * math.prod(bias.shape)
+def parameter_bytes_of(layer: Any) -> int:
+    """Return what an int8 file stores of a Keras layer beside its weights."""
+    bias, kernel = getattr(layer, "bias", None), getattr(layer, "kernel", None)
+    if bias is not None:
+        return parameter_bytes(math.prod(bias.shape))
+    return 0 if kernel is None else parameter_bytes(kernel.shape[-1], has_bias=False)
 
 
 def _image(layer: Any) -> list[int] | None:

@@ -17,6 +17,7 @@ from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.cost.choose_layout import Prefer, pays
 from tflm_sparsesep.converters.cost.cost import Cost, total
 from tflm_sparsesep.training.palette import to_palette
+from tflm_sparsesep.training.removed_channels import without_removed
 from tflm_sparsesep.training.trained_layer import TrainedLayer
 
 Array = npt.NDArray[Any]
@@ -61,16 +62,19 @@ def model_cost(
     *,
     prefer: Prefer | None = None,
     input_zeros: Mapping[TrainedLayer, float] | None = None,
+    readers: Mapping[TrainedLayer, TrainedLayer] | None = None,
 ) -> Cost:
     """Return the cost of all `layers` together, as `layer_cost` finds it.
 
     Layers without an entry in `kernels` count as dense, those without one in `input_zeros` as
-    having no zero inputs.
+    having no zero inputs. With `readers` (`removed_channels.readers`), layers count without the
+    channels that the converter removes.
     """
     zeros = input_zeros or {}
+    left = without_removed(kernels, readers or {})
     return total(
-        layer_cost(x, kernels[x], target, prefer=prefer, input_zeros=zeros.get(x, 0.0))
-        if x in kernels
+        layer_cost(*left[x], target, prefer=prefer, input_zeros=zeros.get(x, 0.0))
+        if x in left
         else x.device.dense(target)
         for x in layers
     )

@@ -30,6 +30,7 @@ from tflm_sparsesep.training.packed_estimate import model_cost
 from tflm_sparsesep.training.patterns import AUTO, PATTERNS, check_pattern
 from tflm_sparsesep.training.phases import Phases
 from tflm_sparsesep.training.preconditioner import innermost
+from tflm_sparsesep.training.removed_channels import readers
 from tflm_sparsesep.training.sparsity_controller import Snapshot, SparsityController
 from tflm_sparsesep.training.train_step import ProximalStep
 from tflm_sparsesep.training.train_step_hook import (
@@ -202,12 +203,18 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
                 "the optimizer has use_ema=True, whose averages at the end of fit are not sparse; "
                 "accepted: debias_epochs of at least 1, or use_ema=False"
             )
-        layers = select_layers(model, self._selection, self._pattern_of, self.target)
+        layers = select_layers(model, self._selection, self._pattern_of)
         self._layers = with_palettes(layers) if self.values == "palette" else layers
+        self._readers = readers(model, self._layers)
         self._controller = None
         if self.goal.kind == "budgets":
             self._controller = SparsityController(
-                self.goal.budgets, self._layers, self.target, self.prefer, self.penalty
+                self.goal.budgets,
+                self._layers,
+                self.target,
+                self.prefer,
+                self.penalty,
+                self._readers,
             )
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
@@ -347,7 +354,12 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         kernels = {x: x.weights() for x in self._layers if x.packable}
         zeros = self._step.input_zeros()
         return model_cost(
-            self._layers, kernels, self.target, prefer=self.prefer, input_zeros=zeros
+            self._layers,
+            kernels,
+            self.target,
+            prefer=self.prefer,
+            input_zeros=zeros,
+            readers=self._readers,
         ).bytes
 
     def _updates_per_epoch(self) -> int:

@@ -78,6 +78,7 @@ class SparsityController:
         target: a name of `targets.TARGETS`.
         prefer: the preference among layouts, as for `convert`.
         penalty: a name of `proximal.PENALTIES`, which the scores are of.
+        readers: see `removed_channels.readers`.
 
     Raises:
         ConfigError: a budget cannot be met, or all are met without zeros.
@@ -90,8 +91,10 @@ class SparsityController:
         target: str,
         prefer: Prefer | None = None,
         penalty: str = "l0",
+        readers: Mapping[TrainedLayer, TrainedLayer] | None = None,
     ) -> None:
         self._target, self._prefer = target, prefer
+        self._readers = readers or {}
         self._bands = {
             kind: TargetBand(*(share * budget for share in _BAND[kind]))
             for kind, budget in budgets.items()
@@ -140,11 +143,12 @@ class SparsityController:
             progress: 0..1 of the sparsifying phase.
         """
         trial = _Trial(now, self._prices, self._target, self._prefer)
+        removed = self._removed(trial, dict.fromkeys(now.weights, self._last))
         found = []
         for kind, band in self._bands.items():
             coarse = TargetBand(_COARSE * band.ceiling, band.ceiling)
             costs = self._costs(kind, trial).values()
-            rest = coarse.minus(self._fixed(kind, trial))
+            rest = coarse.minus(self._fixed(kind, trial) - amount(kind, removed))
             total = functools.partial(_sum_at, costs)
             found.append(bracket(total, rest, guess=self._last).below)
         self._last = max(found)
@@ -166,8 +170,10 @@ class SparsityController:
         trial = _Trial(now, self._prices, self._target, self._prefer)
         present = trial.present
         found = {x: present for x in self._packable if x.goal is None}
-        for kind in [*self._bands] * len(self._bands):  # one may raise the cost of another
-            costs, fixed = self._costs(kind, trial, found), self._fixed(kind, trial)
+        # One budget may raise the cost of another; more channels are removed with more zeros.
+        for kind in [*self._bands] * 2:
+            removed = amount(kind, self._removed(trial, found))
+            costs, fixed = self._costs(kind, trial, found), self._fixed(kind, trial) - removed
             if sum(cost(present) for cost in costs.values()) + fixed <= self._most[kind]:
                 continue
             rest = self._bands[kind].minus(fixed)
@@ -190,6 +196,17 @@ class SparsityController:
         """Return what all other layers take of a budget."""
         own = (trial.cost(x, 0.0) for x in self._packable if x.goal is not None)
         return sum(amount(kind, cost) for cost in [self._unpackable, *own])
+
+    def _removed(self, trial: _Trial, zeros: Mapping[TrainedLayer, float]) -> Cost:
+        """Return what the model costs less because the converter removes channels."""
+        if not self._readers:
+            return Cost(0, 0)
+        kernels = {x: trial.left(x, zeros.get(x, trial.present)) for x in self._packable}
+        whole, less = (
+            model_cost(self._packable, kernels, self._target, prefer=self._prefer, readers=readers)
+            for readers in (None, self._readers)
+        )
+        return Cost(whole.bytes - less.bytes, whole.instructions - less.instructions)
 
     def _total(self, layers: Sequence[TrainedLayer], kernels: Mapping[TrainedLayer, Array]) -> Cost:
         """Return the cost of `layers`, dense without an entry in `kernels`."""
@@ -265,6 +282,10 @@ class _Trial:
                 layer, left, self._target, prefer=self._prefer, input_zeros=share
             )
         return self._found[key]
+
+    def left(self, layer: TrainedLayer, zeros: float) -> Array:
+        """Return the weights that stay, others 0, in the shape of the kernel."""
+        return np.where(self.support(layer, zeros), self._now.weights[layer], 0)
 
     def support(self, layer: TrainedLayer, zeros: float) -> Array:
         """Return bool in the shape of the kernel: True for the weights that stay."""

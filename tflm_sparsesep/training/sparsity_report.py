@@ -121,7 +121,7 @@ def plot_masks(model: Any, path: str | Path) -> Path:
 
 
 def _layers(model: Any, target: str = "cortex-m4") -> list[TrainedLayer]:
-    layers = layers_of(model, target)
+    layers = layers_of(model)
     if not layers:
         raise ModelError(
             f"model {getattr(model, 'name', model)!r} has no Dense or convolutional layer with "

@@ -78,16 +78,12 @@ class TrainedLayer:
         return values
 
 
-def layers_of(model: Any, target: str = "cortex-m4") -> list[TrainedLayer]:
+def layers_of(model: Any) -> list[TrainedLayer]:
     """Return all built Dense and convolutional layers of `model`, none of them selected.
 
     Layers of nested models count as its own. A kernel that several layers share counts once. One
     that is computed anew each time, from the parts of LoRA or from int4, is not trainable: there is
     nothing to set to zero.
-
-    Args:
-        model: a built Keras model.
-        target: the core that runs the layers, a name of `targets.TARGETS`.
 
     Raises:
         ConfigError: `model` is no Keras 3 model.
@@ -104,7 +100,7 @@ def layers_of(model: Any, target: str = "cortex-m4") -> list[TrainedLayer]:
             layers[owner] = TrainedLayer(
                 layer.name if names[layer.name] == 1 else layer.path,
                 layer,
-                DeviceLayer.of(layer, target),
+                DeviceLayer.of(layer),
                 Blocks.of(kernel.shape),
                 trainable=owner in trainable,
             )
@@ -115,7 +111,6 @@ def select_layers(
     model: Any,
     selection: Selection,
     pattern_of: Callable[[DeviceLayer, float | None], str] = lambda layer, goal: "1x1",
-    target: str = "cortex-m4",
 ) -> list[TrainedLayer]:
     """Return all layers as `layers_of` does, with those of `selection` selected.
 
@@ -124,12 +119,11 @@ def select_layers(
         selection: the layers to sparsify, and their own goals.
         pattern_of: returns the pattern for a layer and its own goal (None for the common one).
             Depthwise kernels are no matrix and always get single weights.
-        target: the core that runs the layers, a name of `targets.TARGETS`.
 
     Raises:
         ConfigError: a name matches no layer, or nothing is selected.
     """
-    layers = layers_of(model, target)
+    layers = layers_of(model)
     trainable = (x.layer.name for x in layers if x.trainable)
     selection.check((x.name for x in walk(model)), trainable, _LAYER_NAMES)
     layers = [_selected(x, selection, pattern_of) for x in layers]

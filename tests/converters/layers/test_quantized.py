@@ -39,7 +39,7 @@ def test_numbers_of_a_layer() -> None:
     real = 0.02 * 0.01 / 0.3
     np.testing.assert_allclose(numbers.multiplier * 2.0 ** (numbers.shift - 31.0), real, rtol=1e-6)
     assert (options.activation_min, options.activation_max) == (3, 127)
-    assert dense_bytes([op]) == 60 + 24
+    assert dense_bytes([op]) == 60 + 24 + 24  # weights, bias, and a scale and zero_point of each
 
 
 def test_the_name_of_a_layer_has_no_fused_parts() -> None:

@@ -6,13 +6,25 @@ from collections.abc import Callable
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.exporting.device_model import DeviceModel
-from tflm_sparsesep.exporting.formats import cmake
+from tflm_sparsesep.exporting.formats import (
+    arduino,
+    cmake,
+    cmsis_pack,
+    esp_idf,
+    platformio,
+    zephyr,
+)
 
 Layout = Callable[[DeviceModel], dict[str, str]]
 """Returns the text of every file by its path."""
 
 FORMATS: dict[str, Layout] = {
     "cmake": cmake.files,
+    "arduino": arduino.files,
+    "esp-idf": esp_idf.files,
+    "zephyr": zephyr.files,
+    "platformio": platformio.files,
+    "cmsis-pack": cmsis_pack.files,
 }
 
 
