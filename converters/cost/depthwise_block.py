@@ -38,7 +38,8 @@ def instructions(
         pointwise: what its kernel takes for a number of pixels.
     """
     around = block_terms(run, units)
-    coefficients = load(depthwise_kernels.FILE)["targets"][target]["block"]["instructions"]
+    kernels = load(depthwise_kernels.FILE)["targets"][target]
+    coefficients: dict[str, float] = kernels["block"]["instructions"]
     rest = sum(value * around[name] for name, value in coefficients.items())
     return kernel_instructions(target, run, pointwise) + round(rest)
 

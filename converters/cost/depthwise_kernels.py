@@ -16,6 +16,7 @@ FILE = "depthwise_kernels.json"
 # Of kernels/depthwise_conv/depthwise.h: lines after which strips start anew.
 _SWEEP = 16
 _VECTOR = 16
+_QUAD = 4
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,16 @@ class _Kernel:
     outputs: int
 
 
-_GENERAL = _Kernel("depthwise_scalar", channels=1, outputs=1)
+_GENERAL = _Kernel("depthwise_scalar", channels=4, outputs=1)
 _HELIUM = _Kernel("depthwise_mve", channels=8, outputs=4)
-_DSP = _Kernel("depthwise_dsp", channels=1, outputs=2)
+_DSP = _Kernel("depthwise_dsp", channels=4, outputs=2)
 _3X3 = {
     "v6m": _Kernel("depthwise_3x3_v6m", channels=4, outputs=4),
     "v7m": _Kernel("depthwise_3x3_v7m", channels=4, outputs=2),
     "dsp": _Kernel("depthwise_3x3_dsp", channels=4, outputs=2),
 }
+
+_REST_KERNELS = tuple(kernel.name for kernel in _3X3.values())
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def variant_name(target: str, run: DepthwiseRun) -> str:
 
 def instructions(target: str, run: DepthwiseRun, parts: tuple[int, ...] = ()) -> int:
     """Return the instructions of one inference, in `parts` of so many lines, or in one."""
-    coefficients = load(FILE)["targets"][target][variant_name(target, run)]["instructions"]
+    kernels = load(FILE)["targets"][target]
+    coefficients: dict[str, float] = kernels[variant_name(target, run)]["instructions"]
     terms = depthwise_terms(target, run, parts)
     return round(sum(value * terms[name] for name, value in coefficients.items()))
 
@@ -81,7 +85,8 @@ def depthwise_terms(
     whole, rest = divmod(shape.channels, kernel.channels)
     groups = batch * (whole + (rest > 0))
     lines = batch * shape.units * line.lines
-    outputs, steps = lines * line.outputs, lines * -(-line.outputs // kernel.outputs)
+    outputs = lines * line.outputs
+    steps = float(lines * -(-line.outputs // kernel.outputs))
     vectors = -(-window // _VECTOR)
     products = outputs * (vectors if kernel is _HELIUM and vectors > 1 else 0)
     fours, single = divmod(window if kernel is _GENERAL else 0, 4)
@@ -92,13 +97,18 @@ def depthwise_terms(
     pairs_of_fours = steps * -(-window // 4) if kernel is _DSP else 0
     # Helium steps from window to window of 3x3 taps for free.
     strided = line.stride > 1
+    by_output = outputs
     if kernel is _HELIUM:
         strided = line.taps * line.columns not in (3, 6)
+        by_output = outputs if vectors > 1 else 0
         steps = 0 if vectors > 1 else steps
-    channels = batch * (whole if kernel.channels > 1 else shape.channels)
-    rests = batch * rest if kernel.channels < _HELIUM.channels else 0
+    channels = batch * (shape.channels if kernel in (_GENERAL, _DSP) else whole)
+    rests = batch * rest if kernel.name in _REST_KERNELS else 0
     if kernel is _HELIUM:
         channels += batch * (rest > 0)
+    # Four units are clamped at once.
+    together = kernel.channels if shape.multiplier == 1 else shape.multiplier
+    rest_outputs = outputs * rest / shape.channels if together == _QUAD else outputs
     return {
         "per_call": calls,
         "per_group": groups * calls // batch,
@@ -111,15 +121,16 @@ def depthwise_terms(
         "per_rest_column": rests * (line.pixels + line.padding),
         "per_unit_line": lines,
         "per_step": 0 if strided else steps,
-        "per_output": 0 if strided and not products else outputs,
+        "per_output": 0 if strided and kernel is not _HELIUM else by_output,
         "per_strided_step": steps if strided else 0,
-        "per_strided_output": outputs if strided else 0,
+        "per_strided_output": by_output if strided and kernel is not _HELIUM else 0,
         "per_vector": products,
         "per_four_products": outputs * fours + pairs_of_fours,
         "per_shared_step": shared,
         "per_shared_four_products": shared * -(-window // 4),
         "per_product": outputs * single,
-        "per_clamped_output": outputs if run.narrow else 0,
+        "per_clamped_output": outputs - rest_outputs if run.narrow else 0,
+        "per_clamped_rest_output": rest_outputs if run.narrow else 0,
         "per_unbounded_output": 0 if run.bounded else outputs,
     }
 

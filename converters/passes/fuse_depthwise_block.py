@@ -106,7 +106,9 @@ def find_block(subgraph: Subgraph, op: Operator) -> Block | None:
         return None
     if matrix.shape.cols != layer.units or matrix.options.input_step:
         return None
-    return Block(op, reader, layer, matrix, bound_constant_rows(matrix.weights))
+    weights = bound_constant_rows(matrix.weights)
+    assert isinstance(weights, FullyConnectedWeights)
+    return Block(op, reader, layer, matrix, weights)
 
 
 def _is_shared(block: Block, conversion: Conversion) -> bool:

@@ -91,13 +91,22 @@ def bench_conv_kernels(
     check_arguments(target, rows=units, cols=window.cols, zeros=zeros)
     if 0 in window.output_shape((1, *image, window.channels), units):
         raise ConfigError(f"input {image[0]}x{image[1]} is smaller than the window")
+    layouts = layouts_of(target, pattern)
+    figures = [_measure(target, layout, window, units, image, zeros) for layout in layouts]
+    return sorted(figures, key=lambda f: f.instructions)
+
+
+def layouts_of(target: str, pattern: str | None) -> list[Layout]:
+    """Return the int8 layouts of a target, of one pattern or of all.
+
+    Raises ConfigError if there is none of the pattern.
+    """
     available = [x for x in layouts_for(target) if x.value_type is not ValueType.FLOAT32]
     layouts = [layout for layout in available if pattern in (None, layout.pattern)]
     if not layouts:
         accepted = ", ".join(dict.fromkeys(layout.pattern for layout in available))
         raise ConfigError(f"pattern {pattern!r} is unknown; accepted: {accepted}")
-    figures = [_measure(target, layout, window, units, image, zeros) for layout in layouts]
-    return sorted(figures, key=lambda f: f.instructions)
+    return layouts
 
 
 def _measure(

@@ -1,32 +1,98 @@
-"""`bench-kernels --op depthwise`: the kernel of a target on a random depthwise convolution."""
+"""`bench-kernels --op depthwise` and `--op separable-block`: kernels on random layers."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
+from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
+from tflm_sparsesep.converters.blob.pack_depthwise import (
+    DepthwiseLayer,
+    Pointwise,
+    pack_block,
+    pack_depthwise,
+)
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
-from tflm_sparsesep.converters.cost import cycles, depthwise_conv
+from tflm_sparsesep.converters.cost import cycles, depthwise_conv, pointwise_conv
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.conv_bench import ConvKernelFigures
-from tflm_sparsesep.device.kernel_bench import check_arguments
+from tflm_sparsesep.device.conv_bench import ConvKernelFigures, layouts_of
+from tflm_sparsesep.device.kernel_bench import check_arguments, random_layer
 from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
 
 _SEED = 1
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """A depthwise convolution on an image, on a core."""
+
+    target: str
+    layer: DepthwiseLayer
+    image: tuple[int, int]
+
+    @property
+    def inputs(self) -> tuple[int, int, int, int]:
+        """Batch, height, width, channels."""
+        return (1, *self.image, self.layer.window.channels)
+
+    def dense_instructions(self, units: int | None) -> int:
+        """Return the instructions of CMSIS-NN, `units` being those of a pointwise layer."""
+        shape = run_of(self.layer, self.inputs).shape
+        dense = depthwise_conv.dense_instructions(self.target, shape)
+        if units is None:
+            return dense
+        pixels = math.prod(shape.output)
+        return dense + pointwise_conv.dense_instructions(
+            self.target, units, self.layer.units, pixels
+        )
+
+    def measure(
+        self, blob: bytes, nonzeros: int, *, zeros: float, layout: Layout | None, units: int | None
+    ) -> ConvKernelFigures:
+        """Count the instructions of a blob of the layer, `units` and layout those of a block."""
+        pixels = np.random.default_rng(_SEED).integers(-128, 128, self.inputs).astype(np.int8)
+        outputs = (*self.layer.output_shape(self.inputs)[:3], units or self.layer.units)
+        run = emulation.run_layer(self.target, SEPARABLE_CONV_2D, b"", blob, pixels[None], outputs)
+        dense, instructions = self.dense_instructions(units), run.instructions[0]
+        taps = "x".join(map(str, self.layer.window.kernel))
+        shape = f"{taps}x{self.layer.window.channels}"
+        return ConvKernelFigures(
+            variant=run.kernel if layout is None else f"{run.kernel} + {layout}",
+            pattern=taps if layout is None else layout.pattern,
+            index="depthwise" if layout is None else layout.index,
+            value="int8" if layout is None else layout.value_type.name.lower(),
+            target=self.target,
+            shape=shape if units is None else f"{shape}x{units}",
+            inputs="x".join(map(str, self.image)),
+            outputs=f"{outputs[1]}x{outputs[2]}",
+            zeros=round(zeros, 4),
+            nonzeros=nonzeros,
+            blob_bytes=len(blob),
+            bytes_per_nonzero=round(len(blob) / max(nonzeros, 1), 3),
+            instructions=instructions,
+            instructions_per_nonzero=round(
+                instructions / max(nonzeros * outputs[1] * outputs[2], 1), 3
+            ),
+            dense_instructions=dense,
+            speedup=round(dense / instructions, 3),
+            estimated_cycles=cycles.estimate_cycles(self.target, run.classes),
+            scratch_bytes=run.scratch_bytes,
+            code_bytes=run.kernel_code_bytes,
+            flags=run.flags,
+        )
 
 
 def bench_depthwise(
     target: str, window: ConvWindow, *, image: tuple[int, int]
 ) -> list[ConvKernelFigures]:
     """Measure the kernel that runs an int8 depthwise convolution on `target`.
-
-    Activation limits are those of int8, so that layers of all shapes do the same work.
 
     Args:
         target: an emulated core.
@@ -37,41 +103,68 @@ def bench_depthwise(
         ConfigError: an argument is not accepted.
         ToolMissingError: QEMU or the Arm compiler is missing.
     """
-    inputs = (1, *image, window.channels)
-    check_arguments(target, rows=window.channels, cols=math.prod(window.kernel), zeros=0.0)
-    rng = np.random.default_rng(_SEED)
-    drawn = random_depthwise(rng, window)
-    options = dataclasses.replace(drawn.options, activation_min=-128, activation_max=127)
-    layer = dataclasses.replace(drawn, options=options)
-    outputs = layer.output_shape(inputs)
-    if 0 in outputs:
-        raise ConfigError(f"input {image[0]}x{image[1]} is smaller than the window")
-    pixels, blob = rng.integers(-128, 128, inputs).astype(np.int8), pack_depthwise(layer)
-    run = emulation.run_layer(target, SEPARABLE_CONV_2D, b"", blob, pixels[None], outputs)
-    dense = depthwise_conv.dense_instructions(target, run_of(layer, inputs).shape)
-    nonzeros, instructions = int(np.count_nonzero(layer.weights.weights)), run.instructions[0]
-    pattern = "x".join(map(str, window.kernel))
-    return [
-        ConvKernelFigures(
-            variant=run.kernel,
-            pattern=pattern,
-            index="depthwise",
-            value="int8",
-            target=target,
-            shape=f"{pattern}x{window.channels}",
-            inputs=f"{image[0]}x{image[1]}",
-            outputs=f"{outputs[1]}x{outputs[2]}",
-            zeros=0.0,
-            nonzeros=nonzeros,
-            blob_bytes=len(blob),
-            bytes_per_nonzero=round(len(blob) / nonzeros, 3),
-            instructions=instructions,
-            instructions_per_nonzero=round(instructions / (nonzeros * outputs[1] * outputs[2]), 3),
-            dense_instructions=dense,
-            speedup=round(dense / instructions, 3),
-            estimated_cycles=cycles.estimate_cycles(target, run.classes),
-            scratch_bytes=run.scratch_bytes,
-            code_bytes=run.kernel_code_bytes,
-            flags=run.flags,
-        )
+    bench = _bench(target, window, image)
+    nonzeros = int(np.count_nonzero(bench.layer.weights.weights))
+    blob = pack_depthwise(bench.layer)
+    return [bench.measure(blob, nonzeros, zeros=0.0, layout=None, units=None)]
+
+
+def bench_blocks(
+    target: str,
+    window: ConvWindow,
+    *,
+    units: int,
+    image: tuple[int, int],
+    zeros: float,
+    pattern: str | None = None,
+) -> list[ConvKernelFigures]:
+    """Measure a depthwise and a pointwise convolution as one operator, fastest first.
+
+    Args:
+        target: an emulated core.
+        window: the geometry of the depthwise convolution.
+        units: output channels of the pointwise one.
+        image: height and width of the input.
+        zeros: share of zero pointwise weights, in blocks of each layout's pattern.
+        pattern: only layouts of this one, such as "4x4".
+
+    Raises:
+        ConfigError: an argument is not accepted.
+        ToolMissingError: QEMU or the Arm compiler is missing.
+    """
+    check_arguments(target, rows=units, cols=window.channels, zeros=zeros)
+    bench = _bench(target, window, image)
+    figures = [
+        _measure_block(bench, layout, units, zeros) for layout in layouts_of(target, pattern)
     ]
+    return sorted(figures, key=lambda f: f.instructions)
+
+
+def _bench(target: str, window: ConvWindow, image: tuple[int, int]) -> _Bench:
+    """Draw a layer. Its limits are those of int8, so that layers of all shapes do the same work."""
+    check_arguments(target, rows=window.channels, cols=math.prod(window.kernel), zeros=0.0)
+    drawn = random_depthwise(np.random.default_rng(_SEED), window)
+    options = dataclasses.replace(drawn.options, activation_min=-128, activation_max=127)
+    bench = _Bench(target, dataclasses.replace(drawn, options=options), image)
+    if 0 in bench.layer.output_shape(bench.inputs):
+        raise ConfigError(f"input {image[0]}x{image[1]} is smaller than the window")
+    return bench
+
+
+def _measure_block(bench: _Bench, layout: Layout, units: int, zeros: float) -> ConvKernelFigures:
+    channels, zero_point = bench.layer.units, bench.layer.options.output_zero_point
+    case = random_layer(layout, units, channels, zeros=zeros, batch=1, input_zeros=0.0)
+    assert isinstance(case.layer, FullyConnectedWeights)  # layouts of int8 only
+    pointwise = Pointwise(
+        dataclasses.replace(case.layer, input_zero_point=zero_point),
+        dataclasses.replace(case.options, input_zero_point=zero_point),
+        layout,
+    )
+    nonzeros = int(np.count_nonzero(case.layer.weights))
+    return bench.measure(
+        pack_block(bench.layer, pointwise),
+        nonzeros + int(np.count_nonzero(bench.layer.weights.weights)),
+        zeros=1.0 - nonzeros / (units * channels),
+        layout=layout,
+        units=units,
+    )
