@@ -88,7 +88,6 @@ def depthwise_terms(
     outputs = lines * line.outputs
     steps = float(lines * -(-line.outputs // kernel.outputs))
     vectors = -(-window // _VECTOR)
-    products = outputs * (vectors if kernel is _HELIUM and vectors > 1 else 0)
     fours, single = divmod(window if kernel is _GENERAL else 0, 4)
     shared = 0.0
     if kernel is _DSP:  # two units of a channel share their inputs
@@ -97,10 +96,12 @@ def depthwise_terms(
     pairs_of_fours = steps * -(-window // 4) if kernel is _DSP else 0
     # Helium steps from window to window of 3x3 taps for free.
     strided = line.stride > 1
-    by_output = outputs
+    by_output = float(outputs)
+    products = 0.0
     if kernel is _HELIUM:
         strided = line.taps * line.columns not in (3, 6)
-        by_output = outputs if vectors > 1 else 0
+        by_output = steps if vectors > 1 else 0
+        products = by_output * vectors
         steps = 0 if vectors > 1 else steps
     channels = batch * (shape.channels if kernel in (_GENERAL, _DSP) else whole)
     rests = batch * rest if kernel.name in _REST_KERNELS else 0
@@ -113,7 +114,7 @@ def depthwise_terms(
         "per_call": calls,
         "per_group": groups * calls // batch,
         "per_unit": calls * shape.units,
-        "per_packed_tap": calls * shape.units * window,
+        "per_packed_tap": 0 if shape.kernel == (3, 3) else calls * shape.units * window,
         "per_line": line.lines * (groups if shape.multiplier == 1 else batch * shape.channels),
         "per_row": groups * line.puts,
         "per_pixel": channels * line.pixels,
