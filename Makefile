@@ -12,7 +12,7 @@ PYTEST_OPTIONS := -n $(JOBS) --dist loadgroup
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test quick soak lint format cost-model kernel-log accuracy wheels clean
+.PHONY: help setup runtimes demo test quick soak fuzz lint format cost-model kernel-log accuracy wheels clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,10 @@ quick: setup ## The fast tests: no training, no emulated cores
 
 soak: setup runtimes ## Random tests with new seeds and many more cases: an hour
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "hypothesis or sweep"
+
+SECONDS ?= 60
+fuzz: setup ## Coverage-guided fuzzing of the kernels: make fuzz SECONDS=n for each target
+	$(BIN)/python tests/kernels/libfuzzer.py build/fuzz --seconds $(SECONDS)
 
 lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
 	$(BIN)/ruff check .

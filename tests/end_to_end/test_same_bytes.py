@@ -55,8 +55,8 @@ def hashes(seed: str, threads: str, workers: str) -> list[str]:
 @pytest.mark.slow
 @needs_shared_models
 def test_convert_and_compress() -> None:
-    found = [hashes("0", "1", "1"), hashes("1", "2", "2"), hashes("4294967295", "4", "3")]
-    assert found[0] == found[1] == found[2]
+    found = [hashes("0", "1", "1"), hashes("4294967295", "4", "3")]
+    assert found[0] == found[1]
     assert len(set(found[0])) > 1
     dense = hashlib.sha256((SHARED_MODELS / "ad01_int8.tflite").read_bytes()).hexdigest()
     assert found[0][-1] != dense

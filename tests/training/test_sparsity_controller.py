@@ -160,19 +160,19 @@ def test_a_budget_that_is_met_does_not_disturb_the_other() -> None:
         sparse_two_scales(flash_bytes=90_000, instructions=9_000_000)
 
 
-@pytest.mark.parametrize("pattern", ["1x1", "4x1"])
-def test_a_layers_own_goal_holds_beside_a_budget(pattern: str) -> None:
+@pytest.mark.parametrize(("pattern", "budget"), [("1x1", 7_800), ("4x1", 5_500)])
+def test_a_layers_own_goal_holds_beside_a_budget(pattern: str, budget: int) -> None:
     keras.utils.set_random_seed(0)
     dense = keras.layers.Dense
     model = keras.Sequential(
         [keras.Input((12,)), dense(128, "relu"), dense(128, name="own"), dense(3, name="last")]
     )
     model.compile("adam", "mse")
-    callback = ts.ProximalL1(flash_bytes=7_800, layers={"own": 0.875}, pattern=pattern)
+    callback = ts.ProximalL1(flash_bytes=budget, layers={"own": 0.875}, pattern=pattern)
     logs = fit(model, callback, 6, steps=32).history
     assert logs["zeros/own"][-1] == 0.875
     # Small layers gain and lose their sparse form as a whole: bytes jump.
-    assert 0.8 * 7_800 <= logs["estimated_bytes"][-1] <= 7_800
+    assert 0.8 * budget <= logs["estimated_bytes"][-1] <= budget
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.cost.choose_layout import Prefer
-from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
+from tflm_sparsesep.converters.cost.cost import Cost, PackedCost, total
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.packed_estimate import layer_cost, model_cost
 from tflm_sparsesep.training.patterns import Blocks
@@ -35,8 +35,8 @@ Array = npt.NDArray[Any]
 # changes of weights and activations: up to the share `_STAYING` nothing is pruned again.
 # Instructions depend on the fraction of zero inputs, which varies by half a percent between
 # samples.
-_BAND = {"flash_bytes": (0.982, 0.997), "instructions": (0.97, 0.993)}
-_STAYING = {"flash_bytes": 0.9985, "instructions": 0.9945}
+_BAND = {"flash_bytes": (0.99, 0.998), "instructions": (0.97, 0.993)}
+_STAYING = {"flash_bytes": 0.9988, "instructions": 0.9945}
 
 # While zeros still rise, aim at this share more nonzeros than the budget takes, less and less
 # towards the end: weights concentrate in fewer blocks as training goes on, and a weight that is
@@ -143,14 +143,17 @@ class SparsityController:
             progress: 0..1 of the sparsifying phase.
         """
         trial = _Trial(now, self._prices, self._target, self._prefer)
-        removed = self._removed(trial, dict.fromkeys(now.weights, self._last))
+
+        @functools.cache
+        def spent(zeros: float) -> Cost:
+            return self._spent(trial, dict.fromkeys(now.weights, zeros), self._readers)
+
         found = []
         for kind, band in self._bands.items():
             coarse = TargetBand(_COARSE * band.ceiling, band.ceiling)
-            costs = self._costs(kind, trial).values()
-            rest = coarse.minus(self._fixed(kind, trial) - amount(kind, removed))
-            total = functools.partial(_sum_at, costs)
-            found.append(bracket(total, rest, guess=self._last).below)
+            rest = coarse.minus(amount(kind, self._unpackable))
+            taken = functools.partial(_taken, kind, spent)
+            found.append(bracket(taken, rest, guess=self._last).below)
         self._last = max(found)
         reserve = _RESERVE_BEGIN + progress * (_RESERVE_END - _RESERVE_BEGIN)
         kept = {x: np.mean(trial.support(x, self._last)) for x in now.weights}
@@ -182,13 +185,12 @@ class SparsityController:
         return {x: trial.support(x, found.get(x, present)) for x in now.weights}
 
     def _costs(
-        self, kind: str, trial: _Trial, least: Mapping[TrainedLayer, float] | None = None
+        self, kind: str, trial: _Trial, least: Mapping[TrainedLayer, float]
     ) -> dict[TrainedLayer, LayerCost]:
         """Return what each layer takes of a budget, by the fraction of zeros, at least `least`."""
 
         def cost(layer: TrainedLayer, zeros: float) -> int:
-            fewest = 0.0 if least is None else least[layer]
-            return amount(kind, trial.cost(layer, max(zeros, fewest)))
+            return amount(kind, trial.cost(layer, max(zeros, least[layer])))
 
         return {x: functools.partial(cost, x) for x in self._packable if x.goal is None}
 
@@ -199,22 +201,36 @@ class SparsityController:
 
     def _removed(self, trial: _Trial, zeros: Mapping[TrainedLayer, float]) -> Cost:
         """Return what the model costs less because the converter removes channels."""
-        if not self._readers:
-            return Cost(0, 0)
-        kernels = {x: trial.left(x, zeros.get(x, trial.present)) for x in self._packable}
-        whole, less = (
-            model_cost(self._packable, kernels, self._target, prefer=self._prefer, readers=readers)
-            for readers in (None, self._readers)
-        )
+        whole, less = (self._spent(trial, zeros, readers) for readers in ({}, self._readers))
         return Cost(whole.bytes - less.bytes, whole.instructions - less.instructions)
+
+    def _spent(
+        self,
+        trial: _Trial,
+        zeros: Mapping[TrainedLayer, float],
+        readers: Mapping[TrainedLayer, TrainedLayer],
+    ) -> Cost:
+        """Return the cost of the packable layers; their zeros are the present ones by default."""
+        shares = {x: zeros.get(x, trial.present) for x in self._packable}
+        if not readers:
+            return total(trial.cost(x, share) for x, share in shares.items())
+        kernels = {x: trial.left(x, share) for x, share in shares.items()}
+        return model_cost(
+            self._packable,
+            kernels,
+            self._target,
+            prefer=self._prefer,
+            input_zeros=trial.input_zeros,
+            readers=readers,
+        )
 
     def _total(self, layers: Sequence[TrainedLayer], kernels: Mapping[TrainedLayer, Array]) -> Cost:
         """Return the cost of `layers`, dense without an entry in `kernels`."""
         return model_cost(layers, kernels, self._target, prefer=self._prefer)
 
 
-def _sum_at(costs: Iterable[LayerCost], zeros: float) -> int:
-    return sum(cost(zeros) for cost in costs)
+def _taken(kind: str, spent: Callable[[float], Cost], zeros: float) -> int:
+    return amount(kind, spent(zeros))
 
 
 def _sparsest(layer: TrainedLayer) -> Array:
@@ -266,6 +282,11 @@ class _Trial:
         ranked = [now.scores[x].ravel() / prices[x] for x in adapted]
         self._ranked = np.sort(np.concatenate(ranked)) if ranked else np.zeros(1)
         self._found: dict[tuple[TrainedLayer, float], Cost] = {}
+
+    @property
+    def input_zeros(self) -> Mapping[TrainedLayer, float]:
+        """The fractions of zero inputs now."""
+        return self._now.input_zeros
 
     @property
     def present(self) -> float:
