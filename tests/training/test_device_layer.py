@@ -10,12 +10,14 @@ import pytest
 
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost.cost import Cost
-from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape, parameter_bytes
 from tflm_sparsesep.training.device_layer import DeviceLayer
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
 layers = keras.layers
+# Of eight outputs, with and without a bias.
+EIGHT, UNBIASED = parameter_bytes(8), parameter_bytes(8, has_bias=False)
 
 
 def described(layer: Any, *shape: int) -> DeviceLayer:
@@ -26,12 +28,16 @@ def described(layer: Any, *shape: int) -> DeviceLayer:
 @pytest.mark.parametrize(
     ("layer", "inputs", "shape"),
     [
-        (lambda: layers.Dense(3), (12,), MatrixShape(3, 12, 1, 0, 12)),
-        (lambda: layers.Dense(3, use_bias=False), (5, 12), MatrixShape(3, 12, 5)),
-        (lambda: layers.Conv2D(8, 1), (6, 7, 4), MatrixShape(8, 4, 42, 1, 32)),
-        (lambda: layers.Conv1D(8, 5), (40, 4), MatrixShape(8, 20, 36, 5, 32)),
-        (lambda: layers.Conv1D(8, 4, strides=2), (40, 4), MatrixShape(8, 16, 19, 4, 32)),
-        (lambda: layers.Conv2D(8, (1, 5)), (1, 40, 4), MatrixShape(8, 20, 36, 5, 32)),
+        (lambda: layers.Dense(3), (12,), MatrixShape(3, 12, 1, 0, parameter_bytes(3))),
+        (
+            lambda: layers.Dense(3, use_bias=False),
+            (5, 12),
+            MatrixShape(3, 12, 5, 0, parameter_bytes(3, has_bias=False)),
+        ),
+        (lambda: layers.Conv2D(8, 1), (6, 7, 4), MatrixShape(8, 4, 42, 1, EIGHT)),
+        (lambda: layers.Conv1D(8, 5), (40, 4), MatrixShape(8, 20, 36, 5, EIGHT)),
+        (lambda: layers.Conv1D(8, 4, strides=2), (40, 4), MatrixShape(8, 16, 19, 4, EIGHT)),
+        (lambda: layers.Conv2D(8, (1, 5)), (1, 40, 4), MatrixShape(8, 20, 36, 5, EIGHT)),
     ],
 )
 def test_matrices(layer: Any, inputs: tuple[int, ...], shape: MatrixShape) -> None:
@@ -47,22 +53,24 @@ def test_matrices(layer: Any, inputs: tuple[int, ...], shape: MatrixShape) -> No
         (
             lambda: layers.Conv2D(8, 3, strides=2, padding="same"),
             (7, 6, 4),
-            ConvShape((8, 3, 3, 4), (1, 7, 6, 4), (1, 4, 3, 8), (2, 2), Padding.SAME, 32),
+            ConvShape((8, 3, 3, 4), (1, 7, 6, 4), (1, 4, 3, 8), (2, 2), Padding.SAME, EIGHT),
         ),
         (
             lambda: layers.Conv2D(8, (3, 2), dilation_rate=(1, 2), use_bias=False),
             (6, 6, 4),
-            ConvShape((8, 3, 2, 4), (1, 6, 6, 4), (1, 4, 4, 8), (1, 1), Padding.VALID, 0, (1, 2)),
+            ConvShape(
+                (8, 3, 2, 4), (1, 6, 6, 4), (1, 4, 4, 8), (1, 1), Padding.VALID, UNBIASED, (1, 2)
+            ),
         ),
         (
             lambda: layers.Conv2D(8, 1, strides=2),
             (6, 6, 4),
-            ConvShape((8, 1, 1, 4), (1, 6, 6, 4), (1, 3, 3, 8), (2, 2), Padding.VALID, 32),
+            ConvShape((8, 1, 1, 4), (1, 6, 6, 4), (1, 3, 3, 8), (2, 2), Padding.VALID, EIGHT),
         ),
         (
             lambda: layers.Conv1D(8, 3, padding="same"),
             (40, 4),
-            ConvShape((8, 1, 3, 4), (1, 1, 40, 4), (1, 1, 40, 8), (1, 1), Padding.SAME, 32),
+            ConvShape((8, 1, 3, 4), (1, 1, 40, 4), (1, 1, 40, 8), (1, 1), Padding.SAME, EIGHT),
         ),
     ],
 )

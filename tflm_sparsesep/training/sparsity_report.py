@@ -14,11 +14,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tflm_sparsesep.converters.cost.cost import PackedCost
+from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.table_cells import add_row
 from tflm_sparsesep.training.packed_estimate import layer_cost
+from tflm_sparsesep.training.removed_channels import readers, without_removed
 from tflm_sparsesep.training.trained_layer import TrainedLayer, layers_of
 
 _DOTS_PER_INCH = 150
@@ -34,7 +35,8 @@ class LayerSparsity:
         shape: the shape of the kernel, as Keras stores it.
         zeros: the fraction of weights that are 0.
         dense_bytes: bytes of int8 weights and int32 biases in the dense operator.
-        packed_bytes: bytes as the converter would store the layer; the same if it stays dense.
+        packed_bytes: bytes as the converter would store the layer; the same if it stays dense, less
+            the channels that nothing reads or that have no weights.
         dense_instructions: instructions of one inference in the dense operator, estimated; None
             if no sparse kernel exists for the layer.
         packed_instructions: the same for the converted layer.
@@ -72,7 +74,9 @@ def sparsity_summary(
         >>> ts.sparsity_summary(model, target="cortex-m4")  # doctest: +SKIP
     """
     name = get_target(target).name
-    rows = [_row(layer, name) for layer in _layers(model, name)]
+    layers = _layers(model, name)
+    left = without_removed({x: x.weights() for x in layers}, readers(model, layers))
+    rows = [_row(layer, layer_cost(*left[layer], name), name) for layer in layers]
     (console or Console()).print(_table(rows, target))
     return rows
 
@@ -130,9 +134,8 @@ def _layers(model: Any, target: str = "cortex-m4") -> list[TrainedLayer]:
     return layers
 
 
-def _row(layer: TrainedLayer, target: str) -> LayerSparsity:
-    kernel = layer.weights()
-    dense, found = layer.device.dense(target), layer_cost(layer, kernel, target)
+def _row(layer: TrainedLayer, found: Cost, target: str) -> LayerSparsity:
+    kernel, dense = layer.weights(), layer.device.dense(target)
     has_kernel = layer.device.has_kernel
     layout = found.layout if isinstance(found, PackedCost) else None
     return LayerSparsity(
