@@ -45,7 +45,7 @@ class PlannedForm(Cost):
     """One way to store and run a layer.
 
     Attributes:
-        pattern: of a sparse layer, such as "4x4".
+        pattern: of a sparse layer, such as "4x4"; the kernel of a layer that stays as it is.
         zeros: of a sparse layer, the fraction of weights that are zero.
         rank: of two dense layers.
         channels: of the intermediate feature map of a separated convolution.
@@ -58,7 +58,7 @@ class PlannedForm(Cost):
 
     def __str__(self) -> str:
         if self.pattern is not None:
-            return f"{self.pattern}, {self.zeros:.1%} zeros"
+            return self.pattern if self.zeros is None else f"{self.pattern}, {self.zeros:.1%} zeros"
         if self.channels is not None:
             return f"separated, K = {self.channels}"
         return f"two layers, rank {self.rank}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tflm_sparsesep.converters.blob.depthwise_format import HEADER
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, to_taps
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.requantization import INT8_MAX, INT8_MIN
 from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.cost import depthwise_kernels
 from tflm_sparsesep.converters.cost.break_even import PlannedForm
 from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape, dense_instructions
@@ -22,6 +24,9 @@ from tflm_sparsesep.converters.layers.quantized import (
     read_weights,
 )
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
+
+# Multiplier and shift of a channel, in a blob.
+_REQUANTIZATION_BYTES = 5
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,16 @@ class DepthwiseConv:
         """Return the separated form where it is both smaller and faster."""
         form = self.separated(target)
         return form if form is not None and form.beats(self.dense(target)) else None
+
+    def rewritten(self, target: str) -> PlannedForm | None:
+        """Return the same layer in the depthwise kernel of the target; None if it is not faster."""
+        if target == "host":  # the LiteRT delegate does not run it
+            return None
+        instructions = depthwise_kernels.instructions(target, DepthwiseRun(self.shape))
+        dense = self.dense(target)
+        bytes_ = dense.bytes + HEADER.itemsize + _REQUANTIZATION_BYTES * self.shape.units
+        form = PlannedForm(bytes_, instructions, pattern="depthwise kernel")
+        return form if instructions < dense.instructions else None
 
 
 def is_separable(shape: DepthwiseShape) -> bool:

@@ -119,7 +119,9 @@ _Forms = tuple[PlannedForm | None, PlannedForm | None, PlannedForm | None, Plann
 def _forms(shape: Shape, target: str) -> _Forms:
     if isinstance(shape, DepthwiseConv):
         form = shape.best(target)
-        return None, None, form, form
+        cases = [case for case in (form, shape.rewritten(target)) if case]
+        best = min(cases, key=lambda case: case.bytes * case.instructions, default=None)
+        return None, None, form, best
     if isinstance(shape, ConvShape):
         factors = break_even.break_even_channels(shape, target)
         separated = _best_separated(shape, target)
