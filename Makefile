@@ -12,7 +12,7 @@ PYTEST_OPTIONS := -n $(JOBS) --dist loadgroup
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test quick soak lint format cost-model kernel-log accuracy clean
+.PHONY: help setup runtimes demo test quick soak fuzz lint format cost-model kernel-log accuracy wheels clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,11 +39,15 @@ quick: setup ## The fast tests: no training, no emulated cores
 soak: setup runtimes ## Random tests with new seeds and many more cases: an hour
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "hypothesis or sweep"
 
+SECONDS ?= 60
+fuzz: setup ## Coverage-guided fuzzing of the kernels: make fuzz SECONDS=n for each target
+	$(BIN)/python tests/kernels/libfuzzer.py build/fuzz --seconds $(SECONDS)
+
 lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p tflm_sparsesep -p tests
-	for folder in benchmarks/*/; do MYPYPATH=benchmarks/accuracy $(BIN)/mypy $$folder*.py || exit 1; done
+	for folder in benchmarks/*/; do MYPYPATH=benchmarks/accuracy:benchmarks/compression $(BIN)/mypy $$folder*.py || exit 1; done
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/python tools/run_clang_tidy.py
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
@@ -63,6 +67,9 @@ accuracy: setup ## Accuracy against zeros, several methods: hours, goes on where
 kernel-log: setup ## Log code size and instructions of every kernel again
 	$(BIN)/python benchmarks/kernels/log.py
 
+wheels: setup ## Source distribution and wheels for x86-64 and Arm64, into build/dist
+	$(BIN)/python tools/build_wheels.py build/dist
+
 clean: ## Remove what was built, .venv included
 	rm -rf .venv build
 
@@ -75,5 +82,6 @@ clean: ## Remove what was built, .venv included
 
 .venv/.installed: $(NATIVE_SOURCES) | .venv/bin/python
 	$(BIN)/python -m pip install --quiet "scikit-build-core>=0.11" cmake ninja
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-build-isolation \
+		--config-settings=cmake.define.SPARSESEP_WERROR=ON --editable ".[dev]"
 	@touch $@

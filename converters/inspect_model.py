@@ -17,7 +17,7 @@ from tflm_sparsesep.converters.cost import (
     separable_conv,
     sparse_conv,
 )
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
+from tflm_sparsesep.converters.cost.shapes import parameter_bytes
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.packed import (
@@ -36,7 +36,7 @@ from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.rewrite import run_passes
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.converters.tflite.editor import Operator
 from tflm_sparsesep.converters.tflite.references import buffer_users
 
@@ -51,6 +51,7 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
         ConfigError: the target is unknown.
     """
     model = editor.read(data, name=name)
+    names.make_unique(model)
     conversion = Conversion(get_target(target).name, users=buffer_users(model))
     decisions: list[LayerDecision] = []
     for subgraph in model.subgraphs:
@@ -124,7 +125,8 @@ def _describe_paged(op: Operator, target: str) -> LayerDecision:
         batch=batch_of(op, table.cols),
         pattern=table.layout.pattern,
         index=table.layout.index,
-        dense_bytes=table.rows * (table.cols * table.weight_bytes + 4),
+        dense_bytes=table.rows * table.cols * table.weight_bytes
+        + parameter_bytes(table.rows, is_float=table.weight_bytes > 1),
         packed_bytes=table.external_bytes,
         variant=variant,
         scratch_bytes=scratch,
@@ -182,12 +184,11 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
     weights, layout = conv.weights.weights, conv.weights.layout
     units, blob = len(weights), blob_of(op)
     variant = native.variant_name(blob[HEADER.itemsize :], target=target)
-    dense = sparse = None
-    if weights.dtype == np.int8:
-        dense = sparse_conv.dense_instructions(target, conv.window, inputs, units)
-        if fully_connected.is_measured(target, layout):
-            size = size_of(weights, layout)
-            sparse = sparse_conv.sparse_instructions(target, layout, size, conv.window, inputs)
+    window, sparse = conv.window, None
+    dense = sparse_conv.dense_instructions(target, window, inputs, units, weights.dtype.name)
+    if fully_connected.is_measured(target, layout):
+        size = size_of(weights, layout)
+        sparse = sparse_conv.sparse_instructions(target, layout, size, window, inputs)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
@@ -199,7 +200,7 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
         zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
         pattern=layout.pattern,
         index=layout.index,
-        dense_bytes=weights.nbytes + BIAS_BYTES * units,
+        dense_bytes=weights.nbytes + parameter_bytes(units),
         packed_bytes=len(blob),
         dense_instructions=dense,
         sparse_instructions=sparse,

@@ -54,7 +54,7 @@ def dense_instructions(op: Operator, target: str) -> int:
         dtype = "float32" if is_float else "int8"
         return fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype)
     output = op.outputs[0].shape
-    if weights.shape[1:3] == (1, 1):
+    if weights.shape[1:3] == (1, 1) and op.strides == (1, 1):
         pixels = math.prod(output[:3])
         return pointwise_conv.dense_instructions(target, weights.shape[0], weights.shape[3], pixels)
     return conv_2d.dense_instructions(target, weights.shape, output)
@@ -62,10 +62,15 @@ def dense_instructions(op: Operator, target: str) -> int:
 
 def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:
     """Return the peak of activations and scratch; TFLM's planner needs at least this arena."""
+    return max(arena_by_operator(model, layers), default=0)
+
+
+def arena_by_operator(model: Model, layers: Sequence[LayerDecision]) -> list[int]:
+    """Return the bytes of activations and scratch during each operator of the first subgraph."""
     main = model.subgraphs[0]
     scratch = {layer.name: layer.scratch_bytes or 0 for layer in layers if layer.rewritten}
     names = {i: layer_name(op) for i, op in enumerate(main.operators)}
-    return arena.peak_bytes(main, {i: scratch.get(name, 0) for i, name in names.items()})
+    return arena.alive_bytes(main, {i: scratch.get(name, 0) for i, name in names.items()})
 
 
 def layer_instructions(

@@ -11,7 +11,7 @@ from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.cost.choose_layout import Prefer, check_preference
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers.quantized import layer_name
+from tflm_sparsesep.converters.layers.quantized import check_structure, layer_name
 from tflm_sparsesep.converters.passes import (
     depthwise_conv,
     fuse_depthwise_block,
@@ -22,7 +22,7 @@ from tflm_sparsesep.converters.passes import (
 )
 from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.converters.tflite.appended import append_files, appended_files
 from tflm_sparsesep.converters.tflite.editor import Model, Subgraph
 from tflm_sparsesep.converters.tflite.references import buffer_users, called_subgraphs
@@ -62,24 +62,30 @@ def rewrite(
         ConfigError: the target or the preference is unknown.
     """
     model = editor.read(data, name=name)
+    names.make_unique(model)
     conversion = Conversion(
         get_target(target).name, input_zeros or {}, check_preference(prefer), buffer_users(model)
     )
     try:
         check(model)
         layers = [
-            d for subgraph in _planned(model, target) for d in run_passes(subgraph, conversion)
+            d for subgraph in planned(model, target) for d in run_passes(subgraph, conversion)
         ]
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
     tidy(model)
-    rewritten = append_files(editor.write(model), appended_files(data))
+    rewritten = written(model, data)
     if not any(layer.rewritten for layer in layers) and len(rewritten) >= len(data):
         rewritten = data
     return RewriteResult(rewritten, layers)
 
 
-def _planned(model: Model, target: str) -> list[Subgraph]:
+def written(model: Model, source: bytes) -> bytes:
+    """Return the model as .tflite bytes, with the files that are packed after `source`."""
+    return append_files(editor.write(model), appended_files(source))
+
+
+def planned(model: Model, target: str) -> list[Subgraph]:
     """Return the subgraphs that the runtime of `target` plans scratch memory for.
 
     TFLM crashes on scratch in a subgraph that the first one does not call.
@@ -89,6 +95,8 @@ def _planned(model: Model, target: str) -> list[Subgraph]:
 
 def run_passes(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     """Rewrite `subgraph`; return one decision for each layer, in execution order."""
+    for op in subgraph.operators:
+        check_structure(op)
     removed = remove_constant_channels.run(subgraph, conversion)
     order = {layer_name(op): at for at, op in enumerate(subgraph.operators)}
     decisions = [d for one_pass in PASSES for d in one_pass.run(subgraph, conversion)]

@@ -1,7 +1,7 @@
 """The processors that the converter supports.
 
 A target holds the gcc flags of a core, its instruction set extensions, and the emulated boards that
-run its code.
+run its code. `generic` is any other core (RISC-V, Xtensa, ...), which runs portable C.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ class Target:
 
     Attributes:
         name: as users write it, such as "cortex-m4".
-        gcc_flags: core, FPU and calling convention; empty for the host.
-        qemu_machine: the emulated board that runs code of this target; None for the host.
+        gcc_flags: core, FPU and calling convention; empty for the host and `generic`.
+        qemu_machine: the emulated board that runs code of this target; None for the host and
+            `generic`.
             Cortex-M0 code runs on a Cortex-M3, whose instructions are a superset, because QEMU's
             only board with an M0 core (microbit) has 16 KiB of RAM.
         has_dsp: the core has the DSP extension of Armv7E-M and Armv8-M (SMLAD, ...).
@@ -39,9 +40,12 @@ class Target:
 
     @property
     def isa(self) -> str | None:
-        """The instruction set of the kernels: "mve", "dsp", "v7m" or "v6m"; None for the host."""
+        """The instruction set of the kernels; None for the host, which has those of all.
+
+        "mve", "dsp", "v7m", "v6m", or "generic" for portable C.
+        """
         if not self.gcc_flags:
-            return None
+            return "generic" if self.name == "generic" else None
         if self.has_mve:
             return "mve"
         if self.has_dsp:
@@ -72,6 +76,7 @@ TARGETS: dict[str, Target] = {
         Target("cortex-m7", _hard_float("cortex-m7"), "mps2-an500", has_dsp=True),
         Target("cortex-m33", _hard_float("cortex-m33"), "mps2-an505", has_dsp=True),
         Target("cortex-m55", _hard_float("cortex-m55"), "mps3-an547", has_dsp=True, has_mve=True),
+        Target("generic", (), None),
         Target("host", (), None, cost_unit="ns"),
     )
 }

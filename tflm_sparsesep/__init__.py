@@ -24,12 +24,15 @@ from tflm_sparsesep.converters.errors import (
     SparseSepError,
     ToolMissingError,
 )
+from tflm_sparsesep.export import ExportResult, export
+from tflm_sparsesep.html_report import html_report
 from tflm_sparsesep.inspection import inspect, variants
 from tflm_sparsesep.plan import plan
 from tflm_sparsesep.planning.gains import LayerPlan, Plan
 from tflm_sparsesep.runtime.delegate import delegate_path
 from tflm_sparsesep.runtimes import run
 from tflm_sparsesep.sources import source_dir
+from tflm_sparsesep.validate import OutputQuality, Validation, validate
 
 if TYPE_CHECKING:
     from tflm_sparsesep.training.keep_zeros import KeepZeros
@@ -42,26 +45,32 @@ __all__ = [
     "ConfigError",
     "ConvertResult",
     "DeviceError",
+    "ExportResult",
     "KeepZeros",
     "LayerDecision",
     "LayerFigures",
     "LayerPlan",
     "ModelError",
+    "OutputQuality",
     "Plan",
     "ProximalL1",
     "SparseSepError",
     "Sparsify",
     "ToolMissingError",
+    "Validation",
     "benchmark",
     "compress",
     "convert",
     "delegate_path",
+    "export",
+    "html_report",
     "inspect",
     "plan",
     "plot_masks",
     "run",
     "source_dir",
     "sparsity_summary",
+    "validate",
     "variants",
 ]
 

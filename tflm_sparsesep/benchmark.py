@@ -17,6 +17,7 @@ from tflm_sparsesep.converters.layers.packed import (
 )
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite import types as tensor_types
 from tflm_sparsesep.converters.tflite.editor import Model, Operator, TensorType
 from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.model_input import ModelInput
@@ -72,7 +73,8 @@ def benchmark(
         tflite: a converted model, its bytes or path. A Keras model or a .keras file counts as the
             float32 .tflite model that it becomes: it has no layer to measure before `convert`.
         target: an emulated core, a name of `targets.TARGETS` other than host.
-        inputs: model inputs [samples, ...] as for `run`; by default one sample of random int8.
+        inputs: model inputs [samples, ...] as for `run`; by default one sample of random int8 or
+            floats; 0 for other types, which may be indices.
         name: what errors call the model; by default the path, or "model".
 
     Raises:
@@ -142,11 +144,15 @@ def _measure(
 
 
 def _random_inputs(model: Model) -> list[npt.NDArray[Any]]:
-    """Return one sample for each model input: any int8, or floats around 0."""
+    """Return one sample for each model input: any int8, floats around 0; others, as indices, 0."""
     rng = np.random.default_rng(0)
-    return [
-        rng.integers(-128, 128, tensor.shape).astype(np.int8)
-        if tensor.type == TensorType.INT8
-        else rng.standard_normal(tensor.shape).astype(np.float32)
-        for tensor in model.subgraphs[0].inputs
-    ]
+    found = []
+    for tensor in model.subgraphs[0].inputs:
+        dtype = tensor_types.numpy_dtype(tensor.type)
+        if tensor.type == TensorType.INT8:
+            found.append(rng.integers(-128, 128, tensor.shape).astype(np.int8))
+        elif dtype.kind == "f":
+            found.append(rng.standard_normal(tensor.shape).astype(dtype))
+        else:
+            found.append(np.zeros(tensor.shape, dtype))
+    return found

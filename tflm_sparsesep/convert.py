@@ -56,8 +56,8 @@ def convert(
             array [samples, ...]; for several inputs a list or tuple with one such array per input,
             or a dict by input name; or a function that yields samples, each an array, or a list,
             tuple or dict with one array per input. Keras models are quantized with it, which is
-            why they require it. For all models it tells how many activations are zero: kernels
-            that skip zero inputs are chosen only where that is known.
+            why they require it. For all models that TFLM runs it tells how many activations are
+            zero: kernels that skip zero inputs are chosen only where that is known.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         prefer: of the layouts that make a layer both smaller and faster, "flash" takes the
             smallest one; None the one with the least bytes times instructions; "speed" the
@@ -69,7 +69,6 @@ def convert(
     Raises:
         ModelError: the model is not usable, or its weights are not finite.
         ConfigError: an argument is not accepted.
-        DeviceError: TFLM cannot run the samples.
         ToolMissingError: what reads or quantizes a Keras model is not installed.
 
     Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
 from tflm_sparsesep.datasets import Dataset, load_demo_dataset
 from tflm_sparsesep.runtime import files
 from tflm_sparsesep.runtime.quiet import quiet
+from tflm_sparsesep.table_layout import print_table
 
 TARGET = "cortex-m4"
 EPOCHS = 20
@@ -27,6 +29,7 @@ ZEROS = 0.92
 SEED = 0
 CALIBRATION_SAMPLES = 200
 DEVICE_SAMPLES = 100
+_PACKAGES = ("tensorflow", "keras", "tflite_micro")
 
 
 def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console) -> dict[str, Any]:
@@ -39,7 +42,9 @@ def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console
 
     Raises:
         ConfigError: the data or the output folder cannot be used.
+        ToolMissingError: what trains or runs the models is not installed.
     """
+    _check_packages()
     start = time.monotonic()
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -144,7 +149,7 @@ def _measure(result: ConvertResult, samples: npt.NDArray[Any], console: Console)
     except ToolMissingError as error:
         console.print(f"No Cortex-M figures: {error}", style="yellow", markup=False)
         return {"layers": _estimated_layers(result), "bit_exact_tflm_vs_cortex_m": None}
-    console.print(report.figures_table(figures, TARGET))
+    print_table(console, report.figures_table(figures, TARGET))
     return {
         "layers": [figure.to_json() for figure in figures],
         "bit_exact_tflm_vs_cortex_m": all(figure.bit_exact for figure in figures),
@@ -175,3 +180,11 @@ def _print_summary(summary: dict[str, Any], output_dir: Path, console: Console) 
     ]
     for line in lines:
         console.print(line, highlight=False)
+
+
+def _check_packages() -> None:
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ToolMissingError(
+            f"the demo needs {', '.join(missing)}: pip install 'tflm-sparsesep[demo]'"
+        )

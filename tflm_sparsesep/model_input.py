@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
-from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.rewrite import written
+from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.runtime import files
 from tflm_sparsesep.runtime.quiet import quiet
 from tflm_sparsesep.runtime.representative_dataset import (
@@ -16,6 +17,9 @@ from tflm_sparsesep.runtime.representative_dataset import (
     arrays_of,
     tflite_inputs,
 )
+from tflm_sparsesep.training.keras_model import check_keras_model
+
+_OLD_KERAS = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,18 @@ class ModelInput:
             path, name = Path(model), name or str(model)
             if path.suffix == ".keras":
                 return cls(name, keras=_load_keras(path))
+            if path.suffix in _OLD_KERAS or (path / "saved_model.pb").is_file():
+                raise ModelError(
+                    f"{name}: neither a .tflite nor a .keras file; accepted after "
+                    'keras.models.load_model and model.save("model.keras")'
+                )
             return cls(name, tflite=files.read_model(path))
         if not (hasattr(model, "layers") and hasattr(model, "get_weights")):
             raise ConfigError(
                 f"model is of type {type(model).__name__}, expected: a Keras model, or the bytes "
                 "or the path of a .tflite or .keras file"
             )
+        check_keras_model(model)
         return cls(name or "model", keras=model)
 
     def to_tflite(self) -> bytes:
@@ -128,13 +138,20 @@ def calibrate(
 def int8_input(
     model: Any, representative_dataset: RepresentativeDataset, *, name: str | None = None
 ) -> CalibratedModel:
-    """Do what `calibrate` does, with the same errors, and quantize float32 .tflite files, too."""
+    """Do what `calibrate` does, with the same errors, and quantize float32 .tflite files, too.
+
+    A file whose metadata `read` mends is written again, since LiteRT refuses it as it is, and so is
+    one whose tensors share names.
+    """
     found = calibrate(model, representative_dataset, name=name)
     from tflm_sparsesep.quantize_tflite import is_float, quantize_tflite
 
-    if not is_float(editor.read(found.tflite, name=found.name)):
-        return found
-    data = quantize_tflite(found.tflite, found.samples, name=found.name)
+    parsed = editor.read(found.tflite, name=found.name)
+    if is_float(parsed):
+        data = quantize_tflite(found.tflite, found.samples, name=found.name)
+    else:
+        changed = names.make_unique(parsed) or parsed.is_mended
+        data = written(parsed, found.tflite) if changed else found.tflite
     return CalibratedModel(data, found.samples, found.name)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,10 +78,14 @@ def quantize_with_samples(
     # All samples are read before the converter starts, so that every fault gets a clear line.
     samples = [] if representative_dataset is None else _read(representative_dataset, inputs)
     shapes = _shapes(inputs, samples)
-    with quiet():
+    with quiet(), _in_float32(model):
         try:
             fixed = _with_batch_of_one(model, inputs, shapes, samples)
+            if dtype == "int8":
+                _refuse_loops(fixed)
             tflite = _convert(fixed, samples, dtype)
+        except ModelError:
+            raise
         except Exception as error:  # the converter raises whatever its many parts raise
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
@@ -164,8 +169,8 @@ def _with_batch_of_one(
 
     if inputs:
         fixed = [
-            keras.Input(batch_shape=shape, dtype=spec.dtype, name=spec.name)
-            for spec, shape in zip(inputs, shapes, strict=True)
+            keras.Input(batch_shape=shape, dtype=spec.dtype, name=name)
+            for spec, shape, name in zip(inputs, shapes, _plain_names(inputs), strict=True)
         ]
         # A Sequential model has one input, and no `input` attribute before its first call.
         sequential = isinstance(model, keras.Sequential)
@@ -177,6 +182,48 @@ def _with_batch_of_one(
         ]
         arguments = fixed if len(fixed) > 1 else fixed[0]
     return keras.Model(fixed, model(arguments), name=model.name)
+
+
+@contextlib.contextmanager
+def _in_float32(model: Any) -> Iterator[None]:
+    """Let the layers of a model compute in float32, as the converter needs, whatever they train in.
+
+    The weights of mixed precision are float32.
+    """
+    import keras
+
+    parts = [model, *model._flatten_layers(include_self=False, recursive=True)]
+    mixed = [x for x in parts if x.compute_dtype != x.variable_dtype == "float32"]
+    before = [part.dtype_policy for part in mixed]
+    try:
+        for part in mixed:
+            part.dtype_policy = keras.DTypePolicy("float32")
+        yield
+    finally:
+        for part, policy in zip(mixed, before, strict=True):
+            part.dtype_policy = policy
+
+
+def _refuse_loops(model: Any) -> None:
+    """Raise ModelError for a model with a loop: TensorFlow's calibrator ends the process there."""
+    tf = _import_tensorflow()
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+    graph = tf.function(lambda *inputs: model(list(inputs))).get_concrete_function(*specs).graph
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
+    if any(node.op in ("While", "StatelessWhile") for node in nodes):
+        raise ModelError(
+            f"Keras model {model.name!r} has a loop, which TensorFlow cannot quantize to int8; "
+            "accepted: LSTM, GRU and other recurrent layers with unroll=True"
+        )
+
+
+def _plain_names(inputs: Sequence[Any]) -> list[str]:
+    """Return the inputs' names, or others if TensorFlow's calibrator does not find one again."""
+    names = [spec.name for spec in inputs]
+    if all(name.isascii() and name.isidentifier() for name in names):
+        return names
+    return [f"input_{at}" for at in range(len(names))]
 
 
 def _convert(model: Any, samples: Sequence[Array], dtype: str) -> bytes:

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ModelError, ToolMissingError
 from tflm_sparsesep.converters.layers.quantized import layer_name
-from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.rewrite import written
+from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
     Model,
@@ -71,7 +72,9 @@ def quantize_tflite(
     main = model.subgraphs[0]
     given = arrays_of(representative_dataset, tflite_inputs(model))
     arrays = samples.split_inputs(given, main.inputs)
-    signatures = model.signatures
+    signatures, ends = model.signatures, (*main.inputs, *main.outputs)
+    known_as = [tensor.name for tensor in ends]
+    names.make_unique(model, ends=True)  # the quantizer finds tensors by name
     # The quantizer takes tensors for a graph's inputs only where a signature names them.
     model.signatures = [_signature(main)]
     signed = editor.write(model)
@@ -85,9 +88,12 @@ def quantize_tflite(
         raise ModelError(f"{name}: cannot be quantized to int8: {reason}") from None
     # Build the file again: the quantizer leaves constants unaligned, which TFLM misreads.
     result = editor.read(quantized, name=name)
-    result.signatures = _moved(signatures, main, result.subgraphs[0])
-    _check_int8(result.subgraphs[0], name)
-    return editor.write(result)
+    moved = result.subgraphs[0]
+    result.signatures = _moved(signatures, main, moved)
+    for tensor, known in zip((*moved.inputs, *moved.outputs), known_as, strict=True):
+        tensor.name = known
+    _check_int8(moved, name)
+    return written(result, data)
 
 
 def _ai_edge_quantizer() -> tuple[Any, Any]:

@@ -9,8 +9,7 @@ from rich.table import Table
 from tflm_sparsesep.benchmark import LayerFigures
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.device.conv_bench import ConvKernelFigures
-from tflm_sparsesep.device.kernel_bench import KernelFigures
+from tflm_sparsesep.device.kernel_figures import KernelFigures
 from tflm_sparsesep.table_cells import add_row, number, ratio, short_name
 
 
@@ -29,7 +28,7 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
     table = Table(title=f"Layers (estimates for {target})")
     table.add_column("layer", overflow="fold")
     for heading in ("op", "shape", "bytes", get_target(target).cost_unit):
-        table.add_column(heading, justify="right" if heading != "op" else "left")
+        table.add_column(heading, justify="right" if heading != "op" else "left", no_wrap=True)
     table.add_column("decision", overflow="fold")
     for layer in layers:
         packed, sparse, decision = None, None, f"dense: {layer.reason}"
@@ -97,18 +96,14 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
     return table
 
 
-def kernels_table(figures: Sequence[KernelFigures] | Sequence[ConvKernelFigures]) -> Table:
+def kernels_table(figures: Sequence[KernelFigures]) -> Table:
     """Return a table with one row for each kernel, fastest first."""
     first = figures[0]
-    if isinstance(first, ConvKernelFigures):
-        layer = f"{first.shape} on {first.inputs}, {first.zeros:.1%} zeros"
-    else:
-        layer = f"{first.cols}->{first.rows}, {first.zeros:.1%} zeros, batch {first.batch}"
-    table = Table(title=f"{layer}, {first.target}: {first.dense_instructions:,} instructions dense")
+    table = Table(title=f"{first}, {first.target}: {first.dense_instructions:,} instructions dense")
     headings = ("kernel", "instructions", "per nonzero", "speedup", "est. cycles", "bytes")
     for heading in (*headings, "per nonzero", "scratch", "code"):
         name = heading == "kernel"
-        table.add_column(heading, justify="left" if name else "right", no_wrap=name)
+        table.add_column(heading, justify="left" if name else "right", no_wrap=True)
     for f in figures:
         add_row(
             table,

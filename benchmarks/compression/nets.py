@@ -88,7 +88,7 @@ def _train(name: str, model: Any) -> None:
 
 
 def _weights_files(name: str) -> list[Path]:
-    accuracy = ACCURACY.parents[1] / f"build/accuracy/weights/{name}-dense-seed0-v1.json.npz"
+    accuracy = ACCURACY.parents[1] / f"build/accuracy/weights/{name}-dense-seed0-v1.npz"
     return [accuracy, BUILD / f"{name}.npz"]
 
 

@@ -104,7 +104,7 @@ def fit_target(target: str) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    devices = [name for name in TARGETS if name != "host"]
+    devices = [name for name in TARGETS if TARGETS[name].qemu_machine]
     document: dict[str, Any] = {"targets": {}}
     if OUTPUT.is_file():
         document = json.loads(OUTPUT.read_text())

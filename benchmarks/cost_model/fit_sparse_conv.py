@@ -117,7 +117,7 @@ def fit_target(target: str) -> dict[str, object]:
 
 
 def main() -> None:
-    devices = [name for name in TARGETS if name != "host"]
+    devices = [name for name in TARGETS if TARGETS[name].qemu_machine]
     document = {"command": "python benchmarks/cost_model/fit_sparse_conv.py", "flags": "-O2"}
     document = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else document | {"targets": {}}
     for target in sys.argv[1:] or devices:

@@ -83,6 +83,24 @@ def code_size(
     sources = sorted({*core_sources, *(root / "kernels").rglob("*.c")})
     entry_points = [f"{name}_{step}" for name in operators for step in ("init", "prepare", "eval")]
     flags = toolchain.compile_flags(core, optimization)
+    by_object = _linked(target, flags, sources, entry_points, variants)
+    kernels = {
+        match[1]: by_object[name] for name in by_object if (match := _KERNEL.fullmatch(name))
+    }
+    core_bytes = sum(by_object.get(source.stem, 0) for source in core_sources)
+    frames = sum(by_object.values()) - core_bytes - sum(kernels.values())
+    return CodeSize(target, " ".join(flags), core_bytes, frames, kernels)
+
+
+def _linked(
+    target: str,
+    flags: Sequence[str],
+    sources: Sequence[Path],
+    entry_points: Sequence[str],
+    variants: Sequence[str],
+) -> dict[str, int]:
+    """Compile and link, and return the bytes that stay of each object."""
+    root = source_dir()
     with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
         work = Path(directory)
         folders = (root / "kernels", root / "kernels/include", root / "custom_ops", work)
@@ -101,13 +119,7 @@ def code_size(
         objects = [f"{source.stem}.o" for source in sources]
         link_command = [compiler, *flags, *link_flags, *objects, "-o", "op.elf"]
         toolchain.run_tool(link_command, what=f"linking for {target}", cwd=work)
-        by_object = _read_map((work / "map").read_text())
-    kernels = {
-        match[1]: by_object[name] for name in by_object if (match := _KERNEL.fullmatch(name))
-    }
-    core_bytes = sum(by_object.get(source.stem, 0) for source in core_sources)
-    frames = sum(by_object.values()) - core_bytes - sum(kernels.values())
-    return CodeSize(target, " ".join(flags), core_bytes, frames, kernels)
+        return _read_map((work / "map").read_text())
 
 
 def _read_map(text: str) -> dict[str, int]:

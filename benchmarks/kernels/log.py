@@ -34,7 +34,7 @@ from tflm_sparsesep.device.synthetic_separable import (
 )
 
 LOG = Path(__file__).with_name("log.json")
-DEVICES = tuple(name for name in TARGETS if name != "host")
+DEVICES = tuple(name for name in TARGETS if TARGETS[name].qemu_machine)
 BATCHES = (1, 8)
 ROWS, COLS, ZEROS = 64, 128, 0.8
 IMAGE, CHANNELS, KERNEL = (7, 6), (12, 6, 16), (3, 3)

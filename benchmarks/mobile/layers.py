@@ -1,4 +1,4 @@
-"""One fully-connected layer or 1x1 convolution as .tflite models: dense, and sparse in a layout."""
+"""One fully-connected layer or convolution as .tflite models: dense, and sparse in a layout."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy.typing as npt
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, from_columns, pack_conv
+from tflm_sparsesep.converters.layers.convolution import is_convolution, read_convolution
 from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
@@ -34,12 +36,26 @@ _VERSIONS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """A layer of a real model: `pixels` [height, width] of a 1x1 convolution, else None."""
+    """A layer of a real model.
+
+    Attributes:
+        name: for tables.
+        rows, cols: of the matrix; cols of a convolution are taps times channels.
+        pixels: [height, width] of the input of a convolution with SAME padding, else None.
+        kernel: [height, width] of a convolution.
+    """
 
     name: str
     rows: int
     cols: int
     pixels: tuple[int, int] | None = None
+    kernel: tuple[int, int] = (1, 1)
+
+    @property
+    def window(self) -> ConvWindow:
+        """The geometry of a convolution."""
+        taps = self.kernel[0] * self.kernel[1]
+        return ConvWindow(self.kernel, self.cols // taps)
 
     @property
     def vectors(self) -> int:
@@ -49,13 +65,16 @@ class Shape:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Of the model's input; its output differs in the last dimension."""
-        return (1, *(self.pixels or ()), self.cols)
+        return (1, *(self.pixels or ()), self.window.channels)
 
 
 def random_weights(
     shape: Shape, dtype: str, pattern: str, zeros: float, seed: int = 0
 ) -> npt.NDArray[np.float32]:
-    """float32[rows, cols] of `dtype`'s values, zero in whole blocks of the pattern."""
+    """float32[rows, cols] of `dtype`'s values, zero in whole blocks of the pattern.
+
+    Columns are in the order of packed weights.
+    """
     rng = np.random.default_rng(seed)
     height, width = map(int, pattern.split("x"))
     grid = -(-shape.rows // height), -(-shape.cols // width)
@@ -77,19 +96,16 @@ def dense_model(shape: Shape, weights: npt.NDArray[np.float32], dtype: str) -> b
     spread = 74 * 74 * _INPUT_SCALE * _WEIGHT_SCALE * terms**0.5
     output = _activation("output", (*shape.input_shape[:-1], shape.rows), dtype, spread / 40)
     tensors = [_activation("input", shape.input_shape, dtype, _INPUT_SCALE)]
-    weights_shape = weights.shape if kind == "fully_connected" else (shape.rows, 1, 1, shape.cols)
-    tensors.append(
-        _constant("weights", weights.reshape(weights_shape), dtype, "int8", _WEIGHT_SCALE)
-    )
+    if kind == "conv":
+        weights = from_columns(weights, shape.window)
+    tensors.append(_constant("weights", weights, dtype, "int8", _WEIGHT_SCALE))
     tensors.append(
         _constant("bias", np.zeros(shape.rows), dtype, "int32", _INPUT_SCALE * _WEIGHT_SCALE)
     )
     if kind == "conv":
         code, options = (
             BuiltinOperator.CONV_2D,
-            schema_object(
-                schema.Conv2DOptionsT, padding=schema.Padding.VALID, strideH=1, strideW=1
-            ),
+            schema_object(schema.Conv2DOptionsT, padding=schema.Padding.SAME, strideH=1, strideW=1),
         )
     else:
         code, options = (
@@ -103,18 +119,21 @@ def dense_model(shape: Shape, weights: npt.NDArray[np.float32], dtype: str) -> b
 
 
 def sparse_model(dense: bytes, layout: Layout) -> tuple[bytes, bytes]:
-    """The same layer as SPARSE_FULLY_CONNECTED in a layout, wanted or not; and its blob."""
+    """The same layer as a sparse operator in a layout, wanted or not; and its blob."""
     model = editor.read(dense)
     (main,) = model.subgraphs
     (operator,) = main.operators
-    layer = read_matrix_layer(operator)
-    blob = pack(layer.weights, layout)
+    if is_convolution(operator):
+        conv = read_convolution(operator)
+        name, options = op_names.SPARSE_CONV_2D, None
+        blob = pack_conv(conv.window, conv.options, conv.weights, layout)
+    else:
+        layer = read_matrix_layer(operator)
+        name, options = op_names.SPARSE_FULLY_CONNECTED, layer.options.to_bytes()
+        blob = pack(layer.weights, layout)
     packed = Tensor.constant("packed", np.frombuffer(blob, np.uint8))
     sparse = Operator.custom(
-        op_names.SPARSE_FULLY_CONNECTED,
-        [operator.inputs[0], packed],
-        operator.outputs,
-        custom_options=layer.options.to_bytes(),
+        name, [operator.inputs[0], packed], operator.outputs, custom_options=options
     )
     main.replace(operator, sparse)
     editor.prune_unused(model)

@@ -1,9 +1,10 @@
 """The delegate's backends against XNNPACK, on layers of real models; writes results.json.
 
-    python benchmarks/mobile/measure.py [SECONDS]
+    python benchmarks/mobile/measure.py [SECONDS] [NAME]
 
-takes SECONDS (180) for each layer, all its models by turns, about 12 minutes in all, and writes the
-tables of README.md. Every sparse model's outputs are held against XNNPACK's first.
+takes SECONDS (180) for each layer, all its models by turns, about 15 minutes in all, and writes the
+tables of README.md. With NAME it measures only layers whose names contain that, and keeps the
+others. Every sparse model's outputs are held against XNNPACK's first.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ SHAPES = (
     Shape("VGG-16 fc7: fully connected, 4096 -> 4096", 4096, 4096),
     Shape("MobileNet v1's classifier: fully connected, 1024 -> 1000", 1000, 1024),
     Shape("MobileNet v1 pw7: 1x1 convolution, 14x14, 512 -> 512", 512, 512, (14, 14)),
+    Shape("ResNet: 3x3 convolution, 28x28, 64 -> 64", 64, 576, (28, 28), (3, 3)),
 )
 ZEROS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 # Of the layouts of a pattern the fastest of the CPU.
@@ -110,10 +112,23 @@ def measure(shape: Shape, seconds: float) -> dict[int, dict[str, Any]]:
     }
 
 
+def measure_or_keep(shape: Shape, seconds: float, name: str) -> dict[int, dict[str, Any]]:
+    """Of a layer whose name contains `name`; else what results.json says."""
+    if name in shape.name:
+        return measure(shape, seconds)
+    return {
+        run["threads"]: layer
+        for run in json.loads(RESULTS.read_text())["runs"]
+        for layer in run["layers"]
+        if layer["name"] == shape.name
+    }
+
+
 def main() -> None:
     """Measures all layers and writes results and page."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
-    layers = [measure(shape, seconds) for shape in SHAPES]
+    name = sys.argv[2] if len(sys.argv) > 2 else ""
+    layers = [measure_or_keep(shape, seconds, name) for shape in SHAPES]
     results: dict[str, Any] = {
         "command": "python benchmarks/mobile/measure.py",
         "machine": machine(),

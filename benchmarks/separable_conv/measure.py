@@ -119,7 +119,7 @@ def main() -> None:
 
 def write_results() -> None:
     """Measures every layer on every core."""
-    devices = [name for name in TARGETS if name != "host"]
+    devices = [name for name in TARGETS if TARGETS[name].qemu_machine]
     jobs = [(target, name) for name in LAYERS for target in devices]
     rows = [measure(target, name, LAYERS[name]) for target, name in track(jobs)]
     tools = toolchain.find_tools()

@@ -55,7 +55,7 @@ def has_wide_gaps(occupied: npt.NDArray[np.bool_]) -> bool:
 
 def pad(tiles: Tiles, multiple: int) -> Tiles:
     """Return `tiles` with the last one repeated up to a multiple of `multiple`."""
-    return np.pad(tiles, (0, -len(tiles) % multiple), mode="edge") if len(tiles) else tiles
+    return np.append(tiles, np.repeat(tiles[-1:], -len(tiles) % multiple))
 
 
 def repeats(tiles: Tiles) -> npt.NDArray[np.bool_]:
@@ -162,11 +162,11 @@ def _decode_window8(
 
 
 def _encode_gap4(tiles: Tiles) -> bytes:
-    nibbles: list[int] = []
-    for gap in (np.diff(tiles, prepend=-1) - 1).tolist():
-        escapes, remainder = divmod(gap, GAP4_ESCAPE)
-        nibbles += [GAP4_ESCAPE] * escapes + [remainder]
-    return pack_nibbles(np.array(nibbles, np.uint8))
+    escapes, rest = np.divmod(np.diff(tiles, prepend=-1) - 1, GAP4_ESCAPE)
+    ends = np.cumsum(escapes + 1)
+    nibbles = np.full(ends[-1] if len(ends) else 0, GAP4_ESCAPE, np.uint8)
+    nibbles[ends - 1] = rest
+    return pack_nibbles(nibbles)
 
 
 def _decode_gap4(stream: bytes, position: int, count: int) -> tuple[Tiles, int]:
@@ -185,5 +185,6 @@ def _decode_gap4(stream: bytes, position: int, count: int) -> tuple[Tiles, int]:
 
 def pack_nibbles(nibbles: npt.NDArray[np.uint8]) -> bytes:
     """Return bytes that hold two numbers of 0..15 each, the first in the low nibble."""
-    even = np.pad(nibbles, (0, len(nibbles) % 2)).reshape(-1, 2)
-    return (even[:, 0] | even[:, 1] << 4).astype(np.uint8).tobytes()
+    packed, high = nibbles[0::2].copy(), nibbles[1::2]
+    packed[: len(high)] |= high << 4
+    return packed.tobytes()

@@ -128,9 +128,8 @@ def pack_block(layer: DepthwiseLayer, pointwise: Pointwise) -> bytes:
     header["pointwise_offset"] = start = -(-len(body) // ALIGNMENT) * ALIGNMENT
     weights = pack(pointwise.weights, pointwise.layout)
     header["bytes"] = start + len(weights)
-    return (
-        header.tobytes() + body[HEADER.itemsize :].ljust(start - HEADER.itemsize, b"\0") + weights
-    )
+    padded = body[HEADER.itemsize :].ljust(start - HEADER.itemsize, b"\0")
+    return header.tobytes() + padded + weights
 
 
 def pointwise_weights(blob: bytes) -> bytes | None:

@@ -27,6 +27,8 @@ Mask = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
 
 _PALETTE_BYTES = 16
+# The bias, and how a row of int8 is requantized.
+_ROW_BYTES = {"float32": 4, "int8": 9}
 # Blocks of a run of U16 in fully_connected_1x1_u16_int8_mve.c.
 _U16_RUN = 8
 
@@ -78,6 +80,15 @@ def size_of(weights: npt.NDArray[Any], layout: Layout) -> PackedSize:
     mask = block_mask(weights, (layout.block_rows, layout.block_cols))
     rows, cols = weights.shape
     return packed_size(mask, rows, cols, layout)
+
+
+def least_bytes(weights: npt.NDArray[Any]) -> int:
+    """Return a size that no blob of `weights` [rows, ...], int8 or float32, is smaller than.
+
+    A nonzero takes a byte, with a palette half of one and as much for its place.
+    """
+    rows = _ROW_BYTES[weights.dtype.name] * len(weights)
+    return HEADER.itemsize + rows + int(np.count_nonzero(weights))
 
 
 def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
@@ -174,7 +185,7 @@ def _blob_bytes(rows: int, counts: Counts, index: int, layout: Layout) -> int:
         values = int(np.sum(-(-counts // 2)))
     if layout.value_type is ValueType.FLOAT32:
         values *= 4
-    per_row = 4 if layout.value_type is ValueType.FLOAT32 else 9
+    per_row = _ROW_BYTES["float32" if layout.value_type is ValueType.FLOAT32 else "int8"]
     sections = (
         (2, 2 * len(counts)),
         (4, index),

@@ -20,15 +20,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.blob.depthwise_format import HEADER
 from tflm_sparsesep.converters.blob.format import Layout, Major, ValueOrder, ValueType
 from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv, order_for, pack
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.size import packed_size
 from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
-from tflm_sparsesep.converters.cost import separable_conv
+from tflm_sparsesep.converters.cost import depthwise_conv, depthwise_kernels, separable_conv
 from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
 from tflm_sparsesep.converters.cost.cost import Cost, total
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, ConvShape, MatrixShape, SparseShape
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape, SparseShape
 
 ZERO_STEPS = 200
 """Fractions of zeros are multiples of 1 / ZERO_STEPS."""
@@ -36,6 +38,8 @@ MOST_ZEROS = 0.99
 """The largest fraction of zeros that is tried."""
 
 _SEED = 0
+# Multiplier and shift of a channel, in a blob.
+_REQUANTIZATION_BYTES = 5
 # The mean magnitude of normally distributed int8 weights whose largest value is 127.
 _MAGNITUDE = 32
 
@@ -87,8 +91,10 @@ def sparse_form(layer: SparseShape, target: str, pattern: str, zeros: float) -> 
 
 def low_rank_form(layer: MatrixShape, target: str, rank: int) -> PlannedForm:
     """Return `layer` as two dense layers."""
-    inner = MatrixShape(rank, layer.cols, layer.vectors, layer.taps, BIAS_BYTES * rank)
-    outer = MatrixShape(layer.rows, rank, layer.vectors, min(layer.taps, 1), layer.bias_bytes)
+    inner = MatrixShape(
+        rank, layer.cols, layer.vectors, layer.taps, layer.parameter_bytes // layer.rows * rank
+    )
+    outer = MatrixShape(layer.rows, rank, layer.vectors, min(layer.taps, 1), layer.parameter_bytes)
     both = total([inner.dense(target), outer.dense(target)])
     return PlannedForm(both.bytes, both.instructions, rank=rank)
 
@@ -103,6 +109,32 @@ def separated_form(layer: ConvShape, target: str, channels: int) -> PlannedForm:
     order = order_for(conv, target)
     cost = separable_conv.fused_instructions(target, conv, order, layer.inputs)
     return PlannedForm(len(pack(conv, order)), cost, channels=channels)
+
+
+def depthwise_form(layer: DepthwiseShape, target: str) -> PlannedForm | None:
+    """Return `layer` as d x 1 and 1 x e with a bias each; None where there is no such form."""
+    if not layer.is_separable:
+        return None
+    weights, parameters = sum(layer.kernel) * layer.units, 2 * layer.parameter_bytes
+    instructions = sum(depthwise_conv.dense_instructions(target, one) for one in layer.stages)
+    return PlannedForm(weights + parameters, instructions, rank=1)
+
+
+def break_even_depthwise(layer: DepthwiseShape, target: str) -> PlannedForm | None:
+    """Return `depthwise_form` where it is both smaller and faster."""
+    form = depthwise_form(layer, target)
+    return form if form is not None and form.beats(layer.dense(target)) else None
+
+
+def depthwise_kernel_form(layer: DepthwiseShape, target: str) -> PlannedForm | None:
+    """Return the same layer in the depthwise kernel of the target; None if it is not faster."""
+    if target == "host":  # the LiteRT delegate does not run it
+        return None
+    dense, run = layer.dense(target), depthwise_kernels.DepthwiseRun(layer)
+    instructions = depthwise_kernels.instructions(target, run)
+    packed = dense.bytes + HEADER.itemsize + _REQUANTIZATION_BYTES * layer.units
+    form = PlannedForm(packed, instructions, pattern="depthwise kernel")
+    return form if instructions < dense.instructions else None
 
 
 def kept_blocks(

@@ -5,15 +5,19 @@ It compares exact sizes and predicted instructions, without packing.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Literal
 
 from tflm_sparsesep.converters.blob.format import Layout, Major
 from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.blob.pack import PackableWeights, can_pack
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.size import PackedSize, block_mask, packed_size
-from tflm_sparsesep.converters.cost import fully_connected
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
+from tflm_sparsesep.converters.cost import fully_connected, sparse_conv
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.targets import get_target
@@ -92,6 +96,36 @@ def choose_layout(
         return dense is not None and not pays(candidate, dense, prefer), _price(candidate, prefer)
 
     return min(candidates, key=order, default=None)
+
+
+def choose_conv_layout(
+    layer: PackableWeights,
+    window: ConvWindow,
+    inputs: tuple[int, ...],
+    target: str,
+    *,
+    dense: Cost,
+    prefer: Prefer | None = None,
+) -> PackedCost | None:
+    """Return what `choose_layout` does, for the layouts of a SPARSE_CONV_2D.
+
+    Args:
+        layer: the weights, columns in the order of the blob.
+        window: the geometry.
+        inputs: [batch, height, width, channels].
+        target: as for `choose_layout`, `dense` and `prefer` too.
+        dense: the cost of the dense layer.
+        prefer: the preference.
+    """
+
+    def time_of(layout: Layout, size: PackedSize) -> int:
+        return sparse_conv.sparse_instructions(target, layout, size, window, inputs)
+
+    pixels = math.prod(window.output_shape(inputs, 1))
+    # The header counts, too.
+    without = dataclasses.replace(dense, bytes=dense.bytes - HEADER.itemsize)
+    best = choose_layout(layer, target, pixels, dense=without, prefer=prefer, time_of=time_of)
+    return None if best is None else dataclasses.replace(best, bytes=best.bytes + HEADER.itemsize)
 
 
 def _fully_connected(

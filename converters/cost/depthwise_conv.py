@@ -13,11 +13,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tflm_sparsesep.converters.cost import conv_2d, host
+from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.fit import Vector, fit
 from tflm_sparsesep.converters.targets import get_target
@@ -42,6 +43,7 @@ class DepthwiseShape:
         same: SAME padding as in TensorFlow; False for VALID.
         multiplier: output channels of each input channel.
         batch: images of one inference.
+        parameter_bytes: of the dense layer.
     """
 
     image: tuple[int, int]
@@ -52,6 +54,28 @@ class DepthwiseShape:
     multiplier: int = 1
     batch: int = 1
     dilation: tuple[int, int] = (1, 1)
+    parameter_bytes: int = 0
+
+    def __str__(self) -> str:
+        height, width = self.kernel
+        return f"{height}x{width} of {self.units} on {'x'.join(map(str, self.image))}"
+
+    def dense(self, target: str) -> Cost:
+        """Return the cost of the dense int8 layer."""
+        weights = math.prod(self.kernel) * self.units
+        return Cost(weights + self.parameter_bytes, dense_instructions(target, self))
+
+    @property
+    def is_separable(self) -> bool:
+        """True for taps in both directions, dilation 1 and one output per channel."""
+        return min(self.kernel) > 1 and self.multiplier == 1 and self.dilation == (1, 1)
+
+    @property
+    def stages(self) -> tuple[DepthwiseShape, DepthwiseShape]:
+        """The d x 1 convolution with the vertical stride, and the 1 x e one on its output."""
+        (height, width), (down, right) = self.kernel, self.strides
+        first = replace(self, kernel=(height, 1), strides=(down, 1))
+        return first, replace(self, image=first.output, kernel=(1, width), strides=(1, right))
 
     @property
     def units(self) -> int:
@@ -102,7 +126,7 @@ def dense_instructions(target: str, shape: DepthwiseShape) -> int:
     """Return the instructions of one inference (nanoseconds on `host`)."""
     if target == "host":
         pixels = math.prod(shape.output) * shape.batch
-        return host.convolution_nanoseconds(pixels * math.prod(shape.kernel) * shape.units)
+        return host.products_nanoseconds(pixels * math.prod(shape.kernel) * shape.units)
     kernel = _kernel(target, shape)
     if kernel == "convolution":
         weights = (shape.units, *shape.kernel, 1)

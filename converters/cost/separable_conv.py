@@ -7,6 +7,7 @@ nanoseconds of the products in XNNPACK (`host`), because nothing was measured th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv
@@ -61,6 +62,9 @@ def dense_instructions(target: str, conv: SeparableConv, input_shape: tuple[int,
     intermediate = (batch, height, input_shape[2], vertical.units)
     down = (vertical.units, vertical.kernel, 1, vertical.channels)
     right = (units, 1, horizontal.kernel, horizontal.channels)
+    if target == "host":  # as for the fused kernel, of which nothing else is known
+        products = math.prod(down) * math.prod(intermediate[:3])
+        return host.products_nanoseconds(products + math.prod(right) * batch * height * width)
     return conv_2d.dense_instructions(target, down, intermediate) + conv_2d.dense_instructions(
         target, right, (batch, height, width, units)
     )
@@ -107,7 +111,7 @@ def fused_instructions(
     """Return the instructions of the int8 kernel, for an `order` that `is_measured` on `target`."""
     terms = separable_terms(target, conv, order, input_shape)
     if target == "host":
-        return host.convolution_nanoseconds(terms["per_mac"])
+        return host.products_nanoseconds(terms["per_mac"])
     kernels = load(_FILE)["targets"][target]
     coefficients: dict[str, float] = kernels[order.name.lower()]
     return round(sum(coefficients[name] * term for name, term in terms.items()))

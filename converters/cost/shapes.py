@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Protocol
 
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
-from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.blob.separable_format import MAX_KERNEL, Padding
 from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv, sparse_conv
 from tflm_sparsesep.converters.cost.cost import Cost
 
-BIAS_BYTES = 4
-"""The size of an int32 bias in bytes."""
+_BIAS_BYTES = 4
+# A scale, float32, and a zero_point, int64: a file stores them for weights, and again for biases.
+_QUANTIZATION_BYTES = 12
+
+
+def parameter_bytes(units: int, *, has_bias: bool = True, is_float: bool = False) -> int:
+    """Return what a .tflite file stores of a dense layer beside its weights.
+
+    Those are the bias of each unit, and in int8 layers the quantization of each channel.
+    """
+    quantization = 0 if is_float else _QUANTIZATION_BYTES
+    return units * (quantization + (_BIAS_BYTES + quantization if has_bias else 0))
 
 
 class SparseShape(Protocol):
@@ -45,14 +56,14 @@ class MatrixShape:
         vectors: input vectors of one inference: the batch, or the windows of a convolution.
         taps: of a convolution, 1x1 or along one axis, whose windows are the vectors; 0 for
             fully-connected layers.
-        bias_bytes: of the dense layer.
+        parameter_bytes: bias and quantization of the dense layer, as a file stores them.
     """
 
     rows: int
     cols: int
     vectors: int = 1
     taps: int = 0
-    bias_bytes: int = 0
+    parameter_bytes: int = 0
 
     def __str__(self) -> str:
         taps = f"1x{self.taps} " if self.taps else ""
@@ -61,15 +72,24 @@ class MatrixShape:
 
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense int8 layer."""
-        return Cost(self.rows * self.cols + self.bias_bytes, self.dense_instructions(target))
+        return Cost(self.rows * self.cols + self.parameter_bytes, self.dense_instructions(target))
 
     def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:
         """Return the cost in a layout that is measured on the target, packed to `size`."""
         time = fully_connected.sparse_instructions(target, layout, size, self.vectors)
         return Cost(size.bytes, time)
 
+    def resized(self, rows: int, channels: int) -> MatrixShape:
+        """Return the layer with other numbers of outputs and of inputs per tap."""
+        parameter_bytes = self.parameter_bytes // self.rows * rows
+        cols = channels * max(self.taps, 1)
+        return dataclasses.replace(self, rows=rows, cols=cols, parameter_bytes=parameter_bytes)
+
     def dense_instructions(self, target: str, dtype: str = "int8") -> int:
         """Return the instructions of the dense operator; `dtype` is int8 or float32."""
+        if self.taps and dtype == "float32":
+            channels = self.cols // self.taps
+            return conv_2d.float_instructions(target, self.vectors, self.rows, self.taps, channels)
         if self.taps == 1:
             return pointwise_conv.dense_instructions(target, self.rows, self.cols, self.vectors)
         if self.taps > 1:
@@ -82,14 +102,15 @@ class MatrixShape:
 
 @dataclass(frozen=True)
 class ConvShape:
-    """A convolution with more than one tap down and right, and dilation 1.
+    """A convolution whose windows are in several pieces: SPARSE_CONV_2D, or separated.
 
     Attributes:
         weights: [units, height, width, channels].
         inputs, outputs: [batch, height, width, channels or units].
         strides: down, right.
         padding: of both axes.
-        bias_bytes: of the dense layer.
+        parameter_bytes: bias and quantization of the dense layer, as a file stores them.
+        dilations: down, right.
     """
 
     weights: tuple[int, int, int, int]
@@ -97,12 +118,27 @@ class ConvShape:
     outputs: tuple[int, ...]
     strides: tuple[int, int]
     padding: Padding
-    bias_bytes: int = 0
+    parameter_bytes: int = 0
+    dilations: tuple[int, int] = (1, 1)
 
     def __str__(self) -> str:
         units, height, width, channels = self.weights
         image = "x".join(map(str, self.inputs[1:3]))
         return f"{height}x{width} {channels}->{units} on {image}"
+
+    @property
+    def window(self) -> ConvWindow:
+        """The window of an output pixel."""
+        kernel, channels = self.weights[1:3], self.weights[3]
+        return ConvWindow(kernel, channels, self.strides, self.dilations, self.padding)
+
+    @property
+    def is_separable(self) -> bool:
+        """True if a separated form exists: several taps both ways, not too many, not dilated."""
+        taps = self.weights[1:3]
+        return (
+            self.dilations == (1, 1) and min(taps) > 1 and max(*taps, *self.strides) <= MAX_KERNEL
+        )
 
     @property
     def rows(self) -> int:
@@ -114,6 +150,16 @@ class ConvShape:
         """Weights of an output channel."""
         return math.prod(self.weights[1:])
 
+    def resized(self, rows: int, channels: int) -> ConvShape:
+        """Return the layer with other numbers of outputs and inputs."""
+        return dataclasses.replace(
+            self,
+            weights=(rows, *self.weights[1:3], channels),
+            inputs=(*self.inputs[:3], channels),
+            outputs=(*self.outputs[:3], rows),
+            parameter_bytes=self.parameter_bytes // self.rows * rows,
+        )
+
     @property
     def most_channels(self) -> int:
         """The most intermediate channels whose two stages have no more weights than the layer."""
@@ -123,11 +169,9 @@ class ConvShape:
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense int8 layer."""
         instructions = conv_2d.dense_instructions(target, self.weights, self.outputs)
-        return Cost(math.prod(self.weights) + self.bias_bytes, instructions)
+        return Cost(math.prod(self.weights) + self.parameter_bytes, instructions)
 
     def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:
         """Return the cost in a layout that is measured on the target, packed to `size`."""
-        _, height, width, channels = self.weights
-        window = ConvWindow((height, width), channels, self.strides, padding=self.padding)
-        time = sparse_conv.sparse_instructions(target, layout, size, window, self.inputs)
+        time = sparse_conv.sparse_instructions(target, layout, size, self.window, self.inputs)
         return Cost(size.bytes + HEADER.itemsize, time)

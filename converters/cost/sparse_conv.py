@@ -8,32 +8,38 @@ Ours is the kernel of SPARSE_FULLY_CONNECTED on the windows of a few pixels at a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 
-from tflm_sparsesep.converters.blob.format import Layout
+import numpy as np
+
+from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.size import PackedSize
-from tflm_sparsesep.converters.cost import conv_2d, fully_connected, pointwise_conv
+from tflm_sparsesep.converters.cost import conv_2d, fully_connected, host, pointwise_conv
+from tflm_sparsesep.converters.cost.conv_strip import Strip
 from tflm_sparsesep.converters.cost.data import load
 
-# Of kernels/sparse_conv/run_sparse_conv.c.
-_SHARED_PIXELS, _OWN_PIXELS = 16, 4
 # Bytes that are copied at once.
 _BLOCK_BYTES = 16
 
 
-def dense_instructions(target: str, window: ConvWindow, inputs: tuple[int, ...], units: int) -> int:
-    """Return the instructions of CMSIS-NN's int8 CONV_2D.
+def dense_instructions(
+    target: str, window: ConvWindow, inputs: tuple[int, ...], units: int, dtype: str = "int8"
+) -> int:
+    """Return the instructions of a CONV_2D: CMSIS-NN's int8 one, or TFLM's float32 one at least.
 
     Args:
         target: a name of `targets.TARGETS`.
         window: the geometry.
         inputs: [batch, height, width, channels].
         units: output channels.
+        dtype: int8 or float32.
     """
     outputs = window.output_shape(inputs, units)
+    if dtype == "float32":
+        sizes = math.prod(outputs[:3]), units, math.prod(window.kernel), window.channels
+        inside = _inside(window, inputs, 0) * _inside(window, inputs, 1)
+        return conv_2d.float_instructions(target, *sizes, inside=inside)
     if (window.kernel, window.strides) == ((1, 1), (1, 1)):
         pixels = math.prod(outputs[:3])
         return pointwise_conv.dense_instructions(target, units, window.channels, pixels)
@@ -53,10 +59,11 @@ def sparse_instructions(
         window: the geometry.
         inputs: [batch, height, width, channels].
     """
-    multiplied = kernel_instructions(target, layout, size, window, inputs)
     if target == "host":
-        return multiplied
-    terms = gather_terms(window, inputs)
+        return host.sparse_conv_nanoseconds(layout, size, window, inputs)
+    multiplied = kernel_instructions(target, layout, size, window, inputs)
+    is_float = layout.value_type is ValueType.FLOAT32
+    terms = gather_terms(window, inputs, itemsize=4 if is_float else 1)
     return multiplied + round(sum(value * terms[name] for name, value in _gather(target).items()))
 
 
@@ -71,8 +78,23 @@ def kernel_instructions(
     )
 
 
-def gather_terms(window: ConvWindow, inputs: tuple[int, ...]) -> dict[str, float]:
-    """Return what bringing int8 windows into one piece is made of, by the coefficient's name."""
+def _inside(window: ConvWindow, inputs: tuple[int, ...], axis: int) -> float:
+    """Return the fraction of taps along an axis that are in the image: 0 down, 1 right."""
+    size, dilation, stride = inputs[1 + axis], window.dilations[axis], window.strides[axis]
+    outputs, taps = window.output_size(size, axis), window.kernel[axis]
+    missing = max(0, (outputs - 1) * stride + (taps - 1) * dilation + 1 - size)
+    before = missing // 2 if window.padding is Padding.SAME else 0
+    places = np.add.outer(np.arange(outputs) * stride - before, np.arange(taps) * dilation)
+    return float(np.mean((places >= 0) & (places < size)))
+
+
+def gather_terms(
+    window: ConvWindow, inputs: tuple[int, ...], *, itemsize: int = 1
+) -> dict[str, float]:
+    """Return what bringing windows into one piece is made of, by the coefficient's name.
+
+    An element of the image has `itemsize` bytes.
+    """
     strip = Strip.of(window, inputs)
     chunks = strip.rows * sum(times for _, times in strip.batches())
     if strip.is_in_place:
@@ -80,11 +102,10 @@ def gather_terms(window: ConvWindow, inputs: tuple[int, ...]) -> dict[str, float
     columns = strip.rows * sum(times * strip.columns(n) for n, times in strip.batches())
     gathers = chunks if strip.is_shared else strip.rows * strip.width
     taps = columns * window.kernel[0]
-    if window.channels % 4:
-        return _terms(
-            chunks, gathers, gathers * window.kernel[0], taps, unaligned=taps * window.channels
-        )
-    blocks, rest = divmod(window.channels, _BLOCK_BYTES)
+    pixel = window.channels * itemsize
+    if pixel % 4:
+        return _terms(chunks, gathers, gathers * window.kernel[0], taps, unaligned=taps * pixel)
+    blocks, rest = divmod(pixel, _BLOCK_BYTES)
     return _terms(
         chunks, gathers, gathers * window.kernel[0], taps, taps * blocks, taps * (rest // 4)
     )
@@ -111,54 +132,6 @@ def _terms(
         "per_unaligned_tap": taps if unaligned else 0,
         "per_unaligned_byte": unaligned,
     }
-
-
-@dataclass(frozen=True)
-class Strip:
-    """How the windows of an output row are computed, as run_sparse_conv.c does.
-
-    Attributes:
-        rows: output rows of all images.
-        width: output pixels of a row.
-        pixels: computed at once.
-        step: columns from one window to the next.
-        kernel: columns of a window.
-        is_shared: windows overlap.
-        is_in_place: nothing is copied.
-    """
-
-    rows: int
-    width: int
-    pixels: int
-    step: int
-    kernel: int
-    is_shared: bool
-    is_in_place: bool
-
-    @classmethod
-    def of(cls, window: ConvWindow, inputs: tuple[int, ...]) -> Strip:
-        """Return the strip of a convolution on inputs [batch, height, width, channels]."""
-        batch, height, width, _ = window.output_shape(inputs, 1)
-        kernel, stride = window.kernel[1], window.strides[1]
-        reach = (kernel - 1) * window.dilations[1] + 1
-        last = (width - 1) * stride + reach
-        fits = window.padding is Padding.VALID or last <= inputs[2]
-        in_place = window.kernel[0] == 1 and reach == kernel and fits
-        shared = reach == kernel and stride < kernel
-        most = width if in_place else min(width, _SHARED_PIXELS if shared else _OWN_PIXELS)
-        step = stride if in_place or shared else kernel
-        return cls(batch * height, width, most, step, kernel, shared, in_place)
-
-    def columns(self, pixels: int) -> int:
-        """Return the columns of the image that are copied for so many pixels."""
-        return (pixels - 1) * self.step + self.kernel
-
-    def batches(self) -> Iterator[tuple[int, int]]:
-        """Yield the pixels that are computed at once, and how often in a row."""
-        whole, rest = divmod(self.width, self.pixels)
-        yield self.pixels, whole
-        if rest:
-            yield rest, 1
 
 
 def _gather(target: str) -> dict[str, float]:

@@ -7,6 +7,8 @@ that a kernel does not take have no coefficient.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tflm_sparsesep.converters.blob.format import WINDOW_TILES, IndexEncoding, Layout, Major
 from tflm_sparsesep.converters.blob.size import PackedSize
 
@@ -18,14 +20,33 @@ _QUAD_ROWS = 4
 _VECTOR_COLS = 16
 # Helium takes a pass only if rows have no more weights on average (run_twelve_vectors_mve.c).
 _MOST_PASS_WEIGHTS = 24
+# Armv6-M takes passes of eight vectors of at most so many columns (eight_vectors_v6m.h).
+_EIGHT, _MOST_EIGHT_COLS = 8, 128
+# Passes of up to sixteen vectors, an even number (vector_pairs_mve.h), which the DSP extension
+# widens to so many bytes (vector_tile_dsp.h).
+_SIXTEEN, _TILE_BYTES, _LEAST_TILE_VECTORS = 16, 4096, 4
 # Actions that the vectors of a pass share, or that have code of their own in a pass.
 _PASS_TERMS = (
     "per_vector",
     "per_row",
     "per_rest_row",
     "per_col",
+    "per_stored_group",
+    "per_empty_group",
     "per_block",
+    "per_later_block",
     "per_rest_block",
+)
+# Those that the kernels of one vector do not tell apart.
+_ONLY_PASS_TERMS = ("per_empty_group", "per_later_block")
+# Actions for each vector of a pass, where passes differ in size.
+_PASS_VECTOR_TERMS = (
+    "per_row",
+    "per_col",
+    "per_stored_group",
+    "per_empty_group",
+    "per_block",
+    "per_later_block",
 )
 
 
@@ -40,30 +61,67 @@ def sparse_terms(
     """Return how often a kernel takes each action, by the name of the coefficient.
 
     Column-major kernels skip `input_zeros`, the fraction of inputs that equal the zero_point.
-    Kernels that decode the blob once for several vectors (`vectors_per_pass`) share a pass (terms
-    `.._and_pass`); the remaining vectors of the batch are multiplied one by one.
+    Kernels that decode the blob once for several vectors (at most `vectors_per_pass`) share a pass
+    (terms `.._and_pass`); where passes differ in size, terms `.._in_pass` count their vectors. The
+    remaining vectors of the batch are multiplied one by one.
     """
-    can_pass = vectors_per_pass > 1 and _takes_passes(layout, size)
-    passes, alone = divmod(batch, vectors_per_pass) if can_pass else (0, batch)
+    passes = list(_passes(layout, size, batch, vectors_per_pass))
+    vectors = sum(passes)
     once = _vector_terms(layout, size) | _block_terms(layout, size, input_zeros)
+    paired = vectors if vectors_per_pass == _SIXTEEN else 0
     return {
         "per_call": 1.0,
+        "per_rest_of_batch": vectors < batch,
+        "per_refused_batch": vectors == 0 and batch > 1 and vectors_per_pass > 1,
         "per_block_and_call": size.blocks,
         "per_unaligned_copied_col": _unaligned_vectors(size.cols, batch) * size.cols
         if size.cols % layout.block_cols
         else 0,
-        **{name: term * alone for name, term in once.items()},
-        **{f"{name}_and_pass": once[name] * passes for name in _PASS_TERMS},
+        **{
+            name: term * (batch - vectors)
+            for name, term in once.items()
+            if name not in _ONLY_PASS_TERMS
+        },
+        **{f"{name}_and_pass": once[name] * len(passes) for name in _PASS_TERMS},
+        **{f"{name}_in_pass": once[name] * paired for name in _PASS_VECTOR_TERMS},
     }
 
 
-def _takes_passes(layout: Layout, size: PackedSize) -> bool:
+def _passes(layout: Layout, size: PackedSize, batch: int, vectors_per_pass: int) -> Iterator[int]:
+    """Yield the vectors of each pass over the blob that takes several."""
+    if vectors_per_pass == 1 or not _takes_passes(layout, size, vectors_per_pass):
+        return
+    while vectors := _pass_vectors(layout, size, batch, vectors_per_pass):
+        yield vectors
+        batch -= vectors
+
+
+def _pass_vectors(layout: Layout, size: PackedSize, batch: int, most: int) -> int:
+    """Return the vectors of the next pass where `batch` are left; 0 if there is none."""
+    if most != _SIXTEEN:
+        return most if batch >= most else 0
+    if layout.index_encoding is IndexEncoding.WINDOW8:
+        return min(batch, most) // 2 * 2
+    fitting = _TILE_BYTES // (2 * size.cols)
+    vectors = min(batch, most, fitting)
+    is_worthwhile = layout.block_rows * size.blocks <= vectors * size.rows
+    return vectors // 2 * 2 if is_worthwhile and fitting >= _LEAST_TILE_VECTORS else 0
+
+
+def _takes_passes(layout: Layout, size: PackedSize, vectors_per_pass: int) -> bool:
     """Return True if a kernel of several vectors a pass takes them together with this blob."""
     if size.cols % layout.block_cols:
         return False
-    if layout.index_encoding is not IndexEncoding.WINDOW8:
-        return True
-    return size.cols <= WINDOW_TILES and size.blocks <= _MOST_PASS_WEIGHTS * size.rows
+    is_window8 = layout.index_encoding is IndexEncoding.WINDOW8
+    if vectors_per_pass == _EIGHT:
+        return size.rows % layout.block_rows == 0 and size.cols <= _MOST_EIGHT_COLS
+    if vectors_per_pass == _SIXTEEN:
+        whole_rows = layout.block_rows if is_window8 else 2
+        tiles = size.cols // layout.block_cols
+        return size.rows % whole_rows == 0 and tiles <= WINDOW_TILES
+    return not is_window8 or (
+        size.cols <= WINDOW_TILES and size.blocks <= _MOST_PASS_WEIGHTS * size.rows
+    )
 
 
 def _unaligned_vectors(cols: int, batch: int) -> int:
@@ -114,7 +172,9 @@ def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[s
         "per_stored_group": size.stored_groups,
         "per_active_group": size.groups * active if is_column else 0,
         "per_odd_group": size.odd_groups * active if is_block else 0,
+        "per_empty_group": size.groups - size.stored_groups,
         "per_block": size.blocks * active,
+        "per_later_block": (size.runs if is_window8 else size.blocks) - size.stored_groups,
         "per_rest_block": size.rest_blocks if is_unrolled else 0,
         "per_run": size.runs if is_window8 or layout.index_encoding is IndexEncoding.U16 else 0,
         "per_window_run": size.runs if is_window8 and tiles > WINDOW_TILES else 0,

@@ -202,14 +202,14 @@ def identity(cols: int) -> Gram:
     return Gram(np.eye(cols), np.zeros(cols))
 
 
-def patches(
+def windows(
     images: npt.NDArray[Any],
     kernel: tuple[int, int],
     *,
     strides: tuple[int, int] = (1, 1),
     same: bool = False,
 ) -> npt.NDArray[Any]:
-    """Return the image patches that a convolution multiplies by its kernel.
+    """Return the parts of images that a convolution multiplies by its kernel, as a view.
 
     Args:
         images: [batch, height, width, channels].
@@ -218,16 +218,29 @@ def patches(
         same: SAME padding, else VALID.
 
     Returns:
-        [batch, out_height, out_width, kernel_height * kernel_width * channels], the last axis in
-        the order of a kernel [outputs, kernel_height, kernel_width, channels].
+        [batch, out_height, out_width, kernel_height, kernel_width, channels], read-only.
     """
     if same:
         sizes = zip(images.shape[1:3], kernel, strides, strict=True)
         pads = [same_padding(*axis) for axis in sizes]
         images = np.pad(images, ((0, 0), *pads, (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(images, kernel, axis=(1, 2))
-    windows = windows[:, :: strides[0], :: strides[1]].transpose(0, 1, 2, 4, 5, 3)
-    return windows.reshape(*windows.shape[:3], -1)
+    found = np.lib.stride_tricks.sliding_window_view(images, kernel, axis=(1, 2))
+    return found[:, :: strides[0], :: strides[1]].transpose(0, 1, 2, 4, 5, 3)
+
+
+def patches(
+    images: npt.NDArray[Any],
+    kernel: tuple[int, int],
+    *,
+    strides: tuple[int, int] = (1, 1),
+    same: bool = False,
+) -> npt.NDArray[Any]:
+    """Return `windows` with the last three axes as one.
+
+    They are in the order of a kernel [outputs, kernel_height, kernel_width, channels].
+    """
+    found = windows(images, kernel, strides=strides, same=same)
+    return found.reshape(*found.shape[:3], -1)
 
 
 def choose_damping(

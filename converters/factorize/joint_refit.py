@@ -120,7 +120,12 @@ def refit(
     now = [_float32(layer) for layer in layers]
     whole = _task(now, wanted, samples, importance, loss or OutputLoss(), inner)
     split = len(samples) - max(1, round(len(samples) * _HELD_OUT))
-    task, judge = whole.part(slice(split)), whole.part(slice(split, None))
+    best = _descend(now, whole.part(slice(split)), whole.part(slice(split, None)), steps)
+    return [_float64(layer) for layer in best]
+
+
+def _descend(now: list[RealLayer], task: _Task, judge: _Task, steps: int) -> list[RealLayer]:
+    """Return the layers after the step with the least loss of `judge`."""
     best, least = now, judge.value(now)
     current, damping = task.value(now), _DAMPING
     for _ in range(steps):
@@ -132,7 +137,7 @@ def refit(
         now, current = moved
         if (value := judge.value(now)) < least:
             best, least = now, value
-    return [_float64(layer) for layer in best]
+    return best
 
 
 def _task(

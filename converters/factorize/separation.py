@@ -39,7 +39,7 @@ Array = npt.NDArray[np.float64]
 _ITERATIONS = 60
 _TOLERANCE = 1e-6
 _ROUNDING = 1e-12
-# Products, in place of which the matrix of a factor's normal equations is computed.
+# Applications of normal equations that computing their matrix is worth.
 _EXPLICIT = 8
 
 
@@ -257,7 +257,14 @@ def _by_taps(others: Array, taps: Array) -> Callable[[Matrix], Matrix]:
     """
     outputs, width, rank = others.shape
     count = taps.shape[1]
-    if outputs * count < rank * (count + rank):  # fewer products through the kernels
+    flat = others.reshape(outputs, -1)
+    by_kernels, by_factors = outputs * count, rank * (count + rank)  # products of one application
+    if rank * rank * count < _EXPLICIT * min(by_kernels, by_factors):
+        products = (flat.T @ flat).reshape(width, rank, width, rank)
+        whole = np.tensordot(products, taps, ((0, 2), (0, 2)))  # [k, k', e', e]
+        matrix = whole.transpose(0, 3, 1, 2).reshape(rank * count, -1)
+        return lambda x: (matrix @ x.reshape(-1)).reshape(rank, count)
+    if by_kernels < by_factors:
         by_output = others.reshape(-1, rank)
         gram = taps.transpose(2, 1, 0, 3).reshape(width * count, -1)
 
@@ -267,16 +274,11 @@ def _by_taps(others: Array, taps: Array) -> Callable[[Matrix], Matrix]:
             return found
 
         return through_kernels
-    flat = others.reshape(len(others), -1)
     products = (flat.T @ flat).reshape(width, rank, width, rank)
-    if rank * count < _EXPLICIT * (rank + count):
-        whole = np.tensordot(products, taps, ((0, 2), (0, 2)))  # [k, k', e', e]
-        matrix = whole.transpose(0, 3, 1, 2).reshape(rank * count, -1)
-        return lambda x: (matrix @ x.reshape(-1)).reshape(rank, count)
-    flat = products.transpose(1, 0, 3, 2).reshape(rank, -1)  # [k, (t, k', t')]
+    wide = products.transpose(1, 0, 3, 2).reshape(rank, -1)  # [k, (t, k', t')]
     matrices = taps.reshape(width, count, -1)
     # [(t, k', t'), e] without a copy: batched products are laid out like that.
-    return lambda x: flat @ (x @ matrices).reshape(-1, count)
+    return lambda x: wide @ (x @ matrices).reshape(-1, count)
 
 
 def _conjugate_gradients(

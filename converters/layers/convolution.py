@@ -50,9 +50,16 @@ class ConvLayer:
         """Of the output, of all images."""
         return math.prod(self.window.output_shape(self.inputs, self.units)[:3])
 
+    @property
+    def dtype(self) -> str:
+        """Of the weights: int8 or float32."""
+        return str(self.weights.weights.dtype.name)
+
     def dense_instructions(self, target: str) -> int:
-        """Return the instructions of the dense int8 operator."""
-        return sparse_conv.dense_instructions(target, self.window, self.inputs, self.units)
+        """Return the instructions of the dense operator."""
+        return sparse_conv.dense_instructions(
+            target, self.window, self.inputs, self.units, self.dtype
+        )
 
 
 def is_convolution(op: Operator) -> bool:

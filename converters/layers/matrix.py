@@ -18,10 +18,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tflm_sparsesep.converters.blob.format import MAX_DIM, FullyConnectedOptions
 from tflm_sparsesep.converters.blob.pack import PackableWeights
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, MatrixShape
+from tflm_sparsesep.converters.cost.shapes import MatrixShape
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
+    parameter_bytes,
     read_numbers,
     read_weights,
 )
@@ -89,7 +90,7 @@ def _read_convolution(op: Operator) -> MatrixLayer:
         raise Unsupported(f"no sparse kernel for a {height}x{width} convolution")
     if op.options is not None and op.strides != (1, 1):
         raise Unsupported(f"no sparse kernel for stride {op.strides[0]}x{op.strides[1]}")
-    if op.input(0).shape[-1] != cols:
+    if op.input(0).shape[-1:] != (cols,):
         raise Unsupported("no sparse kernel for grouped convolutions")
     return _on_last_dimension(op, weights.reshape(rows, cols), taps=1)
 
@@ -111,7 +112,7 @@ def _on_last_dimension(op: Operator, weights: npt.NDArray[Any], *, taps: int) ->
             f"input {list(inputs)} and output {list(output)} do not fit {rows}x{cols} weights"
         )
     layer, options = read_numbers(op, weights)
-    shape = MatrixShape(rows, cols, elements // cols, taps, bias_bytes(op))
+    shape = MatrixShape(rows, cols, elements // cols, taps, parameter_bytes(op))
     return MatrixLayer(layer, options, shape)
 
 
@@ -128,7 +129,7 @@ def _on_windows(op: Operator, weights: npt.NDArray[Any], step: int) -> MatrixLay
     if windows * rows != math.prod(op.outputs[0].shape):
         raise Unsupported(f"output {list(op.outputs[0].shape)} does not fit the windows")
     taps = math.prod(weights.shape[1:3])
-    return MatrixLayer(layer, options, MatrixShape(rows, cols, windows, taps, bias_bytes(op)))
+    return MatrixLayer(layer, options, MatrixShape(rows, cols, windows, taps, parameter_bytes(op)))
 
 
 def _check_size(rows: int, cols: int, step: int = 0) -> None:
@@ -136,8 +137,3 @@ def _check_size(rows: int, cols: int, step: int = 0) -> None:
         raise Unsupported(
             f"{rows}x{cols} weights, the packed format holds {MAX_DIM} rows and columns"
         )
-
-
-def bias_bytes(op: Operator) -> int:
-    """Return the bytes of the bias in int8 models; 0 if there is none."""
-    return 0 if op.bias is None else BIAS_BYTES * math.prod(op.bias.shape)

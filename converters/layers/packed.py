@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from tflm_sparsesep.converters.cost import (
     sparse_conv,
 )
 from tflm_sparsesep.converters.cost.depthwise_kernels import DepthwiseRun
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, MatrixShape
+from tflm_sparsesep.converters.cost.shapes import MatrixShape, parameter_bytes
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.layers.quantized import layer_name
@@ -206,16 +206,13 @@ def matrix_shape(op: Operator, rows: int, cols: int) -> MatrixShape:
         taps = cols // shape[-1]
     elif len(shape) == 4:
         taps = 1
-    return MatrixShape(rows, cols, batch_of(op, cols), taps, BIAS_BYTES * rows)
+    return MatrixShape(rows, cols, batch_of(op, cols), taps, parameter_bytes(rows))
 
 
 def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> int:
     """Return the instructions of the dense operator that a packed one replaces, on `target`."""
-    dtype = unpacked.weights.dtype.name
     shape = matrix_shape(op, *unpacked.weights.shape)
-    if dtype != "int8":
-        shape = replace(shape, taps=0)
-    return shape.dense_instructions(target, dtype)
+    return shape.dense_instructions(target, unpacked.weights.dtype.name)
 
 
 @dataclass(frozen=True)
@@ -232,7 +229,7 @@ class PackedSummary:
         zeros: fraction of the weights.
         pattern: of a separable convolution its two kernels.
         index: the index encoding; of a separable convolution the order of weights.
-        dense_bytes: weights and bias.
+        dense_bytes: weights, bias and quantization, as a file stores them.
         dense_instructions: of CMSIS-NN for one inference, measured or interpolated.
     """
 
@@ -253,8 +250,8 @@ def summarize(op: Operator, target: str) -> PackedSummary | None:
     """Return the summary of a packed operator; None for other operators.
 
     Raises:
-        ModelError: the layer is damaged, or a float32 convolution, for which CMSIS-NN has no dense
-            kernel to compare with.
+        ModelError: the layer is damaged, or a float32 SEPARABLE_CONV_2D, for which there is no
+            dense figure to compare with.
     """
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _summarize_fully_connected(op, target)
@@ -278,7 +275,8 @@ def _summarize_fully_connected(op: Operator, target: str) -> PackedSummary:
         zeros=float(1.0 - np.count_nonzero(unpacked.weights) / unpacked.weights.size),
         pattern=unpacked.layout.pattern,
         index=unpacked.layout.index,
-        dense_bytes=unpacked.weights.nbytes + 4 * rows,
+        dense_bytes=unpacked.weights.nbytes
+        + parameter_bytes(rows, is_float=unpacked.weights.dtype != np.int8),
         dense_instructions=dense_instructions(op, unpacked, target),
     )
 
@@ -299,7 +297,7 @@ def _summarize_separable(op: Operator, target: str) -> PackedSummary:
         zeros=1.0 - nonzeros / weights,
         pattern=f"{conv.vertical.kernel}x1,1x{conv.horizontal.kernel}",
         index=order.name.lower(),
-        dense_bytes=weights + 4 * sum(stage.units for stage in stages),
+        dense_bytes=weights + sum(parameter_bytes(stage.units) for stage in stages),
         dense_instructions=separable_conv.dense_instructions(target, conv, input_shape),
     )
 
@@ -327,7 +325,7 @@ def _summarize_depthwise(op: Operator, target: str) -> PackedSummary:
         zeros=1.0 - nonzeros / weights,
         pattern=pattern,
         index=index,
-        dense_bytes=weights + BIAS_BYTES * channels,
+        dense_bytes=weights + parameter_bytes(channels),
         dense_instructions=packed.dense_instructions(target),
     )
 
@@ -335,7 +333,6 @@ def _summarize_depthwise(op: Operator, target: str) -> PackedSummary:
 def _summarize_conv(op: Operator, target: str) -> PackedSummary:
     conv, input_shape = packed_conv(op)
     weights, layout = conv.weights.weights, conv.weights.layout
-    _check_integers(op, is_float=weights.dtype != np.int8)
     units = len(weights)
     return PackedSummary(
         name=layer_name(op),
@@ -347,8 +344,10 @@ def _summarize_conv(op: Operator, target: str) -> PackedSummary:
         zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
         pattern=layout.pattern,
         index=layout.index,
-        dense_bytes=weights.nbytes + BIAS_BYTES * units,
-        dense_instructions=sparse_conv.dense_instructions(target, conv.window, input_shape, units),
+        dense_bytes=weights.nbytes + parameter_bytes(units, is_float=weights.dtype != np.int8),
+        dense_instructions=sparse_conv.dense_instructions(
+            target, conv.window, input_shape, units, weights.dtype.name
+        ),
     )
 
 

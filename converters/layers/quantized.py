@@ -23,6 +23,7 @@ from tflm_sparsesep.converters.blob.requantization import (
     float_activation_range,
     requantization,
 )
+from tflm_sparsesep.converters.cost import shapes
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,
@@ -33,11 +34,18 @@ from tflm_sparsesep.converters.tflite.editor import (
 )
 from tflm_sparsesep.converters.tflite.types import element_bits
 
-# The dimensions of the weights, and the newest known version of the operator.
-KNOWN_OPERATORS: dict[int, tuple[int, int]] = {
-    BuiltinOperator.FULLY_CONNECTED: (2, 14),
-    BuiltinOperator.CONV_2D: (4, 9),
-    BuiltinOperator.DEPTHWISE_CONV_2D: (4, 8),
+KNOWN_OPERATORS: dict[int, int] = {
+    BuiltinOperator.FULLY_CONNECTED: 14,
+    BuiltinOperator.CONV_2D: 9,
+    BuiltinOperator.DEPTHWISE_CONV_2D: 8,
+}
+"""Operators with weights, and their newest known versions."""
+
+# The dimensions of the input (of FULLY_CONNECTED: at least) and of the weights.
+_RANKS: dict[int, tuple[int, int]] = {
+    BuiltinOperator.FULLY_CONNECTED: (1, 2),
+    BuiltinOperator.CONV_2D: (4, 4),
+    BuiltinOperator.DEPTHWISE_CONV_2D: (4, 4),
 }
 
 _ACTIVATIONS: dict[int, str] = {
@@ -56,27 +64,44 @@ def layer_name(op: Operator) -> str:
     return op.outputs[0].name.split(";")[0] if op.outputs else op.op_name
 
 
+def check_structure(op: Operator) -> None:
+    """Raise ModelError for an operator with weights that lacks what every reader of it uses."""
+    if op.builtin_code not in _RANKS:
+        return
+    name, (input_rank, weight_rank) = layer_name(op), _RANKS[op.builtin_code]
+    if len(op.inputs) < 2 or op.inputs[0] is None or op.inputs[1] is None or not op.outputs:
+        raise ModelError(f"layer {name!r}: {op.op_name} lacks its input, weights or output")
+    is_convolution = op.builtin_code != BuiltinOperator.FULLY_CONNECTED
+    if is_convolution and op.options is None:
+        raise ModelError(f"layer {name!r}: {op.op_name} lacks its options")
+    shapes = op.inputs[0].shape, op.inputs[1].shape
+    wrong_input = len(shapes[0]) != input_rank if is_convolution else len(shapes[0]) < input_rank
+    if wrong_input or len(shapes[1]) != weight_rank:
+        raise ModelError(
+            f"layer {name!r}: weights of shape {list(shapes[1])} and input of shape "
+            f"{list(shapes[0])}, accepted: {weight_rank} dimensions of weights and "
+            f"{'' if is_convolution else 'at least '}{input_rank} of the input"
+        )
+
+
 def check_operator(op: Operator) -> None:
     """Raise ModelError for an operator that no runtime runs.
 
     Operators that only the sparse kernels cannot run raise Unsupported in `read_numbers`.
     """
-    name = layer_name(op)
-    weight_rank, max_version = KNOWN_OPERATORS[op.builtin_code]
+    check_structure(op)
+    name, max_version = layer_name(op), KNOWN_OPERATORS[op.builtin_code]
     if not 1 <= op.version <= max_version:
         raise ModelError(
             f"layer {name!r}: {op.op_name} version {op.version}, accepted: 1..{max_version}"
         )
-    if len(op.inputs) < 2 or op.inputs[0] is None or op.inputs[1] is None or not op.outputs:
-        raise ModelError(f"layer {name!r}: {op.op_name} lacks its input, weights or output")
-    weights = op.inputs[1]
-    if len(weights.shape) != weight_rank or 0 in weights.shape or 0 in op.inputs[0].shape:
+    inputs, weights = op.input(0), op.weights
+    if 0 in (*weights.shape, *inputs.shape):
         raise ModelError(
             f"layer {name!r}: weights of shape {list(weights.shape)} and input of shape "
-            f"{list(op.inputs[0].shape)}, accepted: {weight_rank} dimensions of weights and no "
-            "dimension of 0"
+            f"{list(inputs.shape)}, accepted: no dimension of 0"
         )
-    for tensor in (op.inputs[0], op.outputs[0]):
+    for tensor in (inputs, op.outputs[0]):
         if -1 in tensor.shape_signature[1:]:
             raise ModelError(
                 f"layer {name!r}: tensor {tensor.name!r} has the dynamic shape "
@@ -148,9 +173,32 @@ def read_numbers(
 
 
 def dense_bytes(operators: Iterable[Operator]) -> int:
-    """Return the bytes of weights and biases as dense operators store them, shared ones once."""
-    tensors = (t for op in operators for t in op.inputs[1:3] if t is not None)
-    return sum(buffer.data.nbytes for buffer in {t.buffer for t in tensors} if buffer is not None)
+    """Return what a file stores of dense operators, shared constants once.
+
+    Those are weights, biases, and the quantization of both.
+    """
+    tensors = {t for op in operators for t in op.inputs[1:3] if t is not None}
+    data = sum(buffer.data.nbytes for buffer in {t.buffer for t in tensors} if buffer is not None)
+    return data + sum(_quantization_bytes(tensor) for tensor in tensors)
+
+
+def parameter_bytes(op: Operator) -> int:
+    """Return what a file stores of an int8 operator beside its weights.
+
+    For a float32 operator, it is what its int8 form will store.
+    """
+    weights = op.weights
+    if weights.type == TensorType.FLOAT32:
+        units = op.outputs[0].shape[-1]
+        return shapes.parameter_bytes(units, has_bias=op.bias is not None)
+    return dense_bytes([op]) - (0 if weights.buffer is None else weights.buffer.data.nbytes)
+
+
+def _quantization_bytes(tensor: Tensor) -> int:
+    quantization = tensor.quantization
+    if quantization is None:
+        return 0
+    return quantization.scales.nbytes + quantization.zero_points.nbytes
 
 
 def _float_layer(

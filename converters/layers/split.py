@@ -30,7 +30,7 @@ import numpy.typing as npt
 from tflm_sparsesep.converters.factorize.chain import RealLayer
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.converters.layers import stages as conv_stages
-from tflm_sparsesep.converters.layers.depthwise import shape_of, stages
+from tflm_sparsesep.converters.layers.depthwise import shape_of
 from tflm_sparsesep.converters.layers.real import (
     DEPTHWISE,
     DEPTHWISE_AXIS,
@@ -88,7 +88,7 @@ def split_depthwise(
     values = np.einsum("nijc,ci->njc", windows.reshape(-1, *taps, channels), down)
     largest = np.abs(values).max(axis=(0, 1))
     largest = np.where(largest > 0, largest, 1.0)[:, None]
-    first, second = stages(shape_of(op))
+    first, second = shape_of(op).stages
     between = _between(op, (first.batch, *first.output, channels))
     vertical, horizontal = (
         RealLayer(weights, offset, taps=shape.kernel, strides=shape.strides, is_depthwise=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tflm_sparsesep.converters.cost.choose_layout import Prefer
-from tflm_sparsesep.converters.tflite.editor import Buffer
+from tflm_sparsesep.converters.tflite.editor import Buffer, Operator
 
 
 @dataclass(frozen=True)
@@ -25,3 +25,9 @@ class Conversion:
     input_zeros: Mapping[str, float] = field(default_factory=dict)
     prefer: Prefer | None = None
     users: Mapping[Buffer, int] = field(default_factory=dict)
+
+    def users_of(self, op: Operator) -> int:
+        """Return the references to the weights of `op`: only their last user removes them."""
+        weights = op.inputs[1]
+        buffer = None if weights is None else weights.buffer
+        return 1 if buffer is None else self.users.get(buffer, 1)

@@ -17,8 +17,6 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import numpy as np
-
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, pack_depthwise
 from tflm_sparsesep.converters.cost import (
@@ -31,11 +29,12 @@ from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers.convolution import is_convolution
 from tflm_sparsesep.converters.layers.depthwise import read_depthwise, run_of, shape_of
-from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
+from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes
 from tflm_sparsesep.converters.passes import sparse_conv_2d
 from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.decide import decide, keep_dense, packed_operator
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.tflite.editor import Buffer, BuiltinOperator, Operator, Subgraph
 
 
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
@@ -64,14 +63,12 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     try:
         layer = _read(op, conversion)
     except Unsupported as reason:
-        return LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=str(reason))
+        return keep_dense(op, str(reason))
     blob = pack_depthwise(layer)
     decision = _decide(op, layer, len(blob), conversion)
     if not decision.rewritten:
         return decision
-    packed = Tensor.constant(f"{op.weights.name}/packed", np.frombuffer(blob, np.uint8))
-    inputs = [op.inputs[0], packed]
-    subgraph.replace(op, Operator.custom(op_names.SEPARABLE_CONV_2D, inputs, op.outputs))
+    subgraph.replace(op, packed_operator(op_names.SEPARABLE_CONV_2D, op, Buffer(blob)))
     height, width = op.input(0).shape[1:3]
     target = conversion.target
     return dataclasses.replace(
@@ -86,7 +83,7 @@ def _read(op: Operator, conversion: Conversion) -> DepthwiseLayer:
     layer = read_depthwise(op)
     if conversion.target == "host":
         raise Unsupported("no depthwise kernel in LiteRT that is faster than its own")
-    users = 1 if op.weights.buffer is None else conversion.users.get(op.weights.buffer, 1)
+    users = conversion.users_of(op)
     if users > 1:
         raise Unsupported(f"weights with {users} users")
     return layer
@@ -95,33 +92,29 @@ def _read(op: Operator, conversion: Conversion) -> DepthwiseLayer:
 def _decide(
     op: Operator, layer: DepthwiseLayer, packed_bytes: int, conversion: Conversion
 ) -> LayerDecision:
-    target, run_here = conversion.target, run_of(layer, op.input(0).shape)
-    dense = _dense_instructions(op, target)
-    ours = depthwise_kernels.instructions(target, run_here)
-    before = dense_bytes([op])
-    change = f"{dense:,} -> {ours:,} {get_target(target).cost_unit} on {target}"
+    target, weights = conversion.target, layer.weights.weights
+    run_here = run_of(layer, op.input(0).shape)
+    dense = Cost(dense_bytes([op]), _dense_instructions(op, target))
+    ours = Cost(packed_bytes, depthwise_kernels.instructions(target, run_here))
+    unit = get_target(target).cost_unit
+    change = f"{dense.instructions:,} -> {ours.instructions:,} {unit} on {target}"
     reason = f"depthwise: {change}"
-    pays = ours < min(dense, _sparse_instructions(op, dense, conversion))
-    if pays and conversion.prefer == "flash" and packed_bytes > before:
-        pays, reason = False, f"packed would take {packed_bytes:,} bytes, dense takes {before:,}"
-    elif not pays:
+    others = _sparse_instructions(op, dense.instructions, conversion)
+    pays = choose_layout.pays(ours, dense, conversion.prefer) and ours.instructions < others
+    if ours.instructions >= min(dense.instructions, others):
         reason = f"depthwise kernel does not pay: {change}"
-    weights = layer.weights.weights
-    return LayerDecision(
-        name=layer_name(op),
-        op=op.op_name,
+    elif not pays:
+        reason = f"packed would take {ours.bytes:,} bytes, dense takes {dense.bytes:,}"
+    return decide(
+        op,
+        weights,
+        math.prod(op.outputs[0].shape[:3]),
+        ours,
+        dense,
         rewritten=pays,
         reason=reason,
-        rows=layer.units,
-        cols=weights.shape[1],
-        batch=math.prod(op.outputs[0].shape[:3]),
-        zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
         pattern="x".join(map(str, layer.window.kernel)),
         index="depthwise",
-        dense_bytes=before,
-        packed_bytes=packed_bytes,
-        dense_instructions=dense,
-        sparse_instructions=ours,
     )
 
 
@@ -129,7 +122,7 @@ def _sparse_instructions(op: Operator, dense: int, conversion: Conversion) -> fl
     """Return what a CONV_2D takes if `sparse_conv_2d` rewrites it; infinity if it does not."""
     if op.builtin_code != BuiltinOperator.CONV_2D:
         return math.inf
-    layer = sparse_conv_2d.read_layer(op, conversion.target)
+    layer = sparse_conv_2d.read_layer(op)
     before = Cost(dense_bytes([op]), dense)
     best = sparse_conv_2d.packed_cost(layer, before, conversion)
     is_rewritten = best is not None and choose_layout.pays(best, before, conversion.prefer)

@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv, order_for, pack
@@ -33,9 +31,16 @@ from tflm_sparsesep.converters.layers.quantized import (
     read_weights,
 )
 from tflm_sparsesep.converters.passes.conversion import Conversion
+from tflm_sparsesep.converters.passes.decide import packed_operator
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import arena
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.tflite.editor import (
+    Buffer,
+    BuiltinOperator,
+    Operator,
+    Subgraph,
+    Tensor,
+)
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,7 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
 
 def _is_shared(pair: Pair, conversion: Conversion) -> bool:
     """Return True if another operator keeps weights of the pair in the file."""
-    buffers = [op.weights.buffer for op in (pair.vertical, pair.horizontal)]
-    return any(buffer and conversion.users.get(buffer, 1) > 1 for buffer in buffers)
+    return max(map(conversion.users_of, (pair.vertical, pair.horizontal))) > 1
 
 
 def find_pair(
@@ -157,7 +161,9 @@ def _fuse_if_it_gains(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecis
     scratch = separable_conv.scratch_bytes(target, conv, order, pair.input_shape)
     peak_before = arena.peak_bytes(subgraph)
     blob = pack(conv, order)
-    operator = _operator(pair, blob)
+    operator = packed_operator(
+        op_names.SEPARABLE_CONV_2D, pair.horizontal, Buffer(blob), source=pair.vertical.input(0)
+    )
     fused_graph = _with_fused(subgraph, pair, operator)
     position = fused_graph.operators.index(operator)
     peak_after = arena.peak_bytes(fused_graph, {position: scratch})
@@ -181,13 +187,6 @@ def _fuse_if_it_gains(subgraph: Subgraph, pair: Pair, target: str) -> LayerDecis
         variant=separable_conv.variant_name(target, order),
         scratch_bytes=scratch,
     )
-
-
-def _operator(pair: Pair, blob: bytes) -> Operator:
-    name = f"{pair.horizontal.weights.name}/packed"
-    packed = Tensor.constant(name, np.frombuffer(blob, np.uint8))
-    inputs, outputs = [pair.vertical.inputs[0], packed], pair.horizontal.outputs
-    return Operator.custom(op_names.SEPARABLE_CONV_2D, inputs, outputs)
 
 
 def _with_fused(subgraph: Subgraph, pair: Pair, operator: Operator) -> Subgraph:

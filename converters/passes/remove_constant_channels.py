@@ -12,6 +12,7 @@ of four channels, because dense kernels handle the rest of a division by four ch
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ from tflm_sparsesep.converters.tflite.editor import (
 
 Array = npt.NDArray[Any]
 
+_PRODUCERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
 _CHANNEL_MULTIPLE = 4
 _ROWS_AT_ONCE = 64  # bounds the memory of wide layers
 _INT32 = np.iinfo(np.int32)
@@ -88,7 +90,9 @@ class _Chain:
 
 def run(subgraph: Subgraph, conversion: Conversion) -> dict[str, int]:
     """Remove the channels; return how many left each producer, by the name of the layer."""
-    chains = [chain for op in subgraph.operators if (chain := _chain(subgraph, op, conversion))]
+    uses = subgraph.uses()
+    found = (_chain(subgraph, op, conversion, uses) for op in subgraph.operators)
+    chains = [chain for chain in found if chain]
     values = [_channel_values(chain) for chain in chains]
     removed = {}
     # From the end: rows that leave a consumer may have been the only readers of a channel before.
@@ -100,11 +104,16 @@ def run(subgraph: Subgraph, conversion: Conversion) -> dict[str, int]:
     return removed
 
 
-def _chain(subgraph: Subgraph, op: Operator, conversion: Conversion) -> _Chain | None:
+def _chain(
+    subgraph: Subgraph,
+    op: Operator,
+    conversion: Conversion,
+    uses: Mapping[Tensor, Sequence[Operator]],
+) -> _Chain | None:
     """Return the chain that starts with `op`; None if there is none."""
-    operators = [op] if op.builtin_code in KNOWN_OPERATORS else []
-    while operators:
-        reader = subgraph.only_reader(operators[-1].outputs[0])
+    operators = [op] if op.builtin_code in _PRODUCERS else []
+    while operators and operators[-1].outputs:
+        reader = subgraph.only_reader(operators[-1].outputs[0], uses)
         if reader is None or reader.inputs[0] is not operators[-1].outputs[0]:
             return None
         operators.append(reader)
@@ -145,7 +154,7 @@ def _read(op: Operator) -> _Numbers:
         ModelError: the operator lacks an input.
     """
     is_depthwise = op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D
-    if op.builtin_code not in KNOWN_OPERATORS and not is_depthwise:
+    if op.builtin_code not in KNOWN_OPERATORS:
         raise Unsupported(f"{op.op_name} does not multiply weights")
     weights = read_weights(op)
     axis = weights.ndim - 1 if is_depthwise else 0

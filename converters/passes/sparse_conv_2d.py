@@ -6,31 +6,26 @@ Result:  SPARSE_CONV_2D(input, blob uint8[bytes]) -> output
 Any kernel, strides, padding and dilation, except the convolutions that `sparse_fully_connected`
 takes. The blob holds everything, zero points and activation limits too. int8 outputs stay the same
 bit for bit. A layer that would not get both smaller and faster stays dense, and so does one that no
-kernel computes; the decision says why. On `host` all stay: the LiteRT delegate does not run the
-operator.
+kernel computes; the decision says why.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-
-import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
-from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_sparse_conv import pack_conv
-from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
-from tflm_sparsesep.converters.cost import sparse_conv
-from tflm_sparsesep.converters.cost.choose_layout import choose_layout, reason_to_stay_dense
+from tflm_sparsesep.converters.cost.choose_layout import choose_conv_layout
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers.convolution import ConvLayer, is_convolution, read_convolution
-from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
+from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes
 from tflm_sparsesep.converters.passes.conversion import Conversion
-from tflm_sparsesep.converters.tflite.editor import Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.passes.decide import decide_sparse, keep_dense, packed_operator
+from tflm_sparsesep.converters.tflite.editor import Buffer, Operator, Subgraph
 
 
 def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
@@ -43,102 +38,52 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     return [_rewrite(subgraph, op, conversion) for op in operators]
 
 
-def read_layer(op: Operator, target: str) -> ConvLayer:
+def read_layer(op: Operator) -> ConvLayer:
     """Return the layer that a CONV_2D computes, as SPARSE_CONV_2D packs it.
 
     Raises:
-        Unsupported: `target` does not run SPARSE_CONV_2D for this layer; the message is the reason.
+        Unsupported: no kernel computes this layer; the message is the reason.
         ModelError: as for `read_convolution`.
     """
     layer = read_convolution(op)
-    if layer.weights.weights.dtype != np.int8:
-        raise Unsupported("float32 convolution: no dense figure to compare a sparse one with")
-    if target == "host":
-        raise Unsupported("SPARSE_CONV_2D has no kernel in LiteRT")
+    if not isinstance(layer.weights, FullyConnectedWeights):
+        return layer
     return dataclasses.replace(layer, weights=bound_constant_rows(layer.weights))
 
 
 def packed_cost(layer: ConvLayer, dense: Cost, conversion: Conversion) -> PackedCost | None:
     """Return the best layout of a layer and its cost; None if no kernel takes such weights."""
-    best = choose_layout(
+    return choose_conv_layout(
         layer.weights,
+        layer.window,
+        layer.inputs,
         conversion.target,
-        layer.pixels,
-        # The header counts, too.
-        dense=dataclasses.replace(dense, bytes=dense.bytes - HEADER.itemsize),
+        dense=dense,
         prefer=conversion.prefer,
-        time_of=functools.partial(_instructions, conversion.target, layer),
     )
-    return None if best is None else dataclasses.replace(best, bytes=best.bytes + HEADER.itemsize)
 
 
 def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerDecision:
     target = conversion.target
     try:
-        layer = read_layer(op, target)
+        layer = read_layer(op)
     except Unsupported as reason:
-        return _keep_dense(op, str(reason))
-    users = _users(op, conversion)
+        return keep_dense(op, str(reason))
+    users = conversion.users_of(op)
     if users > 1:
-        return _keep_dense(op, f"weights with {users} users")
+        return keep_dense(op, f"weights with {users} users")
     dense = Cost(dense_bytes([op]), layer.dense_instructions(target))
     best = packed_cost(layer, dense, conversion)
     if best is None:
-        return _keep_dense(op, f"no sparse kernel for int8 weights on {target}")
-    decision = _decide(op, layer, best, dense, conversion)
+        return keep_dense(op, f"no sparse kernel for {layer.dtype} weights on {target}")
+    decision = decide_sparse(op, layer.weights.weights, layer.pixels, best, dense, conversion)
     if not decision.rewritten:
         return decision
     blob = pack_conv(layer.window, layer.options, layer.weights, best.layout)
-    _replace(subgraph, op, blob)
+    subgraph.replace(op, packed_operator(op_names.SPARSE_CONV_2D, op, Buffer(blob)))
     height, width = layer.inputs[1:3]
     return dataclasses.replace(
         decision,
         variant=native.variant_name(blob[HEADER.itemsize :], target=target),
         scratch_bytes=native.conv_scratch_bytes(blob, height, width, target=target),
     )
-
-
-def _decide(
-    op: Operator, layer: ConvLayer, best: PackedCost, dense: Cost, conversion: Conversion
-) -> LayerDecision:
-    weights = layer.weights.weights
-    zeros = float(1.0 - np.count_nonzero(weights) / weights.size)
-    target = conversion.target
-    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target, prefer=conversion.prefer)
-    return LayerDecision(
-        name=layer_name(op),
-        op=op.op_name,
-        rewritten=stay is None,
-        reason=stay or f"{zeros:.1%} zeros: sparse wins on {target}",
-        rows=layer.units,
-        cols=layer.window.cols,
-        batch=layer.pixels,
-        zeros=zeros,
-        pattern=best.layout.pattern,
-        index=best.layout.index,
-        dense_bytes=dense.bytes,
-        packed_bytes=best.bytes,
-        dense_instructions=dense.instructions,
-        sparse_instructions=best.instructions,
-    )
-
-
-def _instructions(target: str, layer: ConvLayer, layout: Layout, size: PackedSize) -> int:
-    return sparse_conv.sparse_instructions(target, layout, size, layer.window, layer.inputs)
-
-
-def _users(op: Operator, conversion: Conversion) -> int:
-    """Return the number of references to the weights: only their last user removes them."""
-    buffer = op.weights.buffer
-    return 1 if buffer is None else conversion.users.get(buffer, 1)
-
-
-def _keep_dense(op: Operator, reason: str) -> LayerDecision:
-    """Return the decision for a layer that no kernel computes."""
-    return LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=reason)
-
-
-def _replace(subgraph: Subgraph, op: Operator, blob: bytes) -> None:
-    packed = Tensor.constant(f"{op.weights.name}/packed", np.frombuffer(blob, np.uint8))
-    sparse = Operator.custom(op_names.SPARSE_CONV_2D, [op.inputs[0], packed], op.outputs)
-    subgraph.replace(op, sparse)

@@ -16,22 +16,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
 from tflm_sparsesep.converters.blob.pack import pack
-from tflm_sparsesep.converters.cost.choose_layout import choose_layout, reason_to_stay_dense
-from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
+from tflm_sparsesep.converters.cost.choose_layout import choose_layout
+from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers.matrix import (
     MatrixLayer,
     is_matrix_operator,
     read_matrix_layer,
 )
-from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
+from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes
 from tflm_sparsesep.converters.passes.conversion import Conversion
-from tflm_sparsesep.converters.tflite.editor import Buffer, Operator, Subgraph, Tensor, TensorType
+from tflm_sparsesep.converters.passes.decide import decide_sparse, keep_dense, packed_operator
+from tflm_sparsesep.converters.tflite.editor import Buffer, Operator, Subgraph
 
 
 @dataclass(frozen=True)
@@ -55,18 +54,23 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     for choice in choices:
         if choice.packed is not None:
             layer, blob = choice.packed
-            _replace(subgraph, choice.op, layer, buffers.setdefault(blob, Buffer(blob)))
+            packed = packed_operator(
+                op_names.SPARSE_FULLY_CONNECTED,
+                choice.op,
+                buffers.setdefault(blob, Buffer(blob)),
+                options=layer.options.to_bytes(),
+            )
+            subgraph.replace(choice.op, packed)
     return [choice.decision for choice in choices]
 
 
 def _choose(op: Operator, conversion: Conversion) -> _Choice:
     try:
-        layer = _bounded(read_matrix_layer(op))
+        layer = read_matrix_layer(op)
     except Unsupported as reason:
         return _keep_dense(op, str(reason))
+    layer = replace(layer, weights=bound_constant_rows(layer.weights))
     dtype, target = layer.weights.weights.dtype.name, conversion.target
-    if layer.shape.taps and dtype != "int8":
-        return _keep_dense(op, "float32 convolution: no dense kernel to compare with")
     dense = Cost(dense_bytes([op]), layer.shape.dense_instructions(target, dtype))
     best = choose_layout(
         layer.weights,
@@ -78,44 +82,15 @@ def _choose(op: Operator, conversion: Conversion) -> _Choice:
     )
     if best is None:
         return _keep_dense(op, f"no sparse kernel for {dtype} weights on {target}")
-    decision = _decide(op, layer, dense, best, conversion)
+    weights, vectors = layer.weights.weights, layer.shape.vectors
+    decision = decide_sparse(op, weights, vectors, best, dense, conversion)
     packed = (layer, pack(layer.weights, best.layout)) if decision.rewritten else None
     return _Choice(op, decision, packed)
 
 
-def _decide(
-    op: Operator, layer: MatrixLayer, dense: Cost, best: PackedCost, conversion: Conversion
-) -> LayerDecision:
-    weights = layer.weights.weights
-    zeros = float(1.0 - np.count_nonzero(weights) / weights.size)
-    target = conversion.target
-    stay = reason_to_stay_dense(best, dense, zeros=zeros, target=target, prefer=conversion.prefer)
-    return LayerDecision(
-        name=layer_name(op),
-        op=op.op_name,
-        rewritten=stay is None,
-        reason=stay or f"{zeros:.1%} zeros: sparse wins on {target}",
-        rows=layer.shape.rows,
-        cols=layer.shape.cols,
-        batch=layer.shape.vectors,
-        zeros=zeros,
-        pattern=best.layout.pattern,
-        index=best.layout.index,
-        dense_bytes=dense.bytes,
-        packed_bytes=best.bytes,
-        dense_instructions=dense.instructions,
-        sparse_instructions=best.instructions,
-    )
-
-
-def _bounded(layer: MatrixLayer) -> MatrixLayer:
-    """Return the same layer without the constant rows that slow requantization down."""
-    return replace(layer, weights=bound_constant_rows(layer.weights))
-
-
 def _keep_dense(op: Operator, reason: str) -> _Choice:
     """Return the choice for a layer that no kernel computes."""
-    return _Choice(op, LayerDecision(layer_name(op), op.op_name, rewritten=False, reason=reason))
+    return _Choice(op, keep_dense(op, reason))
 
 
 def _weigh_shared(choices: Iterable[_Choice], conversion: Conversion) -> list[_Choice]:
@@ -148,15 +123,3 @@ def _unless_shared(choice: _Choice, reasons: dict[Buffer, str]) -> _Choice:
         return choice
     decision = replace(choice.decision, rewritten=False, reason=reason)
     return _Choice(choice.op, decision)
-
-
-def _replace(subgraph: Subgraph, op: Operator, layer: MatrixLayer, blob: Buffer) -> None:
-    name, shape = f"{op.weights.name}/packed", blob.data.shape
-    packed = Tensor(name, shape, TensorType.UINT8, buffer=blob)
-    sparse = Operator.custom(
-        op_names.SPARSE_FULLY_CONNECTED,
-        [op.inputs[0], packed],
-        op.outputs,
-        custom_options=layer.options.to_bytes(),
-    )
-    subgraph.replace(op, sparse)

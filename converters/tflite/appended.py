@@ -9,6 +9,9 @@ from __future__ import annotations
 import io
 import zipfile
 
+# Times the size of the file. A small archive must not fill the memory.
+_MOST_UNPACKED = 64
+
 AppendedFiles = list[tuple[zipfile.ZipInfo, bytes]]
 
 
@@ -19,8 +22,11 @@ def appended_files(data: bytes) -> AppendedFiles:
         return []
     try:
         with zipfile.ZipFile(stream) as archive:
-            return [(info, archive.read(info)) for info in archive.infolist()]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
+            infos = archive.infolist()
+            if sum(info.file_size for info in infos) > _MOST_UNPACKED * len(data):
+                return []
+            return [(info, archive.read(info)) for info in infos]
+    except Exception:  # damaged archives raise whatever their decompressors raise
         return []
 
 

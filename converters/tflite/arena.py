@@ -15,7 +15,12 @@ def tensor_bytes(tensor: Tensor) -> int:
 
 
 def peak_bytes(subgraph: Subgraph, scratch: dict[int, int] | None = None) -> int:
-    """Return the most bytes of activations that are alive during one operator.
+    """Return the most bytes of activations that are alive during one operator (`alive_bytes`)."""
+    return max(alive_bytes(subgraph, scratch), default=0)
+
+
+def alive_bytes(subgraph: Subgraph, scratch: dict[int, int] | None = None) -> list[int]:
+    """Return the bytes of activations that are alive during each operator, in execution order.
 
     An activation is alive from the operator that writes it (the start for inputs) to the last
     operator that reads it (the end for outputs and variables). A planner needs at least this arena.
@@ -40,7 +45,7 @@ def peak_bytes(subgraph: Subgraph, scratch: dict[int, int] | None = None) -> int
         changes[int(max(min(last[tensor], count), -1)) + 1] -= tensor_bytes(tensor)
     alive = itertools.accumulate(changes[:count])
     extra = scratch or {}
-    return max((size + extra.get(at, 0) for at, size in enumerate(alive)), default=0)
+    return [size + extra.get(at, 0) for at, size in enumerate(alive)]
 
 
 def _activations(op: Operator) -> list[Tensor]:

@@ -1,8 +1,8 @@
 """Consistency check of a model that `verifier` has accepted.
 
 It covers what the editor and the passes rely on: every index refers to an object, constants have
-the size of their type and shape, quantization parameters fit their tensor. It does not cover
-versions, types and values of operators, which their readers check.
+the size of their type and shape, nothing writes into them, quantization parameters fit their
+tensor. It does not cover versions and types of operators, which their readers check.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite import types as tensor_types
+from tflm_sparsesep.converters.tflite.check_operators import options_problem, written
 from tflm_sparsesep.converters.tflite.metadata import COMPRESSION
 from tflm_sparsesep.converters.tflite.tensor import to_text
 
@@ -110,6 +111,14 @@ class _Checker:
         self.indices(subgraph.outputs, len(tensors), f"{where}: output tensor")
         for i, op in enumerate(subgraph.operators or ()):
             self.operator(op, len(tensors), f"{where}, operator {i}")
+        for i, role in written(subgraph):
+            size = self.buffer_size(tensors[i].buffer)
+            if size:
+                name = to_text(tensors[i].name)[:80]
+                self.fail(
+                    f"{where}, tensor {i} {name!r}: {role} with {size} bytes of constant data: "
+                    "nothing may write into a constant"
+                )
 
     def tensor(self, tensor: Any, where: str) -> None:
         if tensor.type not in tensor_types.NAMES:
@@ -164,6 +173,11 @@ class _Checker:
         self.indices(op.inputs, tensor_count, f"{where}: input tensor", -1)
         self.indices(op.outputs, tensor_count, f"{where}: output tensor")
         self.indices(op.intermediates, tensor_count, f"{where}: intermediate tensor", -1)
+        code = self.codes[op.opcodeIndex]
+        builtin_code = max(code.deprecatedBuiltinCode, code.builtinCode)
+        problem = options_problem(builtin_code, op.builtinOptions)
+        if problem is not None:
+            self.fail(f"{where}: {problem}")
         offset, size = op.largeCustomOptionsOffset, op.largeCustomOptionsSize
         self.external(op.customOptions, offset, size, f"{where}: custom options")
         for options in (op.builtinOptions, op.builtinOptions2):

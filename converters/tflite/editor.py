@@ -68,6 +68,7 @@ def read(data: bytes, *, name: str = "model") -> Model:
 
     Nothing in `data` is trusted: `verifier` checks that every part is inside the file, and `check`
     that every index, size and length is consistent. Constant data is a view of `data`, not a copy.
+    Dimensions of scales that fit no tensor are mended (`Model.is_mended`).
     Data that is stored after the flatbuffer (models above 2 GiB) is read, too; `write` puts it
     inside.
 
@@ -140,7 +141,9 @@ class _Reader:
 
     def tensor(self, raw: Any) -> Tensor:
         quantization = None if raw.quantization is None else Quantization(raw=raw.quantization)
-        return Tensor(buffer=self.buffer_at(raw.buffer), quantization=quantization, raw=raw)
+        tensor = Tensor(buffer=self.buffer_at(raw.buffer), quantization=quantization, raw=raw)
+        self.model.is_mended |= _mend_axis(tensor)
+        return tensor
 
     def operator(self, raw: Any, tensors: list[Tensor]) -> Operator:
         code = self.codes[raw.opcodeIndex]
@@ -183,6 +186,22 @@ def _operator_code(raw: Any) -> OperatorCode:
     builtin_code = max(raw.deprecatedBuiltinCode, raw.builtinCode)
     custom_code = None if raw.customCode is None else to_text(raw.customCode)
     return OperatorCode(builtin_code, custom_code, raw.version)
+
+
+def _mend_axis(tensor: Tensor) -> bool:
+    """Give scales the dimension that they fit; return True if they had another.
+
+    TensorFlow 1 gave biases [channels] the dimension 3, that of their weights. TFLM takes no notice
+    of it, LiteRT refuses the file.
+    """
+    quantization, shape = tensor.quantization, tensor.shape
+    if quantization is None or quantization.scale_tensor is not None:
+        return False
+    count, axis = len(quantization.scales), quantization.axis
+    if count < 2 or count not in shape or shape[axis : axis + 1] == (count,):
+        return False
+    quantization.raw.quantizedDimension = shape.index(count)
+    return True
 
 
 def _wire_quantization(tensor: Tensor, tensors: list[Tensor]) -> None:

@@ -259,6 +259,7 @@ class Model:
         signatures: named entry points.
         operator_codes: of the file, in order; `editor.write` appends those that operators need.
         name: the name of the model in errors.
+        is_mended: True if `read` corrected metadata, without which LiteRT refuses the file.
         raw: the schema's `ModelT` (also version, external buffers).
         as_read: the meaning of the file's indices when it was read; None for new models.
     """
@@ -279,6 +280,7 @@ class Model:
         self.signatures: list[Signature] = []
         self.operator_codes: list[OperatorCode] = []
         self.name = name
+        self.is_mended = False
         self.raw = raw
         if raw is None:
             self.raw = schema_object(schema.ModelT, version=3, description=description)

@@ -123,10 +123,7 @@ class Quantization:
 
     @property
     def axis(self) -> int:
-        """The dimension of `scales`, if there are several.
-
-        `read` does not check it: biases in old files have an axis that exceeds their dimensions.
-        """
+        """The dimension of `scales`, if there are several."""
         return int(self.raw.quantizedDimension)
 
     def __repr__(self) -> str:

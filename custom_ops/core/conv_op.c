@@ -54,8 +54,8 @@ static SparsesepStatus fit_tensors(const SparsesepHost* host,
 SPARSESEP_COLD
 static SparsesepStatus prepare(const SparsesepHost* host, SparsesepConvOp* op,
                                const SparsesepConvKind* kind) {
-  const void* blob;
-  size_t bytes;
+  const void* blob = NULL;
+  size_t bytes = 0;
   if (op == NULL) return SPARSESEP_OUT_OF_MEMORY;
   SparsesepStatus status = op->init_status;
   if (status == SPARSESEP_OK) status = sparsesep_get_blob(host, &blob, &bytes);
@@ -65,6 +65,7 @@ static SparsesepStatus prepare(const SparsesepHost* host, SparsesepConvOp* op,
   }
   if (status != SPARSESEP_OK) return status;
 
+  op->blob = blob;
   op->variant = kind->select(blob);
   if (op->variant == NULL) return SPARSESEP_UNSUPPORTED;
   return sparsesep_reserve_scratch(

@@ -16,6 +16,7 @@ extern "C" {
 typedef struct SparsesepConvOp {
   SparsesepConvShape shape;
   SparsesepStatus init_status;  // Init cannot fail in TFLM: Prepare reports it
+  const void* blob;             // constant: found once, by prepare
   const void* variant;          // the operator's own type
   int scratch_index;            // -1 without scratch
 } SparsesepConvOp;

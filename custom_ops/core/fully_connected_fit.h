@@ -7,15 +7,6 @@
 #include "sparse_fully_connected_op.h"
 #include "sparsesep/compiler.h"
 
-// int8 layers only: the fields of float layers hold the bits of floats.
-static inline int sparsesep_are_int8(const SparsesepFullyConnectedParams* p) {
-  return p->input_zero_point == (int8_t)p->input_zero_point &&
-         p->output_zero_point == (int8_t)p->output_zero_point &&
-         p->activation_min == (int8_t)p->activation_min &&
-         p->activation_max == (int8_t)p->activation_max &&
-         p->activation_min <= p->activation_max;
-}
-
 // How many vectors of `length` elements a tensor of `type` holds, whatever
 // dimensions they are spread over. 0 where there is no such tensor, a dimension
 // is not positive, or they come to more than an int32.

@@ -19,25 +19,22 @@ SparsesepStatus sparsesep_reserve_scratch(const SparsesepHost* host,
 SparsesepStatus sparsesep_report(const SparsesepHost* host, const char* op_name,
                                  SparsesepStatus status);
 
-// What Eval works on.
-typedef struct SparsesepEvalMemory {
-  const void* input;
-  const void* blob;
-  void* output;
-  void* scratch;  // NULL where none was reserved
-} SparsesepEvalMemory;
-
-static inline SparsesepEvalMemory sparsesep_eval_memory(
-    const SparsesepHost* host, int scratch_index) {
+// Input and output of an Eval.
+typedef struct SparsesepActivations {
   SparsesepTensor input;
-  SparsesepTensor blob;
   SparsesepTensor output;
-  host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
-  host->get_tensor(host, SPARSESEP_SLOT_WEIGHTS, &blob);
-  host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
-  return (SparsesepEvalMemory){
-      input.data, blob.data, output.data,
-      scratch_index < 0 ? NULL : host->get_scratch(host, scratch_index)};
+} SparsesepActivations;
+
+static inline void sparsesep_get_activations(
+    const SparsesepHost* host, SparsesepActivations* activations) {
+  host->get_tensor(host, SPARSESEP_SLOT_INPUT, &activations->input);
+  host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &activations->output);
+}
+
+// NULL where none was reserved.
+static inline void* sparsesep_scratch(const SparsesepHost* host,
+                                      int scratch_index) {
+  return scratch_index < 0 ? NULL : host->get_scratch(host, scratch_index);
 }
 
 #endif  // SPARSESEP_OPERATOR_H_

@@ -14,6 +14,7 @@
 typedef struct PagedOp {
   SparsesepFullyConnectedOp* op;
   const SparsesepExternalMemory* memory;
+  const SparsesepPagedHeader* table;  // constant: found once, by prepare
   uint8_t is_paged;
   uint8_t was_checked;  // all pages, by an Eval
 } PagedOp;
@@ -116,6 +117,7 @@ static SparsesepStatus prepare(const SparsesepHost* host, PagedOp* paged) {
       sparsesep_validate_paged_weights(table, (size_t)tensor.dims[0]);
   if (status != SPARSESEP_OK) return status;
 
+  paged->table = table;
   // The layer as if it were one blob.
   SparsesepPackedHeader blob;
   memset(&blob, 0, sizeof(blob));
@@ -210,18 +212,19 @@ static SparsesepStatus run_pages(const PagedOp* paged, Run* run,
 
 SPARSESEP_COLD
 static SparsesepStatus eval(const SparsesepHost* host, PagedOp* paged) {
-  const SparsesepEvalMemory memory =
-      sparsesep_eval_memory(host, paged->op->scratch_index);
-  const SparsesepPagedHeader* const table = memory.blob;
-  uint8_t* const page = memory.scratch;
+  SparsesepActivations activations;
+  sparsesep_get_activations(host, &activations);
+  const SparsesepPagedHeader* const table = paged->table;
+  uint8_t* const page = sparsesep_scratch(host, paged->op->scratch_index);
   uint8_t* const other =
       overlaps(paged->memory) ? page + table->largest_page : page;
 
   Run run = {paged->memory, table,         sparsesep_pages(table),
              table->pages,  table->offset, 0,
              other,         page};
-  const SparsesepStatus status = run_pages(
-      paged, &run, memory.input, memory.output, other + table->largest_page);
+  const SparsesepStatus status =
+      run_pages(paged, &run, activations.input.data, activations.output.data,
+                other + table->largest_page);
   if (status == SPARSESEP_OK) paged->was_checked = paged->memory->is_trusted;
   return status;
 }

@@ -64,15 +64,17 @@ SparsesepStatus sparsesep_separable_conv_prepare(const SparsesepHost* host,
 SparsesepStatus sparsesep_separable_conv_eval(const SparsesepHost* host,
                                               const void* op_data) {
   const SparsesepConvOp* op = op_data;
-  const SparsesepEvalMemory memory =
-      sparsesep_eval_memory(host, op->scratch_index);
-  if (sparsesep_is_depthwise(memory.blob)) {
-    sparsesep_run_depthwise_conv(memory.blob, &op->shape, op->variant,
-                                 memory.input, memory.output, memory.scratch);
+  SparsesepActivations activations;
+  sparsesep_get_activations(host, &activations);
+  void* const scratch = sparsesep_scratch(host, op->scratch_index);
+  if (sparsesep_is_depthwise(op->blob)) {
+    sparsesep_run_depthwise_conv(op->blob, &op->shape, op->variant,
+                                 activations.input.data,
+                                 activations.output.data, scratch);
     return SPARSESEP_OK;
   }
   const SparsesepSeparableConvVariant* variant = op->variant;
-  variant->run(memory.blob, &op->shape, memory.input, memory.output,
-               memory.scratch);
+  variant->run(op->blob, &op->shape, activations.input.data,
+               activations.output.data, scratch);
   return SPARSESEP_OK;
 }

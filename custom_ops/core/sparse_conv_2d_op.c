@@ -44,9 +44,11 @@ SparsesepStatus sparsesep_sparse_conv_prepare(const SparsesepHost* host,
 SparsesepStatus sparsesep_sparse_conv_eval(const SparsesepHost* host,
                                            const void* op_data) {
   const SparsesepConvOp* op = op_data;
-  const SparsesepEvalMemory memory =
-      sparsesep_eval_memory(host, op->scratch_index);
-  sparsesep_run_sparse_conv(memory.blob, &op->shape, op->variant, memory.input,
-                            memory.output, memory.scratch);
+  SparsesepActivations activations;
+  sparsesep_get_activations(host, &activations);
+  void* scratch = sparsesep_scratch(host, op->scratch_index);
+  sparsesep_run_sparse_conv(op->blob, &op->shape, op->variant,
+                            activations.input.data, activations.output.data,
+                            scratch);
   return SPARSESEP_OK;
 }

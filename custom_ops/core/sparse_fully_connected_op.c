@@ -37,8 +37,8 @@ static SparsesepStatus read_options(const void* bytes, size_t size,
 SPARSESEP_COLD
 static SparsesepStatus prepare(const SparsesepHost* host,
                                SparsesepFullyConnectedOp* op) {
-  const void* weights;
-  size_t bytes;
+  const void* weights = NULL;
+  size_t bytes = 0;
   if (op == NULL) return SPARSESEP_OUT_OF_MEMORY;
   SparsesepStatus status = op->init_status;
   if (status == SPARSESEP_OK) {
@@ -51,6 +51,7 @@ static SparsesepStatus prepare(const SparsesepHost* host,
     status = sparsesep_fully_connected_fit(host, op, weights);
   }
   if (status != SPARSESEP_OK) return status;
+  op->weights = weights;
   return sparsesep_reserve_scratch(
       host, op->variant->scratch_bytes(weights, op->batch), &op->scratch_index);
 }
@@ -75,9 +76,10 @@ SparsesepStatus sparsesep_fully_connected_prepare(const SparsesepHost* host,
 SparsesepStatus sparsesep_fully_connected_eval(const SparsesepHost* host,
                                                const void* op_data) {
   const SparsesepFullyConnectedOp* op = op_data;
-  const SparsesepEvalMemory memory =
-      sparsesep_eval_memory(host, op->scratch_index);
-  op->variant->run(memory.blob, &op->params, memory.input, op->batch,
-                   memory.output, memory.scratch);
+  SparsesepActivations activations;
+  sparsesep_get_activations(host, &activations);
+  void* scratch = sparsesep_scratch(host, op->scratch_index);
+  op->variant->run(op->weights, &op->params, activations.input.data, op->batch,
+                   activations.output.data, scratch);
   return SPARSESEP_OK;
 }

@@ -19,6 +19,7 @@ typedef struct SparsesepFullyConnectedOp {
   SparsesepFullyConnectedParams params;
   SparsesepStatus init_status;  // Init cannot fail in TFLM: Prepare reports it
   int32_t batch;
+  const SparsesepPackedHeader* weights;  // constant: found once, by prepare
   const SparsesepFullyConnectedVariant* variant;
   int scratch_index;  // -1 without scratch
 } SparsesepFullyConnectedOp;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "sparse_conv/strip.h"
 #include "sparse_fully_connected/scratch_queries.h"
 #include "sparse_fully_connected/variants.h"
 #include "sparsesep/sparse_conv.h"
@@ -32,11 +33,19 @@ static const DeviceVariant mve[] = {
 #include "variants/variants_mve.inc"
     {NULL, {0}},
 };
+static const DeviceVariant generic[] = {
+#include "variants/variants_generic.inc"
+    {NULL, {0}},
+};
 
 static const struct {
   const char* isa;
   const DeviceVariant* variants;
-} devices[] = {{"v6m", v6m}, {"v7m", v7m}, {"dsp", dsp}, {"mve", mve}};
+} devices[] = {{"v6m", v6m},
+               {"v7m", v7m},
+               {"dsp", dsp},
+               {"mve", mve},
+               {"generic", generic}};
 
 #define SPARSESEP_LAYOUT(name, ...)     \
   {.magic = SPARSESEP_PACKED_MAGIC,     \
@@ -84,17 +93,18 @@ uint64_t sparsesep_host_conv_scratch_bytes(const char* isa, const void* blob,
                                            int32_t height, int32_t width) {
   const SparsesepSparseConv* conv = blob;
   const SparsesepPackedHeader* weights = sparsesep_sparse_conv_weights(conv);
-  const SparsesepFullyConnectedVariant* variant = NULL;
-  if (isa == NULL) {
-    variant = sparsesep_select_fully_connected(weights);
-  } else {
-    const DeviceVariant* found = find(isa, weights);
-    if (found != NULL) variant = &found->variant;
-  }
   SparsesepConvShape shape = {1, height, width, 0, 0, 0, 0};
-  if (variant == NULL ||
-      sparsesep_sparse_conv_shape(conv, &shape) != SPARSESEP_OK) {
-    return 0;
+  if (sparsesep_sparse_conv_shape(conv, &shape) != SPARSESEP_OK) return 0;
+  if (isa == NULL) {
+    const SparsesepFullyConnectedVariant* here =
+        sparsesep_select_fully_connected(weights);
+    return here == NULL
+               ? 0
+               : sparsesep_sparse_conv_scratch_bytes(conv, &shape, here);
   }
-  return sparsesep_sparse_conv_scratch_bytes(conv, &shape, variant);
+  const DeviceVariant* found = find(isa, weights);
+  if (found == NULL) return 0;
+  const SparsesepImageStrip strip = sparsesep_make_strip(
+      conv, &shape, SPARSESEP_SHARED_PIXELS, SPARSESEP_OWN_PIXELS);
+  return sparsesep_strip_scratch_bytes(conv, &strip, &found->variant);
 }

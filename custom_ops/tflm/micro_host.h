@@ -6,7 +6,7 @@
 
 #include "port.h"
 #include "tensorflow/lite/micro/kernels/kernel_util.h"
-#include "tensorflow/lite/micro/micro_common.h"
+#include "tflm/micro_registration.h"
 
 namespace tflite {
 namespace micro {
@@ -14,8 +14,12 @@ namespace micro {
 // The op core's host for one call; no node in Init.
 SparsesepHost MakeSparsesepHost(TfLiteContext* context, TfLiteNode* node);
 
-// One operator of core/ as a TFLM kernel: its three functions.
-template <auto kInit, auto kPrepare, auto kEval>
+// One operator of core/ as a TFLM kernel: its three functions. EvalData is void
+// or const void.
+template <typename EvalData,
+          void* (*kInit)(const SparsesepHost*, const void*, size_t),
+          SparsesepStatus (*kPrepare)(const SparsesepHost*, void*),
+          SparsesepStatus (*kEval)(const SparsesepHost*, EvalData*)>
 TFLMRegistration* RegisterSparsesepOp() {
   static TFLMRegistration registration = RegisterOp(
       [](TfLiteContext* context, const char* options, size_t options_bytes) {

@@ -86,19 +86,19 @@ SparsesepHost MakeSparsesepHost(TfLiteContext* context, TfLiteNode* node) {
 }
 
 TFLMRegistration* Register_SPARSE_FULLY_CONNECTED() {
-  return RegisterSparsesepOp<sparsesep_fully_connected_init,
+  return RegisterSparsesepOp<const void, sparsesep_fully_connected_init,
                              sparsesep_fully_connected_prepare,
                              sparsesep_fully_connected_eval>();
 }
 
 TFLMRegistration* Register_SEPARABLE_CONV_2D() {
-  return RegisterSparsesepOp<sparsesep_separable_conv_init,
+  return RegisterSparsesepOp<const void, sparsesep_separable_conv_init,
                              sparsesep_separable_conv_prepare,
                              sparsesep_separable_conv_eval>();
 }
 
 TFLMRegistration* Register_SPARSE_CONV_2D() {
-  return RegisterSparsesepOp<sparsesep_sparse_conv_init,
+  return RegisterSparsesepOp<const void, sparsesep_sparse_conv_init,
                              sparsesep_sparse_conv_prepare,
                              sparsesep_sparse_conv_eval>();
 }

@@ -11,7 +11,7 @@
 #define SPARSESEP_TFLM_SPARSESEP_OPS_H_
 
 #include "op_names.h"
-#include "tensorflow/lite/micro/micro_common.h"
+#include "tflm/micro_registration.h"
 
 namespace tflite {
 // TFLM keeps its types in the global namespace or in tflite::micro, depending

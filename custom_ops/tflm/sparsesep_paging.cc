@@ -21,7 +21,8 @@ void* Init(const SparsesepHost* host, const void* options,
 TFLMRegistration* Register_PAGED_FULLY_CONNECTED(
     const SparsesepExternalMemory* memory) {
   external_memory = memory;
-  return RegisterSparsesepOp<Init, sparsesep_paged_fully_connected_prepare,
+  return RegisterSparsesepOp<void, Init,
+                             sparsesep_paged_fully_connected_prepare,
                              sparsesep_paged_fully_connected_eval>();
 }
 

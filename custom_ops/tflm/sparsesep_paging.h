@@ -14,7 +14,7 @@
 
 #include "external_memory.h"
 #include "op_names.h"
-#include "tensorflow/lite/micro/micro_common.h"
+#include "tflm/micro_registration.h"
 
 namespace tflite {
 namespace micro {

@@ -1,61 +1,29 @@
 // A few windows at a time are brought into one piece, and the kernel of the
 // weights multiplies them as a batch.
+#include "common/isa.h"
 #include "sparse_conv/pixels.h"
+#include "sparse_conv/strip.h"
 #include "sparsesep/compiler.h"
 #include "sparsesep/sparse_conv.h"
 
-// How windows side by side are computed.
-typedef struct Strip {
-  int32_t pixels;   // at once
-  int32_t columns;  // of the image for so many
-  int32_t step;     // columns from one window to the next
-  int is_shared;    // neighbours overlap: the strip holds each column once
-  int is_in_place;  // windows lie in one piece in the input: nothing to copy
-  uint32_t tap;     // bytes of a pixel of the input
-  uint32_t column;  // bytes of a column of the strip
-} Strip;
-
-// Overlapping windows share most of a strip: more at once cost little memory.
-#define SHARED_PIXELS 16
-#define OWN_PIXELS 4
-
-static Strip make_strip(const SparsesepSparseConv* conv,
-                        const SparsesepConvShape* shape) {
-  const int32_t kernel = conv->kernel_width;
-  const int32_t stride = conv->stride_width;
-  const int32_t reach = (kernel - 1) * conv->dilation_width + 1;
-  const int32_t last = (shape->output_width - 1) * stride + reach;
-  const SparsesepPackedHeader* weights = sparsesep_sparse_conv_weights(conv);
-  Strip strip;
-  strip.is_in_place = conv->kernel_height == 1 && reach == kernel &&
-                      shape->pad_left == 0 && last <= shape->input_width;
-  strip.is_shared = reach == kernel && stride < kernel;
-  int32_t most = strip.is_shared ? SHARED_PIXELS : OWN_PIXELS;
-  if (strip.is_in_place || shape->output_width < most) {
-    most = shape->output_width;
-  }
-  strip.pixels = most;
-  strip.step = strip.is_in_place || strip.is_shared ? stride : kernel;
-  strip.columns = (most - 1) * strip.step + kernel;
-  strip.tap = conv->channels *
-              (weights->value_type == SPARSESEP_VALUE_FLOAT32 ? 4u : 1u);
-  strip.column = strip.tap * conv->kernel_height;
-  return strip;
-}
-
-static uint64_t strip_bytes(const Strip* strip) {
-  if (strip->is_in_place) return 0;
-  return ((uint64_t)strip->columns * strip->column + 15) & ~(uint64_t)15;
+// Of this build.
+SPARSESEP_COLD
+static SparsesepImageStrip make_strip(const SparsesepSparseConv* conv,
+                                      const SparsesepConvShape* shape) {
+#if SPARSESEP_HAS_X86 || SPARSESEP_HAS_NEON
+  return sparsesep_make_strip(conv, shape, 32, 32);
+#else
+  return sparsesep_make_strip(conv, shape, SPARSESEP_SHARED_PIXELS,
+                              SPARSESEP_OWN_PIXELS);
+#endif
 }
 
 SPARSESEP_COLD
 uint64_t sparsesep_sparse_conv_scratch_bytes(
     const SparsesepSparseConv* conv, const SparsesepConvShape* shape,
     const SparsesepFullyConnectedVariant* variant) {
-  const Strip strip = make_strip(conv, shape);
-  return strip_bytes(&strip) +
-         variant->scratch_bytes(sparsesep_sparse_conv_weights(conv),
-                                strip.pixels);
+  const SparsesepImageStrip strip = make_strip(conv, shape);
+  return sparsesep_strip_scratch_bytes(conv, &strip, variant);
 }
 
 // The part of an image that windows look at, seen from their first pixel.
@@ -68,9 +36,9 @@ typedef struct View {
 } View;
 
 // Copies `columns` columns of the image, `spacing` apart, side by side to `to`.
-static void gather(const SparsesepSparseConv* conv, const Strip* strip,
-                   const View* view, int32_t columns, int32_t spacing,
-                   uint8_t* to) {
+static void gather(const SparsesepSparseConv* conv,
+                   const SparsesepImageStrip* strip, const View* view,
+                   int32_t columns, int32_t spacing, uint8_t* to) {
   const uint8_t zero_point = (uint8_t)conv->params.input_zero_point;
   const uint32_t tap = strip->tap;
   const SparsesepPixels pixels = {
@@ -105,8 +73,8 @@ static void gather(const SparsesepSparseConv* conv, const Strip* strip,
 
 // Brings `pixels` windows into scratch. Returns where the first one begins.
 static const uint8_t* windows(const SparsesepSparseConv* conv,
-                              const Strip* strip, View* view, int32_t pixels,
-                              uint8_t* scratch) {
+                              const SparsesepImageStrip* strip, View* view,
+                              int32_t pixels, uint8_t* scratch) {
   const int32_t x = view->x;
   if (strip->is_in_place) {
     return view->image +
@@ -131,13 +99,14 @@ void sparsesep_run_sparse_conv(const SparsesepSparseConv* conv,
                                const SparsesepFullyConnectedVariant* variant,
                                const void* input, void* output, void* scratch) {
   const SparsesepPackedHeader* weights = sparsesep_sparse_conv_weights(conv);
-  const Strip strip = make_strip(conv, shape);
+  const SparsesepImageStrip strip = make_strip(conv, shape);
   SparsesepFullyConnectedParams params = conv->params;
   params.input_step = strip.step * conv->kernel_height * conv->channels;
   const uint32_t output_bytes = strip.tap / conv->channels * weights->rows;
   const size_t image_bytes =
       (size_t)shape->input_height * (size_t)shape->input_width * strip.tap;
-  uint8_t* const kernel_scratch = (uint8_t*)scratch + strip_bytes(&strip);
+  uint8_t* const kernel_scratch =
+      (uint8_t*)scratch + sparsesep_image_strip_bytes(&strip);
   View view = {input, shape->input_height, shape->input_width, 0, 0};
   uint8_t* out = output;
   for (int32_t n = shape->batch; n > 0; --n, view.image += image_bytes) {

@@ -1,6 +1,14 @@
 #include "sparsesep/compiler.h"
 #include "sparsesep/sparse_conv.h"
 
+SPARSESEP_COLD_SHARED
+static int32_t output_size(uint32_t padding, int32_t input, uint32_t kernel,
+                           uint32_t dilation, uint32_t stride, int32_t* pad) {
+  return sparsesep_conv_output_size((int)padding, input,
+                                    (int32_t)((kernel - 1) * dilation + 1),
+                                    (int32_t)stride, pad);
+}
+
 SPARSESEP_COLD
 SparsesepStatus sparsesep_sparse_conv_shape(const SparsesepSparseConv* conv,
                                             SparsesepConvShape* shape) {
@@ -10,14 +18,12 @@ SparsesepStatus sparsesep_sparse_conv_shape(const SparsesepSparseConv* conv,
       shape->input_height > most || shape->input_width > most) {
     return SPARSESEP_BAD_TENSOR;
   }
-  shape->output_height = sparsesep_conv_output_size(
-      conv->padding, shape->input_height,
-      (conv->kernel_height - 1) * conv->dilation_height + 1,
-      conv->stride_height, &shape->pad_top);
-  shape->output_width = sparsesep_conv_output_size(
-      conv->padding, shape->input_width,
-      (conv->kernel_width - 1) * conv->dilation_width + 1, conv->stride_width,
-      &shape->pad_left);
+  shape->output_height =
+      output_size(conv->padding, shape->input_height, conv->kernel_height,
+                  conv->dilation_height, conv->stride_height, &shape->pad_top);
+  shape->output_width =
+      output_size(conv->padding, shape->input_width, conv->kernel_width,
+                  conv->dilation_width, conv->stride_width, &shape->pad_left);
   return shape->output_height > 0 && shape->output_width > 0
              ? SPARSESEP_OK
              : SPARSESEP_BAD_TENSOR;

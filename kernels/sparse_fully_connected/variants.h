@@ -1,9 +1,9 @@
 // Declarations of this build's kernels, and which of them are linked.
 //
-// All of them, unless SPARSESEP_SELECTED_VARIANTS is defined: then only those
-// that sparsesep_variants.h names, a file on the include path which
-// `tflm-sparsesep variants` writes for a model. What is not named is not
-// referenced, and the linker leaves it out.
+// All of them, unless sparsesep_variants.h is on the include path: then only
+// those that it names. `tflm-sparsesep variants` writes it for a model. What is
+// not named is not referenced, and the linker leaves it out. A build that
+// defines SPARSESEP_SELECTED_VARIANTS fails without that file.
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_VARIANTS_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_VARIANTS_H_
 
@@ -29,6 +29,12 @@
 #define SPARSESEP_VARIANT(layout, isa, scratch_query) \
   SPARSESEP_KERNEL_FUNCTION(layout, isa);
 #include "variants/variants_here.inc"
+
+#if !defined(SPARSESEP_SELECTED_VARIANTS) && defined(__has_include)
+#if __has_include("sparsesep_variants.h")
+#define SPARSESEP_SELECTED_VARIANTS
+#endif
+#endif
 
 // SPARSESEP_IF_LINKED(name, code): the code of linked variants, nothing for the
 // others.
@@ -69,6 +75,21 @@ extern const SparsesepFullyConnectedVariant
   };
 #include "sparse_fully_connected/layouts.inc"
 #undef SPARSESEP_LAYOUT
+
+// The index encodings and value types of the linked variants, a bit each: what
+// none has, a validator need not know.
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  SPARSESEP_IF_LINKED(layout##_##isa, | 1u << SPARSESEP_INDEX_OF_##layout)
+enum {
+  SPARSESEP_LINKED_INDICES = 0u
+#include "variants/variants_here.inc"
+};
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  SPARSESEP_IF_LINKED(layout##_##isa, | 1u << SPARSESEP_VALUE_OF_##layout)
+enum {
+  SPARSESEP_LINKED_VALUES = 0u
+#include "variants/variants_here.inc"
+};
 
 // The seven of them that structs hold side by side.
 #define SPARSESEP_LAYOUT_MEMBERS(name)                        \

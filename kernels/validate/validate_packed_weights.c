@@ -2,6 +2,7 @@
 // why its functions stay apart, each with few registers to fill.
 #include <string.h>
 
+#include "sparse_fully_connected/variants.h"
 #include "sparsesep/compiler.h"
 #include "sparsesep/packed_weights.h"
 #include "sparsesep/sparsesep.h"
@@ -13,6 +14,14 @@ typedef struct Blob {
   uint32_t groups;
   uint32_t tiles;  // of a group
 } Blob;
+
+// Whether a header that a linked variant fits says so.
+#define HAS_INDEX(h, encoding)                                           \
+  ((SPARSESEP_LINKED_INDICES >> SPARSESEP_INDEX_##encoding & 1u) != 0 && \
+   (h)->index_encoding == SPARSESEP_INDEX_##encoding)
+#define HAS_VALUE(h, type)                                          \
+  ((SPARSESEP_LINKED_VALUES >> SPARSESEP_VALUE_##type & 1u) != 0 && \
+   (h)->value_type == SPARSESEP_VALUE_##type)
 
 // A stream from here on. Reading beyond its end gives zeros.
 typedef struct Stream {
@@ -42,7 +51,7 @@ SPARSESEP_COLD static SparsesepStatus check_header(
   const uint32_t multiple = h->count_multiple;
   if (!dimension_is_valid(h->rows) || !dimension_is_valid(h->cols) ||
       (multiple & (multiple - 1)) != 0 ||
-      multiple - 1 >= (h->index_encoding == SPARSESEP_INDEX_GAP4 ? 1 : 16)) {
+      multiple - 1 >= (HAS_INDEX(h, GAP4) ? 1u : 16u)) {
     return SPARSESEP_BAD_SHAPE;
   }
   const uint32_t flags =
@@ -71,11 +80,11 @@ SPARSESEP_COLD static int sections_in_bounds(const Blob* b, size_t blob_bytes) {
                       0,
                       h->blocks * h->block_rows * h->block_cols,
                       0};
-  if (h->value_type == SPARSESEP_VALUE_FLOAT32) {
+  if (HAS_VALUE(h, FLOAT32)) {
     sizes[1] = 0;
     sizes[2] = 0;
     sizes[5] *= 4;
-  } else if (h->value_type == SPARSESEP_VALUE_PALETTE4) {
+  } else if (HAS_VALUE(h, PALETTE4)) {
     sizes[5] = 0;
     sizes[6] = 16;
   }
@@ -94,7 +103,7 @@ SPARSESEP_COLD static int sections_in_bounds(const Blob* b, size_t blob_bytes) {
 }
 
 SPARSESEP_COLD static int requantization_is_valid(const Blob* b) {
-  if (b->h.value_type == SPARSESEP_VALUE_FLOAT32) return 1;
+  if (HAS_VALUE(&b->h, FLOAT32)) return 1;
   const uint8_t* multiplier = b->bytes + b->h.multiplier_offset;
   const uint8_t* shift = b->bytes + b->h.shift_offset;
   const uint32_t highest = b->h.flags & SPARSESEP_FLAG_BOUNDED ? 30 : 61;
@@ -171,7 +180,7 @@ SPARSESEP_COLD static SparsesepStatus check_places(const Blob* b, Stream* s,
                                                    uint32_t count) {
   const SparsesepPackedHeader* h = &b->h;
   uint32_t unit = 1;  // of a place to a tile, a power of two
-  if (h->index_encoding == SPARSESEP_INDEX_OFFSET16) {
+  if (HAS_INDEX(h, OFFSET16)) {
     unit =
         4u * (h->major == SPARSESEP_MAJOR_ROW ? h->block_cols : h->block_rows);
   }
@@ -189,16 +198,14 @@ SPARSESEP_COLD static SparsesepStatus check_places(const Blob* b, Stream* s,
 // The indices of one group, `count` blocks.
 SPARSESEP_COLD static SparsesepStatus check_indices(const Blob* b, Stream* s,
                                                     uint32_t count) {
-  switch (b->h.index_encoding) {
-    case SPARSESEP_INDEX_GAP4:
-      return check_gaps(b, s, count);
-    case SPARSESEP_INDEX_DELTA8:
-      return check_deltas(b, s, count);
-    case SPARSESEP_INDEX_WINDOW8:
-      return check_windows(b, s, count);
-    default:
-      return check_places(b, s, count);
+  const SparsesepPackedHeader* h = &b->h;
+  if (HAS_INDEX(h, DELTA8)) return check_deltas(b, s, count);
+  if (HAS_INDEX(h, GAP4)) return check_gaps(b, s, count);
+  if (HAS_INDEX(h, WINDOW8)) return check_windows(b, s, count);
+  if (HAS_INDEX(h, U16) || HAS_INDEX(h, OFFSET16)) {
+    return check_places(b, s, count);
   }
+  return SPARSESEP_UNSUPPORTED;
 }
 
 SPARSESEP_COLD_SHARED static SparsesepStatus check_groups(const Blob* b) {
@@ -217,7 +224,7 @@ SPARSESEP_COLD_SHARED static SparsesepStatus check_groups(const Blob* b) {
     if (index.is_short) return SPARSESEP_BAD_INDEX;
   }
   if (total != h->blocks) return SPARSESEP_BAD_COUNT;
-  if (h->value_type == SPARSESEP_VALUE_PALETTE4 &&
+  if (HAS_VALUE(h, PALETTE4) &&
       nibble_bytes > h->palette_offset - h->value_offset) {
     return SPARSESEP_BAD_SECTION;
   }

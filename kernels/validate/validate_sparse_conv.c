@@ -5,8 +5,7 @@
 
 _Static_assert(sizeof(SparsesepSparseConv) == 48, "a blob is a file format");
 
-static int is_int8(int32_t value) { return value == (int8_t)value; }
-
+SPARSESEP_COLD
 static SparsesepStatus check_params(const SparsesepFullyConnectedParams* p,
                                     int is_float) {
   if (p->input_step != 0) return SPARSESEP_UNSUPPORTED;
@@ -15,19 +14,16 @@ static SparsesepStatus check_params(const SparsesepFullyConnectedParams* p,
                ? SPARSESEP_OK
                : SPARSESEP_BAD_VALUE;
   }
-  return is_int8(p->input_zero_point) && is_int8(p->output_zero_point) &&
-                 is_int8(p->activation_min) && is_int8(p->activation_max) &&
-                 p->activation_min <= p->activation_max
-             ? SPARSESEP_OK
-             : SPARSESEP_BAD_VALUE;
+  return sparsesep_are_int8(p) ? SPARSESEP_OK : SPARSESEP_BAD_VALUE;
 }
 
+SPARSESEP_COLD
 static SparsesepStatus check_window(const SparsesepSparseConv* h) {
-  if (h->kernel_height == 0 || h->kernel_width == 0 || h->stride_height == 0 ||
-      h->stride_width == 0 || h->dilation_height == 0 ||
-      h->dilation_width == 0 || h->channels == 0) {
-    return SPARSESEP_BAD_SHAPE;
+  const uint8_t* size = &h->kernel_height;  // the first of six
+  for (int n = 0; n < 6; ++n) {
+    if (size[n] == 0) return SPARSESEP_BAD_SHAPE;
   }
+  if (h->channels == 0) return SPARSESEP_BAD_SHAPE;
   const uint32_t reserved = h->reserved | h->reserved_words[0] |
                             h->reserved_words[1] | h->reserved_words[2];
   return h->padding > SPARSESEP_PADDING_VALID || reserved != 0

@@ -225,7 +225,7 @@ def test_the_command_refuses_in_one_line(tmp_path: Path, options: list[str], mes
 
 
 def command(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    start = [sys.executable, "-m", "tflm_sparsesep.cli", "compress", "in.tflite"]
+    start = [sys.executable, "-m", "tflm_sparsesep", "compress", "in.tflite"]
     return subprocess.run(
         [*start, "-o", "out.tflite", "--data", "x.npy", *options],
         cwd=folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,19 @@ def of_few_channels(rng: np.random.Generator, units: int, channels: int) -> Conv
     return convolution(rng, np.einsum("nq,qijp,pc->nijc", expand, core, reduce, optimize=True))
 
 
-def convolution(rng: np.random.Generator, kernel: np.ndarray) -> Conv:
-    """Of a kernel [units, height, width, channels] and a tenth of noise."""
+def of_few_weights(
+    rng: np.random.Generator, units: int, channels: int, block: tuple[int, int]
+) -> np.ndarray:
+    """A 3x3 kernel with a seventh of its blocks of units x channels, of full rank."""
+    grid = rng.random((units // block[0], 3, 3, channels // block[1])) < 1 / 7
+    kept = grid.repeat(block[0], axis=0).repeat(block[1], axis=3)
+    return np.where(kept, rng.normal(size=kept.shape), 0)
+
+
+def convolution(rng: np.random.Generator, kernel: np.ndarray, noise: float = 0.1) -> Conv:
+    """Of a kernel [units, height, width, channels] and relative noise."""
     units = len(kernel)
-    kernel = kernel + 0.1 * kernel.std() * rng.normal(size=kernel.shape)
+    kernel = kernel + noise * kernel.std() * rng.normal(size=kernel.shape)
     scales = np.abs(kernel).reshape(units, -1).max(axis=1) / 127
     return Conv(
         weights=np.rint(kernel / scales[:, None, None, None]).astype(np.int8),
@@ -103,6 +113,33 @@ def test_a_convolution_of_few_channels_becomes_three() -> None:
     dense, small = ts.plan(model).dense_instructions, result.point
     assert f"{small.sqnr_db:.0f} dB: {len(model):,} -> {small.flash_bytes:,} bytes" in docs
     assert f"{dense:,} -> {small.instructions:,} instructions" in docs
+
+
+@pytest.mark.parametrize(
+    ("channels", "block", "stride"), [(32, (4, 4), 1), (32, (1, 1), 2), (10, (1, 1), 1)]
+)
+def test_a_convolution_of_few_weights_becomes_sparse(
+    channels: int, block: tuple[int, int], stride: int
+) -> None:
+    rng = np.random.default_rng(3)
+    images = rng.integers(-100, 100, (60, 8, 8, channels)).astype(np.int8)
+    conv = convolution(rng, of_few_weights(rng, 48, channels, block), noise=0.03)
+    strided = replace(conv, stride=(stride, stride))
+    model = conv_model([strided], (1, 8, 8, channels))
+    budget = ts.Budget(min_output_sqnr_db=17)
+    result = ts.compress(model, budget=budget, representative_dataset=images)
+    (form,) = result.point.forms
+    assert f"sparse {block[0]}x{block[1]}" in form
+    (op,) = editor.read(result.tflite).operators
+    assert op.op_name == "SPARSE_CONV_2D"
+    assert len(result.tflite) < 0.6 * len(model)
+    assert result.point.instructions < 0.5 * ts.plan(model).dense_instructions
+    outputs = [
+        ts.run(m, images[3::4], runtime="tflm", dequantize=True)[0].astype(float)
+        for m in (model, result.tflite)
+    ]
+    assert sqnr_db(outputs[:1], outputs[1:]) == pytest.approx(result.point.sqnr_db, abs=0.2)
+    assert result.point.sqnr_db >= 17
 
 
 def test_parts_of_a_model_give_what_the_whole_does(model: bytes, x: np.ndarray) -> None:

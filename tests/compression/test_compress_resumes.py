@@ -121,7 +121,7 @@ def test_a_search_killed_within_a_layers_fits_goes_on_where_it_was(
     kept = inodes(trials)
     assert len(kept) == 5
     assert not (tmp_path / "out.tflite").exists()
-    done = run("-m", "tflm_sparsesep.cli")
+    done = run("-m", "tflm_sparsesep")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.tflite").read_bytes() == alone.tflite
     now = inodes(trials)
@@ -138,7 +138,7 @@ def test_the_command_keeps_nothing_if_told_so(tmp_path: Path) -> None:
     x = latent_samples(120, seed=1)
     (tmp_path / "float.tflite").write_bytes(model)
     np.save(tmp_path / "x.npy", x)
-    command = [sys.executable, "-m", "tflm_sparsesep.cli", "compress", "float.tflite"]
+    command = [sys.executable, "-m", "tflm_sparsesep", "compress", "float.tflite"]
     command += ["-o", "out.tflite", "--data", "x.npy", "--min-sqnr", "15", "--no-cache"]
     environment = os.environ | {"TFLM_SPARSESEP_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=300)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -49,6 +52,31 @@ def test_a_map_inside_a_worker_stays_in_it() -> None:
         return map_ordered(lambda _: os.getpid() == here, range(n), workers=4)
 
     assert map_ordered(inner, [1, 2, 3], workers=2) == [[True], [True] * 2, [True] * 3]
+
+
+FOREVER = """
+import os, time
+from tflm_sparsesep.compression.parallel import map_ordered
+
+def wait(n):
+    os.write(1, b"x")
+    time.sleep(3600)
+
+map_ordered(wait, [1, 2], workers=2)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_parent(how: signal.Signals) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", FOREVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.read(2) == b"xx"
+    parent.send_signal(how)
+    # The pipe ends when the last process that holds it has ended.
+    assert parent.stdout.read() == b""
+    assert parent.wait() != 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])

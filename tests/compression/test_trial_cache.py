@@ -194,3 +194,17 @@ def test_the_directory_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.delenv("TFLM_SPARSESEP_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_directory() == tmp_path / "tflm-sparsesep" / "trials"
+
+
+def test_pipes_and_devices_in_the_folder_are_no_entries(tmp_path: Path) -> None:
+    cache = TrialCache(tmp_path, b"")
+    cache.put({}, ENTRY)
+    (path,) = files(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    assert cache.recall({}, lambda: ENTRY) == ENTRY
+    assert cache.recall({}, never) == ENTRY
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert cache.recall({}, lambda: ENTRY) == ENTRY
+    assert cache.recall({}, never) == ENTRY

@@ -16,6 +16,7 @@ def test_every_promised_target_exists_under_its_name() -> None:
         "cortex-m7",
         "cortex-m33",
         "cortex-m55",
+        "generic",
         "host",
     ]
     assert list(TARGETS) == promised
@@ -32,6 +33,6 @@ def test_extensions_follow_the_architecture() -> None:
 
 @pytest.mark.parametrize("name", ["cortex-m5", "", "Cortex-M4", None, 4])
 def test_unknown_target_is_refused_with_the_accepted_names(name: object) -> None:
-    with pytest.raises(ConfigError, match=r"cortex-m0, .*cortex-m55, host") as caught:
+    with pytest.raises(ConfigError, match=r"cortex-m0, .*cortex-m55, generic, host") as caught:
         get_target(name)  # type: ignore[arg-type]
     assert repr(name) in str(caught.value)

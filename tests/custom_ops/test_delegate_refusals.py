@@ -1,26 +1,15 @@
-"""Models and resizes that the delegate must refuse: no crash, no wrong number."""
+"""Models that the delegate must refuse: no crash, no wrong number."""
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import tflm_sparsesep as ts
-from tests.support.layers import layout_case
-from tests.support.opencl_device import needs_opencl
+from tests.support.delegate_offers import BACKENDS, models, offer, operators, run_claimed
 from tests.support.operator_models import GraphBuilder
-from tests.support.sparse_convs import random_conv
-from tests.support.sparse_models import sparse_conv_model, sparse_model
-from tflm_sparsesep.converters.blob.layouts import LAYOUTS
-from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     Buffer,
@@ -30,95 +19,6 @@ from tflm_sparsesep.converters.tflite.editor import (
     schema,
     schema_object,
 )
-
-BACKENDS = ["cpu", pytest.param("opencl", marks=[pytest.mark.slow, needs_opencl])]
-CLAIMED = re.compile(r"runs (\d+) of (\d+) operators")
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What became of a model. claimed: operators that each backend took."""
-
-    claimed: list[int]
-    error: str | None
-
-
-def offer(
-    folder: Path, backend: str, cases: Sequence[tuple[bytes, Sequence[Sequence[int]] | None]]
-) -> list[Offer]:
-    """Offer models in one new process; with shapes, resize their inputs and run them."""
-    for number, (model, _) in enumerate(cases):
-        (folder / f"{number}.tflite").write_bytes(model)
-    listed = [(f"{number}.tflite", shapes) for number, (_, shapes) in enumerate(cases)]
-    (folder / "cases.json").write_text(json.dumps(listed))
-    worker, library = Path(__file__).with_name("refusal_worker.py"), str(ts.delegate_path())
-    options = json.dumps({"backend": backend, "verbose": "1", "threads": "2"})
-    done = subprocess.run(
-        [sys.executable, worker, folder, library, options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    errors = [json.loads(line) for line in done.stdout.splitlines()]
-    messages = re.split(r"^case \d+$", done.stderr, flags=re.MULTILINE)[1:]
-    claims = [[int(count) for count, _ in CLAIMED.findall(text)] for text in messages]
-    return [Offer(*pair) for pair in zip(claims, errors, strict=True)]
-
-
-def operators(quantized: bool) -> Iterator[tuple[str, GraphBuilder]]:
-    """One model of one operator for each kind with constants, or none."""
-
-    def graph() -> GraphBuilder:
-        return GraphBuilder(3, quantized=quantized)
-
-    g = graph()
-    g.fully_connected(g.input(1, 20), 10)
-    yield "FULLY_CONNECTED", g
-    for depthwise in (False, True):
-        g = graph()
-        g.conv(g.input(1, 8, 8, 4), 8, (3, 3), depthwise=depthwise)
-        yield ("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"), g
-    for kind in ("MAX", "AVERAGE"):
-        g = graph()
-        g.pool(g.input(1, 8, 8, 4), kind, (2, 2), (2, 2))
-        yield f"{kind}_POOL_2D", g
-    for name in ("ADD", "MUL"):
-        g = graph()
-        g.arithmetic(name, g.input(1, 6, 5), g.constant(5))
-        yield name, g
-    for name in ("RELU", "RELU6", "LOGISTIC", "SOFTMAX"):
-        g = graph()
-        g.function(name, g.input(1, 30))
-        yield name, g
-    g = graph()
-    g.pad(g.input(1, 4), [(0, 0), (1, 2)])
-    yield "PAD", g
-    g = graph()
-    x = g.input(1, 4)
-    g.concatenate([x, x], 1)
-    yield "CONCATENATION", g
-    g = graph()
-    g.reshape(g.input(1, 12), 3, 4)
-    yield "RESHAPE", g
-
-
-def sparse_layer() -> bytes:
-    case = layout_case(np.random.default_rng(2), LAYOUTS[0], 9, 40, zeros=0.5)
-    return sparse_model(case)
-
-
-def sparse_conv() -> bytes:
-    window = ConvWindow((3, 3), 4)
-    conv = random_conv(np.random.default_rng(2), LAYOUTS[0], window=window, units=9, size=(8, 8))
-    return sparse_conv_model(conv, LAYOUTS[0])
-
-
-def models(quantized: bool) -> list[tuple[str, bytes]]:
-    """The operators and, once, this project's own."""
-    found = [(name, graph.build()) for name, graph in operators(quantized)]
-    own = [("SPARSE_FULLY_CONNECTED", sparse_layer()), ("SPARSE_CONV_2D", sparse_conv())]
-    return [*found, *own] if quantized else found
 
 
 def edited(data: bytes, edit: Callable[[Model], None]) -> bytes:
@@ -234,130 +134,6 @@ def test_tensors_written_out_of_order_are_not_claimed(backend: str, tmp_path: Pa
     for (name, _), one in zip(named, offers, strict=True):
         # The writer of what is read too early is in order itself.
         assert max(one.claimed) <= (name == "a reader before the writer"), name
-
-
-def run_claimed(
-    folder: Path, backend: str, named: Sequence[tuple[str, bytes, Sequence[Sequence[int]]]]
-) -> list[tuple[str, str]]:
-    """Names and errors, "" for none, of what the backend claims of the models and then runs."""
-    claims = offer(folder, backend, [(model, None) for _, model, _ in named])
-    claimed = [case for case, one in zip(named, claims, strict=True) if any(one.claimed)]
-    assert claimed
-    offers = offer(folder, backend, [(model, shapes) for _, model, shapes in claimed])
-    return [(name, one.error or "") for (name, *_), one in zip(claimed, offers, strict=True)]
-
-
-def expect_refusals(
-    folder: Path, backend: str, named: Sequence[tuple[str, bytes, Sequence[Sequence[int]]]]
-) -> None:
-    """What the backend claims of the models is, resized, an error of the delegate."""
-    errors = run_claimed(folder, backend, named)
-    assert [pair for pair in errors if "sparsesep delegate: the shape" not in pair[1]] == []
-
-
-def resized(quantized: bool) -> Iterator[tuple[str, bytes, list[tuple[int, ...]]]]:
-    """Every operator with inputs of shapes that the delegate does not compute."""
-    for name, graph in operators(quantized):
-        data, (x,) = graph.build(), graph.inputs
-        rank = len(x.shape)
-        for shape in (
-            (1,) * 7,
-            (*x.shape[:-1], 0),
-            (0, *x.shape[1:]),
-            (1 << 20, 1 << 12, *x.shape[2:]),
-            (1 << 15,) * rank,
-            # Once 2^32 elements, which are 0 in 32 bits.
-            (1 << 16, 1 << 16, *x.shape[2:]),
-        ):
-            if name in ("ADD", "MUL") and len(shape) == 7:
-                shape = (1,) * 6 + (5,)
-            yield f"{name} {shape}", data, [shape]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_resized_inputs_of_other_ranks_and_sizes(backend: str, tmp_path: Path) -> None:
-    named = [*resized(True), *resized(False)]
-    sparse = sparse_layer()
-    named += [(f"sparse {s}", sparse, [s]) for s in ((1,) * 6 + (40,), (0, 40), (1 << 27, 40))]
-    conv = sparse_conv()
-    named += [(f"conv {s}", conv, [s]) for s in ((1,) * 7, (0, 8, 8, 4), (1, 1 << 14, 1 << 14, 4))]
-    expect_refusals(tmp_path, backend, named)
-
-
-def no_longer_fitting() -> Iterator[tuple[str, bytes, list[tuple[int, ...]]]]:
-    """Shapes in range that do not go with the model's constants or options."""
-
-    def graph(seed: int = 3) -> GraphBuilder:
-        return GraphBuilder(seed, quantized=True)
-
-    for depthwise in (False, True):
-        g = graph()
-        g.conv(g.input(1, 8, 8, 4), 8, (3, 3), padding="VALID", depthwise=depthwise)
-        yield "channels", g.build(), [(1, 8, 8, 3)]
-        yield "rank", g.build(), [(8, 8, 4)]
-        yield "window", g.build(), [(1, 2, 8, 4)]
-    g = graph()
-    g.pool(g.input(1, 8, 8, 4), "MAX", (2, 2), (2, 2))
-    yield "rank", g.build(), [(8, 8, 4)]
-    g = graph()
-    g.fully_connected(g.input(1, 20), 10)
-    yield "columns", g.build(), [(1, 21)]
-    g = graph()
-    g.pad(g.input(1, 4), [(0, 0), (1, 2)])
-    yield "more dimensions than amounts", g.build(), [(1, 2, 3, 4, 5, 6)]
-    g = graph()
-    g.concatenate([g.input(2, 3, 4), g.input(2, 3, 4)], 2)
-    yield "axis", g.build(), [(2, 3), (2, 3)]
-    yield "sizes off the axis", g.build(), [(2, 3, 4), (2, 1, 4)]
-    g = graph()
-    g.arithmetic("ADD", g.input(2, 3), g.input(2, 3))
-    yield "broadcast", g.build(), [(2, 3), (2, 2)]
-    g = graph()
-    g.reshape(g.input(1, 12), 3, 4)
-    yield "elements", g.build(), [(1, 13)]
-    g = graph()
-    g.function("SOFTMAX", g.input(1, 30))
-    yield "depth", g.build(), [(1, 512)]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_resized_inputs_that_do_not_fit_the_model(backend: str, tmp_path: Path) -> None:
-    expect_refusals(tmp_path, backend, list(no_longer_fitting()))
-
-
-def overflowing() -> Iterator[tuple[str, bytes, list[tuple[int, ...]]]]:
-    """Inputs in range whose outputs, as the model counts them, are not."""
-    for quantized in (True, False):
-        g = GraphBuilder(3, quantized=quantized)
-        amount = (2**31 - 1) // 64
-        g.pad(g.input(1, 1, 1, 1), [(amount, amount)] * 4)
-        g.operators[0].outputs[0].shape = (1, 1, 1, 1)
-        yield "PAD", g.build(), [(1, 1, 1, 1)]
-        g = GraphBuilder(3, quantized=quantized)
-        x = g.input(1, 1)
-        g.concatenate([x] * 4096, 0)
-        yield "CONCATENATION", g.build(), [(1 << 20, 1)]
-        g = GraphBuilder(3, quantized=quantized)
-        g.arithmetic("ADD", g.input(1 << 16, 1), g.input(1, 1 << 16))
-        g.operators[0].outputs[0].shape = (1, 1)
-        yield "ADD", g.build(), [(1 << 16, 1), (1, 1 << 16)]
-        g = GraphBuilder(3, quantized=quantized)
-        g.fully_connected(g.input(1, 1), 1 << 16)
-        g.operators[0].outputs[0].shape = (1, 1 << 16)
-        yield "FULLY_CONNECTED", g.build(), [(1 << 16, 1)]
-        g = GraphBuilder(3, quantized=quantized)
-        x = g.input(1, 1 << 14, 1 << 14, 1)
-        g.conv(x, 64, (1, 1))
-        g.operators[0].outputs[0].shape = (1, 1, 1, 64)
-        yield "CONV_2D", g.build(), [x.shape]
-    g = GraphBuilder(3, quantized=True)
-    g.conv(g.input(1, 8, 8, 4), 8, (3, 3), dilation=(1 << 30, 1))
-    yield "dilation", g.build(), [(1, 8, 8, 4)]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_inferred_shapes_that_overflow(backend: str, tmp_path: Path) -> None:
-    expect_refusals(tmp_path, backend, list(overflowing()))
 
 
 def with_scales(

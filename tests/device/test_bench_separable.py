@@ -54,7 +54,7 @@ def check(figures: LayerFigures, target: str, dense_instructions: int) -> None:
     assert (figures.cols, figures.rows, figures.batch) == (6, 10, 1)
     assert figures.pattern == "3x1,1x5"
     assert figures.weights == 5 * 3 * 6 + 10 * 5 * 5
-    assert figures.dense_bytes == figures.weights + 4 * (5 + 10)
+    assert figures.dense_bytes == figures.weights + 28 * (5 + 10)
     assert figures.dense_instructions == dense_instructions
     assert 0 < figures.sparse_instructions < figures.dense_instructions
     assert figures.speedup == pytest.approx(

@@ -16,7 +16,7 @@ from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
 
-DEVICES = [name for name in TARGETS if name != "host"]
+DEVICES = [name for name in TARGETS if TARGETS[name].qemu_machine]
 CASES = [
     pytest.param(target, layout, id=f"{target}-{layout}")
     for target in DEVICES

@@ -22,7 +22,7 @@ from tflm_sparsesep.cli import main
 
 def process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command as a user does."""
-    command = [sys.executable, "-m", "tflm_sparsesep.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "tflm_sparsesep", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
@@ -305,3 +305,13 @@ def test_inspect_states_scratch(models: Path) -> None:
     assert layers[0]["variant"]
     assert layers[0]["scratch_bytes"] >= 0
     assert layers[1]["scratch_bytes"] is None
+
+
+def test_export_writes_a_library(models: Path, tmp_path: Path) -> None:
+    arguments = ("export", models / "sparse.tflite", "--format", "cmake", "-o", tmp_path / "lib")
+    done = cli(*arguments, "--data", models / "x.npy", "--json")
+    report = json.loads(done.stdout)
+    assert report["name"] == "sparse"
+    assert all((tmp_path / "lib" / path).is_file() for path in report["files"])
+    assert "README.md" in cli(*arguments).stdout
+    assert "'make' is unknown" in error_line(cli(*arguments[:3], "make", *arguments[4:]))

@@ -36,7 +36,7 @@ def write_subset(folder: Path) -> None:
 def test_demo(tmp_path: Path) -> None:
     write_subset(tmp_path)
     output = tmp_path / "demo"
-    command = [sys.executable, "-m", "tflm_sparsesep.cli", "demo", "--data", str(tmp_path)]
+    command = [sys.executable, "-m", "tflm_sparsesep", "demo", "--data", str(tmp_path)]
     done = subprocess.run(
         [*command, "--output", str(output)],
         capture_output=True,

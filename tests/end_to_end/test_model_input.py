@@ -220,7 +220,7 @@ def test_every_verb_takes_a_keras_model_or_its_file(tmp_path: Path) -> None:
     with pytest.raises(ts.ConfigError, match="representative_dataset is missing"):
         ts.convert(path)
     np.save(tmp_path / "x.npy", x)
-    command: list[str | Path] = [sys.executable, "-m", "tflm_sparsesep.cli", "convert", path]
+    command: list[str | Path] = [sys.executable, "-m", "tflm_sparsesep", "convert", path]
     options: list[str | Path] = ["-o", tmp_path / "out.tflite", "--data", tmp_path / "x.npy"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from ai_edge_litert import interpreter as litert
 
+import tflm_sparsesep as ts
 from tests.support.tensors import values_of
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.tflite import editor
@@ -223,6 +224,50 @@ def test_dataset_refused(dataset: Any, message: str) -> None:
 def test_dtype_refused() -> None:
     with pytest.raises(ConfigError, match="dtype='int4'; accepted: int8, float32"):
         quantize(lenet(), IMAGES, dtype="int4")
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+def test_loops_are_refused_and_unrolled_ones_taken(kind: str) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 4, 6)).astype(np.float32)
+
+    def model(**options: bool) -> Any:
+        recurrent = getattr(keras.layers, kind)(5, **options)
+        return keras.Sequential([keras.Input((4, 6)), recurrent, keras.layers.Dense(3)])
+
+    with pytest.raises(ModelError, match=r"has a loop, .* accepted: LSTM, GRU .* unroll=True"):
+        quantize(model(), x)
+    assert BuiltinOperator.WHILE not in operators(quantize(model(unroll=True), x))
+    assert quantize(model(), dtype="float32")
+
+
+def test_mixed_precision_becomes_int8() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 20)).astype(np.float32)
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.layers.Dense(16, activation="relu", dtype="mixed_float16"),
+        keras.layers.BatchNormalization(dtype="mixed_bfloat16"),
+        keras.layers.Dense(4),
+    ]
+    mixed = keras.Sequential([keras.Input((20,)), *layers])
+    policies = [layer.dtype_policy.name for layer in layers]
+    plain = keras.models.clone_model(
+        mixed, clone_function=lambda x: type(x).from_config({**x.get_config(), "dtype": "float32"})
+    )
+    plain.set_weights(mixed.get_weights())
+    (wanted,), (found,) = (ts.run(quantize(m, x), x, runtime="litert") for m in (plain, mixed))
+    np.testing.assert_array_equal(found, wanted)
+    assert [layer.dtype_policy.name for layer in layers] == policies
+
+
+@pytest.mark.parametrize("names", [("my-input.1", "A b"), ("z:0", "input_1"), ("ünter", "1a")])
+def test_inputs_of_any_name(names: tuple[str, str]) -> None:
+    inputs = [keras.Input((n,), name=name) for n, name in zip((3, 5), names, strict=True)]
+    model = keras.Model(inputs, keras.layers.add([keras.layers.Dense(2)(x) for x in inputs]))
+    x = [np.full((10, n), value, np.float32) for n, value in ((3, 1.0), (5, 100.0))]
+    for given in (x, tuple(x), dict(zip(names, x, strict=True))):
+        entering = editor.read(quantize(model, given)).subgraphs[0].inputs
+        scales = {t.shape[1]: float(t.quantization.scales[0]) for t in entering if t.quantization}
+        assert scales[5] == pytest.approx(100 * scales[3], rel=1e-4)
 
 
 def test_what_the_converter_cannot_do_is_one_line() -> None:

@@ -73,8 +73,8 @@ def run_all(
 def random_cases(layout: Layout, count: int) -> list[Case]:
     """Return layers of all numbers of rows up to 40 and of columns up to 90.
 
-    Every tenth is wide, every eighth int8 one wraps its accumulators. Those that the layout cannot
-    hold are left out.
+    Every tenth is wide, every fourth has a batch for kernels that take many vectors at once, every
+    eighth int8 one wraps its accumulators. Those that the layout cannot hold are left out.
     """
     is_int8 = layout.value_type is not ValueType.FLOAT32
     cases = [
@@ -84,7 +84,7 @@ def random_cases(layout: Layout, count: int) -> list[Case]:
             1 + 11 * number % 40,
             int(rng.integers(500, 1500)) if number % 10 == 0 else 1 + 37 * number % 90,
             zeros=float(rng.choice([0.0, 0.5, 0.9, 0.99, 1.0])),
-            batch=int(rng.integers(1, 4)),
+            batch=int(rng.integers(4, 75) if number % 4 == 2 else rng.integers(1, 4)),
             input_zeros=float(rng.choice([0.0, 0.6])),
             extreme=is_int8 and number % 8 == 7,
         )

@@ -82,4 +82,26 @@ static int fuzz(const uint8_t* original, size_t size, size_t header_size,
   return 0;
 }
 
+#ifdef SPARSESEP_LIBFUZZER
+// Runs an input of libFuzzer: one byte with the size of the options, the
+// options, and the blob, each in memory of its exact size.
+static int fuzz_input(const uint8_t* data, size_t size,
+                      int (*run_parts)(const uint8_t* options,
+                                       size_t options_size, const uint8_t* blob,
+                                       size_t blob_size)) {
+  if (size == 0 || data[0] > size - 1) return -1;
+  const size_t options_size = data[0], blob_size = size - 1 - options_size;
+  uint8_t* options = malloc(options_size + 1);
+  uint8_t* blob = malloc(blob_size > 0 ? blob_size : 1);
+  if (options == NULL || blob == NULL) exit(2);
+  memcpy(options, data + 1, options_size);
+  memcpy(blob, data + 1 + options_size, blob_size);
+  state = (uint32_t)size * 2654435761u | 1u;
+  run_parts(options, options_size, blob, blob_size);
+  free(options);
+  free(blob);
+  return 0;
+}
+#endif
+
 #endif  // SPARSESEP_TESTS_FUZZ_BLOBS_H_

@@ -32,6 +32,17 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
   return status == SPARSESEP_OK;
 }
 
+#ifdef SPARSESEP_LIBFUZZER
+static int run_parts(const uint8_t* options, size_t options_size,
+                     const uint8_t* blob, size_t blob_size) {
+  const Options parts = {options, options_size};
+  return run(blob, blob_size, &parts);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return fuzz_input(data, size, run_parts);
+}
+#else
 int main(int argc, char** argv) {
   if (argc != 5) return 2;
   size_t size;
@@ -46,3 +57,4 @@ int main(int argc, char** argv) {
   free(bytes);
   return status;
 }
+#endif

@@ -62,6 +62,18 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
   return 1;
 }
 
+#ifdef SPARSESEP_LIBFUZZER
+static int run_parts(const uint8_t* options, size_t options_size,
+                     const uint8_t* blob, size_t blob_size) {
+  (void)options;
+  (void)options_size;
+  return run(blob, blob_size, NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return fuzz_input(data, size, run_parts);
+}
+#else
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
   size_t size;
@@ -71,3 +83,4 @@ int main(int argc, char** argv) {
   free(blob);
   return status;
 }
+#endif

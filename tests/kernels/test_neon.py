@@ -35,6 +35,8 @@ NEON_LAYOUTS = (
     Layout(IndexEncoding.DELTA8, 2, 4, count_multiple=1),
     Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1),
     Layout(IndexEncoding.DELTA8, 1, 16, count_multiple=1),
+    Layout(IndexEncoding.DELTA8, 1, 1),
+    Layout(IndexEncoding.U16, 1, 1),
 )
 
 

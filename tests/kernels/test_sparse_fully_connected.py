@@ -63,6 +63,37 @@ def test_many_random_layers(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_batches_of_all_sizes(layout: Layout) -> None:
+    # Kernels take up to 32 vectors at once, and leave a few to others.
+    rng = np.random.default_rng(10)
+    for batch in (*range(1, 41), 63, 64, 71):
+        rows, cols = int(rng.integers(1, 40)), int(rng.integers(1, 140))
+        case = layout_case(rng, layout, rows, cols, zeros=float(rng.choice(ZEROS)), batch=batch)
+        check_outputs(case, run(case, layout))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_many_windows_of_a_line(layout: Layout) -> None:
+    # Windows of whole steps may share them, in lanes that start at each step.
+    rng = np.random.default_rng(11)
+    for taps, stride, channels in (
+        (3, 1, 8),
+        (5, 1, 7),
+        (4, 2, 6),
+        (30, 1, 4),
+        (9, 3, 12),
+        (4, 3, 9),
+    ):
+        for count in (8, 33, 50):
+            shape = Windows(int(rng.integers(1, 36)), taps, channels, stride, count)
+            case, line = windows_case(rng, layout, shape, zeros=0.6)
+            outputs = native_ops.sparse_fully_connected(
+                case.options.to_bytes(), pack(case.layer, layout), line, shape.rows, windows=count
+            )
+            check_outputs(case, outputs)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_windows_of_a_line(layout: Layout) -> None:
     # Overlapping, side by side, and with gaps between; passes of four, and what is left of them.
     rng = np.random.default_rng(7)
@@ -120,7 +151,8 @@ def test_weights_that_ignore_the_blocks(layout: Layout) -> None:
 @pytest.mark.parametrize("layout", INTEGER_LAYOUTS, ids=str)
 def test_accumulator_and_left_shift_wrap(layout: Layout) -> None:
     for rng in sweep(2, 20):
-        case = layout_case(rng, layout, 9, 300, zeros=0.3, batch=2, extreme=True)
+        batch = int(rng.choice([2, 9, 21]))
+        case = layout_case(rng, layout, 9, 300, zeros=0.3, batch=batch, extreme=True)
         check_outputs(case, run(case, layout))
 
 

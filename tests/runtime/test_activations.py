@@ -7,6 +7,9 @@ import pytest
 
 from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
 from tflm_sparsesep.convert import convert
+from tflm_sparsesep.converters.errors import ConfigError, DeviceError
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import Operator, Tensor
 from tflm_sparsesep.runtime.activations import input_sparsity_tflm
 from tflm_sparsesep.runtimes import run
 
@@ -47,6 +50,25 @@ def test_a_generator_function_serves_as_well(samples: np.ndarray, batched: bool)
 
 def test_without_samples_nothing_is_assumed() -> None:
     assert input_sparsity_tflm(chain(), []) == {}
+
+
+@pytest.mark.parametrize("target", ["host", "cortex-m4"])
+def test_where_tflm_lacks_an_operator_nothing_is_assumed(samples: np.ndarray, target: str) -> None:
+    model = editor.read(chain())
+    main = model.subgraphs[0]
+    (last,) = main.outputs
+    unknown = Tensor("unknown", last.shape, last.type, quantization=last.quantization)
+    main.operators.append(Operator.custom("NO_SUCH_OP", [last], [unknown]))
+    main.outputs = [unknown]
+    data = editor.write(model)
+    with pytest.raises(DeviceError, match="NO_SUCH_OP"):
+        run(data, samples[:1])
+    assert input_sparsity_tflm(data, [samples]) == {}
+    given = convert(data, representative_dataset=samples, target=target)
+    assert given == convert(data, target=target)
+    assert any(layer.rewritten for layer in given.layers) == (target != "host")
+    with pytest.raises(ConfigError, match=r"accepted: \[n, 300\]"):
+        convert(data, representative_dataset=samples[:, 1:])
 
 
 def test_converting_with_samples_keeps_the_outputs(samples: np.ndarray) -> None:

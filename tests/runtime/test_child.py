@@ -31,7 +31,7 @@ from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 def without_buffers() -> bytes:
     """A model whose vector of buffers is absent: TFLM reads its first entry."""
     tensors = [Tensor(name, (1, 4)) for name in "xy"]
-    relu = Operator(BuiltinOperator.RELU, tensors[:1], tensors[1:])
+    relu = Operator(BuiltinOperator.RELU, [tensors[0]], tensors[1:])
     main = Subgraph("main", inputs=tensors[:1], outputs=tensors[1:], operators=[relu])
     raw = schema.ModelT.InitFromPackedBuf(editor.write(Model([main])), 0)
     raw.buffers = None

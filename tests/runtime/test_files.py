@@ -24,7 +24,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_device_is_no_model(device: Path) -> None:
-    with pytest.raises(ModelError, match="not a .tflite file"):
+    with pytest.raises(ModelError, match=r"not a \.tflite file"):
         editor.read(files.read_model(device))
     with pytest.raises(ConfigError, match=f"{device}: "):
         files.read_array(device)

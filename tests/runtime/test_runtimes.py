@@ -37,8 +37,10 @@ from tflm_sparsesep.converters.tflite.editor import (
     Tensor,
     TensorType,
     schema,
+    schema_object,
 )
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
+from tflm_sparsesep.model_input import int8_input
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.inference import tensor_values
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
@@ -286,6 +288,36 @@ def test_a_scale_that_would_end_the_process_is_refused() -> None:
     )
     with pytest.raises(DeviceError, match="input of SOFTMAX, has the scale"):
         runtimes.run(model, np.zeros((1, 4), np.int8))
+
+
+def test_scales_of_a_bias_in_files_of_tensorflow_1(tmp_path: Path) -> None:
+    """Their dimension is 3, as in TFLM's own person detector: TFLM runs it, LiteRT refuses."""
+    weights = np.arange(-6, 6, dtype=np.int8).reshape(3, 1, 1, 4)
+    x, y = (
+        Tensor(name, shape, TensorType.INT8, quantization=Quantization(0.1))
+        for name, shape in (("x", (1, 2, 2, 4)), ("y", (1, 2, 2, 3)))
+    )
+    scales = np.array([0.1, 0.2, 0.3], np.float32)
+    bias = Quantization(scales * 0.1, np.zeros(3), axis=3)
+    constants = [
+        Tensor.constant("w", weights, quantization=Quantization(scales, np.zeros(3))),
+        Tensor.constant("b", np.arange(3, dtype=np.int32), quantization=bias),
+    ]
+    fields = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    options = schema_object(schema.Conv2DOptionsT, **fields)
+    conv = Operator(BuiltinOperator.CONV_2D, [x, *constants], [y], version=3, options=options)
+    data = editor.write(Model([Subgraph("main", inputs=[x], outputs=[y], operators=[conv])]))
+    parsed = editor.read(data)
+    assert parsed.is_mended
+    mended = parsed.subgraphs[0].operators[0].input(2).quantization
+    assert mended is not None
+    assert mended.axis == 0
+    assert not editor.read(editor.write(parsed)).is_mended
+    samples = np.random.default_rng(0).integers(-128, 128, (5, 2, 2, 4)).astype(np.int8)
+    (wanted,) = runtimes.run(data, samples)
+    for given in (data, int8_input(data, samples).tflite):
+        (found,) = runtimes.run(given, samples, runtime="litert", reference=True)
+        assert np.abs(found.astype(int) - wanted).max() <= 1
 
 
 def test_absent_runtime_names_the_install_line() -> None:

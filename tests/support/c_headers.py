@@ -18,6 +18,7 @@ def evaluate(expressions: list[str], folder: Path) -> list[int]:
     source.write_text(
         '#include <stdio.h>\n#include "op_options.h"\n#include "op_names.h"\n'
         '#include "sparsesep/paged_weights.h"\n#include "sparsesep/depthwise_conv.h"\n'
+        '#include "sparsesep/sparse_conv.h"\n'
         f"int main(void) {{ {lines} return 0; }}\n"
     )
     root = tflm_sparsesep.source_dir()
@@ -32,3 +33,13 @@ def offset_of(struct: np.dtype[Any], name: str) -> int:
     """Return the offset of a field of a structured dtype in bytes."""
     assert struct.fields is not None
     return struct.fields[name][1]
+
+
+def check_struct(struct: str, mirror: np.dtype[Any], folder: Path) -> None:
+    """Assert that a C struct has the fields of `mirror` at their offsets, in their sizes."""
+    names = list(mirror.names or ())
+    expressions = [f"offsetof({struct}, {name})" for name in names]
+    expressions += [f"sizeof((({struct}*)0)->{name})" for name in names]
+    expected = [offset_of(mirror, name) for name in names]
+    expected += [mirror[name].itemsize for name in names]
+    assert evaluate(expressions, folder) == expected

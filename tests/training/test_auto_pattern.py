@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.training.auto_pattern import choose_pattern
+from tflm_sparsesep.training.device_layer import DeviceLayer
 
 # TensorFlow costs 8 s to import.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
@@ -25,4 +28,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 def test_blocks_are_chosen_if_outputs_keep_enough_inputs(
     rows: int, cols: int, zeros: float, expected: str, target: str
 ) -> None:
-    assert choose_pattern(rows, cols, zeros, target) == expected
+    layer = DeviceLayer(MatrixShape(rows, cols), has_kernel=True)
+    assert choose_pattern(layer, zeros, target) == expected
+
+
+@pytest.mark.parametrize(("units", "channels", "expected"), [(64, 64, "4x1"), (3, 6, "1x1")])
+def test_blocks_of_a_convolution_do_not_straddle_taps(
+    units: int, channels: int, expected: str
+) -> None:
+    image, pixels = (1, 8, 8, channels), (1, 8, 8, units)
+    shape = ConvShape((units, 5, 5, channels), image, pixels, (1, 1), Padding.SAME)
+    assert choose_pattern(DeviceLayer(shape, has_kernel=True), 0.75, "cortex-m4") == expected

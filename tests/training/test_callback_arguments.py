@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
     [
         ({}, "exactly one"),
         ({"strength": 0.1, "zeros": 0.9}, "exactly one"),
-        ({"flash_bytes": 1, "instructions": 1}, "exactly one"),
+        ({"flash_bytes": 1, "zeros": 0.9}, "exactly one"),
+        ({"flash_bytes": 1, "instructions": 1, "zeros": 0.9}, "or flash_bytes and instructions"),
+        ({"flash_bytes": 1, "instructions": 0}, "instructions=0"),
         ({"strength": -0.1}, "strength=-0.1"),
         ({"strength": math.nan}, "strength=nan"),
         ({"strength": "much"}, "strength='much'"),
@@ -55,15 +57,18 @@ def test_refused_in_the_constructor(arguments: dict[str, Any], message: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "is_budget"),
+    ("given", "goal"),
     [
-        ("strength", 0.1, False),
-        ("zeros", 0.9, False),
-        ("flash_bytes", 1, True),
-        ("instructions", 9, True),
+        ({"strength": 0.1}, Goal("strength", 0.1)),
+        ({"zeros": 0.9}, Goal("zeros", 0.9)),
+        ({"flash_bytes": 1}, Goal("budgets", budgets={"flash_bytes": 1})),
+        ({"instructions": 9e6}, Goal("budgets", budgets={"instructions": 9_000_000})),
+        (
+            {"instructions": 9, "flash_bytes": 1},
+            Goal("budgets", budgets={"flash_bytes": 1, "instructions": 9}),
+        ),
     ],
 )
-def test_the_goal_is_the_argument_that_was_given(kind: str, value: float, is_budget: bool) -> None:
+def test_the_goal_is_what_was_given(given: dict[str, Any], goal: Goal) -> None:
     kinds = dict.fromkeys(("strength", "zeros", "flash_bytes", "instructions"))
-    goal = Goal.of(**{**kinds, kind: value})
-    assert (goal.kind, goal.value, goal.is_budget) == (kind, value, is_budget)
+    assert Goal.of(**{**kinds, **given}) == goal

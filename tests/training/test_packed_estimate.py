@@ -24,7 +24,7 @@ def dense_layer(
     rows: int, cols: int, *, palette: bool = False, has_kernel: bool = True
 ) -> TrainedLayer:
     """A layer without a Keras layer: estimates need none."""
-    device = DeviceLayer(MatrixShape(rows, cols, bias_bytes=4 * rows), has_kernel)
+    device = DeviceLayer(MatrixShape(rows, cols, parameter_bytes=28 * rows), has_kernel)
     return TrainedLayer("wide", None, device, Blocks.of((cols, rows)), palette=palette)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -83,13 +84,26 @@ def test_early_stopping_leaves_a_sparse_model() -> None:
     stop = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, _: setattr(model, "stop_training", epoch == 3)
     )
-    history = model.fit(X, Y, epochs=10, verbose=0, callbacks=[ProximalL1(zeros=0.9), stop])
+    with pytest.warns(UserWarning, match=r"after epoch 4 of 10, .* start_from_epoch=7, and"):
+        history = model.fit(X, Y, epochs=10, verbose=0, callbacks=[ProximalL1(zeros=0.9), stop])
     assert len(history.epoch) == 4
     found = zeros_of(*(layer for layer in model.layers if hasattr(layer, "kernel")))
     # Epochs 1 to 6 of 10 make sparse; after three of six the cubic ramp is at 7/8 of 0.9.
     assert found == pytest.approx(0.9 * 7 / 8, abs=0.01)
     fit(model, None, 1)
     assert zeros_of(model.get_layer("first")) < 0.5
+
+
+@pytest.mark.parametrize("last", [7, 9])
+def test_an_end_in_the_debias_phase_is_no_early_one(last: int) -> None:
+    model = deep_model()
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, _: setattr(model, "stop_training", epoch == last)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.fit(X, Y, epochs=10, verbose=0, callbacks=[ProximalL1(zeros=0.9), stop])
+    assert zeros_of(*(layer for layer in model.layers if hasattr(layer, "kernel"))) >= 0.9
 
 
 def test_a_resumed_fit_goes_on_with_its_phase() -> None:

@@ -11,6 +11,9 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.keras_models import deep_model, fit
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.training.layer_selection import Selection
+from tflm_sparsesep.training.sparsity_controller import Snapshot, SparsityController
+from tflm_sparsesep.training.trained_layer import select_layers
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
@@ -58,19 +61,118 @@ def test_lands_below_the_budget(goal: dict[str, Any]) -> None:
     assert logs["estimated_bytes"][-1] == pytest.approx(cost(layers, "flash_bytes"), rel=0.03)
 
 
-@pytest.mark.parametrize("pattern", ["1x1", "4x1"])
-def test_a_layers_own_goal_holds_beside_a_budget(pattern: str) -> None:
+def conv_net() -> Any:
+    """A strided, a square and a dilated convolution, and a shortcut of stride 2."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    image = keras.Input((16, 16, 4))
+    x = layers.Conv2D(16, 3, padding="same", strides=2, activation="relu")(image)
+    y = layers.Conv2D(32, 3, padding="same", strides=2, activation="relu")(x)
+    y = layers.Conv2D(32, 3, padding="same", dilation_rate=2)(y)
+    x = layers.Add()([y, layers.Conv2D(32, 1, strides=2)(x)])
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
+    model = keras.Model(image, layers.Dense(4, "softmax")(x))
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("pattern", ["1x1", "4x4"])
+@pytest.mark.parametrize("goal", [{"flash_bytes": 6_000}, {"instructions": 250_000}], ids=str)
+def test_convolutions_count(goal: dict[str, Any], pattern: str) -> None:
+    keras.backend.clear_session()
+    x = RNG.normal(size=(256, 16, 16, 4)).astype(np.float32)
+    y = np.argmax(x.mean(axis=(1, 2)), axis=1)
+    model, callback = conv_net(), ts.ProximalL1(**goal, pattern=pattern)
+    model.fit(x, y, batch_size=32, epochs=5, verbose=0, callbacks=[callback])
+    result = ts.convert(model, representative_dataset=x[:50], target="cortex-m4")
+    assert sum(layer.op == "CONV_2D" for layer in result.layers if layer.rewritten) >= 2
+    ((kind, budget),) = goal.items()
+    assert 0.9 * budget <= cost(result.layers, kind) <= budget
+
+
+def two_scales() -> tuple[Any, Any, Any]:
+    """A convolution at many pixels, one at few, and a head too small to be sparse; samples."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 16)),
+            layers.Conv2D(16, 3, padding="same", activation="relu", name="early"),
+            layers.AveragePooling2D(4),
+            layers.Conv2D(64, 3, padding="same", activation="relu", name="late"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(4, "softmax", name="head"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    x = RNG.normal(size=(128, 16, 16, 16)).astype(np.float32)
+    return model, x, np.argmax(x[..., :4].mean(axis=(1, 2)), axis=1)
+
+
+def sparse_two_scales(**goal: Any) -> tuple[dict[str, float], Any]:
+    model, x, y = two_scales()
+    callback = ts.ProximalL1(**goal, pattern="4x4")
+    logs = model.fit(x, y, batch_size=32, epochs=5, verbose=0, callbacks=[callback]).history
+    zeros = {name: logs[f"zeros/{name}"][-1] for name in ("early", "late", "head")}
+    return zeros, ts.convert(model, representative_dataset=x[:20], target="cortex-m4").layers
+
+
+@pytest.mark.parametrize("penalty", ["l0", "l1"])
+def test_weights_are_pruned_where_they_cost_most(penalty: str) -> None:
+    layers = select_layers(two_scales()[0], Selection.of(None, (), lambda _: True, ""))
+    weights = {x: RNG.normal(size=x.kernel.shape).astype(np.float32) for x in layers}
+    scores = {x: np.abs(values) for x, values in weights.items()}
+    zeros = {}
+    for budgets in ({"flash_bytes": 5_000}, {"instructions": 1_200_000}):
+        controller = SparsityController(budgets, layers, "cortex-m4", penalty=penalty)
+        kept = controller.supports(Snapshot(weights, scores, {}))
+        for kind in budgets:
+            zeros[kind] = {x.name: 1 - float(np.mean(kept[x])) for x in layers}
+    # A weight of `early` takes instructions at 256 pixels, one of `late` at 16; bytes are the same.
+    assert zeros["flash_bytes"]["early"] == pytest.approx(zeros["flash_bytes"]["late"], abs=0.1)
+    assert zeros["instructions"]["early"] > 0.4
+    # They would not pay at the zeros that are left to them: they keep their weights.
+    assert zeros["instructions"]["late"] == zeros["instructions"]["head"] == 0
+
+
+def test_layers_that_would_not_pay_keep_their_weights_through_the_fit() -> None:
+    zeros, layers = sparse_two_scales(instructions=700_000)
+    assert zeros["head"] == 0
+    assert 0.95 * 700_000 <= cost(layers, "instructions") <= 700_000
+
+
+def test_two_budgets_hold_together() -> None:
+    budgets = {"flash_bytes": 4_500, "instructions": 500_000}
+    _, layers = sparse_two_scales(**budgets)
+    spent = {kind: cost(layers, kind) / budget for kind, budget in budgets.items()}
+    assert max(spent.values()) <= 1
+    assert max(spent.values()) >= 0.9
+
+
+def test_a_budget_that_is_met_does_not_disturb_the_other() -> None:
+    loose = {"flash_bytes": 4_500, "instructions": 5_000_000}
+    alone, both = sparse_two_scales(flash_bytes=4_500)[1], sparse_two_scales(**loose)[1]
+    assert cost(both, "flash_bytes") <= 4_500
+    assert cost(both, "flash_bytes") == pytest.approx(cost(alone, "flash_bytes"), rel=0.1)
+    with pytest.raises(ConfigError, match="instructions=1,000 is out of reach"):
+        sparse_two_scales(flash_bytes=4_500, instructions=1_000)
+    with pytest.raises(ConfigError, match="flash_bytes=90,000 is out of reach"):
+        sparse_two_scales(flash_bytes=90_000, instructions=9_000_000)
+
+
+@pytest.mark.parametrize(("pattern", "budget"), [("1x1", 7_800), ("4x1", 5_500)])
+def test_a_layers_own_goal_holds_beside_a_budget(pattern: str, budget: int) -> None:
     keras.utils.set_random_seed(0)
     dense = keras.layers.Dense
     model = keras.Sequential(
         [keras.Input((12,)), dense(128, "relu"), dense(128, name="own"), dense(3, name="last")]
     )
     model.compile("adam", "mse")
-    callback = ts.ProximalL1(flash_bytes=7_800, layers={"own": 0.875}, pattern=pattern)
+    callback = ts.ProximalL1(flash_bytes=budget, layers={"own": 0.875}, pattern=pattern)
     logs = fit(model, callback, 6, steps=32).history
     assert logs["zeros/own"][-1] == 0.875
     # Small layers gain and lose their sparse form as a whole: bytes jump.
-    assert 0.8 * 7_800 <= logs["estimated_bytes"][-1] <= 7_800
+    assert 0.8 * budget <= logs["estimated_bytes"][-1] <= budget
 
 
 @pytest.mark.parametrize(

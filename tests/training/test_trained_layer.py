@@ -50,6 +50,31 @@ def test_every_kernel_once_under_a_name_of_its_own() -> None:
     assert not any(x.selected for x in found)
 
 
+def test_kernels_that_are_computed_anew_are_found_and_not_trained() -> None:
+    layers = [keras.layers.Dense(12, name=name) for name in "abc"]
+    model = keras.Sequential([keras.Input((12,)), *layers])
+    for layer in layers[:2]:
+        layer.enable_lora(2)
+    found = layers_of(model)
+    assert [(x.name, x.trainable) for x in found] == [("a", False), ("b", False), ("c", True)]
+    assert [x.name for x in select_layers(model, selection()) if x.selected] == ["c"]
+    np.testing.assert_array_equal(found[0].weights(), array(layers[0].kernel))
+
+
+def test_what_is_no_model_is_refused() -> None:
+    class Old:
+        layers = ()
+
+    Old.__module__ = "tf_keras.src.models.sequential"
+    for given, reason in (
+        ("model.keras", "type str; accepted: a Keras model; keras.models.load_model reads"),
+        (None, "type NoneType; accepted: a Keras model"),
+        (Old(), "type Old of tf_keras, which is Keras 2; accepted: a model of Keras 3"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            layers_of(given)
+
+
 def test_weights_are_a_copy_of_the_kernel() -> None:
     first = by_name(layers_of(deep_model()))["first"]
     weights = first.weights()
@@ -83,9 +108,7 @@ def test_depthwise_and_frozen_layers() -> None:
     selected = {name for name, x in everything.items() if x.selected}
     assert {"depthwise", "frozen"}.isdisjoint(selected)
     assert len(selected) == 4
-    # A sparse kernel on the device exists for matrices only.
-    assert not everything["conv2d"].packable
-    assert everything["shared"].packable
+    assert {name for name, x in everything.items() if x.packable} == selected
     named = by_name(select_layers(model, selection(["depthwise"]), lambda *_: "4x1"))
     assert [name for name, x in named.items() if x.selected] == ["depthwise"]
     assert named["depthwise"].blocks.pattern == "1x1"

@@ -182,7 +182,7 @@ def test_straight_through_by_hand(values: str, accumulation: int | None) -> None
     assert np.mean(np.abs(expected - at_start[6][0])[support] > scale.max()) > 0.5
 
 
-def test_every_kind_of_kernel_is_rounded_and_only_sparse_matrices_to_a_palette() -> None:
+def test_every_kind_of_kernel_is_rounded_and_only_packed_ones_to_a_palette() -> None:
     layers = keras.layers
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
@@ -213,9 +213,8 @@ def test_every_kind_of_kernel_is_rounded_and_only_sparse_matrices_to_a_palette()
         steps = steps_of(kernel, output_axes=2 if name == "depthwise" else 1)
         assert np.abs(steps - np.rint(steps)).max() <= NEAR, name
         magnitudes[name] = len(np.unique(np.abs(np.rint(steps)))) - 1  # without 0
-    assert magnitudes["pointwise"] <= 8
-    assert magnitudes["dense"] <= 8
-    assert min(magnitudes[name] for name in ("conv2d", "depthwise", "head")) > 8
+    assert max(magnitudes[name] for name in ("conv2d", "pointwise", "dense")) <= 8
+    assert min(magnitudes[name] for name in ("depthwise", "head")) > 8
 
 
 @pytest.mark.usefixtures("mixed_float16")

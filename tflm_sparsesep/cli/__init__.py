@@ -11,13 +11,12 @@ from typing import Annotated, NoReturn
 import typer
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.cli import environment, measure, models
+from tflm_sparsesep.cli import deploy, environment, measure, models
 from tflm_sparsesep.converters.errors import SparseSepError
 
 app = typer.Typer(
     help="Sparse and separable neural networks for TensorFlow Lite Micro.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -51,6 +50,9 @@ app.command()(models.inspect)
 app.command()(measure.run)
 app.command()(measure.bench)
 app.command("bench-kernels")(measure.bench_kernels)
+app.command()(deploy.validate)
+app.command()(deploy.report)
+app.command()(deploy.export)
 app.command()(models.variants)
 app.command()(environment.doctor)
 app.command()(environment.demo)

@@ -6,15 +6,19 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-from tflm_sparsesep.converters.errors import printable
+from tflm_sparsesep.converters.errors import ConfigError, printable
 from tflm_sparsesep.converters.targets import TARGETS
+from tflm_sparsesep.runtime import files
+from tflm_sparsesep.table_layout import print_table
 
 for _name in ("stdout", "stderr"):
     _stream = getattr(sys, _name)
@@ -43,6 +47,25 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def say(*texts: str) -> None:
     """Print text as it is: what a file holds is neither markup nor obeyed."""
     console.print(*(Text(printable(text)) for text in texts), sep="\n")
+
+
+def check_outputs(outputs: Sequence[Path], *inputs: Path | None) -> None:
+    """Check early that files can be written, and that none is an input.
+
+    Raises:
+        ConfigError: one cannot, or is.
+    """
+    files.check_writable(*outputs)
+    for output in outputs:
+        if output.is_file() and any(
+            path and path.exists() and output.samefile(path) for path in inputs
+        ):
+            raise ConfigError(f"{output}: is an input of this command, accepted: another file")
+
+
+def show(table: Table) -> None:
+    """Print a table as wide as the terminal."""
+    print_table(console, table)
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tflm_sparsesep.cli.common import WIDTH, AsJson, console, print_json
+from tflm_sparsesep.cli.common import WIDTH, AsJson, print_json, show
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -19,7 +19,7 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         print_json([finding.to_json() for finding in findings])
     else:
-        console.print(table(findings))
+        show(table(findings))
 
 
 def demo(

@@ -10,7 +10,15 @@ import numpy as np
 import typer
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, console, print_json, say
+from tflm_sparsesep.cli.common import (
+    AsJson,
+    ModelPath,
+    TargetName,
+    check_outputs,
+    print_json,
+    say,
+    show,
+)
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.runtime import files
 
@@ -28,7 +36,7 @@ def run(
 ) -> None:
     """Run a model on samples and print its outputs."""
     if output is not None:
-        files.check_writable(output)
+        check_outputs([output], model, inputs)
     outputs = ts.run(model, files.read_samples(inputs), runtime=runtime)
     if output is not None:
         if len(outputs) != 1:
@@ -64,7 +72,7 @@ def bench(
     elif not figures:
         say(f"{model}: no sparse layers or fused pairs to measure; `convert` makes them")
     else:
-        console.print(figures_table(figures, target))
+        show(figures_table(figures, target))
         say(f"{figures[0].compiler}, {figures[0].flags}; {figures[0].emulator}")
     if not all(layer.bit_exact for layer in figures):
         raise ts.DeviceError(f"{model}: outputs on {target} differ from TFLM's")
@@ -122,7 +130,7 @@ def bench_kernels(
     if as_json:
         print_json([row.to_json() for row in figures])
     else:
-        console.print(kernels_table(figures))
+        show(kernels_table(figures))
 
 
 def _npy(array: Any) -> bytes:

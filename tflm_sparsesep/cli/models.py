@@ -14,10 +14,13 @@ from tflm_sparsesep.cli.common import (
     ModelPath,
     OutputFile,
     TargetName,
+    check_outputs,
     console,
     print_json,
     say,
+    show,
 )
+from tflm_sparsesep.converters.boards import BOARDS
 from tflm_sparsesep.converters.cost.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.targets import get_target
@@ -67,6 +70,14 @@ HeaderFile = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the C header sparsesep_variants.h.")
 ]
 
+PlanTarget = Annotated[
+    str | None,
+    typer.Option("--target", "-t", help="Core to count for; the board's, or else cortex-m4."),
+]
+BoardName = Annotated[
+    str | None, typer.Option("--board", help=f"Say whether it fits: {', '.join(BOARDS)}.")
+]
+
 
 def convert(
     model: ModelPath,
@@ -81,7 +92,9 @@ def convert(
     """Rewrite the layers that get smaller and faster on the target."""
     if (page_bytes is None) != (external is None):
         raise ConfigError("--page-bytes and --external go together: give both or neither")
-    files.check_writable(*filter(None, (output, external)))
+    if model.suffix == ".keras" and data is None:
+        raise ConfigError(f"--data is missing: {model} is quantized to int8 with sample inputs")
+    check_outputs([*filter(None, (output, external))], model, data)
     result = ts.convert(
         model,
         representative_dataset=None if data is None else files.read_samples(data),
@@ -115,7 +128,7 @@ def _print_conversion(
 ) -> None:
     from tflm_sparsesep.report import decisions_table
 
-    console.print(decisions_table(result.layers, target))
+    show(decisions_table(result.layers, target))
     rewritten = sum(layer.rewritten for layer in result.layers)
     say(
         f"{output}: {rewritten} of {len(result.layers)} layers rewritten, "
@@ -147,7 +160,12 @@ def compress(
     """
     from tflm_sparsesep.compress import USER_CACHE
 
-    files.check_writable(output)
+    check_outputs([output], model, data, labels)
+    if all(one is None for one in (min_sqnr, flash, instructions, arena, max_drop)):
+        raise ConfigError(
+            "no budget is given; accepted: at least one of --min-sqnr, --flash, --instructions, "
+            "--arena and --max-drop"
+        )
     budget = ts.Budget(
         min_output_sqnr_db=min_sqnr,
         flash_bytes=_amount(flash, 1024),
@@ -175,20 +193,26 @@ def compress(
 def _print_compression(result: ts.CompressResult, target: str, output: Path) -> None:
     from tflm_sparsesep.report import decisions_table
 
-    console.print(decisions_table(result.layers, target))
+    show(decisions_table(result.layers, target))
     possible = [f"possible: {point}" for point in result.pareto]
     say(*map(str, result.point.forms), *possible, f"{output}: {result.point}")
 
 
-def plan(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
+def plan(
+    model: ModelPath,
+    target: PlanTarget = None,
+    board: BoardName = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what compression can gain on each layer, before any work."""
     from tflm_sparsesep.planning.table import notes, plan_table
 
-    result = ts.plan(model, target=target)
+    result = ts.plan(model, target=target, board=board)
     if as_json:
         print_json({"model": str(model), **result.to_json()})
         return
-    console.print(plan_table(result), *notes(result), sep="\n")
+    show(plan_table(result))
+    console.print(*notes(result), sep="\n")
 
 
 def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
@@ -199,7 +223,7 @@ def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson 
     if as_json:
         print_json({"model": str(model), "layers": [layer.to_json() for layer in layers]})
     else:
-        console.print(decisions_table(layers, target))
+        show(decisions_table(layers, target))
 
 
 def variants(
@@ -215,11 +239,14 @@ def variants(
 
     names = ts.variants(*models, target=target)
     if output is not None:
+        check_outputs([output], *models)
         files.write_atomically(output, variants_header(names, target=target).encode())
     if as_json:
         print_json({"target": target, "variants": names})
-    elif output is None:
+    elif output is None and names:
         print("\n".join(names))
+    elif output is None:
+        print("no sparse layers, so no kernels to link; `convert` makes them", file=sys.stderr)
 
 
 def _amount(text: str | None, kilo: int) -> int | None:

@@ -39,9 +39,11 @@ def families(op: Operator, layer: RealLayer) -> list[list[Factorization]]:
     rows, cols = layer.weights.shape
     found = []
     is_pointwise = layer.taps == (1, 1)
-    if (is_pointwise and layer.strides == (1, 1)) or input_step(op) is not None:
-        found += [_sparse(rows * cols, block) for block in _BLOCKS]
-        found.append(_sparse(rows * cols, (1, 1), palette=True))
+    # SPARSE_CONV_2D stores columns in another order: blocks must not straddle taps.
+    in_order = is_pointwise or not is_conv or input_step(op) is not None
+    blocks = [b for b in _BLOCKS if in_order or channels % b[1] == 0]
+    found += [_sparse(rows * cols, block) for block in blocks]
+    found.append(_sparse(rows * cols, (1, 1), palette=True))
     if is_conv:
         most = rows * cols / (height * channels + width * rows)
         limit = min(height * channels, width * rows)

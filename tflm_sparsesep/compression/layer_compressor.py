@@ -28,7 +28,14 @@ from tflm_sparsesep.compression.operator_cost import rewritten_cost
 from tflm_sparsesep.compression.output_importance import scores
 from tflm_sparsesep.compression.palette_rounding import round_to_palette
 from tflm_sparsesep.compression.refit import PROBE, WHOLE, Refit, Refitter
-from tflm_sparsesep.compression.segments import Values, real_tensors, run_segment
+from tflm_sparsesep.compression.segments import (
+    Values,
+    is_activation,
+    is_stateful,
+    real_tensors,
+    run_model,
+    run_segment,
+)
 from tflm_sparsesep.compression.trial_cache import Entry, TrialCache, fit_entry, fit_of
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
@@ -97,8 +104,8 @@ class LayerCompressor:
         self.original = CompressedModel(data, editor.read(data, name=name), {})
         self._main = self.original.model.subgraphs[0]
         self._values: Values = dict(zip(self._main.inputs, fitting, strict=True))
-        self._values |= self._run(self._main.operators, self._values)
-        self.layers = find_layers(self._main, self._values, target)
+        self._values |= self._recorded()
+        self.layers = find_layers(self.original.model, self._values, target)
         if not self.layers:
             raise ModelError(
                 f"{name}: no int8 FULLY_CONNECTED or CONV_2D layer that could be compressed"
@@ -148,7 +155,8 @@ class LayerCompressor:
             if form != DENSE
         }
         first = min(changed, default=len(main.operators))
-        later = {t for op in main.operators[first:] for t in op.outputs}
+        # What variables hold stays that of the original.
+        later = {t for op in main.operators[first:] if not is_stateful(op) for t in op.outputs}
         same = zip(main.tensors, self._main.tensors, strict=True)  # of one file
         values = {t: self._values[o] for t, o in same if o in self._values and t not in later}
         now = [[op] for op in main.operators]
@@ -163,7 +171,8 @@ class LayerCompressor:
         main.operators = [op for operators in now for op in operators]
         together = together or (WHOLE if effort > 1 else None)
         if changed and together is not None:
-            inputs = {tensor: values[tensor] for tensor in main.inputs}
+            states = [t for op in main.operators if is_stateful(op) for t in op.outputs]
+            inputs = {t: values[t] for t in (*main.inputs, *states) if t in values}
             self._refitter.refit(now, inputs, together)
             for position, index in changed.items():
                 if forms[index].palette:
@@ -173,7 +182,7 @@ class LayerCompressor:
 
     @functools.cached_property
     def _refitter(self) -> Refitter:
-        return Refitter(self._main, self._values)
+        return Refitter(self._main, self._values, self.original.model.subgraphs[1:])
 
     def _options(self, index: int, noise: Callable[[Forms], float]) -> list[Option]:
         """See `options`; `noise` measures the outputs' noise for factorizations of all layers."""
@@ -270,10 +279,25 @@ class LayerCompressor:
             self._fits[key] = self._cache.recall(setting, compute)
         return self._fits[key]
 
+    def _recorded(self) -> Values:
+        """Return all activations of the original, with the state that it keeps from sample on."""
+        model, operators = self.original.model, self._main.operators
+        if any(t is not None and t.is_variable for op in operators for t in op.inputs):
+            raise ModelError(
+                f"{self._name}: keeps state from one inference to the next, which compress "
+                "cannot follow"
+            )
+        wanted = [t for op in operators for t in op.outputs if is_activation(t)]
+        found = run_model(model, self._data, wanted, self._fitting)
+        return dict(zip(wanted, found, strict=True))
+
     def _run(self, operators: Sequence[Operator], values: Values) -> Values:
         """Return all that some operators write."""
         try:
-            return run_segment(operators, values, [t for op in operators for t in op.outputs])
+            wanted = [t for op in operators for t in op.outputs]
+            return run_segment(
+                operators, values, wanted, subgraphs=self.original.model.subgraphs[1:]
+            )
         except ModelError as error:
             raise ModelError(f"{self._name}: {error}") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +18,17 @@ from tflm_sparsesep.compression.factorization import (
 )
 from tflm_sparsesep.compression.output_importance import output_importance
 from tflm_sparsesep.compression.segments import Values
+from tflm_sparsesep.converters.cost.break_even import break_even_depthwise
 from tflm_sparsesep.converters.factorize import depthwise
 from tflm_sparsesep.converters.factorize.chain import OutputLoss, RealLayer, importance
 from tflm_sparsesep.converters.factorize.depthwise import ChannelMoments
-from tflm_sparsesep.converters.factorize.gram import GramAccumulator, Matrix, Vector, patches
+from tflm_sparsesep.converters.factorize.gram import GramAccumulator, Matrix, Vector, windows
 from tflm_sparsesep.converters.layers import real
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv, shape_of
+from tflm_sparsesep.converters.layers.depthwise import shape_of
 from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name
 from tflm_sparsesep.converters.layers.real import DEPTHWISE
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph
+from tflm_sparsesep.converters.tflite.editor import Buffer, BuiltinOperator, Model, Operator
+from tflm_sparsesep.converters.tflite.references import buffer_users
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.litert_tensors import Array
 
@@ -97,24 +99,30 @@ class CompressibleLayer:
         return products + self.real.bias
 
 
-def find_layers(subgraph: Subgraph, values: Values, target: str) -> list[CompressibleLayer]:
+def find_layers(model: Model, values: Values, target: str) -> list[CompressibleLayer]:
     """Return all layers that can be factorized, given all activations on the samples.
 
-    Depthwise convolutions are included if separating them pays on the target.
+    Depthwise convolutions are included if separating them pays on the target. Weights with other
+    users stay: a second copy would only enlarge the file.
     """
-    found = []
-    for position, op in enumerate(subgraph.operators):
-        layer = _read(op, target)
+    found, users = [], buffer_users(model)
+    for position, op in enumerate(model.subgraphs[0].operators):
+        layer = None if _is_shared(op, users) else _read(op, target)
         if layer is not None:
             source = values[op.input(0)]
             picks = _picks(op, len(source))
             found.append((position, op, layer, picks, vectors(op, source, picks)))
     positions, operators, layers, _, inputs = zip(*found, strict=True) if found else [()] * 5
-    weights = _importance(subgraph, positions, operators, layers, inputs, values)
+    weights = _importance(model, positions, operators, layers, inputs, values)
     return [
         CompressibleLayer(position, layer_name(op), layer, picks, inputs, own)
         for (position, op, layer, picks, inputs), own in zip(found, weights, strict=True)
     ]
+
+
+def _is_shared(op: Operator, users: Mapping[Buffer, int]) -> bool:
+    weights = op.inputs[1] if len(op.inputs) > 1 else None
+    return weights is not None and weights.buffer is not None and users[weights.buffer] > 1
 
 
 def _read(op: Operator, target: str) -> RealLayer | None:
@@ -123,7 +131,7 @@ def _read(op: Operator, target: str) -> RealLayer | None:
         layer = real.read(op)
     except Unsupported:
         return None
-    if layer.is_depthwise and DepthwiseConv(shape_of(op)).best(target) is None:
+    if layer.is_depthwise and break_even_depthwise(shape_of(op), target) is None:
         return None
     return layer
 
@@ -140,16 +148,16 @@ def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         cols = op.weights.shape[1]
         return _float64(samples.dequantize(source.reshape(-1, cols)[picks], tensor))
-    each, taps = _vectors_per_inference(op), op.weights.shape[1:3]
-    cols = math.prod(taps) * tensor.shape[3]
+    each, (height, width) = _vectors_per_inference(op), op.weights.shape[1:3]
     parts = []
     for start in range(0, len(source), _INFERENCES_AT_ONCE):
         part = source[start : start + _INFERENCES_AT_ONCE]
-        images = samples.dequantize(part, tensor).reshape(-1, *tensor.shape[1:])
-        found = patches(images, (taps[0], taps[1]), strides=op.strides, same=op.is_same)
+        images = _float64(samples.dequantize(part, tensor)).reshape(-1, *tensor.shape[1:])
+        found = windows(images, (height, width), strides=op.strides, same=op.is_same)
         first, last = np.searchsorted(picks, [start * each, (start + len(part)) * each])
-        parts.append(found.reshape(-1, cols)[picks[first:last] - start * each])
-    return _float64(np.concatenate(parts))
+        places = np.unravel_index(picks[first:last] - start * each, found.shape[:3])
+        parts.append(found[places].reshape(last - first, -1))
+    return np.concatenate(parts)
 
 
 def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:
@@ -170,7 +178,7 @@ def _vectors_per_inference(op: Operator) -> int:
 
 
 def _importance(
-    subgraph: Subgraph,
+    model: Model,
     positions: Sequence[int],
     operators: Sequence[Operator],
     layers: Sequence[RealLayer],
@@ -186,7 +194,8 @@ def _importance(
     found: list[Vector] = []
     for start, end in itertools.pairwise([*starts, len(operators)]):
         if operators[start].builtin_code != BuiltinOperator.FULLY_CONNECTED:
-            found.append(output_importance(subgraph, positions[start], values))
+            main, *others = model.subgraphs
+            found.append(output_importance(main, positions[start], values, others))
         else:
             found += importance(layers[start:end], inputs[start], OutputLoss(None))
     # An output that never reaches the end still must not be free.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tflm_sparsesep.converters import model_cost
+from tflm_sparsesep.converters.blob.size import least_bytes
 from tflm_sparsesep.converters.cost.choose_layout import choose_layout
 from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.layers.convolution import is_convolution
@@ -84,6 +85,9 @@ def stored_bytes(operators: Sequence[Operator]) -> int:
 def _cost(op: Operator, conversion: Conversion) -> Cost:
     """Return the cost of one operator, sparse where the converter would rewrite it."""
     dense = dense_cost(op, conversion.target)
+    weights = op.weights.array
+    if weights is None or least_bytes(weights) >= dense_bytes([op]):
+        return dense
     try:
         found = _convolution(op, conversion) if is_convolution(op) else _matrix(op, conversion)
     except Unsupported:
@@ -105,7 +109,7 @@ def _matrix(op: Operator, conversion: Conversion) -> Cost | None:
 
 def _convolution(op: Operator, conversion: Conversion) -> Cost | None:
     """Return the cost of a SPARSE_CONV_2D; None if it does not win."""
-    layer = sparse_conv_2d.read_layer(op, conversion.target)
+    layer = sparse_conv_2d.read_layer(op)
     plain = Cost(dense_bytes([op]), layer.dense_instructions(conversion.target))
     best = sparse_conv_2d.packed_cost(layer, plain, conversion)
     if best is None or not best.beats(plain):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tflm_sparsesep.compression.segments import Values, run_segment
+from tflm_sparsesep.compression.segments import Values, is_stateful, run_segment
 from tflm_sparsesep.converters.factorize.gram import Vector
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
 from tflm_sparsesep.runtime import samples
@@ -24,13 +24,16 @@ _STEP = 0.25
 _INT8 = np.iinfo(np.int8)
 
 
-def output_importance(subgraph: Subgraph, position: int, values: Values) -> Vector:
+def output_importance(
+    subgraph: Subgraph, position: int, values: Values, subgraphs: Sequence[Subgraph] = ()
+) -> Vector:
     """Return float64[units], up to a factor; ones where nothing follows the operator.
 
     Args:
         subgraph: the main one.
         position: of the operator.
         values: all activations on some samples.
+        subgraphs: the others of the model.
 
     Time: `units` times 64 inferences of what follows.
     """
@@ -45,7 +48,7 @@ def output_importance(subgraph: Subgraph, position: int, values: Values) -> Vect
     others = [tensor for tensor in _read(rest, few) if tensor is not output]
     entering = {t: np.tile(few[t], (units, *[1] * (few[t].ndim - 1))) for t in others}
     changed, steps = _changed(few[output], rng)
-    found = run_segment(rest, entering | {output: changed}, wanted)
+    found = run_segment(rest, entering | {output: changed}, wanted, subgraphs=subgraphs)
     effect = np.zeros(units)
     for score in wanted:
         if score in found:
@@ -84,6 +87,6 @@ def scores(subgraph: Subgraph) -> list[Tensor]:
 
 def _read(operators: Sequence[Operator], values: Values) -> list[Tensor]:
     """Return the known activations that operators read and do not write."""
-    written = {tensor for op in operators for tensor in op.outputs}
+    written = {tensor for op in operators if not is_stateful(op) for tensor in op.outputs}
     read = dict.fromkeys(t for op in operators for t in op.inputs if t is not None)
     return [tensor for tensor in read if tensor in values and tensor not in written]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +18,8 @@ from tflm_sparsesep.converters.errors import ConfigError, DeviceError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 # What workers run. They are forked while it is set, so it need not be pickled.
 _task: Callable[[Any], Any] | None = None
@@ -79,7 +83,12 @@ def _forked(
 ) -> list[Result]:
     global _task
     _task = function
-    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("fork"))
+    pool = ProcessPoolExecutor(
+        count,
+        mp_context=multiprocessing.get_context("fork"),
+        initializer=_end_with,
+        initargs=(os.getpid(),),
+    )
     try:
         futures = [pool.submit(_run, item) for item in items]
         return [_reported(future.result(), on_result) for future in futures]
@@ -87,9 +96,20 @@ def _forked(
         raise DeviceError(
             "a worker process was killed, for instance for lack of memory; use fewer workers"
         ) from None
+    except (KeyboardInterrupt, SystemExit):
+        for process in pool._processes.values():  # they would finish their items first
+            process.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
         _task = None
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent ends, killed or not: nobody else would."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
 
 
 def _run(item: Any) -> Any:

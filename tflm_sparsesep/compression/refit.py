@@ -46,10 +46,11 @@ class Refitter:
     Args:
         original: the main subgraph of the original model.
         values: all its activations on the samples.
+        subgraphs: the others of the model, which operators may call.
     """
 
-    def __init__(self, original: Subgraph, values: Values) -> None:
-        self._original, self._values = original, values
+    def __init__(self, original: Subgraph, values: Values, subgraphs: Sequence[Subgraph]) -> None:
+        self._original, self._values, self._subgraphs = original, values, subgraphs
         self._runs = [(run, _parts(original, run)) for run in real_chain.runs(original)]
         self._importance: dict[tuple[range, int], list[Vector]] = {}
 
@@ -61,7 +62,7 @@ class Refitter:
 
         Args:
             now: the operators in the place of each original one; their layers are changed.
-            values: of the inputs of the compressed model.
+            values: of the inputs of the compressed model, and of its variables.
             extent: how far to go.
         """
         at, known = 0, dict(values)
@@ -70,11 +71,18 @@ class Refitter:
                 picks = self._picks(now, positions, extent)
                 if picks is None:
                     continue
-                known |= _run(now, known, range(at, run.start))
+                known |= self._run(now, known, range(at, run.start))
                 at = run.start
-                inside = known | _run(now, known, range(at, positions.start))
+                inside = known | self._run(now, known, range(at, positions.start))
                 source = now[positions.start][0].input(0)
                 self._refit(now, positions, _real(inside, source, picks), picks, extent)
+
+    def _run(self, now: Sequence[Sequence[Operator]], values: Values, positions: range) -> Values:
+        """Return the outputs of some operators that later ones read."""
+        operators = [op for position in positions for op in now[position]]
+        rest = [op for ops in now[positions.stop :] for op in ops]
+        later = [t for op in rest for t in op.inputs if t is not None]
+        return run_segment(operators, values, later, subgraphs=self._subgraphs)
 
     def _picks(
         self, now: Sequence[Sequence[Operator]], positions: range, extent: Refit
@@ -124,13 +132,6 @@ def _parts(original: Subgraph, run: range) -> list[range]:
     dense = [i for i in run if codes[i] == BuiltinOperator.FULLY_CONNECTED]
     last = [i for i in dense if i > convs[-1]] if convs else []
     return [run, *([range(last[0], run.stop)] if last else [])]
-
-
-def _run(now: Sequence[Sequence[Operator]], values: Values, positions: range) -> Values:
-    """Return the outputs of some operators that later ones read."""
-    operators = [op for position in positions for op in now[position]]
-    later = [t for ops in now[positions.stop :] for op in ops for t in op.inputs if t is not None]
-    return run_segment(operators, values, later)
 
 
 def _real(values: Values, tensor: Tensor, picks: Array) -> Array:

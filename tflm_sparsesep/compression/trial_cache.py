@@ -37,6 +37,7 @@ from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.converters.rewrite import RewriteResult
 from tflm_sparsesep.device import toolchain
+from tflm_sparsesep.runtime import files
 
 Array = npt.NDArray[Any]
 
@@ -118,7 +119,7 @@ class TrialCache:
         if path is None:
             return None
         try:
-            entry = Entry.from_bytes(path.read_bytes())
+            entry = Entry.from_bytes(files.read_regular(path))
             os.utime(path)  # used now
         except OSError:
             return None

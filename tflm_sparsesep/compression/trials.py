@@ -38,10 +38,18 @@ from tflm_sparsesep.converters.layers.convolution import is_convolution
 from tflm_sparsesep.converters.layers.matrix import is_matrix_operator
 from tflm_sparsesep.converters.layers.quantized import check_operator
 from tflm_sparsesep.converters.passes.conversion import Conversion
-from tflm_sparsesep.converters.rewrite import RewriteResult, check, run_passes, tidy
+from tflm_sparsesep.converters.rewrite import (
+    RewriteResult,
+    check,
+    planned,
+    run_passes,
+    tidy,
+    written,
+)
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model
+from tflm_sparsesep.converters.tflite.references import buffer_users
 from tflm_sparsesep.runtime import samples
 
 Array = npt.NDArray[Any]
@@ -102,6 +110,7 @@ class Trials:
         self.done: dict[tuple[Forms, int], Trial] = {}
         self._target, self._on_step = get_target(target).name, on_step
         self._cache, self._workers = cache or TrialCache(None), workers
+        self._source = data
         model = editor.read(data, name=name)
         _check(model)
         arrays = samples.split_inputs(dataset, model.subgraphs[0].inputs)
@@ -156,7 +165,7 @@ class Trials:
         main = model.subgraphs[0]
         operators = [main.operators[layer.position] for layer in self._compressor.layers]
         tidy(model)
-        whole = self._sizes(model, editor.write(model), [])
+        whole = self._sizes(model, written(model, self._source), [])
         layers = total(dense_cost(op, self._target) for op in operators)
         return Cost(
             whole["flash_bytes"] - layers.bytes, whole["instructions"] - layers.instructions
@@ -209,10 +218,13 @@ class Trials:
 
     def _rewritten(self, built: CompressedModel) -> RewriteResult:
         """Return what `rewrite` makes of the file; the model's objects are changed."""
-        conversion = Conversion(self._target, built.input_zeros)
-        layers = [d for graph in built.model.subgraphs for d in run_passes(graph, conversion)]
-        tidy(built.model)
-        return RewriteResult(editor.write(built.model), layers)
+        model = built.model
+        users = buffer_users(model)
+        conversion = Conversion(self._target, built.input_zeros, users=users)
+        graphs = planned(model, self._target)
+        layers = [d for graph in graphs for d in run_passes(graph, conversion)]
+        tidy(model)
+        return RewriteResult(written(model, self._source), layers)
 
     def _sizes(self, model: Model, data: bytes, layers: list[LayerDecision]) -> dict[str, Any]:
         return {

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
@@ -17,14 +19,21 @@ from tflm_sparsesep.converters.blob.pack_depthwise import (
     pack_depthwise,
 )
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
-from tflm_sparsesep.converters.cost import cycles, depthwise_conv, pointwise_conv
+from tflm_sparsesep.converters.cost import depthwise_conv, pointwise_conv
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.conv_bench import ConvKernelFigures, layouts_of
 from tflm_sparsesep.device.kernel_bench import check_arguments, random_layer
+from tflm_sparsesep.device.kernel_figures import (
+    ConvFigures,
+    common_figures,
+    layout_names,
+    select_layouts,
+)
 from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
+
+Array = npt.NDArray[Any]
 
 _SEED = 1
 
@@ -54,44 +63,43 @@ class _Bench:
         )
 
     def measure(
-        self, blob: bytes, nonzeros: int, *, zeros: float, layout: Layout | None, units: int | None
-    ) -> ConvKernelFigures:
-        """Count the instructions of a blob of the layer, `units` and layout those of a block."""
+        self, blob: bytes, weights: Array, layout: Layout | None = None, *, units: int | None = None
+    ) -> ConvFigures:
+        """Count the instructions of a blob.
+
+        Args:
+            blob: of the layer, or of a block.
+            weights: whose zeros are reported: the pointwise ones of a block.
+            layout, units: of the pointwise layer of a block.
+        """
         pixels = np.random.default_rng(_SEED).integers(-128, 128, self.inputs).astype(np.int8)
         outputs = (*self.layer.output_shape(self.inputs)[:3], units or self.layer.units)
         run = emulation.run_layer(self.target, SEPARABLE_CONV_2D, b"", blob, pixels[None], outputs)
-        dense, instructions = self.dense_instructions(units), run.instructions[0]
         taps = "x".join(map(str, self.layer.window.kernel))
         shape = f"{taps}x{self.layer.window.channels}"
-        return ConvKernelFigures(
-            variant=run.kernel if layout is None else f"{run.kernel} + {layout}",
-            pattern=taps if layout is None else layout.pattern,
-            index="depthwise" if layout is None else layout.index,
-            value="int8" if layout is None else layout.value_type.name.lower(),
-            target=self.target,
+        names = {"pattern": taps, "index": "depthwise", "value": "int8"}
+        figures = ConvFigures(
+            **common_figures(
+                self.target,
+                run,
+                names if layout is None else layout_names(layout),
+                weights,
+                vectors=outputs[1] * outputs[2],
+                blob_bytes=len(blob),
+                dense_instructions=self.dense_instructions(units),
+            ),
             shape=shape if units is None else f"{shape}x{units}",
             inputs="x".join(map(str, self.image)),
             outputs=f"{outputs[1]}x{outputs[2]}",
-            zeros=round(zeros, 4),
-            nonzeros=nonzeros,
-            blob_bytes=len(blob),
-            bytes_per_nonzero=round(len(blob) / max(nonzeros, 1), 3),
-            instructions=instructions,
-            instructions_per_nonzero=round(
-                instructions / max(nonzeros * outputs[1] * outputs[2], 1), 3
-            ),
-            dense_instructions=dense,
-            speedup=round(dense / instructions, 3),
-            estimated_cycles=cycles.estimate_cycles(self.target, run.classes),
-            scratch_bytes=run.scratch_bytes,
-            code_bytes=run.kernel_code_bytes,
-            flags=run.flags,
         )
+        if layout is None:
+            return figures
+        return dataclasses.replace(figures, variant=f"{run.kernel} + {layout}")
 
 
 def bench_depthwise(
     target: str, window: ConvWindow, *, image: tuple[int, int]
-) -> list[ConvKernelFigures]:
+) -> list[ConvFigures]:
     """Measure the kernel that runs an int8 depthwise convolution on `target`.
 
     Args:
@@ -104,9 +112,7 @@ def bench_depthwise(
         ToolMissingError: QEMU or the Arm compiler is missing.
     """
     bench = _bench(target, window, image)
-    nonzeros = int(np.count_nonzero(bench.layer.weights.weights))
-    blob = pack_depthwise(bench.layer)
-    return [bench.measure(blob, nonzeros, zeros=0.0, layout=None, units=None)]
+    return [bench.measure(pack_depthwise(bench.layer), bench.layer.weights.weights)]
 
 
 def bench_blocks(
@@ -117,7 +123,7 @@ def bench_blocks(
     image: tuple[int, int],
     zeros: float,
     pattern: str | None = None,
-) -> list[ConvKernelFigures]:
+) -> list[ConvFigures]:
     """Measure a depthwise and a pointwise convolution as one operator, fastest first.
 
     Args:
@@ -135,7 +141,8 @@ def bench_blocks(
     check_arguments(target, rows=units, cols=window.channels, zeros=zeros)
     bench = _bench(target, window, image)
     figures = [
-        _measure_block(bench, layout, units, zeros) for layout in layouts_of(target, pattern)
+        _measure_block(bench, layout, units, zeros)
+        for layout in select_layouts(target, pattern, floats=False)
     ]
     return sorted(figures, key=lambda f: f.instructions)
 
@@ -151,7 +158,7 @@ def _bench(target: str, window: ConvWindow, image: tuple[int, int]) -> _Bench:
     return bench
 
 
-def _measure_block(bench: _Bench, layout: Layout, units: int, zeros: float) -> ConvKernelFigures:
+def _measure_block(bench: _Bench, layout: Layout, units: int, zeros: float) -> ConvFigures:
     channels, zero_point = bench.layer.units, bench.layer.options.output_zero_point
     case = random_layer(layout, units, channels, zeros=zeros, batch=1, input_zeros=0.0)
     assert isinstance(case.layer, FullyConnectedWeights)  # layouts of int8 only
@@ -160,11 +167,5 @@ def _measure_block(bench: _Bench, layout: Layout, units: int, zeros: float) -> C
         dataclasses.replace(case.options, input_zero_point=zero_point),
         layout,
     )
-    nonzeros = int(np.count_nonzero(case.layer.weights))
-    return bench.measure(
-        pack_block(bench.layer, pointwise),
-        nonzeros + int(np.count_nonzero(bench.layer.weights.weights)),
-        zeros=1.0 - nonzeros / (units * channels),
-        layout=layout,
-        units=units,
-    )
+    blob = pack_block(bench.layer, pointwise)
+    return bench.measure(blob, case.layer.weights, layout, units=units)

@@ -128,11 +128,8 @@ def run_layer(
 
     Args:
         target: the core to compile for and to run on, such as "cortex-m4".
-        op_name: name of the operator in the .tflite file, such as "SPARSE_FULLY_CONNECTED".
-        options: its custom_options.
-        blob: its packed weights.
-        inputs: [K, ...], int8 or float32; each `inputs[k]` is one input tensor, for instance
-            [batch, cols]. Init and prepare run once, eval K times.
+        op_name, options, blob: the operator's name, custom_options and packed weights in the file.
+        inputs: [K, ...], int8 or float32: K input tensors. Init and prepare run once, eval K times.
         output_shape: shape of one output, for instance (batch, rows).
         optimization: flag of gcc.
         variants: names of the fully-connected kernels to link; none links all.
@@ -152,24 +149,12 @@ def run_layer(
         target, optimization=optimization, defines=defines, variants=variants, board=board
     )
     machine = toolchain.board_of(core, board)
-    if timeout is None:
-        timeout = _generous_timeout(blob, inputs, flash)
+    seconds = _generous_timeout(blob, inputs, flash) if timeout is None else timeout
     where = f"{op_name} on {target} ({machine})"
-
-    with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
-        work = Path(directory)
-        (work / "job.bin").write_bytes(job)
-        _run_qemu(image, machine, work, timeout, where)
-        sizes, kernel = _read_result(work, where)
-        counts = _read_counts(work / "counts.txt", len(inputs), where)
-        outputs: npt.NDArray[Any] = np.fromfile(work / "outputs.bin", inputs.dtype)
-
+    counted = _counted(image, machine, job, seconds, where, inputs, output_shape)
+    kernel = counted["kernel"]
     return LayerRun(
-        **sizes,
-        outputs=outputs.reshape((len(inputs), *output_shape)),
-        instructions=[sum(region) for region in counts],
-        classes=dict(zip(CLASSES, map(sum, zip(*counts, strict=True)), strict=True)),
-        kernel=kernel,
+        **counted,
         kernel_code_bytes=toolchain.kernel_text_bytes(core, kernel, optimization) if kernel else 0,
         target=target,
         board=machine,
@@ -177,6 +162,32 @@ def run_layer(
         compiler=_name_and_version("arm-none-eabi-gcc"),
         qemu=_name_and_version("qemu-system-arm"),
     )
+
+
+def _counted(
+    image: Path,
+    machine: str,
+    job: bytes,
+    timeout: float,
+    where: str,
+    inputs: Array,
+    output_shape: tuple[int, ...],
+) -> dict[str, Any]:
+    """Run a job and return what the emulator counted: fields of `LayerRun`."""
+    with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
+        work = Path(directory)
+        (work / "job.bin").write_bytes(job)
+        _run_qemu(image, machine, work, timeout, where)
+        sizes, kernel = _read_result(work, where)
+        counts = _read_counts(work / "counts.txt", len(inputs), where)
+        outputs: npt.NDArray[Any] = np.fromfile(work / "outputs.bin", inputs.dtype)
+    return {
+        **sizes,
+        "outputs": outputs.reshape((len(inputs), *output_shape)),
+        "instructions": [sum(region) for region in counts],
+        "classes": dict(zip(CLASSES, map(sum, zip(*counts, strict=True)), strict=True)),
+        "kernel": kernel,
+    }
 
 
 def check_counter(target: str, *, loops: int = 1000, board: str | None = None) -> None:

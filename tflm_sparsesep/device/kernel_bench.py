@@ -3,61 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
-from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.blob.pack import FloatWeights, FullyConnectedWeights, pack
-from tflm_sparsesep.converters.cost import cycles, fully_connected, pointwise_conv
+from tflm_sparsesep.converters.cost import fully_connected, pointwise_conv
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device import emulation, toolchain
+from tflm_sparsesep.device.kernel_figures import (
+    MatrixFigures,
+    common_figures,
+    layout_names,
+    select_layouts,
+)
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case, random_float_case
 
 _PALETTE = 16
 _SEED = 0
-
-
-@dataclass(frozen=True)
-class KernelFigures:
-    """One kernel on one random layer.
-
-    Instructions are executed ones per inference, requantization and everything else between call
-    and return included; dense ones are CMSIS-NN's (`converters/cost`). `estimated_cycles` are
-    estimated by a model (`converters/cost/cycles.py`), not measured. `blob_bytes` is all that the
-    layer takes in flash, header, bias and requantization included. `code_bytes` is the kernel
-    alone. `input_zeros` is the share of inputs that equal the input's zero point.
-    """
-
-    variant: str
-    pattern: str
-    index: str
-    value: str
-    target: str
-    rows: int
-    cols: int
-    batch: int
-    zeros: float
-    input_zeros: float
-    nonzeros: int
-    blob_bytes: int
-    bytes_per_nonzero: float
-    instructions: int
-    instructions_per_nonzero: float
-    dense_instructions: int
-    speedup: float
-    estimated_cycles: int
-    scratch_bytes: int
-    code_bytes: int
-    flags: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        return dataclasses.asdict(self)
 
 
 def bench_kernels(
@@ -69,7 +35,7 @@ def bench_kernels(
     pattern: str | None = None,
     batch: int = 1,
     input_zeros: float = 0.0,
-) -> list[KernelFigures]:
+) -> list[MatrixFigures]:
     """Measure every layout's kernel on `target`, an emulated core, fastest first.
 
     The zeros of the layer come in blocks of each layout's pattern; `pattern` selects layouts. A
@@ -81,11 +47,7 @@ def bench_kernels(
         ToolMissingError: QEMU or the Arm compiler is missing.
     """
     check_arguments(target, rows=rows, cols=cols, zeros=zeros, batch=batch, input_zeros=input_zeros)
-    available = layouts_for(target)
-    layouts = [layout for layout in available if pattern in (None, layout.pattern)]
-    if not layouts:
-        accepted = ", ".join(dict.fromkeys(layout.pattern for layout in available))
-        raise ConfigError(f"pattern {pattern!r} is unknown; accepted: {accepted}")
+    layouts = select_layouts(target, pattern, floats=True)
     figures = [
         _measure(
             target,
@@ -147,7 +109,7 @@ def random_layer(
 
 def _measure(
     target: str, layout: Layout, case: LayerCase[Any], *, input_zeros: float
-) -> KernelFigures:
+) -> MatrixFigures:
     rows, cols = case.layer.weights.shape
     batch = len(case.inputs)
     blob = pack(case.layer, layout)
@@ -164,28 +126,18 @@ def _measure(
         dense = pointwise_conv.dense_instructions(target, rows, cols, batch)
     else:
         dense = fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype)
-    nonzeros = int(np.count_nonzero(case.layer.weights))
-    instructions = run.instructions[0]
-    return KernelFigures(
-        variant=run.kernel,
-        pattern=layout.pattern,
-        index=layout.index,
-        value=layout.value_type.name.lower(),
-        target=target,
+    return MatrixFigures(
+        **common_figures(
+            target,
+            run,
+            layout_names(layout),
+            case.layer.weights,
+            vectors=batch,
+            blob_bytes=len(blob),
+            dense_instructions=dense,
+        ),
         rows=rows,
         cols=cols,
         batch=batch,
-        zeros=round(1.0 - nonzeros / (rows * cols), 4),
         input_zeros=input_zeros,
-        nonzeros=nonzeros,
-        blob_bytes=len(blob),
-        bytes_per_nonzero=round(len(blob) / max(nonzeros, 1), 3),
-        instructions=instructions,
-        instructions_per_nonzero=round(instructions / max(nonzeros * batch, 1), 3),
-        dense_instructions=dense,
-        speedup=round(dense / instructions, 3),
-        estimated_cycles=cycles.estimate_cycles(target, run.classes),
-        scratch_bytes=run.scratch_bytes,
-        code_bytes=run.kernel_code_bytes,
-        flags=run.flags,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.device.conv_bench import ConvKernelFigures, bench_conv_kernels
+from tflm_sparsesep.device.conv_bench import bench_conv_kernels
 from tflm_sparsesep.device.depthwise_bench import bench_blocks, bench_depthwise
-from tflm_sparsesep.device.kernel_bench import KernelFigures, bench_kernels
+from tflm_sparsesep.device.kernel_bench import bench_kernels
+from tflm_sparsesep.device.kernel_figures import KernelFigures
 
 OPERATORS = ("fully_connected", "conv2d", "depthwise", "separable-block")
 
@@ -24,7 +27,7 @@ def measure(
     pattern: str | None,
     batch: int,
     input_zeros: float,
-) -> list[KernelFigures] | list[ConvKernelFigures]:
+) -> Sequence[KernelFigures]:
     """Return the figures of every kernel, fastest first.
 
     Args:
@@ -53,6 +56,19 @@ def measure(
             batch=batch,
             input_zeros=input_zeros,
         )
+    return _measure_convolution(target, op, shape, image, stride, padding, zeros, pattern)
+
+
+def _measure_convolution(
+    target: str,
+    op: str,
+    shape: str,
+    image: str,
+    stride: int,
+    padding: str,
+    zeros: float,
+    pattern: str | None,
+) -> Sequence[KernelFigures]:
     height, width = _sizes("input", image, "HEIGHTxWIDTH", "8x8")
     if op == "depthwise":
         down, right, channels = _sizes("shape", shape, "TAPSxTAPSxCHANNELS", "3x3x64")

@@ -7,6 +7,7 @@ the compiler, so it never goes stale.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -22,12 +23,15 @@ from types import MappingProxyType
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
 from tflm_sparsesep.converters.targets import TARGETS, Target, get_target
+from tflm_sparsesep.runtime import files
 from tflm_sparsesep.sources import source_dir
 
 FIRMWARE_DIR = Path(__file__).resolve().parent / "firmware"
 
 CACHE_VARIABLE = "TFLM_SPARSESEP_CACHE"
 COMPILE_TIMEOUT_SECONDS = 120
+
+_CHECKSUMS = "sha256sums"  # in each cache entry
 
 # Linker script of each emulated board.
 BOARD_SCRIPTS = {
@@ -313,9 +317,12 @@ def _hash(files: Iterable[Path], words: Iterable[str]) -> str:
 
 
 def _cached(name: str, build: Callable[[Path], None]) -> Path:
-    """Return cache entry `name`; `build` makes it in a private directory, then it is renamed."""
+    """Return cache entry `name`; `build` makes it in a private directory, then it is renamed.
+
+    An entry that is not what was built, after a full disk for instance, is built anew.
+    """
     entry = cache_dir() / name
-    if entry.is_dir():
+    if _is_intact(entry):
         return entry
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
@@ -323,11 +330,15 @@ def _cached(name: str, build: Callable[[Path], None]) -> Path:
             built = Path(work) / name
             built.mkdir()
             build(built)
+            (built / _CHECKSUMS).write_text(_checksums(built))
+            if not _is_intact(entry):
+                with contextlib.suppress(OSError):
+                    entry.rename(Path(work) / "damaged")
             try:
                 built.rename(entry)
             except OSError:
                 # Another process was faster: its entry has the same contents.
-                if not entry.is_dir():
+                if not _is_intact(entry):
                     raise
     except OSError as error:
         raise ConfigError(
@@ -335,3 +346,17 @@ def _cached(name: str, build: Callable[[Path], None]) -> Path:
             "directory that can be written"
         ) from error
     return entry
+
+
+def _checksums(entry: Path) -> str:
+    """Return a line for each file of a cache entry, but for the file that holds these lines."""
+    paths = sorted(path for path in entry.iterdir() if path.name != _CHECKSUMS)
+    hashes = (hashlib.sha256(files.read_regular(path)).hexdigest() for path in paths)
+    return "".join(f"{found}  {path.name}\n" for found, path in zip(hashes, paths, strict=True))
+
+
+def _is_intact(entry: Path) -> bool:
+    try:
+        return files.read_regular(entry / _CHECKSUMS).decode() == _checksums(entry)
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -64,7 +64,8 @@ class Device:
         if self._lanes < 1 or self._lanes & (self._lanes - 1):
             raise ConfigError(f"lanes={lanes}; accepted: powers of 2")
         with opencl_errors(f"opening {self.name}"):
-            self.queue = cl.CommandQueue(cl.Context([device]))
+            self.context = cl.Context([device])  # Intel's runtime frees it under a queue
+            self.queue = cl.CommandQueue(self.context)
         self.memory = Memory()
         self._programs = Programs(self.queue)
 

@@ -135,9 +135,8 @@ class SparseLayer:
                 f"weights of shape {weights.shape} and bias of shape {biases.shape}; "
                 "accepted: [rows, cols] and [rows]"
             )
-        height, width = map(int, pattern.split("x"))
         rows, cols = weights.shape
-        tiles = tile(weights, height, width)
+        tiles = tile(weights, *map(int, pattern.split("x")))
         kept = np.full(tiles.shape[:2], True) if keep_all else tiles.any(axis=(2, 3))
         tile_rows, tile_cols = np.nonzero(kept)
         return cls.from_blocks(

@@ -9,8 +9,9 @@ from typing import Any
 
 from tflm_sparsesep.converters.cost import break_even
 from tflm_sparsesep.converters.cost.break_even import PlannedForm
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
+from tflm_sparsesep.planning.board_fit import BoardFit
 from tflm_sparsesep.planning.shapes import LayerShape, Shape
 
 BEST_CASE_ZEROS = 0.95
@@ -64,10 +65,12 @@ class Plan:
     Attributes:
         target: the core that costs are estimated for.
         layers: those with weights, in execution order.
+        fit: on the board that was named; None without one.
     """
 
     target: str
     layers: list[LayerPlan]
+    fit: BoardFit | None = None
 
     @property
     def dense_bytes(self) -> int:
@@ -97,6 +100,7 @@ class Plan:
             "target": self.target,
             "layers": [dataclasses.asdict(layer) for layer in self.layers],
             **{name: getattr(self, name) for name in totals},
+            "fit": None if self.fit is None else self.fit.to_json(),
         }
 
 
@@ -106,7 +110,7 @@ def plan_layer(layer: LayerShape, target: str) -> LayerPlan:
     instructions, note = None, layer.reason
     if layer.shape is not None:
         forms, instructions = _forms(layer.shape, target), layer.shape.dense(target).instructions
-        note = "" if any(forms[:3]) else _NONE_WINS[isinstance(layer.shape, DepthwiseConv)]
+        note = "" if any(forms[:3]) else _NONE_WINS[isinstance(layer.shape, DepthwiseShape)]
     known = (layer.name, layer.op, layer.size, layer.dense_bytes, instructions)
     return LayerPlan(*known, *forms, note)
 
@@ -117,16 +121,16 @@ _Forms = tuple[PlannedForm | None, PlannedForm | None, PlannedForm | None, Plann
 
 @functools.lru_cache(maxsize=64)
 def _forms(shape: Shape, target: str) -> _Forms:
-    if isinstance(shape, DepthwiseConv):
-        form = shape.best(target)
-        cases = [case for case in (form, shape.rewritten(target)) if case]
+    if isinstance(shape, DepthwiseShape):
+        form = break_even.break_even_depthwise(shape, target)
+        cases = [x for x in (form, break_even.depthwise_kernel_form(shape, target)) if x]
         best = min(cases, key=lambda case: case.bytes * case.instructions, default=None)
         return None, None, form, best
     if isinstance(shape, ConvShape):
-        factors = break_even.break_even_channels(shape, target)
-        separated = _best_separated(shape, target)
-        if target == "host":  # the LiteRT delegate does not run SPARSE_CONV_2D
-            return None, None, factors, separated
+        factors = separated = None
+        if shape.is_separable:
+            factors = break_even.break_even_channels(shape, target)
+            separated = _best_separated(shape, target)
     else:
         factors, separated = break_even.break_even_rank(shape, target), None
     sparse = break_even.best_sparse(shape, target, BEST_CASE_ZEROS)

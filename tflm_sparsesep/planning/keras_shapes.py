@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
 from tflm_sparsesep.converters.layers.quantized import Unsupported
-from tflm_sparsesep.planning.shapes import LayerShape, Shape, conv_shape
-from tflm_sparsesep.training.device_layer import DeviceLayer
+from tflm_sparsesep.planning.shapes import GROUPED, TOO_LARGE, LayerShape, Shape
+from tflm_sparsesep.training.device_layer import DeviceLayer, parameter_bytes_of
 
 _OPERATORS = {
     "Dense": "FULLY_CONNECTED",
@@ -59,21 +56,16 @@ def _shape_of(layer: Any) -> LayerShape:
     except Unsupported as unsupported:
         reason = str(unsupported)
     matrices = sum(math.prod(weight.shape) for weight in _weights(layer))
-    total = matrices + _bias_bytes(layer)
+    total = matrices + parameter_bytes_of(layer)
     return LayerShape(layer.name, op, shape, str(shape or size), total, reason)
 
 
-def _bias_bytes(layer: Any) -> int:
-    bias = getattr(layer, "bias", None)
-    return 0 if bias is None else BIAS_BYTES * math.prod(bias.shape)
-
-
-def _depthwise(layer: Any) -> DepthwiseConv:
+def _depthwise(layer: Any) -> DepthwiseShape:
     """Return the shape; raise Unsupported with the reason if its cost is unknown."""
     if layer.data_format != "channels_last":
         raise Unsupported(f"{layer.data_format}: no kernel")
     _, *image, channels = _fixed(layer.input.shape)
-    shape = DepthwiseShape(
+    return DepthwiseShape(
         (image[0], image[1]),
         channels,
         _two(layer.kernel_size),
@@ -81,8 +73,8 @@ def _depthwise(layer: Any) -> DepthwiseConv:
         layer.padding == "same",
         layer.depth_multiplier,
         dilation=_two(layer.dilation_rate),
+        parameter_bytes=parameter_bytes_of(layer),
     )
-    return DepthwiseConv(shape, _bias_bytes(layer))
 
 
 def _other(layer: Any, kind: str) -> Shape:
@@ -92,21 +84,13 @@ def _other(layer: Any, kind: str) -> Shape:
     device = DeviceLayer.of(layer)
     if device.has_kernel:
         return device.shape
-    if kind == "Conv1D" or math.prod(layer.kernel.shape[:-2]) == 1:
-        raise Unsupported("one row or column of taps: nothing to separate")
-    *taps, channels, units = layer.kernel.shape
-    shapes = [_fixed(tensor.shape) for tensor in (layer.input, layer.output)]
-    if layer.data_format != "channels_last" or layer.padding not in ("same", "valid"):
-        raise Unsupported(f"{layer.data_format} and padding {layer.padding!r}: no separable kernel")
-    return conv_shape(
-        (units, *taps, channels),
-        shapes[0],
-        shapes[1],
-        _two(layer.strides),
-        Padding[layer.padding.upper()],
-        dilation=_two(layer.dilation_rate),
-        bias_bytes=_bias_bytes(layer),
-    )
+    if kind != "Dense":
+        if layer.data_format != "channels_last" or layer.padding not in ("same", "valid"):
+            raise Unsupported(f"{layer.data_format} and padding {layer.padding!r}: no kernel")
+        if layer.groups != 1:
+            raise Unsupported(GROUPED)
+        _fixed(layer.input.shape)
+    raise Unsupported(TOO_LARGE)
 
 
 def _two(value: Any) -> tuple[int, int]:

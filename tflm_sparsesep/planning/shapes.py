@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
-from tflm_sparsesep.converters.blob.separable_format import MAX_KERNEL, Padding
+from tflm_sparsesep.converters.blob.format import MAX_DIM
+from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.blob.sparse_conv_format import MAX_KERNEL
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
-from tflm_sparsesep.converters.layers.depthwise import DepthwiseConv
-from tflm_sparsesep.converters.layers.matrix import bias_bytes, read_matrix_layer
+from tflm_sparsesep.converters.layers import depthwise
+from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
+    check_structure,
     layer_name,
+    parameter_bytes,
     read_numbers,
     read_weights,
 )
@@ -24,7 +27,10 @@ from tflm_sparsesep.converters.rewrite import check
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 
-Shape = MatrixShape | ConvShape | DepthwiseConv
+Shape = MatrixShape | ConvShape | DepthwiseShape
+
+GROUPED = "grouped: no sparse kernel"
+TOO_LARGE = "more rows, columns or taps than the packed format holds"
 
 
 @dataclass(frozen=True)
@@ -67,42 +73,13 @@ def layers_of(data: bytes, name: str) -> list[LayerShape]:
     return shapes
 
 
-def conv_shape(
-    weights: tuple[int, ...],
-    inputs: tuple[int, ...],
-    outputs: tuple[int, ...],
-    strides: tuple[int, int],
-    padding: Padding,
-    *,
-    dilation: tuple[int, int],
-    bias_bytes: int,
-) -> ConvShape:
-    """Return the shape of a convolution (see `ConvShape`) that may be separated.
-
-    Raises:
-        Unsupported: it cannot be separated; holds the reason.
-    """
-    _, height, width, channels = weights
-    if dilation != (1, 1):
-        raise Unsupported("dilated: no separable kernel")
-    if inputs[-1] != channels:
-        raise Unsupported("grouped: no separable kernel")
-    if min(height, width) == 1:
-        raise Unsupported(
-            "one row or column of taps: nothing to separate (two that follow each other may fuse)"
-        )
-    if max(height, width, *strides) > MAX_KERNEL:
-        raise Unsupported(f"a separable kernel or stride is at most {MAX_KERNEL}")
-    four = cast("tuple[int, int, int, int]", weights)
-    return ConvShape(four, inputs, outputs, strides, padding, bias_bytes)
-
-
 def _matrices(op: Operator) -> list[editor.Tensor]:
     found = [t for t in op.inputs[1:] if t is not None]
     return [t for t in found if t.is_constant and len(t.shape) > 1]
 
 
 def _shape_of(op: Operator) -> LayerShape:
+    check_structure(op)
     shape: Shape | None = None
     reason = ""
     size = "x".join(map(str, op.weights.shape)) if op.inputs[1] is not None else ""
@@ -112,34 +89,38 @@ def _shape_of(op: Operator) -> LayerShape:
         elif op.builtin_code == BuiltinOperator.CONV_2D:
             shape = _convolution(op)
         elif op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
-            shape = DepthwiseConv(depthwise_layer.shape_of(op), bias_bytes(op))
+            shape = depthwise.shape_of(op)
         else:
             reason = f"no kernel of ours for {op.op_name}"
     except Unsupported as unsupported:
         reason = str(unsupported)
     weights = sum(math.prod(t.shape) for t in _matrices(op))
     return LayerShape(
-        layer_name(op), op.op_name, shape, str(shape or size), weights + bias_bytes(op), reason
+        layer_name(op), op.op_name, shape, str(shape or size), weights + parameter_bytes(op), reason
     )
 
 
 def _convolution(op: Operator) -> MatrixShape | ConvShape:
     check_operator(op)
     weights, inputs = read_weights(op), op.input(0).shape
-    units, height, width, _ = weights.shape
+    units, height, width, channels = weights.shape
     if (height, width) == (1, 1) or input_step(op) is not None:
         return read_matrix_layer(op).shape
     options = op.options
     if options is None or options.padding not in (0, 1) or len(inputs) != 4:
         raise Unsupported("padding or image of a kind not known here")
-    shape = conv_shape(
+    if inputs[-1] != channels:
+        raise Unsupported(GROUPED)
+    if max(units, weights[0].size) > MAX_DIM or max(height, width, *op.strides) > MAX_KERNEL:
+        raise Unsupported(TOO_LARGE)
+    shape = ConvShape(
         weights.shape,
         inputs,
         op.outputs[0].shape,
         op.strides,
         Padding(options.padding),
-        dilation=op.dilation,
-        bias_bytes=bias_bytes(op),
+        parameter_bytes(op),
+        op.dilation,
     )
     read_numbers(op, weights.reshape(units, -1))
     return shape

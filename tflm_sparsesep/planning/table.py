@@ -44,7 +44,7 @@ def plan_table(plan: Plan) -> Table:
             footer,
             justify="left" if heading in ("layer", "shape") else "right",
             overflow="fold",
-            no_wrap=heading not in ("layer", "shape"),
+            no_wrap=heading != "layer",
             style="green" if heading in ("smaller", "faster") else None,
         )
     for layer in plan.layers:
@@ -53,7 +53,7 @@ def plan_table(plan: Plan) -> Table:
 
 
 def notes(plan: Plan) -> list[Text]:
-    """Return the best case's totals, and one line per reason why layers have no form."""
+    """Return the best case's totals, a line per reason why layers have no form, and the fit."""
     by_reason: dict[str, list[str]] = {}
     for layer in plan.layers:
         if layer.note:
@@ -68,7 +68,8 @@ def notes(plan: Plan) -> list[Text]:
         Text.assemble((printable(", ".join(names)), "yellow"), f": {printable(reason)}")
         for reason, names in by_reason.items()
     ]
-    return [Text(totals), *reasons]
+    fit = [] if plan.fit is None else [Text(str(plan.fit))]
+    return [Text(totals), *reasons, *fit]
 
 
 def _cells(layer: LayerPlan) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.errors import DeviceError
+from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Tensor, TensorType
 from tflm_sparsesep.runtime.inference import tensor_values
 from tflm_sparsesep.runtime.litert import Array
@@ -23,8 +24,8 @@ def input_sparsity_tflm(
 ) -> dict[str, float]:
     """Return the fraction of elements at the zero_point in each int8 layer's input, by tensor name.
 
-    Empty without samples, without such layers, or without TFLM on this machine: then every input
-    counts as free of zeros, which is always safe.
+    Empty without samples, without such layers, and where TFLM is not installed or lacks an operator
+    of the model. Every input then counts as free of zeros, which is always safe.
 
     Args:
         tflite: the bytes of a .tflite file.
@@ -35,11 +36,11 @@ def input_sparsity_tflm(
     Raises:
         ModelError: the bytes are not a usable model.
         ConfigError: the samples do not fit the model.
-        DeviceError: TFLM refuses the model.
     """
     if not samples or importlib.util.find_spec("tflite_micro") is None:
         return {}
     model = editor.read(tflite, name=name)
+    names.make_unique(model)
     main = model.subgraphs[0]
     entering = [op.inputs[0] for op in main.operators if op.builtin_code in _OPERATORS]
     tensors = [t for t in entering if t is not None and _is_int8(t)]
@@ -47,7 +48,10 @@ def input_sparsity_tflm(
         return {}
     indices = [main.tensors.index(tensor) for tensor in tensors]
     first = [np.asarray(array)[:MAX_SAMPLES] for array in samples]
-    values = tensor_values(tflite, model, indices, first)
+    try:
+        values = tensor_values(tflite, model, indices, first)
+    except DeviceError:
+        return {}
     return {
         tensor.name: float(np.mean(value == tensor.zero_point))
         for tensor, value in zip(tensors, values, strict=True)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model
 from tflm_sparsesep.runtime import delegate
 
@@ -19,6 +20,9 @@ Invoke = Callable[[list[Array]], list[Array]]
 
 # LiteRT under its present name, its former one, and as a part of TensorFlow.
 _LITERT_MODULES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
+
+# Characters: LiteRT lists every tensor that it does not like.
+_MOST_REASON = 300
 
 
 def litert_module() -> tuple[Any, Any]:
@@ -57,7 +61,7 @@ def litert_invoke(data: bytes, model: Model, *, reference: bool, opencl: bool) -
     resolver = resolvers.BUILTIN_REF if reference else resolvers.AUTO
     try:
         interpreter = module.Interpreter(
-            model_content=data,
+            model_content=editor.write(model) if model.is_mended else data,
             experimental_op_resolver_type=resolver,
             experimental_delegates=delegates,
         )
@@ -80,4 +84,7 @@ def litert_invoke(data: bytes, model: Model, *, reference: bool, opencl: bool) -
 
 
 def _refused(model: Model, error: Exception) -> DeviceError:
-    return DeviceError(f"{model.name}: LiteRT: {' '.join(str(error).split())}")
+    reason = " ".join(str(error).split())
+    if len(reason) > _MOST_REASON:
+        reason = f"{reason[:_MOST_REASON]} ..."
+    return DeviceError(f"{model.name}: LiteRT: {reason}")

@@ -66,7 +66,7 @@ class TflmInterpreter:
         """Load a model; arguments and errors are those of the class."""
         _check_runtime()
         _refuse_what_ends_the_process(model)
-        if external is None and _is_paged(model):
+        if external is None and is_paged(model):
             raise ConfigError(
                 f"{model.name}: its weights are pages in an external memory; accepted: its image, "
                 "external=result.external"
@@ -177,7 +177,8 @@ def _refuse_what_ends_the_process(model: Model) -> None:
             )
 
 
-def _is_paged(model: Model) -> bool:
+def is_paged(model: Model) -> bool:
+    """Return whether a model reads weights from an external memory."""
     weights = [
         op.inputs[1].array
         for op in model.operators

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from numbers import Integral, Real
+from typing import Any
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.proximal import PENALTIES
 
 _KINDS = ("strength", "zeros", "flash_bytes", "instructions")
+_BUDGETS = ("flash_bytes", "instructions")
 _VALUES = ("int8", "palette")
 
 
@@ -19,45 +21,53 @@ class Goal:
     """The goal of a fit.
 
     Attributes:
-        kind: the argument that was given, one of strength, zeros, flash_bytes and instructions.
-        value: its number.
+        kind: "strength", "zeros" or "budgets".
+        value: the strength, or the fraction of zeros; 0 with budgets, from which zeros follow.
+        budgets: those of flash_bytes and instructions that were given.
     """
 
     kind: str
-    value: float
+    value: float = 0.0
+    budgets: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, **given: float | None) -> Goal:
-        """Return the goal of the one argument that is not None.
+        """Return the goal of the arguments that are not None: one, or both budgets.
 
         Args:
             given: strength, zeros, flash_bytes and instructions.
 
         Raises:
-            ConfigError: none or several were given, or the number is not accepted.
+            ConfigError: none or too many were given, or a number is not accepted.
 
         Example:
             >>> Goal.of(strength=None, zeros=0.9, flash_bytes=None, instructions=None)
-            Goal(kind='zeros', value=0.9)
+            Goal(kind='zeros', value=0.9, budgets={})
         """
         kinds = [kind for kind in _KINDS if given[kind] is not None]
-        if len(kinds) != 1:
+        if len(kinds) != 1 and kinds != list(_BUDGETS):
             received = ", ".join(f"{kind}={given[kind]!r}" for kind in _KINDS)
-            raise ConfigError(f"{received} were given; accepted: exactly one of them")
-        kind, value = kinds[0], given[kinds[0]]
-        accept, accepted = accepted_goals(kind)
-        if kind in ("flash_bytes", "instructions"):
-            accept, accepted = (lambda number: number >= 1), ">= 1"
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise ConfigError(f"{kind}={value!r} is not a finite number; accepted: {accepted}")
-        if not accept(float(value)):
-            raise ConfigError(f"{kind}={value!r}; accepted: a number {accepted}")
-        return cls(kind, float(value))
+            raise ConfigError(
+                f"{received} were given; accepted: exactly one of them, or flash_bytes and "
+                "instructions"
+            )
+        numbers = {kind: _number(kind, given[kind]) for kind in kinds}
+        if kinds[0] in _BUDGETS:
+            budgets = {kind: int(number) for kind, number in numbers.items()}
+            return cls("budgets", budgets=budgets)
+        return cls(kinds[0], numbers[kinds[0]])
 
-    @property
-    def is_budget(self) -> bool:
-        """True if the fraction of zeros follows from estimates of the packed model."""
-        return self.kind in ("flash_bytes", "instructions")
+
+def _number(kind: str, value: Any) -> float:
+    """Return the number of an argument of `Goal.of`."""
+    accept, accepted = accepted_goals(kind)
+    if kind in _BUDGETS:
+        accept, accepted = (lambda number: number >= 1), ">= 1"
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ConfigError(f"{kind}={value!r} is not a finite number; accepted: {accepted}")
+    if not accept(float(value)):
+        raise ConfigError(f"{kind}={value!r}; accepted: a number {accepted}")
+    return float(value)
 
 
 def accepted_goals(kind: str) -> tuple[Callable[[float], bool], str]:

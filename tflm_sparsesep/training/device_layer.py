@@ -6,10 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tflm_sparsesep.converters.blob.format import MAX_DIM
-from tflm_sparsesep.converters.cost.cost import Cost
-from tflm_sparsesep.converters.cost.shapes import BIAS_BYTES, MatrixShape
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, to_columns
+from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.cost.choose_layout import Prefer, choose_conv_layout, choose_layout
+from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape, parameter_bytes
 from tflm_sparsesep.converters.layers import windows as conv_windows
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -17,32 +26,39 @@ class DeviceLayer:
     """A Dense or convolutional layer as the device runs it.
 
     Attributes:
-        shape: the weights as a matrix [outputs, taps * inputs], and the vectors of one inference.
+        shape: the weights as a matrix [outputs, taps * inputs], and the vectors of one inference;
+            or a convolution over windows in several pieces.
         has_kernel: a sparse kernel exists for this kind of layer.
     """
 
-    shape: MatrixShape
+    shape: MatrixShape | ConvShape
     has_kernel: bool
 
     @classmethod
     def of(cls, layer: Any) -> DeviceLayer:
         """Describe a built Keras layer with a kernel [..., inputs, outputs]."""
         *taps, channels, rows = layer.kernel.shape
+        fits = max(rows, math.prod(taps) * channels) <= MAX_DIM
+        if taps and not _is_along_axis(layer):
+            shape = _conv_shape(layer)
+            if shape is not None:
+                return cls(shape, has_kernel=fits)
+            fits = False
         cols = math.prod(taps) * channels
-        bias = getattr(layer, "bias", None)
-        shape = MatrixShape(
-            rows,
-            cols,
-            _vectors(layer),
-            taps=math.prod(taps) if taps else 0,
-            bias_bytes=0 if bias is None else BIAS_BYTES * math.prod(bias.shape),
-        )
-        return cls(shape, has_kernel=_is_matrix(layer) and max(rows, cols) <= MAX_DIM)
+        times = math.prod(taps) if taps else 0
+        return cls(MatrixShape(rows, cols, _vectors(layer), times, parameter_bytes_of(layer)), fits)
+
+    @property
+    def channels(self) -> int:
+        """Inputs of one tap."""
+        if isinstance(self.shape, ConvShape):
+            return self.shape.weights[-1]
+        return self.shape.cols // max(self.shape.taps, 1)
 
     @property
     def dense_bytes(self) -> int:
-        """Bytes of int8 weights and int32 biases in the dense operator."""
-        return self.shape.rows * self.shape.cols + self.shape.bias_bytes
+        """Bytes of the dense int8 operator in a file."""
+        return self.shape.rows * self.shape.cols + self.shape.parameter_bytes
 
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense operator.
@@ -53,30 +69,92 @@ class DeviceLayer:
             return self.shape.dense(target)
         return Cost(self.dense_bytes, 0)
 
+    def matrix(self, kernel: Array) -> Array:
+        """Return a kernel [..., inputs, outputs] as the packer sees it, [outputs, taps * inputs].
 
-def _is_matrix(layer: Any) -> bool:
-    """Return True if the layer multiplies contiguous vectors of its input by a matrix.
+        The taps of a convolution over windows in several pieces go down first.
+        """
+        by_output = np.moveaxis(kernel, -1, 0)
+        if isinstance(self.shape, ConvShape):
+            return to_columns(by_output.reshape(self.shape.weights))
+        return by_output.reshape(len(by_output), -1)
 
-    The vectors of a convolution are its pixels, or windows along one axis.
+    def best(
+        self,
+        weights: FullyConnectedWeights,
+        target: str,
+        *,
+        input_zeros: float = 0.0,
+        prefer: Prefer | None = None,
+    ) -> PackedCost | None:
+        """Return the layout that the converter chooses for int8 weights in the order of `matrix`.
+
+        None if no kernel of the target takes them.
+        """
+        dense, shape = self.shape.dense(target), self.shape
+        if isinstance(shape, ConvShape):
+            window, inputs = shape.window, shape.inputs
+            return choose_conv_layout(weights, window, inputs, target, dense=dense, prefer=prefer)
+        vectors = shape.vectors
+        return choose_layout(weights, target, vectors, input_zeros, dense=dense, prefer=prefer)
+
+
+def _is_along_axis(layer: Any) -> bool:
+    """Return True if the windows of a convolution are contiguous vectors of its input.
+
+    They are its pixels, or windows along one axis.
     """
-    *taps, _, _ = layer.kernel.shape
-    if not taps:
-        return True
-    if (
-        layer.data_format != "channels_last"
-        or getattr(layer, "groups", 1) != 1
-        or hasattr(layer, "depth_multiplier")
-    ):
+    if not _is_plain(layer):
         return False
-    kernel, strides, dilation = (
-        [1] * (2 - len(taps)) + list(size) for size in (taps, layer.strides, layer.dilation_rate)
-    )
+    kernel, strides, dilation = _geometry(layer)
     if (*kernel, *strides) == (1, 1, 1, 1):
         return True
     image = _image(layer)
-    if layer.padding != "valid" or dilation != [1, 1] or image is None:
+    if layer.padding != "valid" or dilation != (1, 1) or image is None:
         return False
     return conv_windows.step_between_windows(image, kernel, strides) is not None
+
+
+def _is_plain(layer: Any) -> bool:
+    """Return True for a convolution of all channels."""
+    return (
+        layer.data_format == "channels_last"
+        and getattr(layer, "groups", 1) == 1
+        and not hasattr(layer, "depth_multiplier")
+    )
+
+
+def _geometry(layer: Any) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Return kernel, strides and dilation of a Conv1D or Conv2D, down and right each."""
+    taps = layer.kernel.shape[:-2]
+    sizes = ((1,) * (2 - len(taps)) + tuple(x) for x in (taps, layer.strides, layer.dilation_rate))
+    kernel, strides, dilation = sizes
+    return kernel, strides, dilation
+
+
+def _conv_shape(layer: Any) -> ConvShape | None:
+    """Return the shape of a convolution on a fixed image; None for another kind."""
+    image = _image(layer)
+    if image is None or not _is_plain(layer) or layer.padding not in ("same", "valid"):
+        return None
+    kernel, strides, dilation = _geometry(layer)
+    channels, units = layer.kernel.shape[-2:]
+    padding, inputs = Padding[layer.padding.upper()], tuple(image)
+    try:
+        window = ConvWindow(kernel, channels, strides, dilation, padding)
+    except ValueError:  # more taps than the operator takes
+        return None
+    outputs, bias = window.output_shape(inputs, units), parameter_bytes_of(layer)
+    weights = (units, *kernel, channels)
+    return ConvShape(weights, inputs, outputs, strides, padding, bias, dilation)
+
+
+def parameter_bytes_of(layer: Any) -> int:
+    """Return what an int8 file stores of a Keras layer beside its weights."""
+    bias, kernel = getattr(layer, "bias", None), getattr(layer, "kernel", None)
+    if bias is not None:
+        return parameter_bytes(math.prod(bias.shape))
+    return 0 if kernel is None else parameter_bytes(kernel.shape[-1], has_bias=False)
 
 
 def _image(layer: Any) -> list[int] | None:

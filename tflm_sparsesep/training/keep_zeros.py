@@ -13,8 +13,8 @@ import keras
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.layer_selection import Layers, Selection
 from tflm_sparsesep.training.train_step import ProximalStep
-from tflm_sparsesep.training.train_step_hook import TrainStepHook, check_fit
-from tflm_sparsesep.training.trained_layer import select_layers
+from tflm_sparsesep.training.train_step_hook import TrainStepHook, UntilBuilt, check_fit
+from tflm_sparsesep.training.trained_layer import is_built, select_layers
 from tflm_sparsesep.training.weight_grid import WeightGrid, with_present_palettes
 
 _VALUES = ("int8",)
@@ -67,9 +67,15 @@ class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc]
         self._hook: TrainStepHook | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Take the present support and hook into the train step."""
+        """Take the present support and hook into the train step, once the model is built."""
+        check_fit(self.model, type(self).__name__)
+        if is_built(self.model):
+            self._start()
+        else:
+            UntilBuilt(self.model, self._start)
+
+    def _start(self) -> None:
         model = self.model
-        check_fit(model, type(self).__name__)
         layers = with_present_palettes(select_layers(model, self._selection))
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)

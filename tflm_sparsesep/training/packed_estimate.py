@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
-from tflm_sparsesep.converters.cost.choose_layout import Prefer, choose_layout, pays
+from tflm_sparsesep.converters.cost.choose_layout import Prefer, pays
 from tflm_sparsesep.converters.cost.cost import Cost, total
 from tflm_sparsesep.training.palette import to_palette
+from tflm_sparsesep.training.removed_channels import without_removed
 from tflm_sparsesep.training.trained_layer import TrainedLayer
 
 Array = npt.NDArray[Any]
@@ -45,13 +46,12 @@ def layer_cost(
     dense = layer.device.dense(target)
     if not layer.device.has_kernel:
         return dense
-    weights = _as_matrix(kernel)
+    weights = layer.device.matrix(kernel)
     quantized = quantize_rows(weights)
     if layer.palette:
         scales = np.abs(weights).max(axis=1)
         quantized = replace(quantized, weights=to_palette(quantized.weights, scales))
-    vectors = layer.device.shape.vectors
-    best = choose_layout(quantized, target, vectors, input_zeros, dense=dense, prefer=prefer)
+    best = layer.device.best(quantized, target, input_zeros=input_zeros, prefer=prefer)
     return dense if best is None or not pays(best, dense, prefer) else best
 
 
@@ -62,16 +62,19 @@ def model_cost(
     *,
     prefer: Prefer | None = None,
     input_zeros: Mapping[TrainedLayer, float] | None = None,
+    readers: Mapping[TrainedLayer, TrainedLayer] | None = None,
 ) -> Cost:
     """Return the cost of all `layers` together, as `layer_cost` finds it.
 
     Layers without an entry in `kernels` count as dense, those without one in `input_zeros` as
-    having no zero inputs.
+    having no zero inputs. With `readers` (`removed_channels.readers`), layers count without the
+    channels that the converter removes.
     """
     zeros = input_zeros or {}
+    left = without_removed(kernels, readers or {})
     return total(
-        layer_cost(x, kernels[x], target, prefer=prefer, input_zeros=zeros.get(x, 0.0))
-        if x in kernels
+        layer_cost(*left[x], target, prefer=prefer, input_zeros=zeros.get(x, 0.0))
+        if x in left
         else x.device.dense(target)
         for x in layers
     )
@@ -96,8 +99,3 @@ def quantize_rows(weights: Array) -> FullyConnectedWeights:
         shift=np.full(rows, -8, np.int8),
         input_zero_point=0,
     )
-
-
-def _as_matrix(kernel: Array) -> Array:
-    """Return a kernel [..., inputs, outputs] as the packer sees it, [outputs, taps * inputs]."""
-    return kernel.reshape(-1, kernel.shape[-1]).T

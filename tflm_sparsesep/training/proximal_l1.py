@@ -5,7 +5,8 @@ This module imports Keras (8 s with TensorFlow); `import tflm_sparsesep` does no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -23,15 +24,22 @@ from tflm_sparsesep.training.callback_arguments import (
     check_values,
 )
 from tflm_sparsesep.training.device_layer import DeviceLayer
+from tflm_sparsesep.training.distillation import Distillation
 from tflm_sparsesep.training.layer_selection import Layers, Selection
 from tflm_sparsesep.training.packed_estimate import model_cost
 from tflm_sparsesep.training.patterns import AUTO, PATTERNS, check_pattern
 from tflm_sparsesep.training.phases import Phases
 from tflm_sparsesep.training.preconditioner import innermost
+from tflm_sparsesep.training.removed_channels import readers
 from tflm_sparsesep.training.sparsity_controller import Snapshot, SparsityController
 from tflm_sparsesep.training.train_step import ProximalStep
-from tflm_sparsesep.training.train_step_hook import TrainStepHook, check_fit
-from tflm_sparsesep.training.trained_layer import select_layers
+from tflm_sparsesep.training.train_step_hook import (
+    TrainStep,
+    TrainStepHook,
+    UntilBuilt,
+    check_fit,
+)
+from tflm_sparsesep.training.trained_layer import TrainedLayer, is_built, select_layers
 from tflm_sparsesep.training.weight_grid import WeightGrid, with_palettes
 
 # The fraction of zeros that pattern="auto" assumes if the goal does not say.
@@ -60,9 +68,11 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     step whose strength follows from the goal: it leaves as many zeros as are due, a fraction that
     rises over the sparsifying phase. Weights can grow back in between. By default the penalty is
     then on the number of nonzeros, which keeps more accuracy than L1, which shrinks all weights.
-    Bytes and instructions are turned into a fraction of zeros by quantizing the present weights and
-    asking the cost model, at the beginning of each epoch and in the debias phase. If the estimate
-    exceeds the budget in the debias phase, more weights become 0.
+    Bytes and instructions are turned into fractions of zeros by quantizing the present weights and
+    asking the cost model, at the beginning of each epoch and in the debias phase. Weights are
+    ranked across layers by score against cost on the device (`weight_price`), and layers that zeros
+    would not make smaller and faster keep their weights. If the estimate exceeds the budget in the
+    debias phase, more weights become 0.
 
     With `values`, the last epochs round weights after each step to the values that the device will
     store, so that metrics are those of the converted weights. Gradients are taken at the rounded
@@ -83,15 +93,16 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     (`start_from_epoch`), because earlier epochs are less sparse.
 
     Args:
-        strength: weight of the penalty, >= 0. Give exactly one of the first four arguments.
+        strength: weight of the penalty, >= 0. Give exactly one of the first four arguments, or
+            `flash_bytes` and `instructions` together.
         zeros: fraction of zeros to reach over all sparsified kernels, in (0, 1).
         flash_bytes: budget in bytes for weights, biases and requantization of all Dense and
             convolutional layers, as int8 and packed by `convert`. The result is within 3% below it,
             or further if the best layout changes at exactly that sparsity and no other layer can
             compensate.
         instructions: budget for the instructions of one inference, as `convert` estimates them for
-            the layers that have sparse kernels: Dense, 1x1 convolutions, and convolutions along one
-            axis without padding. The result is within 5% below it, likewise.
+            the layers that have sparse kernels: Dense, Conv1D and Conv2D. The result is within 5%
+            below it, likewise.
         target: the core to estimate for, a name of `converters.targets.TARGETS`.
         prefer: the preference among layouts; give `convert` the same.
         pattern: the weights that are kept or pruned together: "1x1", "1x4", "4x1", "2x4", "4x4",
@@ -111,6 +122,9 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             is int8 with at most 16 values for each layer with a sparse kernel and the pattern
             "1x1", "row" or "column", for the palette layouts; or None for no rounding.
         value_epochs: the number of those epochs; None takes the whole debias phase, the maximum.
+        teacher: a Keras model with the same outputs, for instance the dense one, whose outputs are
+            further targets; or the model itself, which then learns from what it was when `fit`
+            began. With a teacher, `fit` needs no labels.
 
     Raises:
         ConfigError: in the constructor, an argument is not accepted; when `fit` begins, before the
@@ -139,6 +153,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         debias_epochs: int | None = None,
         values: str | None = None,
         value_epochs: int | None = None,
+        teacher: Any = None,
     ) -> None:
         super().__init__()
         self.goal = Goal.of(
@@ -154,12 +169,28 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self.debias_epochs = check_epochs("debias_epochs", debias_epochs)
         self.value_epochs = check_epochs("value_epochs", value_epochs)
         self.values = check_values(values, self.value_epochs)
+        self.teacher = teacher
         self._hook: TrainStepHook | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Check the arguments against model and fit, and hook into the train step."""
+        """Check the arguments against model and fit, and hook into the train step.
+
+        A model that is not built waits for the first batch.
+        """
+        check_fit(self.model, type(self).__name__)
+        self._waiting = not is_built(self.model)
+        if self._waiting:
+            UntilBuilt(self.model, self._start_late)
+        else:
+            self._start()
+
+    def _start_late(self) -> None:
+        self._waiting = False
+        self._start()
+        self.on_epoch_begin(self._epoch)
+
+    def _start(self) -> None:
         model = self.model
-        check_fit(model, type(self).__name__)
         self._phases = Phases.of(
             int((self.params or {}).get("epochs") or 1),
             warmup_epochs=self.warmup_epochs,
@@ -174,10 +205,16 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             )
         layers = select_layers(model, self._selection, self._pattern_of)
         self._layers = with_palettes(layers) if self.values == "palette" else layers
+        self._readers = readers(model, self._layers)
         self._controller = None
-        if self.goal.is_budget:
+        if self.goal.kind == "budgets":
             self._controller = SparsityController(
-                self.goal.kind, int(self.goal.value), self._layers, self.target, self.prefer
+                self.goal.budgets,
+                self._layers,
+                self.target,
+                self.prefer,
+                self.penalty,
+                self._readers,
             )
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
@@ -192,8 +229,9 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             preconditioned=self.preconditioned,
             watched=[x for x in self._layers if x.packable] if self._controller else (),
             grid=self._grid,
+            apart=self._controller is not None,
         )
-        self._hook = TrainStepHook(model, self._step.wrap)
+        self._hook = TrainStepHook(model, self._wrapper())
         self._last_epoch_updates = 1
         self._debiasing = self._rounding = False
         self._fitted_at = -1
@@ -201,6 +239,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Set what the train step does in this epoch."""
         self._epoch = epoch
+        if self._waiting:
+            return
         self._updates_before_epoch = self._step.updates()
         self._step.restart_measurement()
         if epoch >= self._phases.debias:
@@ -232,7 +272,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             logs["estimated_bytes"] = self._estimated_bytes()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Remove the hook from the model."""
+        """Remove the hook from the model; warn if its weights are not those of the last epoch."""
         # Other writers since the last step (averages of the optimizer, restored weights) ignore
         # the support.
         self._fitted_at = -1
@@ -240,8 +280,31 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             self._grid.forget()
         self._project()
         if self._hook is not None:
+            self._warn_of_early_end()
             self._hook.remove()
             self._hook = None
+
+    def _warn_of_early_end(self) -> None:
+        """Warn if the fit ended before the last phase: the model is dense, or nearly so."""
+        if self._debiasing or self._epoch + 1 >= self._phases.epochs:
+            return
+        zeros = self._step.zeros()
+        share = sum(zeros.values()) / sum(layer.size for layer in zeros)
+        warnings.warn(
+            f"fit ended after epoch {self._epoch + 1} of {self._phases.epochs}, before the debias "
+            f"phase: {share:.1%} of the weights are zero. Weights are sparse from epoch "
+            f"{self._phases.debias + 1} on: give EarlyStopping "
+            f"start_from_epoch={self._phases.debias}, and restore no earlier weights",
+            stacklevel=2,
+        )
+
+    def _wrapper(self) -> Callable[[TrainStep], TrainStep]:
+        """Return what is put around the train step: the proximal step, after the teacher's loss."""
+        step = self._step
+        if self.teacher is None:
+            return step.wrap
+        taught = Distillation(self.model, self.teacher)
+        return lambda train_step: step.wrap(taught.wrap(train_step))
 
     def _project(self) -> None:
         # Without an active hook this is an evaluation outside of fit.
@@ -262,20 +325,20 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     def _pattern_of(self, layer: DeviceLayer, goal: float | None) -> str:
         if self.pattern != AUTO:
             return self.pattern
-        if not layer.has_kernel or layer.shape.taps > 1:
+        if not layer.has_kernel:
             return "1x1"
         zeros = _TYPICAL_ZEROS
         if self.goal.kind != "strength" and goal is not None:
             zeros = goal
         elif self.goal.kind == "zeros":
             zeros = self.goal.value
-        return choose_pattern(layer.shape.rows, layer.shape.cols, zeros, self.target)
+        return choose_pattern(layer, zeros, self.target)
 
     def _ramp(self, epoch: int) -> None:
         """Raise the zeros due over this epoch, linearly along the cubic ramp."""
         progress = self._phases.progress(epoch)
         begin, end = proximal.ramp(progress), proximal.ramp(self._phases.progress(epoch + 1))
-        zeros = self.goal.value
+        zeros: float | Mapping[TrainedLayer, float] = self.goal.value
         if self._controller is not None:
             zeros = self._controller.zeros(self._snapshot(), progress=progress)
         self._step.set_zeros(zeros, begin=begin, end=end, updates=self._updates_per_epoch())
@@ -291,7 +354,12 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         kernels = {x: x.weights() for x in self._layers if x.packable}
         zeros = self._step.input_zeros()
         return model_cost(
-            self._layers, kernels, self.target, prefer=self.prefer, input_zeros=zeros
+            self._layers,
+            kernels,
+            self.target,
+            prefer=self.prefer,
+            input_zeros=zeros,
+            readers=self._readers,
         ).bytes
 
     def _updates_per_epoch(self) -> int:

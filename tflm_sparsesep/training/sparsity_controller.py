@@ -1,18 +1,18 @@
-"""From a goal in bytes or instructions to the fraction of zeros that meets it.
+"""From a goal in bytes or instructions to the fractions of zeros that meet it.
 
 Bytes and instructions follow from the positions of the nonzero weights, through the packer and the
-cost model. The fraction is therefore searched on the actual weights: those with the lowest scores
-are set to 0, and the cost of the rest is compared with the budget.
+cost model. The fractions are therefore searched on the actual weights: those with the lowest scores
+for their price are set to 0, and the cost of the rest is compared with the budget.
 
-The search is coarse while zeros rise, with one fraction for all layers. At the end it is exact,
-layer by layer if necessary.
+The search is coarse while zeros rise, with one level for all layers. At the end it is exact, layer
+by layer if necessary.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.cost.choose_layout import Prefer
-from tflm_sparsesep.converters.cost.cost import Cost
+from tflm_sparsesep.converters.cost.cost import Cost, PackedCost, total
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.packed_estimate import layer_cost, model_cost
 from tflm_sparsesep.training.patterns import Blocks
-from tflm_sparsesep.training.target_band import TargetBand, find_zeros
+from tflm_sparsesep.training.proximal import PENALTIES
+from tflm_sparsesep.training.target_band import LayerCost, TargetBand, bracket, find_zeros
 from tflm_sparsesep.training.trained_layer import TrainedLayer
+from tflm_sparsesep.training.weight_price import amount, price
 
 Array = npt.NDArray[Any]
 
@@ -33,8 +35,8 @@ Array = npt.NDArray[Any]
 # changes of weights and activations: up to the share `_STAYING` nothing is pruned again.
 # Instructions depend on the fraction of zero inputs, which varies by half a percent between
 # samples.
-_BAND = {"flash_bytes": (0.982, 0.997), "instructions": (0.97, 0.993)}
-_STAYING = {"flash_bytes": 0.9985, "instructions": 0.9945}
+_BAND = {"flash_bytes": (0.99, 0.998), "instructions": (0.97, 0.993)}
+_STAYING = {"flash_bytes": 0.9988, "instructions": 0.9945}
 
 # While zeros still rise, aim at this share more nonzeros than the budget takes, less and less
 # towards the end: weights concentrate in fewer blocks as training goes on, and a weight that is
@@ -42,8 +44,8 @@ _STAYING = {"flash_bytes": 0.9985, "instructions": 0.9945}
 _RESERVE_BEGIN = 0.4
 _RESERVE_END = 0.1
 
-# Estimates of the whole model at the beginning of each epoch.
-_EVALUATIONS = 3
+# While zeros still rise, any cost from this share of the budget on will do.
+_COARSE = 0.93
 
 _SEED = 0
 
@@ -64,126 +66,178 @@ class Snapshot:
 
 
 class SparsityController:
-    """Finds the fraction of zeros for a budget.
+    """Finds the fraction of zeros of each layer for one budget, or for two.
+
+    Weights are ranked across layers by score and price (`weight_price`). Layers that zeros would
+    not make smaller and faster stay dense, and keep their weights.
 
     Args:
-        kind: "flash_bytes" or "instructions".
-        budget: bytes of weights, biases and requantization of all layers as stored, or estimated
-            instructions of the layers that have sparse kernels.
+        budgets: of "flash_bytes", the weights, biases and requantization of all layers as stored;
+            of "instructions", those estimated for the layers that have sparse kernels; or of both.
         layers: all Dense and convolutional layers of the model.
         target: a name of `targets.TARGETS`.
         prefer: the preference among layouts, as for `convert`.
+        penalty: a name of `proximal.PENALTIES`, which the scores are of.
+        readers: see `removed_channels.readers`.
 
     Raises:
-        ConfigError: the budget cannot be met, or is met without zeros.
+        ConfigError: a budget cannot be met, or all are met without zeros.
     """
 
     def __init__(
         self,
-        kind: str,
-        budget: int,
+        budgets: Mapping[str, int],
         layers: Sequence[TrainedLayer],
         target: str,
         prefer: Prefer | None = None,
+        penalty: str = "l0",
+        readers: Mapping[TrainedLayer, TrainedLayer] | None = None,
     ) -> None:
-        self._kind, self._target, self._prefer = kind, target, prefer
-        floor, ceiling = _BAND[kind]
-        self._band = TargetBand(floor * budget, ceiling * budget)
-        self._most = _STAYING[kind] * budget
-        self._layers = layers
+        self._target, self._prefer = target, prefer
+        self._readers = readers or {}
+        self._bands = {
+            kind: TargetBand(*(share * budget for share in _BAND[kind]))
+            for kind, budget in budgets.items()
+        }
+        self._most = {kind: _STAYING[kind] * budget for kind, budget in budgets.items()}
         selected = [x for x in layers if x.selected]
         if all(x.goal is not None for x in selected):
             names = ", ".join(sorted(x.name for x in selected))
+            given = " and ".join(f"{kind}={budget:,}" for kind, budget in budgets.items())
             raise ConfigError(
-                f"{kind}={budget:,} and a goal for each of {names}; accepted: "
+                f"{given} and a goal for each of {names}; accepted: "
                 "at least one layer without its own goal, to be adapted to the budget"
             )
         self._packable = [x for x in layers if x.packable]
         self._unpackable = self._total([x for x in layers if not x.packable], {})
-        self._least = self._total(layers, {x: _sparsest(x) for x in self._packable})
+        least = self._total(layers, {x: _sparsest(x) for x in self._packable})
         dense = self._total(layers, {})
-        if not self._least <= self._band.ceiling < dense:
-            raise ConfigError(
-                f"{kind}={budget:,} is out of reach for this model on {target}; accepted: "
-                f"{math.ceil(self._least / ceiling):,} (a block of weights per output) "
-                f"to {dense - 1:,} (below dense)"
-            )
+        self._check(budgets, least, dense)
+        # Levels rise with the price of weights as with the strength of a penalty.
+        root = 1 / (2 - PENALTIES[penalty])
+        self._prices = {x: price(x, target, budgets) ** root for x in self._packable}
         # Bytes and instructions are nearly proportional to nonzeros.
-        self._last = 1 - (budget - self._least) / dense
+        self._last = max(
+            1 - (budget - amount(kind, least)) / amount(kind, dense)
+            for kind, budget in budgets.items()
+        )
 
-    def zeros(self, now: Snapshot, *, progress: float) -> float:
-        """Return the fraction of zeros to aim at, over all layers without their own goal.
+    def _check(self, budgets: Mapping[str, int], least: Cost, dense: Cost) -> None:
+        is_met = all(amount(k, dense) <= band.ceiling for k, band in self._bands.items())
+        for kind, budget in budgets.items():
+            if is_met or amount(kind, least) > self._bands[kind].ceiling:
+                fewest = math.ceil(amount(kind, least) / _BAND[kind][1])
+                raise ConfigError(
+                    f"{kind}={budget:,} is out of reach for this model on {self._target}; "
+                    f"accepted: {fewest:,} (a block of weights per output) to "
+                    f"{amount(kind, dense) - 1:,} (below dense)"
+                )
 
-        It takes a few steps from the last result and leaves more nonzeros than the budget takes.
+    def zeros(self, now: Snapshot, *, progress: float) -> dict[TrainedLayer, float]:
+        """Return the fraction of zeros to aim at in each selected layer.
+
+        They leave more nonzeros than the budgets take.
 
         Args:
             now: weights, scores and input zeros at this moment.
             progress: 0..1 of the sparsifying phase.
         """
-        ranking = _Ranking(now.scores)
-        for _ in range(_EVALUATIONS):
-            kept = {x: ranking.kept(x, self._last) for x in self._packable}
-            left = {x: np.where(kept[x], now.weights[x], 0) for x in self._packable}
-            found = self._total(self._layers, left, now.input_zeros)
-            if found in self._band:
-                break
-            # The part that grows with nonzeros starts at the cost of the sparsest model.
-            share = max(self._band.middle - self._least, 1) / max(found - self._least, 1)
-            self._last = min(max(1 - (1 - self._last) * share, ranking.present), 1)
+        trial = _Trial(now, self._prices, self._target, self._prefer)
+
+        @functools.cache
+        def spent(zeros: float) -> Cost:
+            return self._spent(trial, dict.fromkeys(now.weights, zeros), self._readers)
+
+        found = []
+        for kind, band in self._bands.items():
+            coarse = TargetBand(_COARSE * band.ceiling, band.ceiling)
+            rest = coarse.minus(amount(kind, self._unpackable))
+            taken = functools.partial(_taken, kind, spent)
+            found.append(bracket(taken, rest, guess=self._last).below)
+        self._last = max(found)
         reserve = _RESERVE_BEGIN + progress * (_RESERVE_END - _RESERVE_BEGIN)
-        return max(0.0, 1 - (1 - self._last) * (1 + reserve))
+        kept = {x: np.mean(trial.support(x, self._last)) for x in now.weights}
+        return {
+            x: max(0.0, 1 - float(share) * (1 + reserve)) if x.goal is None else x.goal
+            for x, share in kept.items()
+        }
 
     def supports(self, now: Snapshot) -> dict[TrainedLayer, Array]:
-        """Return the weights that may stay so that the estimate is in the target band.
+        """Return the weights that may stay so that the estimates are in the target bands.
 
-        If the estimate is within the budget already, all nonzeros stay.
+        If the estimates are within the budgets already, all nonzeros stay.
 
         Returns:
             bool arrays in the shapes of the kernels.
         """
-        ranking = _Ranking(now.scores)
+        trial = _Trial(now, self._prices, self._target, self._prefer)
+        present = trial.present
+        found = {x: present for x in self._packable if x.goal is None}
+        # One budget may raise the cost of another; more channels are removed with more zeros.
+        for kind in [*self._bands] * 2:
+            removed = amount(kind, self._removed(trial, found))
+            costs, fixed = self._costs(kind, trial, found), self._fixed(kind, trial) - removed
+            if sum(cost(present) for cost in costs.values()) + fixed <= self._most[kind]:
+                continue
+            rest = self._bands[kind].minus(fixed)
+            shares = find_zeros(costs, rest, guess=max(self._last, present), least=present)
+            found = {x: max(share, found[x]) for x, share in shares.items()}
+        return {x: trial.support(x, found.get(x, present)) for x in now.weights}
 
-        @functools.cache
+    def _costs(
+        self, kind: str, trial: _Trial, least: Mapping[TrainedLayer, float]
+    ) -> dict[TrainedLayer, LayerCost]:
+        """Return what each layer takes of a budget, by the fraction of zeros, at least `least`."""
+
         def cost(layer: TrainedLayer, zeros: float) -> int:
-            left = np.where(ranking.kept(layer, zeros), now.weights[layer], 0)
-            share = now.input_zeros.get(layer, 0.0)
-            return self._cost_of(
-                layer_cost(layer, left, self._target, prefer=self._prefer, input_zeros=share)
-            )
+            return amount(kind, trial.cost(layer, max(zeros, least[layer])))
 
-        present = sum(cost(x, ranking.present) for x in self._packable)
-        if present + self._unpackable <= self._most:
-            return {x: ranking.kept(x, ranking.present) for x in now.weights}
-        adapted = {x: functools.partial(cost, x) for x in self._packable if x.goal is None}
-        fixed = self._unpackable
-        fixed += sum(cost(x, 0.0) for x in self._packable if x.goal is not None)
-        found = find_zeros(
-            adapted, self._band.minus(fixed), guess=self._last, least=ranking.present
-        )
-        # Layers whose cost does not depend on zeros are no sparser than the others.
-        common = min(found.values(), default=ranking.present)
-        return {x: ranking.kept(x, found.get(x, common)) for x in now.weights}
+        return {x: functools.partial(cost, x) for x in self._packable if x.goal is None}
 
-    def _total(
+    def _fixed(self, kind: str, trial: _Trial) -> int:
+        """Return what all other layers take of a budget."""
+        own = (trial.cost(x, 0.0) for x in self._packable if x.goal is not None)
+        return sum(amount(kind, cost) for cost in [self._unpackable, *own])
+
+    def _removed(self, trial: _Trial, zeros: Mapping[TrainedLayer, float]) -> Cost:
+        """Return what the model costs less because the converter removes channels."""
+        whole, less = (self._spent(trial, zeros, readers) for readers in ({}, self._readers))
+        return Cost(whole.bytes - less.bytes, whole.instructions - less.instructions)
+
+    def _spent(
         self,
-        layers: Sequence[TrainedLayer],
-        kernels: Mapping[TrainedLayer, Array],
-        input_zeros: Mapping[TrainedLayer, float] | None = None,
-    ) -> int:
-        """Return the cost of `layers`, dense without an entry in `kernels`, in the goal's unit."""
-        return self._cost_of(
-            model_cost(layers, kernels, self._target, prefer=self._prefer, input_zeros=input_zeros)
+        trial: _Trial,
+        zeros: Mapping[TrainedLayer, float],
+        readers: Mapping[TrainedLayer, TrainedLayer],
+    ) -> Cost:
+        """Return the cost of the packable layers; their zeros are the present ones by default."""
+        shares = {x: zeros.get(x, trial.present) for x in self._packable}
+        if not readers:
+            return total(trial.cost(x, share) for x, share in shares.items())
+        kernels = {x: trial.left(x, share) for x, share in shares.items()}
+        return model_cost(
+            self._packable,
+            kernels,
+            self._target,
+            prefer=self._prefer,
+            input_zeros=trial.input_zeros,
+            readers=readers,
         )
 
-    def _cost_of(self, estimate: Cost) -> int:
-        return estimate.bytes if self._kind == "flash_bytes" else estimate.instructions
+    def _total(self, layers: Sequence[TrainedLayer], kernels: Mapping[TrainedLayer, Array]) -> Cost:
+        """Return the cost of `layers`, dense without an entry in `kernels`."""
+        return model_cost(layers, kernels, self._target, prefer=self._prefer)
+
+
+def _taken(kind: str, spent: Callable[[float], Cost], zeros: float) -> int:
+    return amount(kind, spent(zeros))
 
 
 def _sparsest(layer: TrainedLayer) -> Array:
-    """Return a kernel [taps * inputs, outputs] with the most zeros that `layer` may get."""
-    shape = (layer.device.shape.cols, layer.device.shape.rows)
+    """Return a kernel [..., inputs, outputs] with the most zeros that `layer` may get."""
+    shape = tuple(layer.kernel.shape)
     if layer.goal is None:
-        return _one_block_per_output(layer.blocks, *shape)
+        return _one_block_per_output(layer.blocks, math.prod(shape[:-1]), shape[-1]).reshape(shape)
     kept = np.random.default_rng(_SEED).random(layer.blocks.grid) >= layer.goal
     return np.asarray(layer.blocks.spread(kept.astype(np.float32), shape))
 
@@ -203,34 +257,70 @@ def _one_block_per_output(blocks: Blocks, cols: int, rows: int) -> Array:
     return ((inputs >= starts) & (inputs < starts + blocks.block_cols)).astype(float)
 
 
-class _Ranking:
-    """The weights that stay at a fraction of zeros of all layers without their own goal.
+class _Trial:
+    """The costs of fractions of zeros at one moment of the fit.
 
-    A layer with its own goal keeps to that.
+    Fractions are those over all layers that adapt to the budgets, ranked together. Layers with
+    their own goal keep to that. All others keep their weights.
 
     Args:
-        scores: the scores of all weights of the selected layers.
+        now: the moment.
+        prices: of the weights of each packable layer.
+        target: a name of `targets.TARGETS`.
+        prefer: the preference among layouts.
     """
 
-    def __init__(self, scores: Mapping[TrainedLayer, Array]) -> None:
-        self._scores = scores
-        shared = [score.ravel() for x, score in scores.items() if x.goal is None]
-        self._ranked = np.sort(np.concatenate(shared))
-        self._own = {
-            x: _level(np.sort(score.ravel()), x.goal)
-            for x, score in scores.items()
-            if x.goal is not None
-        }
+    def __init__(
+        self,
+        now: Snapshot,
+        prices: Mapping[TrainedLayer, float],
+        target: str,
+        prefer: Prefer | None,
+    ) -> None:
+        self._now, self._prices, self._target, self._prefer = now, prices, target, prefer
+        adapted = [x for x in now.scores if x.goal is None and x.packable]
+        ranked = [now.scores[x].ravel() / prices[x] for x in adapted]
+        self._ranked = np.sort(np.concatenate(ranked)) if ranked else np.zeros(1)
+        self._found: dict[tuple[TrainedLayer, float], Cost] = {}
+
+    @property
+    def input_zeros(self) -> Mapping[TrainedLayer, float]:
+        """The fractions of zero inputs now."""
+        return self._now.input_zeros
 
     @property
     def present(self) -> float:
         """The fraction of zeros now."""
         return float(np.count_nonzero(self._ranked <= 0)) / len(self._ranked)
 
-    def kept(self, layer: TrainedLayer, zeros: float) -> Array:
+    def cost(self, layer: TrainedLayer, zeros: float) -> Cost:
+        """Return the cost of a packable layer; of the dense one where zeros do not pay."""
+        key = layer, zeros
+        if key not in self._found:
+            left = np.where(self._kept(layer, zeros), self._now.weights[layer], 0)
+            share = self._now.input_zeros.get(layer, 0.0)
+            self._found[key] = layer_cost(
+                layer, left, self._target, prefer=self._prefer, input_zeros=share
+            )
+        return self._found[key]
+
+    def left(self, layer: TrainedLayer, zeros: float) -> Array:
+        """Return the weights that stay, others 0, in the shape of the kernel."""
+        return np.where(self.support(layer, zeros), self._now.weights[layer], 0)
+
+    def support(self, layer: TrainedLayer, zeros: float) -> Array:
         """Return bool in the shape of the kernel: True for the weights that stay."""
-        level = self._own[layer] if layer in self._own else _level(self._ranked, zeros)
-        return np.asarray(self._scores[layer] > level)
+        if layer.goal is None:
+            is_sparse = layer.packable and isinstance(self.cost(layer, zeros), PackedCost)
+            if not is_sparse:
+                return np.asarray(self._now.scores[layer] > 0)
+        return self._kept(layer, zeros)
+
+    def _kept(self, layer: TrainedLayer, zeros: float) -> Array:
+        scores = self._now.scores[layer]
+        if layer.goal is not None:
+            return np.asarray(scores > _level(np.sort(scores.ravel()), layer.goal))
+        return np.asarray(scores > _level(self._ranked, zeros) * self._prices[layer])
 
 
 def _level(ranked: Array, zeros: float) -> float:

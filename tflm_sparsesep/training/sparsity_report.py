@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from tflm_sparsesep.converters.cost.cost import PackedCost
+from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.table_cells import add_row
 from tflm_sparsesep.training.packed_estimate import layer_cost
+from tflm_sparsesep.training.removed_channels import readers, without_removed
 from tflm_sparsesep.training.trained_layer import TrainedLayer, layers_of
 
 _DOTS_PER_INCH = 150
@@ -35,7 +35,8 @@ class LayerSparsity:
         shape: the shape of the kernel, as Keras stores it.
         zeros: the fraction of weights that are 0.
         dense_bytes: bytes of int8 weights and int32 biases in the dense operator.
-        packed_bytes: bytes as the converter would store the layer; the same if it stays dense.
+        packed_bytes: bytes as the converter would store the layer; the same if it stays dense, less
+            the channels that nothing reads or that have no weights.
         dense_instructions: instructions of one inference in the dense operator, estimated; None
             if no sparse kernel exists for the layer.
         packed_instructions: the same for the converted layer.
@@ -73,7 +74,9 @@ def sparsity_summary(
         >>> ts.sparsity_summary(model, target="cortex-m4")  # doctest: +SKIP
     """
     name = get_target(target).name
-    rows = [_row(layer, name) for layer in _layers(model)]
+    layers = _layers(model, name)
+    left = without_removed({x: x.weights() for x in layers}, readers(model, layers))
+    rows = [_row(layer, layer_cost(*left[layer], name), name) for layer in layers]
     (console or Console()).print(_table(rows, target))
     return rows
 
@@ -106,7 +109,7 @@ def plot_masks(model: Any, path: str | Path) -> Path:
         raise ToolMissingError(
             f"plot_masks needs matplotlib ({error}): pip install matplotlib"
         ) from error
-    masks = [(layer, _mask(layer.weights())) for layer in layers]
+    masks = [(layer, layer.device.matrix(layer.weights()) != 0) for layer in layers]
     heights = [min(max(_WIDTH_INCHES * len(m) / m.shape[1], 0.5), 6.0) for _, m in masks]
     figure = Figure(figsize=(_WIDTH_INCHES, sum(heights) + 0.6 * len(heights)), layout="tight")
     axes = figure.subplots(len(masks), squeeze=False, height_ratios=heights)[:, 0]
@@ -121,7 +124,7 @@ def plot_masks(model: Any, path: str | Path) -> Path:
     return Path(path)
 
 
-def _layers(model: Any) -> list[TrainedLayer]:
+def _layers(model: Any, target: str = "cortex-m4") -> list[TrainedLayer]:
     layers = layers_of(model)
     if not layers:
         raise ModelError(
@@ -131,9 +134,8 @@ def _layers(model: Any) -> list[TrainedLayer]:
     return layers
 
 
-def _row(layer: TrainedLayer, target: str) -> LayerSparsity:
-    kernel = layer.weights()
-    dense, found = layer.device.dense(target), layer_cost(layer, kernel, target)
+def _row(layer: TrainedLayer, found: Cost, target: str) -> LayerSparsity:
+    kernel, dense = layer.weights(), layer.device.dense(target)
     has_kernel = layer.device.has_kernel
     layout = found.layout if isinstance(found, PackedCost) else None
     return LayerSparsity(
@@ -146,12 +148,6 @@ def _row(layer: TrainedLayer, target: str) -> LayerSparsity:
         packed_instructions=found.instructions if has_kernel else None,
         layout=None if layout is None else f"{layout.pattern} {layout.index}",
     )
-
-
-def _mask(kernel: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return [outputs, taps * inputs], True for weights that are not 0."""
-    mask: npt.NDArray[np.bool_] = kernel.reshape(-1, kernel.shape[-1]).T != 0
-    return mask
 
 
 def _table(rows: list[LayerSparsity], target: str) -> Table:

@@ -44,6 +44,7 @@ class ProximalStep:
         preconditioned: D is the optimizer's second moment if True, else 1.
         watched: those of `layers` whose zero inputs are measured on every 32nd batch.
         grid: once active, it rounds kernels on a fixed support.
+        apart: each layer reaches zeros of its own.
 
     Raises:
         ConfigError: the optimizer has no second moment.
@@ -58,6 +59,7 @@ class ProximalStep:
         preconditioned: bool,
         watched: Sequence[TrainedLayer] = (),
         grid: WeightGrid | None = None,
+        apart: bool = False,
     ) -> None:
         self._model = model
         self._grid = grid
@@ -70,8 +72,8 @@ class ProximalStep:
             find_preconditioner(self._optimizer, x.kernel) if preconditioned else lambda: 1.0
             for x in layers
         ]
-        shared = [i for i, x in enumerate(layers) if x.goal is None]
-        own = [[i] for i, x in enumerate(layers) if x.goal is not None]
+        shared = [i for i, x in enumerate(layers) if x.goal is None and not apart]
+        own = [[i] for i in range(len(layers)) if i not in shared]
         self._groups = [group for group in (shared, *own) if group]
         groups = len(self._groups)
         with self._strategy.scope():
@@ -94,12 +96,18 @@ class ProximalStep:
         self._strengths.assign(self._goals(strength))
 
     def set_zeros(
-        self, goal: float, *, begin: float = 1.0, end: float = 1.0, updates: int = 1
+        self,
+        goal: float | Mapping[TrainedLayer, float],
+        *,
+        begin: float = 1.0,
+        end: float = 1.0,
+        updates: int = 1,
     ) -> None:
         """Set the fraction of zeros that projections reach.
 
         Args:
-            goal: the fraction over all layers without their own.
+            goal: the fraction over all layers without their own; or of each, where layers are
+                apart.
             begin: the share of every goal that is due now.
             end: the share that is due after `updates` steps of the optimizer from now.
             updates: 1 or more.
@@ -283,9 +291,12 @@ class ProximalStep:
         risen = tf.math.ceil(tf.clip_by_value(share, 0, 1) * rise)
         return self._zeros_begin + tf.cast(risen, tf.int32)
 
-    def _goals(self, common: float) -> list[float]:
+    def _goals(self, common: float | Mapping[TrainedLayer, float]) -> list[float]:
         """Return the goal of each group."""
-        own = [self.layers[group[0]].goal for group in self._groups]
+        first = [self.layers[group[0]] for group in self._groups]
+        if isinstance(common, Mapping):
+            return [common[layer] for layer in first]
+        own = [layer.goal for layer in first]
         return [common if goal is None else goal for goal in own]
 
     def _counts(self, goals: Sequence[float], share: float) -> list[int]:

@@ -9,12 +9,14 @@ import keras
 import tensorflow as tf
 
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.training.keras_model import check_keras_model
 
 TrainStep = Callable[[Any], Any]
 
 
 def check_fit(model: Any, callback: str) -> None:
     """Raise ConfigError unless the callback of that name can hook into `model`."""
+    check_keras_model(model)
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
             f"Keras runs on {keras.backend.backend()}; {callback} accepts TensorFlow only"
@@ -79,3 +81,34 @@ def _make_train_function(model: Any, wrap: Callable[[TrainStep], TrainStep]) -> 
         if own is not None:
             model.train_step = own
     return model.train_function
+
+
+class UntilBuilt:
+    """Waits for the first batch of a `fit` to build a model that does not know its inputs yet.
+
+    Before the first step the model is built from the kind of data that `fit` has, and `start` is
+    called. No data is taken.
+
+    Args:
+        model: a compiled Keras model at the beginning of `fit`.
+        start: called when the model is built.
+    """
+
+    def __init__(self, model: keras.Model, start: Callable[[], None]) -> None:
+        self._model, self._start = model, start
+        self._history = getattr(model, "history", None)
+        self._original = model.train_function
+        model.train_function = self._run
+
+    def _run(self, iterator: Any) -> Any:
+        model = self._model
+        model.train_function = self._original
+        if getattr(model, "history", None) is self._history:
+            data, _, _ = keras.utils.unpack_x_y_sample_weight(iterator.element_spec)
+            model(keras.tree.map_structure(_symbolic, data))
+            self._start()
+        return model.train_function(iterator)
+
+
+def _symbolic(spec: Any) -> keras.KerasTensor:
+    return keras.KerasTensor(tuple(spec.shape), spec.dtype.name)

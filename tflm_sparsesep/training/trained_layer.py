@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.device_layer import DeviceLayer
+from tflm_sparsesep.training.keras_model import check_keras_model
 from tflm_sparsesep.training.layer_selection import Selection
 from tflm_sparsesep.training.patterns import Blocks
 
@@ -80,20 +81,28 @@ class TrainedLayer:
 def layers_of(model: Any) -> list[TrainedLayer]:
     """Return all built Dense and convolutional layers of `model`, none of them selected.
 
-    Layers of nested models count as its own. A kernel that several layers share counts once.
+    Layers of nested models count as its own. A kernel that several layers share counts once. One
+    that is computed anew each time, from the parts of LoRA or from int4, is not trainable: there is
+    nothing to set to zero.
+
+    Raises:
+        ConfigError: `model` is no Keras 3 model.
     """
+    check_keras_model(model)
     trainable = {id(variable) for variable in model.trainable_variables}
     built = [x for x in walk(model) if isinstance(x, _LAYERS + _NAMED_LAYERS) and x.built]
     names = Counter(layer.name for layer in built)
     layers: dict[int, TrainedLayer] = {}
     for layer in built:
-        if id(layer.kernel) not in layers:
-            layers[id(layer.kernel)] = TrainedLayer(
+        kernel = layer.kernel
+        owner = id(kernel if isinstance(kernel, keras.Variable) else layer)
+        if owner not in layers:
+            layers[owner] = TrainedLayer(
                 layer.name if names[layer.name] == 1 else layer.path,
                 layer,
                 DeviceLayer.of(layer),
-                Blocks.of(layer.kernel.shape),
-                trainable=id(layer.kernel) in trainable,
+                Blocks.of(kernel.shape),
+                trainable=owner in trainable,
             )
     return list(layers.values())
 
@@ -141,6 +150,11 @@ def _selected(
     if divisible:
         blocks = Blocks.of(layer.kernel.shape, pattern_of(layer.device, own))
     return replace(layer, selected=True, goal=own, blocks=blocks)
+
+
+def is_built(model: Any) -> bool:
+    """Return True if all layers with kernels have them: the model knows its inputs."""
+    return bool(model.built) and all(x.built for x in walk(model) if isinstance(x, _LAYERS))
 
 
 def walk(model: Any) -> Iterator[Any]:

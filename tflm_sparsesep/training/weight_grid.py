@@ -45,7 +45,7 @@ def with_palettes(layers: Sequence[TrainedLayer]) -> list[TrainedLayer]:
         patterns = ", ".join(f"{x.name}: {x.blocks.pattern}" for x in layers if x.selected)
         raise ConfigError(
             f"values='palette' with the layers and patterns {patterns}; accepted: at least one "
-            "Dense layer or convolution of one tap or along one axis, of pattern "
+            "Dense, Conv1D or Conv2D layer of pattern "
             f"{' or '.join(_SINGLE_WEIGHTS)}"
         )
     return [replace(x, palette=_can_have_palette(x)) for x in layers]

@@ -26,8 +26,9 @@ static const SparsesepCpuTable* table_of(const SparsesepOperation* operation) {
     case SPARSESEP_SPARSE_FULLY_CONNECTED:
       return &sparsesep_cpu_sparse_fully_connected;
     case SPARSESEP_SEPARABLE_CONV_2D:
+      return &sparsesep_cpu_separable_conv_2d;
     case SPARSESEP_SPARSE_CONV_2D:
-      return &sparsesep_cpu_blob_convolution;
+      return &sparsesep_cpu_sparse_conv_2d;
     case SPARSESEP_FULLY_CONNECTED:
       return &sparsesep_cpu_fully_connected;
     case SPARSESEP_SOFTMAX:

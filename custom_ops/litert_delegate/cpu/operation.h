@@ -24,7 +24,8 @@ typedef struct SparsesepCpuTable {
 } SparsesepCpuTable;
 
 extern const SparsesepCpuTable sparsesep_cpu_sparse_fully_connected;
-extern const SparsesepCpuTable sparsesep_cpu_blob_convolution;
+extern const SparsesepCpuTable sparsesep_cpu_separable_conv_2d;
+extern const SparsesepCpuTable sparsesep_cpu_sparse_conv_2d;
 extern const SparsesepCpuTable sparsesep_cpu_fully_connected;
 extern const SparsesepCpuTable sparsesep_cpu_softmax;
 

@@ -32,6 +32,9 @@ typedef struct SparsesepFullyConnectedParams {
   int32_t input_step;
 } SparsesepFullyConnectedParams;
 
+// Whether these are legal parameters of an int8 layer.
+int sparsesep_are_int8(const SparsesepFullyConnectedParams* params);
+
 // output[n][rows] = input[n * input_step ...][cols] x weights^T + bias, for
 // `batch` vectors n.
 // `input` and `output` hold the blob's activation type (int8 for int8 and

@@ -3,8 +3,7 @@
 
 #if SPARSESEP_HAS_X86
 
-#include "sparse_fully_connected/avx2/wide_vector.h"
-#include "sparse_fully_connected/avx2/x86.h"
+#include "sparse_fully_connected/avx2/quads_avx2.h"
 #include "sparse_fully_connected/variants.h"
 
 SPARSESEP_AVX2
@@ -41,6 +40,14 @@ static void multiply(SparsesepRowStreams* streams, const int16_t* vector,
   streams->value = value;
 }
 
-SPARSESEP_KERNEL(1x16_delta8_int8, avx2, sparsesep_run_avx2, multiply)
+SPARSESEP_AVX2
+static void multiply_strip(SparsesepRowStreams* streams,
+                           const SparsesepStrip* strip, uint32_t groups,
+                           uint32_t* acc) {
+  sparsesep_multiply_quads_avx2(1, 4, 4, streams, strip, groups, acc);
+}
+
+SPARSESEP_KERNEL(1x16_delta8_int8, avx2, sparsesep_run_batch_avx2, multiply,
+                 multiply_strip)
 
 #endif  // SPARSESEP_HAS_X86

@@ -7,8 +7,7 @@
 
 #if SPARSESEP_HAS_X86
 
-#include "sparse_fully_connected/avx2/wide_vector.h"
-#include "sparse_fully_connected/avx2/x86.h"
+#include "sparse_fully_connected/avx2/singles_avx2.h"
 #include "sparse_fully_connected/variants.h"
 
 // Inputs a and b, four times over: each is broadcast with a neighbor, of which
@@ -58,6 +57,56 @@ static void multiply(SparsesepRowStreams* streams, const int16_t* vector,
   streams->value = value;
 }
 
-SPARSESEP_KERNEL(4x1_delta8_int8, avx2, sparsesep_run_avx2, multiply)
+// A group for 16 vectors from `first` on.
+SPARSESEP_AVX2
+static void multiply_group(const SparsesepRowStreams* streams, uint32_t count,
+                           const SparsesepStrip* strip, uint32_t first,
+                           uint32_t* sums) {
+  // Of rows, among the words of the first column of a pair.
+  static const int places[4] = {0, 1, 4, 5};
+  const uint8_t* step = streams->index;
+  const int8_t* value = streams->value;
+  const uint32_t* offset = strip->offset;
+  const uint8_t* lanes = strip->lanes + 4 * first;
+  __m256i acc[4][2];
+  for (int r = 0; r < 4; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_si256();
+  for (; count > 0; count -= 2, value += 8) {
+    const __m128i wide =
+        _mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i*)value));
+    SparsesepWords words;
+    _mm256_storeu_si256((__m256i*)words.word, _mm256_cvtepu16_epi32(wide));
+    SPARSESEP_IN_MEMORY(words);
+    for (int i = 0; i < 2; ++i) {
+      offset += *step++;
+      for (int r = 0; r < 4; ++r) {
+        sparsesep_multiply_single_avx2(2, &words.word[places[r] + 2 * i],
+                                       lanes + *offset, acc[r]);
+        SPARSESEP_IN_REGISTER(acc[r][0]);
+        SPARSESEP_IN_REGISTER(acc[r][1]);
+      }
+    }
+  }
+  for (uint32_t r = 0; r < 4; ++r) {
+    uint32_t* to = sums + r * SPARSESEP_STRIP_VECTORS + first;
+    _mm256_storeu_si256((__m256i*)to, acc[r][0]);
+    _mm256_storeu_si256((__m256i*)(to + 8), acc[r][1]);
+  }
+}
+
+static void multiply_strip(SparsesepRowStreams* streams,
+                           const SparsesepStrip* strip, uint32_t groups,
+                           uint32_t* acc) {
+  for (; groups > 0; --groups, acc += 4 * SPARSESEP_STRIP_VECTORS) {
+    const uint32_t count = *streams->counts++;
+    for (uint32_t first = 0; first < strip->vectors; first += 16) {
+      multiply_group(streams, count, strip, first, acc);
+    }
+    streams->index = (const uint8_t*)streams->index + count;
+    streams->value = (const int8_t*)streams->value + 4 * (size_t)count;
+  }
+}
+
+SPARSESEP_KERNEL(4x1_delta8_int8, avx2, sparsesep_run_batch_avx2, multiply,
+                 multiply_strip)
 
 #endif  // SPARSESEP_HAS_X86

@@ -14,6 +14,11 @@
 // asks for the same.
 #define SPARSESEP_AVX2 __attribute__((target("avx2,fma")))
 
+// For functions whose numbers of rows, columns and registers are constants at
+// every call.
+#define SPARSESEP_AVX2_INLINE \
+  SPARSESEP_AVX2 __attribute__((always_inline)) static inline
+
 static inline int32_t sparsesep_word_x86(const void* bytes) {
   int32_t word;
   memcpy(&word, bytes, sizeof(word));

@@ -11,10 +11,10 @@
 // multiply; 1 for the loop of two blocks. 1.06 instructions a weight, and 20
 // for each four rows.
 #include "common/isa.h"
-#include "sparse_fully_connected/dsp/rows_dsp.h"
+#include "sparse_fully_connected/dsp/vector_tile_dsp.h"
 #include "sparse_fully_connected/variants.h"
 
-#if SPARSESEP_HAS_DSP
+#if SPARSESEP_HAS_DSP_LAYOUTS
 
 SPARSESEP_NAKED_MULTIPLY_DSP {
   __asm__ volatile(
@@ -77,6 +77,7 @@ SPARSESEP_NAKED_MULTIPLY_DSP {
       ".unreq even\n .unreq odd\n");
 }
 
-SPARSESEP_KERNEL(4x4_delta8_int8_woven, dsp, sparsesep_run_dsp, multiply)
+SPARSESEP_KERNEL(4x4_delta8_int8_woven, dsp, sparsesep_run_vector_tiles_dsp,
+                 multiply)
 
 #endif

@@ -52,6 +52,7 @@ static void accumulate(SparsesepStreams* streams, const int8_t* x,
   *streams = s;
 }
 
-SPARSESEP_KERNEL(1x1_u16_int8, mve, sparsesep_run_mve, 1, accumulate)
+SPARSESEP_KERNEL(1x1_u16_int8, mve, sparsesep_run_mve, 1, accumulate,
+                 accumulate)
 
 #endif  // SPARSESEP_HAS_MVE

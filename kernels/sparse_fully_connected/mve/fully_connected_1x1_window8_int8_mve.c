@@ -40,18 +40,8 @@
 
 #include "sparse_fully_connected/mve/window8_two_rows_mve.h"
 
-SPARSESEP_KERNEL_FUNCTION(1x1_window8_int8, mve) {
-  if (batch >= SPARSESEP_TWELVE_VECTORS) {
-    const int32_t done =
-        sparsesep_run_twelve_vectors_mve(weights, params, input, batch, output);
-    if (done == batch) return;
-    batch -= done;
-    input = (const int8_t*)input + done * params->input_step;
-    output = (int8_t*)output + (uint32_t)done * weights->rows;
-  }
-  sparsesep_run_mve(
-      weights, params, input, batch, output, scratch, 1,
-      sparsesep_window_unit(weights) == 1 ? accumulate : accumulate_windows);
-}
+SPARSESEP_KERNEL(1x1_window8_int8, mve, sparsesep_run_many_mve, 1, accumulate,
+                 accumulate_windows, sparsesep_run_twelve_vectors_mve,
+                 SPARSESEP_TWELVE_VECTORS)
 
 #endif  // SPARSESEP_HAS_MVE

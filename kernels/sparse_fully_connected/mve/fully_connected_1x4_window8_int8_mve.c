@@ -41,8 +41,7 @@
 
 #include "sparse_fully_connected/mve/window8_two_rows_mve.h"
 
-SPARSESEP_KERNEL(1x4_window8_int8, mve, sparsesep_run_mve, 4,
-                 sparsesep_window_unit(weights) == 1 ? accumulate
-                                                     : accumulate_windows)
+SPARSESEP_KERNEL(1x4_window8_int8, mve, sparsesep_run_mve, 4, accumulate,
+                 accumulate_windows)
 
 #endif  // SPARSESEP_HAS_MVE

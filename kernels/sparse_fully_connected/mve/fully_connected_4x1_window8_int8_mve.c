@@ -25,8 +25,7 @@
 
 #include "sparse_fully_connected/mve/window8_four_rows_mve.h"
 
-SPARSESEP_KERNEL(4x1_window8_int8, mve, sparsesep_run_mve, 1,
-                 sparsesep_window_unit(weights) == 1 ? accumulate
-                                                     : accumulate_windows)
+SPARSESEP_KERNEL(4x1_window8_int8, mve, sparsesep_run_mve, 1, accumulate,
+                 accumulate_windows)
 
 #endif  // SPARSESEP_HAS_MVE

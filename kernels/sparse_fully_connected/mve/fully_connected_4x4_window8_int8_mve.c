@@ -12,6 +12,7 @@
 // and 0.33 instructions per nonzero.
 #include "common/isa.h"
 #include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/mve/vector_pairs_mve.h"
 #include "sparse_fully_connected/variants.h"
 
 #if SPARSESEP_HAS_MVE
@@ -27,8 +28,7 @@
 
 #include "sparse_fully_connected/mve/window8_four_rows_mve.h"
 
-SPARSESEP_KERNEL(4x4_window8_int8, mve, sparsesep_run_mve, 4,
-                 sparsesep_window_unit(weights) == 1 ? accumulate
-                                                     : accumulate_windows)
+SPARSESEP_KERNEL(4x4_window8_int8, mve, sparsesep_run_many_mve, 4, accumulate,
+                 accumulate_windows, sparsesep_run_vector_pairs_mve, 2)
 
 #endif  // SPARSESEP_HAS_MVE

@@ -44,12 +44,50 @@ typedef void (*SparsesepAccumulate)(SparsesepStreams* streams, const int8_t* x,
 
 // clang-format on
 
-// A whole kernel. `alignment` is what accumulate() asks of x: 1 or 4 bytes.
+// A whole kernel. `alignment` is what accumulate() asks of x: 1 or 4 bytes;
+// `accumulate_windows` takes its place where runs name their windows.
 void sparsesep_run_mve(const SparsesepPackedHeader* weights,
                        const SparsesepFullyConnectedParams* params,
                        const int8_t* input, int32_t batch, int8_t* output,
                        void* scratch, uint32_t alignment,
-                       SparsesepAccumulate accumulate);
+                       SparsesepAccumulate accumulate,
+                       SparsesepAccumulate accumulate_windows);
+
+// Runs several vectors at a time, as many as there are, and returns how many
+// vectors that were. None where it would not be faster, or the blob or the
+// vectors are none that it runs.
+typedef int32_t (*SparsesepRunManyMve)(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const int8_t* input,
+    int32_t batch, int8_t* output);
+
+// The part of the kernel below for batches that `run_many` is for.
+void sparsesep_run_whole_many_mve(const SparsesepPackedHeader* weights,
+                                  const SparsesepFullyConnectedParams* params,
+                                  const int8_t* input, int32_t batch,
+                                  int8_t* output, void* scratch,
+                                  uint32_t alignment,
+                                  SparsesepAccumulate accumulate,
+                                  SparsesepAccumulate accumulate_windows,
+                                  SparsesepRunManyMve run_many);
+
+// A whole kernel: `run_many` for batches of `least` and more, for the rest what
+// sparsesep_run_mve() does.
+static inline void sparsesep_run_many_mve(
+    const SparsesepPackedHeader* weights,
+    const SparsesepFullyConnectedParams* params, const int8_t* input,
+    int32_t batch, int8_t* output, void* scratch, uint32_t alignment,
+    SparsesepAccumulate accumulate, SparsesepAccumulate accumulate_windows,
+    SparsesepRunManyMve run_many, int32_t least) {
+  if (batch < least) {
+    sparsesep_run_mve(weights, params, input, batch, output, scratch, alignment,
+                      accumulate, accumulate_windows);
+    return;
+  }
+  sparsesep_run_whole_many_mve(weights, params, input, batch, output, scratch,
+                               alignment, accumulate, accumulate_windows,
+                               run_many);
+}
 
 // Scratch query: accumulators.
 static inline uint32_t sparsesep_accumulators_bytes(

@@ -44,13 +44,15 @@ void sparsesep_run_mve(const SparsesepPackedHeader* weights,
                        const SparsesepFullyConnectedParams* params,
                        const int8_t* input, int32_t batch, int8_t* output,
                        void* scratch, uint32_t alignment,
-                       SparsesepAccumulate accumulate) {
+                       SparsesepAccumulate accumulate,
+                       SparsesepAccumulate accumulate_windows) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
   const uint32_t whole = weights->rows & ~3u;
-  const uint32_t window_cols =
-      sparsesep_window_unit(weights) * weights->block_cols;
+  const uint32_t unit = sparsesep_window_unit(weights);
+  const uint32_t window_cols = unit * weights->block_cols;
   const int is_rest = whole != weights->rows;
-  const int is_padded = weights->cols % weights->block_cols != 0;
+  const int is_padded = (weights->cols & (weights->block_cols - 1u)) != 0;
+  if (unit != 1) accumulate = accumulate_windows;
   int32_t* acc = scratch;
   int8_t* room =
       (int8_t*)scratch + sparsesep_accumulators_bytes(weights, batch);
@@ -76,6 +78,21 @@ void sparsesep_run_mve(const SparsesepPackedHeader* weights,
     input += params->input_step;
     output += weights->rows;
   }
+}
+
+void sparsesep_run_whole_many_mve(const SparsesepPackedHeader* weights,
+                                  const SparsesepFullyConnectedParams* params,
+                                  const int8_t* input, int32_t batch,
+                                  int8_t* output, void* scratch,
+                                  uint32_t alignment,
+                                  SparsesepAccumulate accumulate,
+                                  SparsesepAccumulate accumulate_windows,
+                                  SparsesepRunManyMve run_many) {
+  const int32_t done = run_many(weights, params, input, batch, output);
+  if (done == batch) return;
+  sparsesep_run_mve(weights, params, input + done * params->input_step,
+                    batch - done, output + (uint32_t)done * weights->rows,
+                    scratch, alignment, accumulate, accumulate_windows);
 }
 
 #endif  // SPARSESEP_HAS_MVE

@@ -5,9 +5,7 @@
 
 #define SPARSESEP_TWELVE_VECTORS 12
 
-// Runs twelve vectors at a time, as long as there are so many, and returns how
-// many vectors that were. None where it would not be faster, or the blob is
-// none that it runs.
+// A SparsesepRunManyMve: twelve vectors at a time.
 //
 // 1x1 blocks, uint8 columns in one window, int8 values.
 int32_t sparsesep_run_twelve_vectors_mve(

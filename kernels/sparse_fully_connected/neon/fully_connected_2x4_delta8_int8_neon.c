@@ -3,7 +3,7 @@
 
 #if SPARSESEP_HAS_NEON
 
-#include "sparse_fully_connected/neon/neon.h"
+#include "sparse_fully_connected/neon/lanes_neon.h"
 
 static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
                      uint32_t groups, uint32_t* acc) {
@@ -24,6 +24,12 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
   streams->value = value;
 }
 
-SPARSESEP_KERNEL(2x4_delta8_int8, neon, sparsesep_run_row_groups, multiply)
+static void multiply_strip(SparsesepRowStreams* streams, const int16_t* lanes,
+                           uint32_t groups, uint32_t* acc) {
+  sparsesep_multiply_blocks_neon(2, 4, 1, streams, lanes, groups, acc);
+}
+
+SPARSESEP_KERNEL(2x4_delta8_int8, neon, sparsesep_run_batch_neon,
+                 multiply_strip, multiply)
 
 #endif  // SPARSESEP_HAS_NEON

@@ -6,7 +6,7 @@
 
 #if SPARSESEP_HAS_NEON
 
-#include "sparse_fully_connected/neon/neon.h"
+#include "sparse_fully_connected/neon/lanes_neon.h"
 
 static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
                      uint32_t groups, uint32_t* acc) {
@@ -36,6 +36,32 @@ static void multiply(SparsesepRowStreams* streams, const int8_t* vector,
   streams->value = value;
 }
 
-SPARSESEP_KERNEL(4x1_delta8_int8, neon, sparsesep_run_row_groups, multiply)
+static void multiply_strip(SparsesepRowStreams* streams, const int16_t* lanes,
+                           uint32_t groups, uint32_t* acc) {
+  // Of rows, among the weights of the first column of a pair.
+  static const int places[4] = {0, 1, 4, 5};
+  const size_t width = SPARSESEP_STRIP_VECTORS_NEON;
+  const uint8_t* step = streams->index;
+  const int8_t* value = streams->value;
+  for (; groups > 0; --groups, acc += 4 * width) {
+    const int16_t* x = lanes;
+    int32x4_t sums[4][4];
+    sparsesep_clear_lanes_neon(4, sums);
+    for (uint32_t n = *streams->counts++; n > 0; n -= 2, value += 8) {
+      for (int i = 0; i < 2; ++i) {
+        x += *step++ * width;
+        for (int r = 0; r < 4; ++r) {
+          sparsesep_multiply_lanes_neon(value[places[r] + 2 * i], x, sums[r]);
+        }
+      }
+    }
+    sparsesep_store_lanes_neon(4, sums, acc);
+  }
+  streams->index = step;
+  streams->value = value;
+}
+
+SPARSESEP_KERNEL(4x1_delta8_int8, neon, sparsesep_run_batch_neon,
+                 multiply_strip, multiply)
 
 #endif  // SPARSESEP_HAS_NEON

@@ -4,6 +4,7 @@
 // each block's step, inputs and loop.
 #include "common/isa.h"
 #include "sparse_fully_connected/row_groups.h"
+#include "sparse_fully_connected/v6m/eight_vectors_v6m.h"
 #include "sparse_fully_connected/v6m/v6m.h"
 #include "sparse_fully_connected/variants.h"
 
@@ -21,6 +22,7 @@ SPARSESEP_NAKED_MULTIPLY {
   __asm__ volatile(SPARSESEP_V6M_BLOCKS(BLOCK, SPARSESEP_V6M_STORE_4));
 }
 
-SPARSESEP_KERNEL(4x4_delta8_int8, v6m, sparsesep_run_row_groups, multiply)
+SPARSESEP_KERNEL(4x4_delta8_int8, v6m, sparsesep_run_eight_vectors_v6m,
+                 multiply)
 
 #endif

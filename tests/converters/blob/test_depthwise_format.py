@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.c_headers import evaluate, offset_of
+from tests.support.c_headers import check_struct, evaluate
 from tests.support.depthwise_layers import random_case
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import depthwise_format
@@ -35,13 +35,7 @@ def test_constants_agree(tmp_path: Path) -> None:
 
 
 def test_fields_agree(tmp_path: Path) -> None:
-    names = list(HEADER.names or ())
-    struct = "SparsesepDepthwiseConv"
-    expressions = [f"offsetof({struct}, {name})" for name in names]
-    expressions += [f"sizeof((({struct}*)0)->{name})" for name in names]
-    expected = [offset_of(HEADER, name) for name in names]
-    expected += [HEADER[name].itemsize for name in names]
-    assert evaluate(expressions, tmp_path) == expected
+    check_struct("SparsesepDepthwiseConv", HEADER, tmp_path)
 
 
 def layer() -> DepthwiseLayer:

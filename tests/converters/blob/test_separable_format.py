@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.c_headers import evaluate, offset_of
+from tests.support.c_headers import check_struct, evaluate
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import separable_format
 from tflm_sparsesep.converters.blob.format import ValueType
@@ -45,12 +45,7 @@ def test_constants_agree(tmp_path: Path) -> None:
     ("struct", "mirror"), [("SparsesepSeparableConv", HEADER), ("SparsesepConvStage", STAGE)]
 )
 def test_fields_agree(struct: str, mirror: np.dtype, tmp_path: Path) -> None:
-    names = list(mirror.names or ())
-    expressions = [f"offsetof({struct}, {name})" for name in names]
-    expressions += [f"sizeof((({struct}*)0)->{name})" for name in names]
-    expected = [offset_of(mirror, name) for name in names]
-    expected += [mirror[name].itemsize for name in names]
-    assert evaluate(expressions, tmp_path) == expected
+    check_struct(struct, mirror, tmp_path)
 
 
 def conv() -> SeparableConv:

@@ -9,7 +9,7 @@ from tests.support.blob_size import size_of_blob
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import PackableWeights, pack
-from tflm_sparsesep.converters.blob.size import PackedSize, block_mask, size_of
+from tflm_sparsesep.converters.blob.size import PackedSize, block_mask, least_bytes, size_of
 from tflm_sparsesep.device.synthetic_layers import random_case, random_float_case
 
 # Remainders around every block, a single weight, steps beyond DELTA8 and windows of every pattern.
@@ -41,6 +41,7 @@ def test_sizes_are_those_of_the_blob(layout: Layout, zeros: float) -> None:
         assert np.array_equal(block_mask(layer.weights, block), mask_of(layer.weights, layout))
         found = size_of(layer.weights, layout)
         assert found == size_of_blob(blob), (rows, cols)
+        assert least_bytes(layer.weights) <= found.bytes
 
 
 def test_a_size_counts_what_is_in_the_blob() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import tflm_sparsesep
-from tests.support.c_headers import offset_of
+from tests.support.c_headers import check_struct, evaluate
 from tests.support.sparse_convs import random_conv, random_window
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import sparse_conv_format
@@ -32,21 +30,6 @@ CONSTANTS = {
 }
 
 
-def evaluate(expressions: list[str], folder: Path) -> list[int]:
-    """Values of C expressions over our header."""
-    lines = "\n".join(f'printf("%llu\\n", (unsigned long long)({e}));' for e in expressions)
-    source = folder / "mirror.c"
-    source.write_text(
-        '#include <stdio.h>\n#include "sparsesep/sparse_conv.h"\n'
-        f"int main(void) {{ {lines} return 0; }}\n"
-    )
-    include = f"-I{tflm_sparsesep.source_dir() / 'kernels/include'}"
-    program = folder / "mirror"
-    subprocess.run(["cc", include, str(source), "-o", str(program)], check=True)
-    printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
-    return [int(line) for line in printed.split()]
-
-
 def test_constants_agree(tmp_path: Path) -> None:
     assert evaluate(list(CONSTANTS), tmp_path) == list(CONSTANTS.values())
 
@@ -56,12 +39,7 @@ def test_constants_agree(tmp_path: Path) -> None:
     [("SparsesepSparseConv", HEADER), ("SparsesepFullyConnectedParams", PARAMS)],
 )
 def test_fields_agree(struct: str, mirror: np.dtype, tmp_path: Path) -> None:
-    names = list(mirror.names or ())
-    expressions = [f"offsetof({struct}, {name})" for name in names]
-    expressions += [f"sizeof((({struct}*)0)->{name})" for name in names]
-    expected = [offset_of(mirror, name) for name in names]
-    expected += [mirror[name].itemsize for name in names]
-    assert evaluate(expressions, tmp_path) == expected
+    check_struct(struct, mirror, tmp_path)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)

@@ -35,12 +35,12 @@ from tflm_sparsesep.device.synthetic_separable import SeparableShape, random_sep
 
 TARGETS = ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55", "host"]
 LAYERS = [
-    MatrixShape(128, 640, bias_bytes=512),
-    MatrixShape(31, 53, bias_bytes=124),
+    MatrixShape(128, 640, parameter_bytes=512),
+    MatrixShape(31, 53, parameter_bytes=124),
     MatrixShape(12, 64),
-    MatrixShape(64, 64, vectors=125, taps=1, bias_bytes=256),
+    MatrixShape(64, 64, vectors=125, taps=1, parameter_bytes=256),
 ]
-FIRST_OF_LENET = MatrixShape(300, 784, bias_bytes=1200)
+FIRST_OF_LENET = MatrixShape(300, 784, parameter_bytes=1200)
 CONVS = [
     ConvShape((50, 5, 5, 20), (1, 12, 12, 20), (1, 8, 8, 50), (1, 1), Padding.VALID, 200),
     ConvShape((64, 3, 3, 64), (1, 8, 8, 64), (1, 8, 8, 64), (1, 1), Padding.SAME, 256),
@@ -125,10 +125,11 @@ def test_the_best_case_is_the_best_of_all_patterns_and_wins() -> None:
 
 
 def two_dense(layer: MatrixShape, target: str, rank: int) -> PlannedForm:
-    """Weights and biases of both, by hand."""
+    """Weights and parameters of both, by hand."""
     cost = pointwise_conv.dense_instructions if layer.taps else fully_connected.dense_instructions
     return PlannedForm(
-        rank * (layer.rows + layer.cols + 4) + layer.bias_bytes,
+        rank * (layer.rows + layer.cols + layer.parameter_bytes // layer.rows)
+        + layer.parameter_bytes,
         cost(target, rank, layer.cols, layer.vectors)
         + cost(target, layer.rows, rank, layer.vectors),
         rank=rank,

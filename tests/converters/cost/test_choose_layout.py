@@ -53,7 +53,7 @@ def test_some_best_products_do_not_beat_dense() -> None:
 
 def test_plan_and_rewriting_agree_from_which_zeros_on_a_layer_pays() -> None:
     """`plan` uses random positions of zeros, too, in steps of half a percent."""
-    shape = MatrixShape(rows=128, cols=640, bias_bytes=512)
+    shape = MatrixShape(rows=128, cols=640, parameter_bytes=512 + 24)
     form = break_even_zeros(shape, "cortex-m4", "1x1")
     assert form is not None
     assert form.zeros is not None

@@ -18,7 +18,7 @@ from tflm_sparsesep.converters.cost.depthwise_conv import (
 from tflm_sparsesep.converters.factorize.gram import patches
 from tflm_sparsesep.converters.targets import TARGETS
 
-DEVICES = [name for name in TARGETS if name != "host"]
+DEVICES = [name for name in TARGETS if TARGETS[name].qemu_machine]
 ROOT = Path(__file__).parents[3]
 
 

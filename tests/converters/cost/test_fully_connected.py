@@ -14,7 +14,7 @@ from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device.kernel_bench import random_layer
 
-DEVICES = [name for name in TARGETS if name != "host"]
+DEVICES = [name for name, core in TARGETS.items() if core.qemu_machine is not None]
 # The largest error allowed on layers outside the fit.
 HELD_OUT_ERROR = 0.05
 
@@ -52,3 +52,17 @@ def test_dense_costs_are_exact_where_they_were_measured_and_near_the_line_elsewh
     assert abs(below / (455928 * 299 / 300) - 1) < 0.008
     per_vector = fully_connected.dense_instructions("cortex-m4", 300, 784, batch=10) / 10
     assert abs(per_vector / 455928 - 1) < 0.008
+
+
+def test_generic_has_the_kernels_and_costs_of_cortex_m3() -> None:
+    measured = [
+        one for one in layouts_for("generic") if fully_connected.is_measured("generic", one)
+    ]
+    assert measured == [one for one in layouts_for("generic") if one in layouts_for("cortex-m3")]
+    for layout in measured:
+        size = random_size(layout, 32, 64, 0.9)
+        costs = {
+            fully_connected.sparse_instructions(target, layout, size)
+            for target in ("generic", "cortex-m3")
+        }
+        assert len(costs) == 1

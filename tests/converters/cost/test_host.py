@@ -12,21 +12,27 @@ import pytest
 from tests.support.dense_models import float_fully_connected_model, fully_connected_model
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost import fully_connected
-from tflm_sparsesep.converters.cost.break_even import best_sparse, break_even_zeros, sparse_form
+from tflm_sparsesep.converters.cost.break_even import break_even_zeros, sparse_form
 from tflm_sparsesep.converters.cost.data import load
-from tflm_sparsesep.converters.cost.shapes import MatrixShape
+from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.rewrite import rewrite
 
 RESULTS = Path(__file__).parents[3] / "benchmarks/mobile/results.json"
-# The layers of benchmarks/mobile: rows, cols, vectors.
-BENCHMARKED = ((4096, 4096, 1), (1000, 1024, 1), (512, 512, 196))
+# The layers of benchmarks/mobile.
+BENCHMARKED: tuple[MatrixShape | ConvShape, ...] = (
+    MatrixShape(4096, 4096),
+    MatrixShape(1000, 1024),
+    MatrixShape(512, 512, 196, taps=1),
+    ConvShape((64, 3, 3, 64), (1, 28, 28, 64), (1, 28, 28, 64), (1, 1), Padding.SAME),
+)
 # Two runs on a shared machine differ by up to this fraction.
 NOISE = 0.1
 BLOCKS = Layout(IndexEncoding.DELTA8, 4, 4, count_multiple=1)
 
 
-def measured_ratios() -> list[tuple[MatrixShape, str, float, float]]:
+def measured_ratios() -> list[tuple[MatrixShape | ConvShape, str, float, float]]:
     """Layers, patterns, zeros, and dense int8 time over that of the CPU backend."""
     (layers,) = (
         run["layers"]
@@ -34,8 +40,7 @@ def measured_ratios() -> list[tuple[MatrixShape, str, float, float]]:
         if run["threads"] == load("host_litert.json")["threads"]
     )
     found = []
-    for (rows, cols, vectors), layer in zip(BENCHMARKED, layers, strict=True):
-        shape = MatrixShape(rows, cols, vectors, taps=int(vectors > 1))
+    for shape, layer in zip(BENCHMARKED, layers, strict=True):
         for run in layer["sparse"]:
             for name, ms in run["ms"].items():
                 pattern, dtype, backend = name.replace(",", "").split()
@@ -45,7 +50,7 @@ def measured_ratios() -> list[tuple[MatrixShape, str, float, float]]:
     return found
 
 
-def predicted_ratio(layer: MatrixShape, pattern: str, zeros: float) -> float:
+def predicted_ratio(layer: MatrixShape | ConvShape, pattern: str, zeros: float) -> float:
     sparse = sparse_form(layer, "host", pattern, zeros)
     assert sparse is not None
     return layer.dense("host").instructions / sparse.instructions
@@ -53,7 +58,7 @@ def predicted_ratio(layer: MatrixShape, pattern: str, zeros: float) -> float:
 
 def test_sparse_is_never_predicted_to_win_where_dense_was_measured_to() -> None:
     rows = measured_ratios()
-    assert len(rows) == 3 * 5 * 6
+    assert len(rows) == 4 * 5 * 6
     lost = [row for row in rows if row[3] < 1 - NOISE]
     assert len(lost) > 20
     assert [(*row, r) for row in lost if (r := predicted_ratio(*row[:3])) >= 1] == []
@@ -152,4 +157,9 @@ def test_the_converter_decides_by_it(
 def test_many_vectors_cost_more_than_one() -> None:
     one, many = (MatrixShape(512, 512, n, taps=1) for n in (1, 196))
     assert many.dense("host").instructions > 20 * one.dense("host").instructions
-    assert best_sparse(many, "host", 0.8) is None
+    # Together, vectors take less in blocks, and not in single weights.
+    dense = many.dense("host").instructions
+    singles, blocks = (sparse_form(many, "host", pattern, 0.8) for pattern in ("1x1", "4x4"))
+    assert singles is not None
+    assert blocks is not None
+    assert singles.instructions > dense > 1.5 * blocks.instructions

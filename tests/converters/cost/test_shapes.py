@@ -19,7 +19,7 @@ def test_a_matrix_is_a_fully_connected_layer_or_a_convolution() -> None:
 
 
 def test_bytes_are_weights_and_bias() -> None:
-    assert MatrixShape(16, 24, bias_bytes=64).dense("cortex-m4").bytes == 16 * 24 + 64
+    assert MatrixShape(16, 24, parameter_bytes=64).dense("cortex-m4").bytes == 16 * 24 + 64
     conv = ConvShape((4, 3, 5, 2), (1, 9, 9, 2), (1, 7, 5, 4), (1, 1), Padding.VALID, 16)
     instructions = conv_2d.dense_instructions("cortex-m4", (4, 3, 5, 2), (1, 7, 5, 4))
     assert conv.dense("cortex-m4") == Cost(4 * 3 * 5 * 2 + 16, instructions)

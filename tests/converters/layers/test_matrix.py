@@ -26,7 +26,7 @@ def test_a_fully_connected_layer() -> None:
     (op,) = editor.read(single_layer_model(weights)).operators
     layer = read_matrix_layer(op)
     np.testing.assert_array_equal(layer.weights.weights, weights)
-    assert layer.shape == MatrixShape(6, 10, bias_bytes=24)
+    assert layer.shape == MatrixShape(6, 10, parameter_bytes=24 + 24)
     assert (layer.options.input_zero_point, layer.options.output_zero_point) == (-5, 3)
     assert layer.options.activation_min == 3  # RELU: the zero_point of the output
 

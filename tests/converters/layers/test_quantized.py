@@ -39,7 +39,7 @@ def test_numbers_of_a_layer() -> None:
     real = 0.02 * 0.01 / 0.3
     np.testing.assert_allclose(numbers.multiplier * 2.0 ** (numbers.shift - 31.0), real, rtol=1e-6)
     assert (options.activation_min, options.activation_max) == (3, 127)
-    assert dense_bytes([op]) == 60 + 24
+    assert dense_bytes([op]) == 60 + 24 + 24  # weights, bias, and a scale and zero_point of each
 
 
 def test_the_name_of_a_layer_has_no_fused_parts() -> None:
@@ -55,7 +55,11 @@ def test_the_name_of_a_layer_has_no_fused_parts() -> None:
     [
         (lambda op: setattr(op, "version", 99), r"version 99, accepted: 1\.\.14"),
         (lambda op: op.inputs.__setitem__(1, None), "lacks its input, weights or output"),
-        (lambda op: op.inputs.__setitem__(1, Tensor("w", (0, 8))), "accepted: 2 dimensions"),
+        (lambda op: op.inputs.__setitem__(1, Tensor("w", (0, 8))), "accepted: no dimension of 0"),
+        (lambda op: op.inputs.__setitem__(1, Tensor("w", (8,))), "accepted: 2 dimensions"),
+        (lambda op: op.inputs.__setitem__(0, Tensor("x", ())), "at least 1 of the input"),
+        (lambda op: op.outputs.clear(), "lacks its input, weights or output"),
+        (lambda op: op.inputs.__setitem__(1, Tensor("w", (2, 3, 8))), "accepted: 2 dimensions"),
     ],
 )
 def test_operators_that_no_runtime_runs(damage: Callable[[Operator], None], reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,14 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.support.schema_models import pack, quantization, refusal, rich_model
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import (
+    BuiltinOperator,
+    Model,
+    Operator,
+    Subgraph,
+    Tensor,
+    TensorType,
+)
 from tflm_sparsesep.converters.tflite.tensor import schema_object
 
 Edit = Callable[[Any], None]
@@ -26,6 +35,16 @@ def set_field(path: str, value: Any) -> Edit:
             model = model[int(step)] if step.isdigit() else getattr(model, step)
         assert hasattr(model, last)
         setattr(model, last, value)
+
+    return edit
+
+
+def set_fields(*fields: tuple[str, Any]) -> Edit:
+    """Several edits at once."""
+
+    def edit(model: Any) -> None:
+        for path, value in fields:
+            set_field(path, value)(model)
 
     return edit
 
@@ -100,6 +119,70 @@ def test_subgraph_numbers_of_other_control_flow(kind: str, options: Any) -> None
         op.builtinOptions2 = options
         op.builtinOptions2Type = schema.BuiltinOptions2.StablehloCaseOptions
     assert "is out of range, there are 3" in refusal(pack(model))
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (set_field("subgraphs.0.operators.3.outputs", i32(1)), "an output of operator 3"),
+        # Another tensor on the buffer of a constant.
+        (
+            set_fields(
+                ("subgraphs.0.tensors.9.buffer", 1), ("subgraphs.0.tensors.9.type", TensorType.INT8)
+            ),
+            "an output of operator 0",
+        ),
+        (set_field("subgraphs.0.inputs", i32(0, 1)), "an input"),
+        (set_field("subgraphs.0.tensors.1.isVariable", True), "a variable"),
+        (
+            set_fields(
+                ("subgraphs.1.tensors.0.buffer", 2),
+                ("subgraphs.1.tensors.0.type", TensorType.FLOAT16),
+            ),
+            "an input",
+        ),
+    ],
+)
+def test_nothing_writes_into_constants(edit: Edit, reason: str) -> None:
+    model = rich_model()
+    edit(model)
+    assert re.search(
+        rf"tensor \d '.*': {reason} with \d bytes of constant data: nothing may write",
+        refusal(pack(model)),
+    )
+
+
+def conv(**options: Any) -> bytes:
+    """Return a model of one CONV_2D whose options have `options`."""
+    x, y = (Tensor(name, (1, 4, 4, 2)) for name in "xy")
+    weights = Tensor.constant("w", np.ones((2, 1, 1, 2), np.float32))
+    fields = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1} | options
+    op = Operator(
+        BuiltinOperator.CONV_2D,
+        [x, weights, None],
+        [y],
+        options=schema_object(schema.Conv2DOptionsT, **fields),
+    )
+    return editor.write(Model([Subgraph("main", inputs=[x], outputs=[y], operators=[op])]))
+
+
+@pytest.mark.parametrize("field", ["strideH", "strideW", "dilationHFactor", "dilationWFactor"])
+@pytest.mark.parametrize("value", [0, -2])
+def test_windows_move(field: str, value: int) -> None:
+    reason = f"operator 0: {field} is {value}, accepted: at least 1"
+    assert reason in refusal(conv(**{field: value}))
+
+
+def test_unknown_padding() -> None:
+    assert "padding is 2, accepted: 0, 1" in refusal(conv(padding=2))
+
+
+def test_options_of_another_operator() -> None:
+    model = editor.read(conv())
+    model.subgraphs[0].operators[0].options = schema.AddOptionsT()
+    assert "options are AddOptions, accepted: Conv2DOptions" in refusal(editor.write(model))
+    model.subgraphs[0].operators[0].options = None
+    editor.read(editor.write(model))
 
 
 def test_a_model_without_any_buffer_vector_is_fine() -> None:

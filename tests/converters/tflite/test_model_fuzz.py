@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from tests.converters.tflite.mutations import BYTE_MUTATIONS
 from tests.support import dense_models
 from tests.support.shared_models import shared_model
 from tests.support.sweeps import more, seed_of
@@ -20,63 +20,6 @@ from tflm_sparsesep.converters.tflite import editor
 LIMIT_SECONDS = 10.0
 # A rebuilt file may unfold bytes that were shared in the damaged one: same bound, plus vtables.
 MAX_GROWTH, GROWTH_SLACK = 16, 1 << 20
-
-DWORDS = (0, 1, 2, 4, 8, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
-
-Mutation = Callable[[bytearray, np.random.Generator], bytearray]
-
-
-def flip_bits(data: bytearray, rng: np.random.Generator) -> bytearray:
-    for position in rng.integers(0, len(data), rng.integers(1, 5)):
-        data[position] ^= 1 << int(rng.integers(8))
-    return data
-
-
-def set_bytes(data: bytearray, rng: np.random.Generator) -> bytearray:
-    for position in rng.integers(0, len(data), rng.integers(1, 5)):
-        data[position] = int(rng.integers(256))
-    return data
-
-
-def truncate(data: bytearray, rng: np.random.Generator) -> bytearray:
-    return data[: int(rng.integers(len(data)))]
-
-
-def overwrite_dwords(data: bytearray, rng: np.random.Generator) -> bytearray:
-    for word in rng.integers(0, len(data) // 4, rng.integers(1, 4)):
-        data[4 * word : 4 * word + 4] = int(rng.choice(DWORDS)).to_bytes(4, "little")
-    return data
-
-
-def move_dwords(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Copy words within the file: offsets then point at parts that are something else."""
-    for target, source in rng.integers(0, len(data) // 4, (int(rng.integers(1, 4)), 2)):
-        data[4 * target : 4 * target + 4] = data[4 * source : 4 * source + 4]
-    return data
-
-
-def splice(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Insert, remove or repeat a section, so that all later bytes move."""
-    start, length = int(rng.integers(len(data))), int(rng.integers(1, 64))
-    piece = data[start : start + length] if rng.integers(2) else bytes(rng.bytes(length))
-    removed = int(rng.integers(0, 64))
-    return data[:start] + piece + data[start + removed :]
-
-
-def garbage(data: bytearray, rng: np.random.Generator) -> bytearray:
-    """Return noise after a valid file identifier."""
-    return data[:8] + bytearray(rng.bytes(int(rng.integers(0, 256))))
-
-
-MUTATIONS: tuple[Mutation, ...] = (
-    flip_bits,
-    set_bytes,
-    truncate,
-    overwrite_dwords,
-    move_dwords,
-    splice,
-    garbage,
-)
 
 
 def small_models() -> list[bytes]:
@@ -136,7 +79,7 @@ def fuzz(models: list[bytes], rounds: int, seed: int) -> Counter[str]:
     """Damage each model in each way `rounds` times, with seeds that name the failing case."""
     outcomes: Counter[str] = Counter()
     for index, model in enumerate(models):
-        for kind, mutation in enumerate(MUTATIONS):
+        for kind, mutation in enumerate(BYTE_MUTATIONS):
             for i in range(rounds):
                 case = (seed, index, kind, i)
                 damaged = bytes(mutation(bytearray(model), np.random.default_rng(case)))
@@ -153,7 +96,7 @@ def fuzz(models: list[bytes], rounds: int, seed: int) -> Counter[str]:
 def test_damaged_small_models() -> None:
     rounds = more(40)
     outcomes = fuzz(small_models(), rounds, seed_of(1))
-    total = 4 * len(MUTATIONS) * rounds
+    total = 4 * len(BYTE_MUTATIONS) * rounds
     assert outcomes["refused"] + outcomes["rebuilt"] == total
     # Both ways must occur: most damage is found, damage to weights and names cannot be.
     assert outcomes["refused"] > 0.4 * total
@@ -164,7 +107,7 @@ def test_damaged_small_models() -> None:
 def test_damaged_keyword_spotter() -> None:
     rounds = more(20)
     outcomes = fuzz([shared_model("kws_ref_model.tflite")], rounds, seed_of(2))
-    total = rounds * len(MUTATIONS)
+    total = rounds * len(BYTE_MUTATIONS)
     assert outcomes["refused"] + outcomes["rebuilt"] == total
     assert min(outcomes["refused"], outcomes["rebuilt"]) > 0.07 * total
 

@@ -55,22 +55,27 @@ static bool make_lines(const SparsesepSparseConv* conv,
   return true;
 }
 
+// int8 channels are copied by fours, if there are whole ones.
 static cl_mem add_gather(const SparsesepOpenclNode* node,
                          const SparsesepSparseConv* conv,
                          const SparsesepConvShape* shape, const Lines* lines) {
   SparsesepOpenclRunner* runner = node->runner;
-  cl_mem buffer = sparsesep_add_buffer(
-      runner, (size_t)lines->count *
-                  sparsesep_opencl_element_bytes(runner, node->input->type));
-  sparsesep_add_step(runner, sparsesep_cl_gather_windows,
-                     sparsesep_element_option(node), "gather_windows");
+  const size_t bytes =
+      sparsesep_opencl_element_bytes(runner, node->input->type);
+  const int32_t together = bytes == 1 && conv->channels % 4 == 0 ? 4 : 1;
+  const uint32_t zero_point = (uint8_t)conv->params.input_zero_point;
+  cl_mem buffer = sparsesep_add_buffer(runner, (size_t)lines->count * bytes);
+  sparsesep_add_step(
+      runner, sparsesep_cl_gather_windows,
+      together == 4 ? " -DELEMENT=int" : sparsesep_element_option(node),
+      "gather_windows");
   sparsesep_add_buffer_argument(runner,
                                 sparsesep_buffer_of(runner, node->input));
   sparsesep_add_buffer_argument(runner, buffer);
-  const int32_t numbers[] = {(int32_t)lines->count,
+  const int32_t numbers[] = {(int32_t)(lines->count / together),
                              shape->input_height,
                              shape->input_width,
-                             conv->channels,
+                             conv->channels / together,
                              shape->output_height,
                              lines->columns,
                              lines->span,
@@ -81,9 +86,10 @@ static cl_mem add_gather(const SparsesepOpenclNode* node,
                              conv->dilation_width,
                              shape->pad_top,
                              shape->pad_left,
-                             conv->params.input_zero_point};
+                             together == 4 ? (int32_t)(zero_point * 0x01010101u)
+                                           : conv->params.input_zero_point};
   sparsesep_add_int_arguments(runner, 15, numbers);
-  sparsesep_set_items(runner, lines->count, 1, 1);
+  sparsesep_set_items(runner, lines->count / together, 1, 1);
   return buffer;
 }
 

@@ -3,7 +3,10 @@ package io.github.tflmsparsesep;
 import java.util.Map;
 import org.tensorflow.lite.Delegate;
 
-/** Runs SPARSE_FULLY_CONNECTED and SEPARABLE_CONV_2D in an Interpreter. Close it after that. */
+/**
+ * Runs SPARSE_FULLY_CONNECTED, SPARSE_CONV_2D and SEPARABLE_CONV_2D in an Interpreter. Close it
+ * after that.
+ */
 public final class SparseSepDelegate implements Delegate {
   static {
     System.loadLibrary("sparsesep_jni");

@@ -1,4 +1,4 @@
-"""`python -m tflm_sparsesep.cli`."""
+"""`python -m tflm_sparsesep`."""
 
 from tflm_sparsesep.cli import main
 

@@ -1,0 +1,65 @@
+// How many windows side by side are computed at once, and where they lie. In a
+// header, because the host library answers for other builds, too.
+#ifndef SPARSESEP_SPARSE_CONV_STRIP_H_
+#define SPARSESEP_SPARSE_CONV_STRIP_H_
+
+#include "sparsesep/sparse_conv.h"
+
+// Most pixels at once on microcontrollers. Windows that overlap share most of a
+// strip: more at once cost little memory. PCs and phones have memory enough for
+// kernels that take many.
+#define SPARSESEP_SHARED_PIXELS 16
+#define SPARSESEP_OWN_PIXELS 4
+
+typedef struct SparsesepImageStrip {
+  int32_t pixels;   // at once
+  int32_t columns;  // of the image for so many
+  int32_t step;     // columns from one window to the next
+  int is_shared;    // neighbours overlap: the strip holds each column once
+  int is_in_place;  // windows lie in one piece in the input: nothing to copy
+  uint32_t tap;     // bytes of a pixel of the input
+  uint32_t column;  // bytes of a column of the strip
+} SparsesepImageStrip;
+
+// A strip of at most `shared` pixels where windows overlap, else of `own`.
+static inline SparsesepImageStrip sparsesep_make_strip(
+    const SparsesepSparseConv* conv, const SparsesepConvShape* shape,
+    int32_t shared, int32_t own) {
+  const int32_t kernel = conv->kernel_width;
+  const int32_t stride = conv->stride_width;
+  const int32_t reach = (kernel - 1) * conv->dilation_width + 1;
+  const int32_t last = (shape->output_width - 1) * stride + reach;
+  const SparsesepPackedHeader* weights = sparsesep_sparse_conv_weights(conv);
+  SparsesepImageStrip strip;
+  strip.is_in_place = conv->kernel_height == 1 && reach == kernel &&
+                      shape->pad_left == 0 && last <= shape->input_width;
+  strip.is_shared = reach == kernel && stride < kernel;
+  int32_t most = strip.is_shared ? shared : own;
+  if (strip.is_in_place || shape->output_width < most) {
+    most = shape->output_width;
+  }
+  strip.pixels = most;
+  strip.step = strip.is_in_place || strip.is_shared ? stride : kernel;
+  strip.columns = (most - 1) * strip.step + kernel;
+  strip.tap = conv->channels *
+              (weights->value_type == SPARSESEP_VALUE_FLOAT32 ? 4u : 1u);
+  strip.column = strip.tap * conv->kernel_height;
+  return strip;
+}
+
+static inline uint64_t sparsesep_image_strip_bytes(
+    const SparsesepImageStrip* strip) {
+  if (strip->is_in_place) return 0;
+  return ((uint64_t)strip->columns * strip->column + 15) & ~(uint64_t)15;
+}
+
+// As sparsesep_sparse_conv_scratch_bytes().
+static inline uint64_t sparsesep_strip_scratch_bytes(
+    const SparsesepSparseConv* conv, const SparsesepImageStrip* strip,
+    const SparsesepFullyConnectedVariant* variant) {
+  return sparsesep_image_strip_bytes(strip) +
+         variant->scratch_bytes(sparsesep_sparse_conv_weights(conv),
+                                strip->pixels);
+}
+
+#endif  // SPARSESEP_SPARSE_CONV_STRIP_H_

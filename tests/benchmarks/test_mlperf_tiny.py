@@ -1,0 +1,58 @@
+"""The table of benchmarks/mlperf_tiny is that of its results, and what they say of each row."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[2] / "benchmarks/mlperf_tiny"
+
+
+def rows_module() -> Any:
+    spec = importlib.util.spec_from_file_location("mlperf_tiny_rows", FOLDER / "rows.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_has_the_table_of_the_results() -> None:
+    module = rows_module()
+    assert module.table(module.load()) in (FOLDER / "README.md").read_text()
+
+
+def test_every_layer_of_a_sparse_row_is_sparse_and_the_whole_model_gains() -> None:
+    found = rows_module().load()
+    dense = {(r["epochs"], r["samples"], r["seed"]): r for r in found if r["method"] == "dense"}
+    sparse = [row for row in found if row["method"] == "ours"]
+    assert {row["model"] for row in found} == {"resnet8"}
+    assert sparse
+    for row in sparse:
+        baseline = dense[row["epochs"], row["samples"], row["seed"]]
+        assert row["dense_accuracy"] == baseline["accuracy"]
+        assert row["dense_instructions"] == baseline["dense_instructions"]
+        for core, count in row["instructions"].items():
+            assert count < row["dense_instructions"][core]
+        if "--zeros" in row["command"]:
+            # Three of the ten are no 3x3 convolutions.
+            assert min(row["sparse_layers"].values()) >= 7
+
+
+def test_adding_a_row_writes_the_page(tmp_path: Path, monkeypatch: Any) -> None:
+    module = rows_module()
+    (row, *_) = module.load()
+    page = tmp_path / "README.md"
+    page.write_text("above\n<!-- resnet8 -->\nold\n<!-- end -->\nbelow\n")
+    monkeypatch.setattr(module, "PAGE", page)
+    monkeypatch.setattr(module, "RESULTS", tmp_path / "results.json")
+    module.add(row)
+    module.add({**row, "accuracy": 12.34})
+    assert module.load() == [{**row, "accuracy": 12.34}]
+    assert module.find(row["command"])["accuracy"] == 12.34
+    text = page.read_text()
+    assert text.startswith("above\n<!-- resnet8 -->\n| method")
+    assert text.endswith("|\n<!-- end -->\nbelow\n")
+    assert "12.34" in text
+    assert "old" not in text

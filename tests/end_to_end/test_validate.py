@@ -1,0 +1,159 @@
+"""`validate` and `report`: quality of a rewritten model, and the page about it."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tflm_sparsesep as ts
+from tests.support.dense_models import (
+    FullyConnectedLayer,
+    fully_connected_chain,
+    fully_connected_model,
+    sparse_weights,
+)
+from tests.support.small_models import dense_model, int8_samples
+from tests.support.sparse_network import sparse_network
+from tflm_sparsesep.cli import main
+from tflm_sparsesep.converters.errors import ConfigError
+
+
+def scores_model(output_scale: float, shift: int = 0) -> bytes:
+    """A layer 30 -> 4; `shift` is added to its outputs, in steps."""
+    return fully_connected_model(
+        sparse_weights(4, 30, 0.5),
+        None,
+        input_shape=(1, 30),
+        input_scale=0.1,
+        input_zero_point=0,
+        weight_scales=0.01,
+        output_scale=output_scale,
+        output_zero_point=shift,
+    )
+
+
+def test_equal_models_have_no_noise() -> None:
+    quality = ts.validate(dense_model(), dense_model(), int8_samples(5))
+    assert quality.outputs[0].sqnr_db == np.inf
+    assert (quality.outputs[0].largest_error, quality.outputs[0].differing) == (0, 0)
+    assert quality.samples == 5
+    assert quality.violations(min_sqnr=100) == []
+    assert quality.to_json()["outputs"][0]["sqnr_db"] is None
+
+
+def test_sqnr_and_error_are_those_of_real_numbers() -> None:
+    fine, coarse, x = scores_model(0.5), scores_model(4.0), int8_samples(50)
+    quality = ts.validate(fine, coarse, x)
+    (wanted,), (found,) = (ts.run(one, x, dequantize=True) for one in (fine, coarse))
+    noise = np.sum((found.astype(np.float64) - wanted) ** 2)
+    expected = 10 * np.log10(np.sum(wanted.astype(np.float64) ** 2) / noise)
+    assert quality.outputs[0].sqnr_db == pytest.approx(expected)
+    assert quality.outputs[0].largest_error == np.abs(found.astype(np.float64) - wanted).max()
+    assert quality.violations(min_sqnr=expected - 0.1) == []
+    (line,) = quality.violations(min_sqnr=expected + 0.1)
+    assert re.match(r"output 0: SQNR \d+\.\d dB, asked for: ", line)
+
+
+def test_accuracy_is_of_the_first_output() -> None:
+    model, x = scores_model(0.5), int8_samples(40)
+    (scores,) = ts.run(model, x)
+    labels = scores.argmax(axis=1)
+    wrong = np.where(np.arange(40) < 10, (labels + 1) % 4, labels)
+    quality = ts.validate(model, model, x, labels=wrong)
+    assert quality.dense_accuracy == quality.sparse_accuracy == 0.75
+    assert quality.violations(max_drop=0.0) == []
+
+
+def test_arguments_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"shapes \[\[5, 10\]\] and \[\[5, 4\]\]"):
+        ts.validate(dense_model(), scores_model(0.5), int8_samples(5))
+    with pytest.raises(ConfigError, match=r"labels are int64\[4\], accepted: 5 integers"):
+        ts.validate(dense_model(), dense_model(), int8_samples(5), labels=np.zeros(4, np.int64))
+    quality = ts.validate(dense_model(), dense_model(), int8_samples(5))
+    with pytest.raises(ConfigError, match="max_drop is given without labels"):
+        quality.violations(max_drop=1)
+
+
+def test_the_command_exits_with_1_beyond_a_limit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.tflite").write_bytes(scores_model(0.5))
+    (tmp_path / "b.tflite").write_bytes(scores_model(4.0))
+    np.save(tmp_path / "x.npy", int8_samples(20))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> int:
+        command = ["tflm-sparsesep", "validate", "a.tflite", "b.tflite", "--data", "x.npy"]
+        monkeypatch.setattr("sys.argv", [*command, *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0)
+
+    assert run("--min-sqnr", "5") == 0
+    assert "20 samples in tflm" in capsys.readouterr().out
+    assert run("--min-sqnr", "90") == 1
+    assert "FAIL: output 0: SQNR" in capsys.readouterr().out
+    assert run("--min-sqnr", "90", "--json") == 1
+    assert len(json.loads(capsys.readouterr().out)["violations"]) == 1
+
+
+class Page(html.parser.HTMLParser):
+    """Counts tags and collects what the page would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "data")]
+
+
+def test_the_page_is_complete_and_loads_nothing() -> None:
+    text = ts.html_report(sparse_network())
+    page = Page(text)
+    assert page.loads == []
+    assert "url(" not in text
+    layers = ts.inspect(sparse_network())
+    assert page.tags.count("svg") == 2 * len(layers) + 1
+    for layer in layers:
+        assert layer.name in text
+        assert layer.reason in text
+        assert f"{layer.sparse_instructions:,}" in text
+        assert f"{layer.dense_instructions:,}" in text
+
+
+def test_the_page_compares_with_the_dense_model() -> None:
+    dense = scores_model(0.5)
+    text = ts.html_report(dense, dense=dense)
+    assert Page(text).tags.count("figure") == 2
+    assert "tflm-sparsesep convert model -o model -t cortex-m4" in text
+
+
+def test_the_dense_model_counts_as_it_is() -> None:
+    layers = [
+        FullyConnectedLayer(sparse_weights(64, 300, 0.93), None, 0.01, 0.3, 0, "RELU"),
+        FullyConnectedLayer(sparse_weights(10, 64, 0.0), None, 0.01, 0.9, 0),
+    ]
+    dense = fully_connected_chain(
+        layers, input_shape=(1, 300), input_scale=0.02, input_zero_point=-3
+    )
+    result = ts.convert(dense)
+    text = ts.html_report(result.tflite, dense=dense)
+    assert f"{result.dense_instructions:,} &rarr; {result.instructions:,} estimated" in text
+    assert f"{len(dense):,} &rarr; {len(result.tflite):,} bytes" in text
+
+
+def test_names_in_a_file_are_text_on_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "a<b>&.tflite"
+    path.write_bytes(sparse_network())
+    text = ts.html_report(path)
+    assert "a&lt;b&gt;&amp;.tflite on cortex-m4" in text
+    assert "<b>&" not in text

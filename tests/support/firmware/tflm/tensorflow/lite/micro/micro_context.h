@@ -1,0 +1,13 @@
+#ifndef TENSORFLOW_LITE_MICRO_MICRO_CONTEXT_H_
+#define TENSORFLOW_LITE_MICRO_MICRO_CONTEXT_H_
+
+#include "tensorflow/lite/c/common.h"
+
+void* MicroContextAllocatePersistentBuffer(TfLiteContext* context,
+                                           std::size_t bytes);
+TfLiteStatus MicroContextRequestScratchBufferInArena(TfLiteContext* context,
+                                                     std::size_t bytes,
+                                                     int* index);
+void* MicroContextGetScratchBuffer(TfLiteContext* context, int index);
+
+#endif  // TENSORFLOW_LITE_MICRO_MICRO_CONTEXT_H_

@@ -1,0 +1,1 @@
+"""Parts of `export`: a model as C++ sources, in the layouts of firmware build systems."""

@@ -1,0 +1,1 @@
+"""Parts of the HTML report of a model."""

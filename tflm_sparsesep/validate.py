@@ -1,0 +1,155 @@
+"""`validate`: how far a rewritten model is from the dense one, on samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.runtime.representative_dataset import Samples
+from tflm_sparsesep.runtimes import run
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class OutputQuality:
+    """One output of two models, in real numbers.
+
+    Attributes:
+        output: its position.
+        sqnr_db: signal to quantization noise ratio: the power of the dense output over that of the
+            difference; inf where nothing differs.
+        largest_error: of one element.
+        differing: the fraction of elements that differ.
+    """
+
+    output: int
+    sqnr_db: float
+    largest_error: float
+    differing: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Result of `validate`.
+
+    Attributes:
+        runtime: that ran both models.
+        samples: how many.
+        outputs: the quality of each output.
+        dense_accuracy, sparse_accuracy: fractions of samples whose label is the largest element of
+            the first output; None without labels.
+    """
+
+    runtime: str
+    samples: int
+    outputs: list[OutputQuality]
+    dense_accuracy: float | None
+    sparse_accuracy: float | None
+
+    @property
+    def drop(self) -> float | None:
+        """Accuracy that was lost, in points; None without labels."""
+        if self.dense_accuracy is None or self.sparse_accuracy is None:
+            return None
+        return 100 * (self.dense_accuracy - self.sparse_accuracy)
+
+    def violations(
+        self, *, min_sqnr: float | None = None, max_drop: float | None = None
+    ) -> list[str]:
+        """Say in one line each which limits are exceeded.
+
+        Args:
+            min_sqnr: of every output, in dB.
+            max_drop: points of accuracy.
+
+        Raises:
+            ConfigError: `max_drop` without labels.
+        """
+        if max_drop is not None and self.drop is None:
+            raise ConfigError("max_drop is given without labels; accepted: one label per sample")
+        found = [
+            f"output {one.output}: SQNR {one.sqnr_db:.1f} dB, asked for: {min_sqnr:g}"
+            for one in self.outputs
+            if min_sqnr is not None and one.sqnr_db < min_sqnr
+        ]
+        if max_drop is not None and self.drop is not None and self.drop > max_drop:
+            found.append(f"accuracy drops by {self.drop:.2f} points, asked for: {max_drop:g}")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON; an infinite SQNR becomes null."""
+        found = dataclasses.asdict(self) | {"accuracy_drop": self.drop}
+        for one in found["outputs"]:
+            one["sqnr_db"] = one["sqnr_db"] if math.isfinite(one["sqnr_db"]) else None
+        return found
+
+
+def validate(
+    dense: Any,
+    sparse: Any,
+    data: Samples,
+    *,
+    labels: Array | None = None,
+    runtime: str = "tflm",
+) -> Validation:
+    """Run two models on the same samples and compare their outputs.
+
+        quality = ts.validate("dense.tflite", "sparse.tflite", x_test, labels=y_test)
+        assert not quality.violations(min_sqnr=30, max_drop=0.5)
+
+    Args:
+        dense, sparse: models as for `run`.
+        data: samples as for `run`.
+        labels: the class of each sample, int[n].
+        runtime: that of `run`.
+
+    Raises:
+        ModelError: a model is not intact.
+        ConfigError: the outputs of the models have different shapes, or an argument is not
+            accepted.
+        ToolMissingError: the runtime is not installed.
+        DeviceError: the runtime refuses a model.
+    """
+    wanted, found = (run(one, data, runtime=runtime, dequantize=True) for one in (dense, sparse))
+    shapes = [[list(array.shape) for array in arrays] for arrays in (wanted, found)]
+    if shapes[0] != shapes[1]:
+        raise ConfigError(
+            f"the outputs have shapes {shapes[0]} and {shapes[1]}; accepted: two forms of one model"
+        )
+    samples = len(wanted[0])
+    return Validation(
+        runtime=runtime,
+        samples=samples,
+        outputs=[_quality(n, *pair) for n, pair in enumerate(zip(wanted, found, strict=True))],
+        dense_accuracy=_accuracy(wanted[0], labels),
+        sparse_accuracy=_accuracy(found[0], labels),
+    )
+
+
+def _quality(number: int, wanted: Array, found: Array) -> OutputQuality:
+    signal, error = wanted.astype(np.float64), found.astype(np.float64) - wanted
+    noise = float(np.sum(error**2))
+    with np.errstate(divide="ignore"):
+        sqnr = float(10 * np.log10(np.sum(signal**2) / noise)) if noise > 0 else math.inf
+    return OutputQuality(
+        number, sqnr, float(np.max(np.abs(error), initial=0.0)), float(np.mean(error != 0))
+    )
+
+
+def _accuracy(scores: Array, labels: Array | None) -> float | None:
+    if labels is None:
+        return None
+    classes = np.asarray(labels).reshape(-1)
+    if len(classes) != len(scores) or not np.issubdtype(classes.dtype, np.integer):
+        raise ConfigError(
+            f"labels are {classes.dtype}{list(np.shape(labels))}, accepted: {len(scores)} "
+            "integers, one for each sample"
+        )
+    return float(np.mean(scores.reshape(len(classes), -1).argmax(axis=1) == classes))
