@@ -8,11 +8,11 @@ import math
 import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
+from tflm_sparsesep.converters.blob.pack_depthwise import pointwise_weights
 from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost import (
-    depthwise_kernels,
     fully_connected,
     separable_conv,
     sparse_conv,
@@ -20,7 +20,6 @@ from tflm_sparsesep.converters.cost import (
 from tflm_sparsesep.converters.cost.shapes import parameter_bytes
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.layers.packed import (
     batch_of,
     blob_of,
@@ -155,23 +154,29 @@ def _describe_separable(op: Operator, target: str) -> LayerDecision:
 
 
 def _describe_depthwise(op: Operator, target: str) -> LayerDecision:
-    summary, (layer, inputs) = summarize(op, target), packed_depthwise(op)
+    summary, packed, blob = summarize(op, target), packed_depthwise(op), blob_of(op)
     assert summary is not None
-    blob, ours, scratch, variant = blob_of(op), None, None, None
-    if target != "host":
-        ours = depthwise_kernels.instructions(target, run_of(layer, inputs))
+    variant = scratch = None
+    if packed.pointwise is None or _has_kernel(blob, target):
         variant = native.depthwise_variant_name(blob, target=target)
-        scratch = native.depthwise_scratch_bytes(blob, *inputs[1:3], target=target)
+        height, width = packed.inputs[1:3]
+        scratch = native.depthwise_scratch_bytes(blob, height, width, target=target)
     fields = {name: value for name, value in vars(summary).items() if name != "weights"}
     return LayerDecision(
         **fields,
         rewritten=True,
         reason="packed in the file",
         packed_bytes=len(blob),
-        sparse_instructions=ours,
+        sparse_instructions=packed.instructions(target),
         variant=variant,
         scratch_bytes=scratch,
     )
+
+
+def _has_kernel(blob: bytes, target: str) -> bool:
+    """Return True if the target has a kernel for the pointwise convolution of a block."""
+    weights = pointwise_weights(blob)
+    return weights is not None and native.variant_name(weights, target=target) is not None
 
 
 def _describe_conv(op: Operator, target: str) -> LayerDecision:

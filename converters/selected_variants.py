@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob import paged_format
+from tflm_sparsesep.converters.blob.pack_depthwise import pointwise_weights
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.layers.packed import blob_of
+from tflm_sparsesep.converters.layers.packed import blob_of, is_depthwise
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
@@ -41,10 +42,13 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
     model = editor.read(data, name=name)
     found: set[str] = set()
     for op in (op for subgraph in model.subgraphs for op in subgraph.operators):
-        if op.op_name not in (op_names.SPARSE_FULLY_CONNECTED, op_names.SPARSE_CONV_2D):
+        if op.op_name not in op_names.ALL:
             continue
         try:
-            variant = _variant_of(_weights_of(op), target)
+            weights = _weights_of(op)
+            if weights is None:
+                continue
+            variant = _variant_of(weights, target)
         except ModelError as error:
             raise ModelError(f"{name}: layer {layer_name(op)!r}: {error}") from None
         if variant is None:
@@ -56,9 +60,11 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
     return sorted(found)
 
 
-def _weights_of(op: Operator) -> bytes:
-    """Return packed weights, or the table of contents of their pages."""
+def _weights_of(op: Operator) -> bytes | None:
+    """Return packed weights, or the table of contents of their pages; None if there are none."""
     blob = blob_of(op)
+    if op.op_name == op_names.SEPARABLE_CONV_2D:
+        return pointwise_weights(blob) if is_depthwise(op) else None
     return blob[HEADER.itemsize :] if op.op_name == op_names.SPARSE_CONV_2D else blob
 
 

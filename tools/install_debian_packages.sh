@@ -6,7 +6,8 @@ set -eu
 
 packages="gcc g++ clang libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi
   libstdc++-arm-none-eabi-newlib qemu-system-arm dataset-fashion-mnist gcc-aarch64-linux-gnu
-  libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user pocl-opencl-icd ocl-icd-libopencl1 clinfo"
+  libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user qemu-system-misc
+  gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf pocl-opencl-icd ocl-icd-libopencl1 clinfo"
 
 command -v dpkg-query >/dev/null || {
   echo "Not a Debian system: install an Arm embedded gcc and qemu-system-arm yourself."

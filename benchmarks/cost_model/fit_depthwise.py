@@ -1,4 +1,4 @@
-"""Fits the depthwise kernels to counts measured on every emulated target.
+"""Fits the kernels of depthwise convolutions and blocks to counts on every emulated target.
 
     python benchmarks/cost_model/fit_depthwise.py [TARGET ...]
 
@@ -8,6 +8,7 @@ in the fit.
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
-from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, pack_depthwise
+from tflm_sparsesep.converters.blob.pack_depthwise import (
+    DepthwiseLayer,
+    Pointwise,
+    pack_block,
+    pack_depthwise,
+)
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.blob.size import size_of
+from tflm_sparsesep.converters.cost import depthwise_block, fully_connected
+from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
+from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.depthwise_kernels import (
     DepthwiseRun,
@@ -29,6 +39,7 @@ from tflm_sparsesep.converters.cost.fit import fit
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.kernel_bench import random_layer
 from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
 
 OUTPUT = Path(__file__).parents[2] / "converters/cost/data/depthwise_kernels.json"
@@ -70,6 +81,7 @@ FITTED = [
     *(shape((20, 22), 12, kernel, (2, 2)) for kernel in ((5, 5), (4, 4), (2, 2), (3, 1))),
     *(shape((15, 14), 8, (3, 3), dilation=n) for n in (2, 3)),
     shape((30, 1), 40, (3, 1)),
+    shape((40, 1), 24, (5, 1)),
     shape((9, 9), 2, (5, 5), multiplier=6),
     *(shape((49, 10), 1, (10, 4), (2, 2), multiplier=n) for n in (16, 64)),
     *(shape((20, 16), 1, (3, 3), (2, 2), multiplier=n) for n in (8, 15)),
@@ -134,6 +146,60 @@ def fit_kernel(target: str, fitted: list[DepthwiseRun], held_out: list[Depthwise
     }
 
 
+# Output channels of the pointwise convolution, and the depthwise one.
+FITTED_BLOCKS = [
+    (16, shape((25, 5), 32)),
+    (4, shape((12, 3), 8)),
+    (40, shape((30, 2), 4)),
+    (8, shape((16, 16), 8, strides=(2, 2))),
+    (6, shape((9, 9), 16)),
+    (33, shape((14, 4), 6)),
+    (3, shape((4, 40), 5)),
+]
+HELD_OUT_BLOCKS = [
+    (64, shape((25, 5), 64)),
+    (32, shape((24, 24), 16, strides=(2, 2))),
+    (24, shape((6, 6), 48)),
+]
+
+
+def count_block(target: str, units: int, wanted: DepthwiseShape) -> tuple[int, int]:
+    """Return the instructions of a random block, and what its two kernels take of them."""
+    run, layout = DepthwiseRun(wanted), measured_layouts(target)[0]
+    layer = layer_of(wanted, narrow=False, bounded=True)
+    case = random_layer(layout, units, layer.units, zeros=0.9, batch=1, input_zeros=0.0)
+    zero_point = layer.options.output_zero_point
+    weights = replace(case.layer, input_zero_point=zero_point)
+    options = replace(case.options, input_zero_point=zero_point)
+    blob = pack_block(layer, Pointwise(weights, options, layout))
+    image = (1, *wanted.image, wanted.channels)
+    pixels = np.random.default_rng(2).integers(-128, 128, image).astype(np.int8)
+    outputs = (1, *wanted.output, units)
+    found = emulation.run_layer(target, SEPARABLE_CONV_2D, b"", blob, pixels[None], outputs)
+    size = size_of(weights.weights, layout)
+    pointwise = functools.partial(fully_connected.sparse_instructions, target, layout, size)
+    return found.instructions[0], depthwise_block.kernel_instructions(target, run, pointwise)
+
+
+def fit_blocks(target: str) -> dict[str, object]:
+    """Return what is around the kernels of a block. What they take comes from the files."""
+    points = FITTED_BLOCKS + HELD_OUT_BLOCKS
+    counts = [count_block(target, *point) for point in points]
+    terms = [depthwise_block.block_terms(DepthwiseRun(wanted), units) for units, wanted in points]
+    names, n = list(terms[0]), len(FITTED_BLOCKS)
+    rest = [max(count - kernels, 1.0) for count, kernels in counts]
+    values = [[row[name] for name in names] for row in terms]
+    found = fit(values[:n], rest[:n])
+    predicted = [float(np.dot(found, row)) for row in values]
+    errors = [(k + p) / c - 1 for (c, k), p in zip(counts, predicted, strict=True)]
+    worst = float(np.max(np.abs(errors[n:])))
+    print(f"{target} blocks: at most {worst:.2%} off outside the fit", flush=True)
+    return {
+        "held_out_error": round(worst, 4),
+        "instructions": {k: round(float(v), 4) for k, v in zip(names, found, strict=True)},
+    }
+
+
 def fit_target(target: str) -> dict[str, object]:
     """Return what each kernel of a target takes."""
     kernels: dict[str, tuple[list[DepthwiseRun], list[DepthwiseRun]]] = {}
@@ -154,7 +220,11 @@ def main() -> None:
     document = {"command": "python benchmarks/cost_model/fit_depthwise.py", "flags": "-O2"}
     document = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else document | {"targets": {}}
     for target in sys.argv[1:] or devices:
-        document["targets"][target] = fit_target(get_target(target).name)
+        name = get_target(target).name
+        document["targets"][name] = fit_target(name)
+        OUTPUT.write_text(json.dumps(document, indent=2) + "\n")
+        load.cache_clear()
+        document["targets"][name]["block"] = fit_blocks(name)
         OUTPUT.write_text(json.dumps(document, indent=2) + "\n")
 
 

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.blob.depthwise_format import HEADER
 from tflm_sparsesep.converters.blob.format import Layout, Major, ValueOrder, ValueType
 from tflm_sparsesep.converters.blob.pack_separable import ConvStage, SeparableConv, order_for, pack
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.size import packed_size
 from tflm_sparsesep.converters.blob.value_streams import WOVEN_BOUND
-from tflm_sparsesep.converters.cost import depthwise_conv, separable_conv
+from tflm_sparsesep.converters.cost import depthwise_conv, depthwise_kernels, separable_conv
 from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
 from tflm_sparsesep.converters.cost.cost import Cost, total
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
@@ -37,6 +38,8 @@ MOST_ZEROS = 0.99
 """The largest fraction of zeros that is tried."""
 
 _SEED = 0
+# Multiplier and shift of a channel, in a blob.
+_REQUANTIZATION_BYTES = 5
 # The mean magnitude of normally distributed int8 weights whose largest value is 127.
 _MAGNITUDE = 32
 
@@ -46,7 +49,7 @@ class PlannedForm(Cost):
     """One way to store and run a layer.
 
     Attributes:
-        pattern: of a sparse layer, such as "4x4".
+        pattern: of a sparse layer, such as "4x4"; the kernel of a layer that stays as it is.
         zeros: of a sparse layer, the fraction of weights that are zero.
         rank: of two dense layers.
         channels: of the intermediate feature map of a separated convolution.
@@ -59,7 +62,7 @@ class PlannedForm(Cost):
 
     def __str__(self) -> str:
         if self.pattern is not None:
-            return f"{self.pattern}, {self.zeros:.1%} zeros"
+            return self.pattern if self.zeros is None else f"{self.pattern}, {self.zeros:.1%} zeros"
         if self.channels is not None:
             return f"separated, K = {self.channels}"
         return f"two layers, rank {self.rank}"
@@ -121,6 +124,17 @@ def break_even_depthwise(layer: DepthwiseShape, target: str) -> PlannedForm | No
     """Return `depthwise_form` where it is both smaller and faster."""
     form = depthwise_form(layer, target)
     return form if form is not None and form.beats(layer.dense(target)) else None
+
+
+def depthwise_kernel_form(layer: DepthwiseShape, target: str) -> PlannedForm | None:
+    """Return the same layer in the depthwise kernel of the target; None if it is not faster."""
+    if target == "host":  # the LiteRT delegate does not run it
+        return None
+    dense, run = layer.dense(target), depthwise_kernels.DepthwiseRun(layer)
+    instructions = depthwise_kernels.instructions(target, run)
+    packed = dense.bytes + HEADER.itemsize + _REQUANTIZATION_BYTES * layer.units
+    form = PlannedForm(packed, instructions, pattern="depthwise kernel")
+    return form if instructions < dense.instructions else None
 
 
 def kept_blocks(

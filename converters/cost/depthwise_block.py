@@ -38,8 +38,8 @@ def instructions(
         pointwise: what its kernel takes for a number of pixels.
     """
     around = block_terms(run, units)
-    block = load(depthwise_kernels.FILE)["targets"][target]["block"]
-    coefficients: dict[str, float] = block["instructions"]
+    kernels = load(depthwise_kernels.FILE)["targets"][target]
+    coefficients: dict[str, float] = kernels["block"]["instructions"]
     rest = sum(value * around[name] for name, value in coefficients.items())
     return kernel_instructions(target, run, pointwise) + round(rest)
 

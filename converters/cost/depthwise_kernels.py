@@ -6,6 +6,7 @@ measures them again, and the error on shapes outside the fit.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tflm_sparsesep.converters.cost.data import load
@@ -16,6 +17,7 @@ FILE = "depthwise_kernels.json"
 # Of kernels/depthwise_conv/depthwise.h: lines after which strips start anew.
 _SWEEP = 16
 _VECTOR = 16
+_QUAD = 4
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,19 @@ class _Kernel:
     outputs: int
 
 
-_GENERAL = _Kernel("depthwise_scalar", channels=1, outputs=1)
+_GENERAL = _Kernel("depthwise_scalar", channels=4, outputs=1)
 _HELIUM = _Kernel("depthwise_mve", channels=8, outputs=4)
-_DSP = _Kernel("depthwise_dsp", channels=1, outputs=2)
+_DSP = _Kernel("depthwise_dsp", channels=4, outputs=2)
 _3X3 = {
     "v6m": _Kernel("depthwise_3x3_v6m", channels=4, outputs=4),
     "v7m": _Kernel("depthwise_3x3_v7m", channels=4, outputs=2),
     "dsp": _Kernel("depthwise_3x3_dsp", channels=4, outputs=2),
 }
+
+_STEP_TERMS = (
+    *("per_step", "per_output", "per_strided_step", "per_strided_output", "per_vector"),
+    *("per_four_pairs", "per_shared_step", "per_shared_four_pairs"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,8 @@ def variant_name(target: str, run: DepthwiseRun) -> str:
 
 def instructions(target: str, run: DepthwiseRun, parts: tuple[int, ...] = ()) -> int:
     """Return the instructions of one inference, in `parts` of so many lines, or in one."""
-    kernel = load(FILE)["targets"][target][variant_name(target, run)]
-    coefficients: dict[str, float] = kernel["instructions"]
+    kernels = load(FILE)["targets"][target]
+    coefficients: dict[str, float] = kernels[variant_name(target, run)]["instructions"]
     terms = depthwise_terms(target, run, parts)
     return round(sum(value * terms[name] for name, value in coefficients.items()))
 
@@ -77,53 +84,73 @@ def depthwise_terms(
     """Return the terms of a kernel's instructions, by the name of the coefficient."""
     kernel, shape = _kernel(target, run), run.shape
     line = _Line.of(shape, parts)
-    calls = shape.batch * max(1, len(parts))
-    window, batch = shape.kernel[0] * shape.kernel[1], shape.batch
-    whole, rest = divmod(shape.channels, kernel.channels)
-    groups = batch * (whole + (rest > 0))
-    lines = batch * shape.units * line.lines
-    outputs = lines * line.outputs
-    steps: float = lines * -(-line.outputs // kernel.outputs)
-    vectors = -(-window // _VECTOR)
-    products = outputs * (vectors if kernel is _HELIUM and vectors > 1 else 0)
-    fours, single = divmod(window if kernel is _GENERAL else 0, 4)
-    shared = 0.0
-    if kernel is _DSP:  # two units of a channel share their inputs
-        shared = steps * (shape.multiplier // 2) / shape.multiplier
-        steps -= 2 * shared
-    pairs_of_fours = steps * -(-window // 4) if kernel is _DSP else 0
-    # Helium steps from window to window of 3x3 taps for free.
-    strided = line.stride > 1
-    if kernel is _HELIUM:
-        strided = line.taps * line.columns not in (3, 6)
-        steps = 0 if vectors > 1 else steps
-    channels = batch * (whole if kernel.channels > 1 else shape.channels)
-    rests = batch * rest if kernel.channels < _HELIUM.channels else 0
-    if kernel is _HELIUM:
-        channels += batch * (rest > 0)
+    window, outputs = math.prod(shape.kernel), shape.batch * shape.units * line.count
+    # Four units are clamped at once.
+    rest = shape.channels % kernel.channels
+    together = kernel.channels if shape.multiplier == 1 else shape.multiplier
+    rest_outputs = outputs * rest / shape.channels if together == _QUAD else outputs
     return {
-        "per_call": calls,
-        "per_group": groups * calls // batch,
-        "per_unit": calls * shape.units,
-        "per_packed_tap": calls * shape.units * window,
-        "per_line": line.lines * (groups if shape.multiplier == 1 else batch * shape.channels),
-        "per_row": groups * line.puts,
-        "per_pixel": channels * line.pixels,
-        "per_padding": channels * line.padding,
-        "per_rest_column": rests * (line.pixels + line.padding),
-        "per_unit_line": lines,
-        "per_step": 0 if strided else steps,
-        "per_output": 0 if strided and not products else outputs,
-        "per_strided_step": steps if strided else 0,
-        "per_strided_output": outputs if strided else 0,
-        "per_vector": products,
-        "per_four_products": outputs * fours + pairs_of_fours,
-        "per_shared_step": shared,
-        "per_shared_four_products": shared * -(-window // 4),
-        "per_product": outputs * single,
-        "per_clamped_output": outputs if run.narrow else 0,
+        **_gather_terms(kernel, shape, line, calls=shape.batch * max(1, len(parts))),
+        **_step_terms(kernel, shape, line),
+        "per_four_products": outputs * (window // 4) if kernel is _GENERAL else 0,
+        "per_product": outputs * (window % 4) if kernel is _GENERAL else 0,
+        "per_clamped_output": outputs - rest_outputs if run.narrow else 0,
+        "per_clamped_rest_output": rest_outputs if run.narrow else 0,
         "per_unbounded_output": 0 if run.bounded else outputs,
     }
+
+
+def _gather_terms(
+    kernel: _Kernel, shape: DepthwiseShape, line: _Line, *, calls: int
+) -> dict[str, float]:
+    """Return the terms of tables of weights and of strips."""
+    batch, window = shape.batch, math.prod(shape.kernel)
+    whole, rest = divmod(shape.channels, kernel.channels)
+    groups = whole + (rest > 0)
+    # Some kernels gather a whole group at once, Helium also what is left.
+    channels = {_GENERAL: shape.channels, _DSP: shape.channels, _HELIUM: groups}.get(kernel, whole)
+    rests = rest if kernel in _3X3.values() else 0
+    return {
+        "per_call": calls,
+        "per_group": groups * calls,
+        "per_unit": calls * shape.units,
+        "per_packed_tap": 0 if shape.kernel == (3, 3) else calls * shape.units * window,
+        "per_line": batch * line.lines * (groups if shape.multiplier == 1 else shape.channels),
+        "per_row": batch * groups * line.puts,
+        "per_pixel": batch * channels * line.pixels,
+        "per_padding": batch * channels * line.padding,
+        "per_rest_column": batch * rests * (line.pixels + line.padding),
+    }
+
+
+def _step_terms(kernel: _Kernel, shape: DepthwiseShape, line: _Line) -> dict[str, float]:
+    """Return the terms of a few outputs of a unit at once, by the stride along a line.
+
+    Helium steps from window to window of 3x3 taps for free, and takes windows of several vectors
+    in another loop. The DSP extension takes two units of a channel at once.
+    """
+    window, lines = math.prod(shape.kernel), shape.batch * shape.units * line.lines
+    steps, outputs = lines * -(-line.outputs // kernel.outputs), lines * line.outputs
+    terms = dict.fromkeys(_STEP_TERMS, 0.0) | {"per_unit_line": lines}
+    strided = "strided_" if line.stride > 1 else ""
+    if kernel is _HELIUM:
+        vectors = -(-window // _VECTOR)
+        is_free = line.taps * line.columns in (3, 6)
+        if vectors > 1:
+            return terms | {"per_output": steps, "per_vector": steps * vectors}
+        return terms | {"per_step" if is_free else "per_strided_step": steps}
+    if kernel is _DSP:
+        fours, pairs = -(-window // 4), shape.multiplier // 2
+        shared = steps * pairs / shape.multiplier
+        single = steps - 2 * shared
+        return terms | {
+            "per_four_pairs": single * fours,
+            "per_shared_step": shared,
+            "per_shared_four_pairs": shared * fours,
+            f"per_{strided}step": single,
+            f"per_{strided}output": outputs,
+        }
+    return terms | {f"per_{strided}step": steps, f"per_{strided}output": outputs}
 
 
 @dataclass(frozen=True)
@@ -148,6 +175,11 @@ class _Line:
     puts: int
     pixels: int
     padding: int
+
+    @property
+    def count(self) -> int:
+        """Outputs of a unit."""
+        return self.lines * self.outputs
 
     @classmethod
     def of(cls, shape: DepthwiseShape, parts: tuple[int, ...]) -> _Line:

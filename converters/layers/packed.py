@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -11,13 +12,27 @@ from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob import depthwise_format
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
 from tflm_sparsesep.converters.blob.pack import UnpackedWeights, unpack
-from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, unpack_depthwise
+from tflm_sparsesep.converters.blob.pack_depthwise import (
+    DepthwiseLayer,
+    unpack_depthwise,
+    unpack_pointwise,
+)
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, read_order
 from tflm_sparsesep.converters.blob.pack_separable import unpack as unpack_separable
 from tflm_sparsesep.converters.blob.pack_sparse_conv import UnpackedConv, unpack_conv
 from tflm_sparsesep.converters.blob.paged_format import Table, is_table
 from tflm_sparsesep.converters.blob.separable_format import Order
-from tflm_sparsesep.converters.cost import depthwise_conv, separable_conv, sparse_conv
+from tflm_sparsesep.converters.blob.size import size_of
+from tflm_sparsesep.converters.cost import (
+    depthwise_block,
+    depthwise_conv,
+    depthwise_kernels,
+    fully_connected,
+    pointwise_conv,
+    separable_conv,
+    sparse_conv,
+)
+from tflm_sparsesep.converters.cost.depthwise_kernels import DepthwiseRun
 from tflm_sparsesep.converters.cost.shapes import MatrixShape, parameter_bytes
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.depthwise import run_of
@@ -78,13 +93,62 @@ def is_depthwise(op: Operator) -> bool:
     return op.op_name == op_names.SEPARABLE_CONV_2D and depthwise_format.is_depthwise(blob_of(op))
 
 
-def packed_depthwise(op: Operator) -> tuple[DepthwiseLayer, tuple[int, ...]]:
-    """Return the depthwise convolution of such an operator, and the shape of its input.
+@dataclass(frozen=True)
+class PackedDepthwise:
+    """A SEPARABLE_CONV_2D that begins with a depthwise convolution.
+
+    Attributes:
+        layer: the depthwise convolution.
+        pointwise: the weights of the pointwise convolution that follows; None where none does.
+        inputs: the shape of its input.
+    """
+
+    layer: DepthwiseLayer
+    pointwise: UnpackedWeights | None
+    inputs: tuple[int, ...]
+
+    @property
+    def run(self) -> DepthwiseRun:
+        """What the cost of the depthwise convolution depends on."""
+        return run_of(self.layer, self.inputs)
+
+    @property
+    def pixels(self) -> int:
+        """Of the output, of all images."""
+        return math.prod(self.layer.output_shape(self.inputs)[:3])
+
+    def dense_instructions(self, target: str) -> int:
+        """Return the instructions of the one or two operators that it replaces."""
+        dense = depthwise_conv.dense_instructions(target, self.run.shape)
+        if self.pointwise is None:
+            return dense
+        rows, cols = self.pointwise.weights.shape
+        return dense + pointwise_conv.dense_instructions(target, rows, cols, self.pixels)
+
+    def instructions(self, target: str) -> int | None:
+        """Return the instructions on a target; None where its layout was not measured there."""
+        if target == "host":
+            return None
+        if self.pointwise is None:
+            return depthwise_kernels.instructions(target, self.run)
+        weights, layout = self.pointwise.weights, self.pointwise.layout
+        if not fully_connected.is_measured(target, layout):
+            return None
+        size = size_of(weights, layout)
+        kernel = functools.partial(fully_connected.sparse_instructions, target, layout, size)
+        return depthwise_block.instructions(target, self.run, len(weights), kernel)
+
+
+def packed_depthwise(op: Operator) -> PackedDepthwise:
+    """Return such an operator.
 
     Raises:
         ModelError: the device would reject the blob, or the input is not an image.
     """
-    return unpack_depthwise(_checked_separable(op)), op.input(0).shape
+    blob = _checked_separable(op)
+    pointwise = unpack_pointwise(blob)
+    weights = None if pointwise is None else pointwise[0]
+    return PackedDepthwise(unpack_depthwise(blob), weights, op.input(0).shape)
 
 
 def packed_conv(op: Operator) -> tuple[UnpackedConv, tuple[int, ...]]:
@@ -239,20 +303,30 @@ def _summarize_separable(op: Operator, target: str) -> PackedSummary:
 
 
 def _summarize_depthwise(op: Operator, target: str) -> PackedSummary:
-    layer, inputs = packed_depthwise(op)
-    weights = layer.weights.weights
+    packed = packed_depthwise(op)
+    layer, pointwise = packed.layer, packed.pointwise
+    taps = layer.weights.weights
+    weights, nonzeros = taps.size, int(np.count_nonzero(taps))
+    rows, cols, channels = layer.units, taps.shape[1], layer.units
+    pattern, index = "x".join(map(str, layer.window.kernel)), "depthwise"
+    if pointwise is not None:
+        weights += pointwise.weights.size
+        nonzeros += int(np.count_nonzero(pointwise.weights))
+        rows, cols = pointwise.weights.shape
+        channels += rows
+        pattern, index = pointwise.layout.pattern, pointwise.layout.index
     return PackedSummary(
         name=layer_name(op),
         op=op.op_name,
-        rows=layer.units,
-        cols=weights.shape[1],
-        batch=math.prod(layer.output_shape(inputs)[:3]),
-        weights=weights.size,
-        zeros=float(1.0 - np.count_nonzero(weights) / weights.size),
-        pattern="x".join(map(str, layer.window.kernel)),
-        index="depthwise",
-        dense_bytes=weights.nbytes + parameter_bytes(layer.units),
-        dense_instructions=depthwise_conv.dense_instructions(target, run_of(layer, inputs).shape),
+        rows=rows,
+        cols=cols,
+        batch=packed.pixels,
+        weights=weights,
+        zeros=1.0 - nonzeros / weights,
+        pattern=pattern,
+        index=index,
+        dense_bytes=weights + parameter_bytes(channels),
+        dense_instructions=packed.dense_instructions(target),
     )
 
 

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
-from tflm_sparsesep.converters.blob import depthwise_format
-from tflm_sparsesep.converters.blob import format as packed_format
 from tflm_sparsesep.converters.blob.constant_rows import bound_constant_rows
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
@@ -44,10 +42,6 @@ from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import arena
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
-
-_HEADERS = depthwise_format.HEADER.itemsize + packed_format.HEADER.itemsize
-
-_REQUANTIZATION_BYTES = 5
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,7 @@ def _fuse_if_it_gains(
     position = fused_graph.operators.index(operator)
     peaks = (arena.peak_bytes(subgraph), arena.peak_bytes(fused_graph, {position: scratch}))
     separate, before = _separate_instructions(block, conversion), _dense_bytes(block)
-    limit = before if conversion.prefer == "flash" else _most_bytes(block, before)
+    limit = SPEED_GROWTH * before if conversion.prefer == "speed" else before
     if best.instructions * peaks[1] >= separate * peaks[0] or len(blob) > limit:
         return None
     subgraph.operators = fused_graph.operators
@@ -165,12 +159,11 @@ def _fuse_if_it_gains(
 def _best_layout(block: Block, conversion: Conversion) -> PackedCost | None:
     """Return the layout of the pointwise weights, and the cost of the whole block."""
     target = conversion.target
-    grown = _most_bytes(block, dense_bytes([block.pointwise]))
     return choose_layout(
         block.weights,
         target,
         block.matrix.shape.vectors,
-        dense=Cost(grown, _dense_instructions(block, target)),
+        dense=Cost(dense_bytes([block.pointwise]), _dense_instructions(block, target)),
         prefer=conversion.prefer,
         time_of=functools.partial(_instructions, target, block),
     )
@@ -179,16 +172,6 @@ def _best_layout(block: Block, conversion: Conversion) -> PackedCost | None:
 def _instructions(target: str, block: Block, layout: Layout, size: PackedSize) -> int:
     pointwise = functools.partial(fully_connected.sparse_instructions, target, layout, size)
     return depthwise_block.instructions(target, block.run, block.matrix.shape.rows, pointwise)
-
-
-def _most_bytes(block: Block, dense: int) -> int:
-    """Return what a blob may take in the place of `dense` bytes of weights and biases.
-
-    The requantization of a channel takes 5 bytes in a blob, and 12 outside of weights as scale and
-    zero point of a tensor.
-    """
-    channels = block.matrix.shape.rows + block.matrix.shape.cols
-    return round(SPEED_GROWTH * dense) + _HEADERS + _REQUANTIZATION_BYTES * channels
 
 
 def _separate_instructions(block: Block, conversion: Conversion) -> int:

@@ -84,12 +84,17 @@ def bench_kernels(
         str,
         typer.Option(
             "--shape",
-            help="COLSxROWS of the layer; TAPSxTAPSxINPUTSxOUTPUTS with --op conv2d, "
-            "TAPSxTAPSxCHANNELS with --op depthwise.",
+            help="COLSxROWS of the layer; TAPSxTAPSxINPUTSxOUTPUTS with --op conv2d and "
+            "separable-block, TAPSxTAPSxCHANNELS with --op depthwise.",
         ),
     ] = "784x300",
     op: Annotated[
-        str, typer.Option("--op", help="fully_connected, conv2d (SPARSE_CONV_2D) or depthwise.")
+        str,
+        typer.Option(
+            "--op",
+            help="fully_connected, conv2d (SPARSE_CONV_2D), depthwise, or separable-block "
+            "(depthwise, then pointwise).",
+        ),
     ] = "fully_connected",
     image: Annotated[
         str, typer.Option("--input", help="HEIGHTxWIDTH of a convolution's input.")

@@ -8,11 +8,11 @@ from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.device.conv_bench import bench_conv_kernels
-from tflm_sparsesep.device.depthwise_bench import bench_depthwise
+from tflm_sparsesep.device.depthwise_bench import bench_blocks, bench_depthwise
 from tflm_sparsesep.device.kernel_bench import bench_kernels
 from tflm_sparsesep.device.kernel_figures import KernelFigures
 
-OPERATORS = ("fully_connected", "conv2d", "depthwise")
+OPERATORS = ("fully_connected", "conv2d", "depthwise", "separable-block")
 
 
 def measure(
@@ -33,8 +33,8 @@ def measure(
     Args:
         target: an emulated core.
         op: one of OPERATORS; those of the other have no effect.
-        shape: COLSxROWS, TAPSxTAPSxINPUTSxOUTPUTS of a convolution, or TAPSxTAPSxCHANNELS of a
-            depthwise one.
+        shape: COLSxROWS, TAPSxTAPSxINPUTSxOUTPUTS of a convolution or a block, or
+            TAPSxTAPSxCHANNELS of a depthwise convolution.
         image, stride, padding: of a convolution.
         zeros, pattern: as for `bench_kernels`.
         batch, input_zeros: of a fully-connected layer.
@@ -76,7 +76,8 @@ def _measure_convolution(
         return bench_depthwise(target, window, image=(height, width))
     sizes = _sizes("shape", shape, "TAPSxTAPSxINPUTSxOUTPUTS", "3x3x64x64")
     down, right, channels, units = sizes
-    return bench_conv_kernels(
+    bench = bench_conv_kernels if op == "conv2d" else bench_blocks
+    return bench(
         target,
         _window((down, right), channels, stride, padding),
         units=units,

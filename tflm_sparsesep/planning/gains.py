@@ -123,7 +123,9 @@ _Forms = tuple[PlannedForm | None, PlannedForm | None, PlannedForm | None, Plann
 def _forms(shape: Shape, target: str) -> _Forms:
     if isinstance(shape, DepthwiseShape):
         form = break_even.break_even_depthwise(shape, target)
-        return None, None, form, form
+        cases = [x for x in (form, break_even.depthwise_kernel_form(shape, target)) if x]
+        best = min(cases, key=lambda case: case.bytes * case.instructions, default=None)
+        return None, None, form, best
     if isinstance(shape, ConvShape):
         factors = separated = None
         if shape.is_separable:

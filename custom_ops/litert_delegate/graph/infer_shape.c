@@ -5,6 +5,7 @@
 #include "graph/window.h"
 #include "op_options.h"
 #include "sparsesep/packed_weights.h"
+#include "sparsesep/depthwise_conv.h"
 #include "sparsesep/separable_conv.h"
 #include "sparsesep/sparse_conv.h"
 
@@ -53,12 +54,33 @@ static bool infer_sparse(const SparsesepOperation* operation,
                    sparsesep_element_count(input) / header.cols * header.rows);
 }
 
+static bool infer_depthwise(const TfLiteTensor* blob,
+                            const SparsesepShape* input,
+                            SparsesepShape* shape) {
+  // Shapes and channels are only right if everything else is.
+  if (input->rank != 4 || (uintptr_t)blob->data % sizeof(uint32_t) != 0 ||
+      sparsesep_validate_depthwise_conv(blob->data, blob->bytes) !=
+          SPARSESEP_OK) {
+    return true;
+  }
+  const SparsesepDepthwiseConv* conv = (const void*)blob->data;
+  SparsesepConvShape image = {
+      input->dims[0], input->dims[1], input->dims[2], 0, 0, 0, 0};
+  if (sparsesep_depthwise_conv_shape(conv, &image) != SPARSESEP_OK) return true;
+  *shape = (SparsesepShape){
+      4,
+      {image.batch, image.output_height, image.output_width,
+       (int32_t)sparsesep_depthwise_outputs(conv)}};
+  return true;
+}
+
 static bool infer_separable(const TfLiteTensor* blob,
                             const SparsesepShape* input,
                             SparsesepShape* shape) {
   SparsesepSeparableConv conv;
   if (blob->bytes < sizeof(conv)) return true;
   memcpy(&conv, blob->data, sizeof(conv));
+  if (sparsesep_is_depthwise(&conv)) return infer_depthwise(blob, input, shape);
   if (input->rank != 4 || conv.vertical.stride < 1 ||
       conv.horizontal.stride < 1) {
     return true;

@@ -5,6 +5,7 @@
 #include "graph/core_port.h"
 #include "opencl/operation.h"
 #include "opencl/sources.h"
+#include "sparsesep/depthwise_conv.h"
 
 // With more local memory, groups would not run concurrently.
 #define LOCAL_BYTES 16384
@@ -103,6 +104,7 @@ bool sparsesep_opencl_fits_separable(const SparsesepOpenclDevice* device,
   SparsesepSeparableConv conv;
   if (blob->bytes < sizeof(conv)) return false;
   memcpy(&conv, blob->data, sizeof(conv));
+  if (sparsesep_is_depthwise(&conv)) return false;
   return row_bytes(&conv, 1) <= device->local_bytes / 2;
 }
 

@@ -1,0 +1,86 @@
+"""DEPTHWISE_CONV_2D alone, and with the 1x1 CONV_2D that follows it, in published models."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.shared_models import shared_model
+from tflm_sparsesep.converters import model_cost, op_names
+from tflm_sparsesep.converters.inspect_model import inspect_model
+from tflm_sparsesep.converters.rewrite import RewriteResult, rewrite
+from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
+
+MODELS = ("kws_ref_model.tflite", "vww_96_int8.tflite")
+DEVICES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
+
+
+def instructions(result: RewriteResult, target: str) -> int:
+    model = editor.read(result.tflite)
+    return model_cost.instructions(model, result.layers, target)
+
+
+def separable(data: bytes) -> int:
+    model = editor.read(data)
+    return sum(op.op_name == op_names.SEPARABLE_CONV_2D for op in model.subgraphs[0].operators)
+
+
+@pytest.mark.parametrize("target", DEVICES)
+@pytest.mark.parametrize("name", MODELS)
+def test_outputs_stay_the_same(name: str, target: str) -> None:
+    data = shared_model(name)
+    result = rewrite(data, target=target)
+    assert separable(result.tflite) > 3
+    before, after = (TflmInterpreter(d, editor.read(d)) for d in (data, result.tflite))
+    shape, rng = editor.read(data).subgraphs[0].inputs[0].shape, np.random.default_rng(1)
+    for _ in range(3):
+        image = rng.integers(-128, 128, shape).astype(np.int8)
+        np.testing.assert_array_equal(after.invoke([image])[0], before.invoke([image])[0])
+
+
+def test_person_detector_gets_faster_and_leaner() -> None:
+    data = shared_model("vww_96_int8.tflite")
+    result = rewrite(data, target="cortex-m4")
+    assert instructions(result, "cortex-m4") < 11_000_000
+    before, after = (TflmInterpreter(d, editor.read(d)) for d in (data, result.tflite))
+    assert before.arena_bytes is not None
+    assert after.arena_bytes is not None
+    assert after.arena_bytes < 0.75 * before.arena_bytes
+
+
+def test_decisions_are_those_of_inspect() -> None:
+    data = shared_model("vww_96_int8.tflite")
+    result = rewrite(data, target="cortex-m4")
+    packed = {layer.name: layer for layer in inspect_model(result.tflite, target="cortex-m4")}
+    fused = [x for x in result.layers if x.op == op_names.SEPARABLE_CONV_2D]
+    assert len(fused) > 8
+    for layer in fused:
+        found = packed[layer.name]
+        for field in ("rows", "cols", "batch", "zeros", "pattern", "index", "packed_bytes"):
+            assert getattr(found, field) == getattr(layer, field), field
+        for field in ("sparse_instructions", "dense_instructions", "variant", "scratch_bytes"):
+            assert getattr(found, field) == getattr(layer, field), field
+
+
+def test_a_convolution_of_one_channel_is_a_depthwise_one() -> None:
+    result = rewrite(shared_model("kws_ref_model.tflite"), target="cortex-m4")
+    first = result.layers[0]
+    assert (first.op, first.rewritten, first.pattern) == ("CONV_2D", True, "10x4")
+    assert first.variant == "depthwise_dsp"
+
+
+def test_flash_first_keeps_layers_that_would_grow() -> None:
+    data = shared_model("kws_ref_model.tflite")
+    result = rewrite(data, target="cortex-m4", prefer="flash")
+    for layer in result.layers:
+        if layer.rewritten:
+            assert layer.packed_bytes is not None
+            assert layer.dense_bytes is not None
+            assert layer.packed_bytes <= layer.dense_bytes
+
+
+def test_the_host_keeps_depthwise_layers() -> None:
+    result = rewrite(shared_model("kws_ref_model.tflite"), target="host")
+    reasons = [x.reason for x in result.layers if x.op == "DEPTHWISE_CONV_2D"]
+    assert reasons == ["no depthwise kernel in LiteRT that is faster than its own"] * 4
