@@ -133,7 +133,7 @@ def depthwise_kernel_form(layer: DepthwiseShape, target: str) -> PlannedForm | N
     dense, run = layer.dense(target), depthwise_kernels.DepthwiseRun(layer)
     instructions = depthwise_kernels.instructions(target, run)
     packed = dense.bytes + HEADER.itemsize + _REQUANTIZATION_BYTES * layer.units
-    form = PlannedForm(packed, instructions, pattern="depthwise kernel")
+    form = PlannedForm(packed, instructions, pattern="kernel")
     return form if instructions < dense.instructions else None
 
 
