@@ -66,10 +66,14 @@ def test_with_a_preference_for_flash_the_smallest_layout_counts() -> None:
     assert found.beats(layer.device.dense("cortex-m4"))
 
 
-@pytest.mark.parametrize(("zeros", "has_kernel"), [(0.0, True), (0.9, False)])
-def test_layers_that_stay_dense_count_as_dense(zeros: float, has_kernel: bool) -> None:
-    layer = dense_layer(64, 64, has_kernel=has_kernel)
-    assert layer_cost(layer, kernel(64, 64, zeros), "cortex-m4") == layer.device.dense("cortex-m4")
+@pytest.mark.parametrize(
+    ("shape", "zeros", "has_kernel"), [((4, 8), 0.0, True), ((64, 64), 0.9, False)]
+)
+def test_layers_that_stay_dense_count_as_dense(
+    shape: tuple[int, int], zeros: float, has_kernel: bool
+) -> None:
+    layer = dense_layer(*shape, has_kernel=has_kernel)
+    assert layer_cost(layer, kernel(*shape, zeros), "cortex-m4") == layer.device.dense("cortex-m4")
 
 
 def test_a_model_costs_the_sum_of_its_layers() -> None:
