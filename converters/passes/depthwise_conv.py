@@ -45,12 +45,27 @@ def run(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision]:
     """
     decisions = []
     for op in list(subgraph.operators):
-        if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
-            decisions.append(_rewrite(subgraph, op, conversion))
-        elif _has_one_channel(op):
+        if is_depthwise(op):
             decision = _rewrite(subgraph, op, conversion)
-            decisions.extend([decision] if decision.rewritten else [])
+            # Another pass decides about convolutions that stay.
+            if decision.rewritten or not is_convolution(op):
+                decisions.append(decision)
     return decisions
+
+
+def is_depthwise(op: Operator) -> bool:
+    """Return True for a DEPTHWISE_CONV_2D, and for a CONV_2D of one channel, which is one, too."""
+    return op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D or _has_one_channel(op)
+
+
+def decide_operator(op: Operator, conversion: Conversion) -> LayerDecision:
+    """Return the decision about one operator, which stays as it is.
+
+    Raises:
+        Unsupported: no kernel computes this layer; the message is the reason.
+    """
+    layer = _read(op, conversion)
+    return _decide(op, layer, pack_depthwise(layer), conversion)
 
 
 def _has_one_channel(op: Operator) -> bool:
@@ -65,17 +80,10 @@ def _rewrite(subgraph: Subgraph, op: Operator, conversion: Conversion) -> LayerD
     except Unsupported as reason:
         return keep_dense(op, str(reason))
     blob = pack_depthwise(layer)
-    decision = _decide(op, layer, len(blob), conversion)
-    if not decision.rewritten:
-        return decision
-    subgraph.replace(op, packed_operator(op_names.SEPARABLE_CONV_2D, op, Buffer(blob)))
-    height, width = op.input(0).shape[1:3]
-    target = conversion.target
-    return dataclasses.replace(
-        decision,
-        variant=native.depthwise_variant_name(blob, target=target),
-        scratch_bytes=native.depthwise_scratch_bytes(blob, height, width, target=target),
-    )
+    decision = _decide(op, layer, blob, conversion)
+    if decision.rewritten:
+        subgraph.replace(op, packed_operator(op_names.SEPARABLE_CONV_2D, op, Buffer(blob)))
+    return decision
 
 
 def _read(op: Operator, conversion: Conversion) -> DepthwiseLayer:
@@ -90,12 +98,12 @@ def _read(op: Operator, conversion: Conversion) -> DepthwiseLayer:
 
 
 def _decide(
-    op: Operator, layer: DepthwiseLayer, packed_bytes: int, conversion: Conversion
+    op: Operator, layer: DepthwiseLayer, blob: bytes, conversion: Conversion
 ) -> LayerDecision:
     target, weights = conversion.target, layer.weights.weights
     run_here = run_of(layer, op.input(0).shape)
     dense = Cost(dense_bytes([op]), _dense_instructions(op, target))
-    ours = Cost(packed_bytes, depthwise_kernels.instructions(target, run_here))
+    ours = Cost(len(blob), depthwise_kernels.instructions(target, run_here))
     unit = get_target(target).cost_unit
     change = f"{dense.instructions:,} -> {ours.instructions:,} {unit} on {target}"
     reason = f"depthwise: {change}"
@@ -105,7 +113,7 @@ def _decide(
         reason = f"depthwise kernel does not pay: {change}"
     elif not pays:
         reason = f"packed would take {ours.bytes:,} bytes, dense takes {dense.bytes:,}"
-    return decide(
+    decision = decide(
         op,
         weights,
         math.prod(op.outputs[0].shape[:3]),
@@ -115,6 +123,14 @@ def _decide(
         reason=reason,
         pattern="x".join(map(str, layer.window.kernel)),
         index="depthwise",
+    )
+    if not pays:
+        return decision
+    height, width = op.input(0).shape[1:3]
+    return dataclasses.replace(
+        decision,
+        variant=native.depthwise_variant_name(blob, target=target),
+        scratch_bytes=native.depthwise_scratch_bytes(blob, height, width, target=target),
     )
 
 

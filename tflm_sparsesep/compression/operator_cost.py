@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tflm_sparsesep.converters import model_cost
+from tflm_sparsesep.converters import model_cost, native
+from tflm_sparsesep.converters.blob.pack_sparse_conv import pack_conv
 from tflm_sparsesep.converters.blob.size import least_bytes
 from tflm_sparsesep.converters.cost.choose_layout import choose_layout
 from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.layers.convolution import is_convolution
-from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
+from tflm_sparsesep.converters.layers.matrix import is_matrix_operator, read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes
-from tflm_sparsesep.converters.passes import fuse_separable_pair, sparse_conv_2d
+from tflm_sparsesep.converters.passes import depthwise_conv, fuse_separable_pair, sparse_conv_2d
 from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.tflite import arena
 from tflm_sparsesep.converters.tflite.editor import Operator, Subgraph, Tensor
@@ -41,6 +42,13 @@ class OperatorCost(Cost):
     arena_bytes: int
 
 
+@dataclass(frozen=True)
+class _OneCost(Cost):
+    """The cost of one operator, with the scratch of its kernel."""
+
+    scratch_bytes: int = 0
+
+
 def rewritten_cost(
     operators: Sequence[Operator], target: str, input_zeros: Mapping[str, float]
 ) -> OperatorCost:
@@ -61,10 +69,11 @@ def rewritten_cost(
         cost = Cost(stored_bytes(part.operators), decision.sparse_instructions or 0)
         return OperatorCost(cost.bytes, cost.instructions, arena.peak_bytes(part, scratch))
     costs = [_cost(op, conversion) for op in operators]
+    scratch = {at: cost.scratch_bytes for at, cost in enumerate(costs)}
     return OperatorCost(
         sum(cost.bytes for cost in costs) + _activation_bytes(operators),
         sum(cost.instructions for cost in costs),
-        arena.peak_bytes(part),
+        arena.peak_bytes(part, scratch),
     )
 
 
@@ -82,21 +91,38 @@ def stored_bytes(operators: Sequence[Operator]) -> int:
     return sum(map(_operator_bytes, operators)) + _activation_bytes(operators)
 
 
-def _cost(op: Operator, conversion: Conversion) -> Cost:
+def _cost(op: Operator, conversion: Conversion) -> _OneCost:
     """Return the cost of one operator, sparse where the converter would rewrite it."""
-    dense = dense_cost(op, conversion.target)
+    plain = dense_cost(op, conversion.target)
+    dense = _OneCost(plain.bytes, plain.instructions)
     weights = op.weights.array
     if weights is None or least_bytes(weights) >= dense_bytes([op]):
         return dense
-    try:
-        found = _convolution(op, conversion) if is_convolution(op) else _matrix(op, conversion)
-    except Unsupported:
-        return dense
-    return dense if found is None else found
+    for kind in (_depthwise, _convolution, _matrix):
+        try:
+            found = kind(op, conversion)
+        except Unsupported:
+            continue
+        if found is not None:
+            return found
+    return dense
 
 
-def _matrix(op: Operator, conversion: Conversion) -> Cost | None:
+def _depthwise(op: Operator, conversion: Conversion) -> _OneCost | None:
+    """Return the cost of a depthwise convolution in our kernel; None if it does not win."""
+    if not depthwise_conv.is_depthwise(op):
+        return None
+    found = depthwise_conv.decide_operator(op, conversion)
+    if not found.rewritten or found.packed_bytes is None:
+        return None
+    size = _packed_bytes(op, found.packed_bytes)
+    return _OneCost(size, found.sparse_instructions or 0, found.scratch_bytes or 0)
+
+
+def _matrix(op: Operator, conversion: Conversion) -> _OneCost | None:
     """Return the cost of a SPARSE_FULLY_CONNECTED; None if it does not win."""
+    if not is_matrix_operator(op):
+        return None
     layer = read_matrix_layer(op)
     plain = Cost(dense_bytes([op]), layer.shape.dense_instructions(conversion.target))
     zeros = conversion.input_zeros.get(op.input(0).name, 0.0)
@@ -104,17 +130,21 @@ def _matrix(op: Operator, conversion: Conversion) -> Cost | None:
     if best is None or not best.beats(plain):
         return None
     custom = _LENGTH + _aligned(len(layer.options.to_bytes()), BUFFER_ALIGNMENT)
-    return Cost(_packed_bytes(op, best.bytes) + custom, best.instructions)
+    return _OneCost(_packed_bytes(op, best.bytes) + custom, best.instructions)
 
 
-def _convolution(op: Operator, conversion: Conversion) -> Cost | None:
+def _convolution(op: Operator, conversion: Conversion) -> _OneCost | None:
     """Return the cost of a SPARSE_CONV_2D; None if it does not win."""
+    if not is_convolution(op):
+        return None
     layer = sparse_conv_2d.read_layer(op)
     plain = Cost(dense_bytes([op]), layer.dense_instructions(conversion.target))
     best = sparse_conv_2d.packed_cost(layer, plain, conversion)
     if best is None or not best.beats(plain):
         return None
-    return Cost(_packed_bytes(op, best.bytes), best.instructions)
+    blob = pack_conv(layer.window, layer.options, layer.weights, best.layout)
+    scratch = native.conv_scratch_bytes(blob, *layer.inputs[1:3], target=conversion.target)
+    return _OneCost(_packed_bytes(op, best.bytes), best.instructions, scratch)
 
 
 def _packed_bytes(op: Operator, blob: int) -> int:
