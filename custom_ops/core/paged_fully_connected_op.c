@@ -14,7 +14,6 @@
 typedef struct PagedOp {
   SparsesepFullyConnectedOp* op;
   const SparsesepExternalMemory* memory;
-  const SparsesepPagedHeader* table;  // constant: found once, by prepare
   uint8_t is_paged;
   uint8_t was_checked;  // all pages, by an Eval
 } PagedOp;
@@ -117,7 +116,7 @@ static SparsesepStatus prepare(const SparsesepHost* host, PagedOp* paged) {
       sparsesep_validate_paged_weights(table, (size_t)tensor.dims[0]);
   if (status != SPARSESEP_OK) return status;
 
-  paged->table = table;
+  op->weights = tensor.data;  // of a paged layer, its table
   // The layer as if it were one blob.
   SparsesepPackedHeader blob;
   memset(&blob, 0, sizeof(blob));
@@ -214,7 +213,7 @@ SPARSESEP_COLD
 static SparsesepStatus eval(const SparsesepHost* host, PagedOp* paged) {
   SparsesepActivations activations;
   sparsesep_get_activations(host, &activations);
-  const SparsesepPagedHeader* const table = paged->table;
+  const SparsesepPagedHeader* const table = (const void*)paged->op->weights;
   uint8_t* const page = sparsesep_scratch(host, paged->op->scratch_index);
   uint8_t* const other =
       overlaps(paged->memory) ? page + table->largest_page : page;

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[2] / "benchmarks/mlperf_tiny"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "benchmarks/mlperf_tiny"
 
 
 def rows_module() -> Any:
@@ -56,3 +58,21 @@ def test_adding_a_row_writes_the_page(tmp_path: Path, monkeypatch: Any) -> None:
     assert text.endswith("|\n<!-- end -->\nbelow\n")
     assert "12.34" in text
     assert "old" not in text
+
+
+def test_published_networks_lose_nothing_and_gain_on_every_core() -> None:
+    page, readme = (FOLDER / "README.md").read_text(), (ROOT / "README.md").read_text()
+    rows = json.loads((FOLDER / "published.json").read_text())
+    assert len(rows) == 4
+    for row in rows:
+        assert row["accuracy"] == row["dense_accuracy"]
+        before, after = row["dense_file_bytes"], row["file_bytes"]["cortex-m4"]
+        assert after < before
+        assert f"| {before:,} -> {after:,} |" in page
+        assert f"| {before:,} -> {after:,} |" in readme
+        for core, count in row["instructions"].items():
+            dense = row["dense_instructions"][core]
+            assert count < dense
+            assert f"{dense:,} -> {count:,}" in page
+            if core != "cortex-m3":
+                assert f"{dense / 1e6:.2f}M -> {count / 1e6:.2f}M, {dense / count:.1f}x" in readme

@@ -123,16 +123,16 @@ def test_weights_are_pruned_where_they_cost_most(penalty: str) -> None:
     weights = {x: RNG.normal(size=x.kernel.shape).astype(np.float32) for x in layers}
     scores = {x: np.abs(values) for x, values in weights.items()}
     zeros = {}
-    for budgets in ({"flash_bytes": 5_000}, {"instructions": 1_200_000}):
+    for budgets in ({"flash_bytes": 5_000}, {"instructions": 700_000}):
         controller = SparsityController(budgets, layers, "cortex-m4", penalty=penalty)
         kept = controller.supports(Snapshot(weights, scores, {}))
         for kind in budgets:
             zeros[kind] = {x.name: 1 - float(np.mean(kept[x])) for x in layers}
     # A weight of `early` takes instructions at 256 pixels, one of `late` at 16; bytes are the same.
     assert zeros["flash_bytes"]["early"] == pytest.approx(zeros["flash_bytes"]["late"], abs=0.1)
-    assert zeros["instructions"]["early"] > 0.4
-    # They would not pay at the zeros that are left to them: they keep their weights.
-    assert zeros["instructions"]["late"] == zeros["instructions"]["head"] == 0
+    assert zeros["instructions"]["early"] > zeros["instructions"]["late"] + 0.4
+    # It would not pay at the zeros that are left to it: it keeps its weights.
+    assert zeros["instructions"]["head"] == 0
 
 
 def test_layers_that_would_not_pay_keep_their_weights_through_the_fit() -> None:
@@ -178,7 +178,7 @@ def test_a_layers_own_goal_holds_beside_a_budget(pattern: str, budget: int) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"flash_bytes": 3_000}, r"flash_bytes=3,000 is out of reach.*accepted: \d,\d+ .* to 26"),
+        ({"flash_bytes": 3_000}, r"flash_bytes=3,000 is out of reach.*accepted: \d,\d+ .* to 27"),
         ({"flash_bytes": 300_000}, "flash_bytes=300,000 is out of reach"),
         ({"instructions": 5_000}, "instructions=5,000 is out of reach.*cortex-m4"),
         ({"instructions": 900_000}, "instructions=900,000 is out of reach.*cortex-m4"),

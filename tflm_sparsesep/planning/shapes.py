@@ -111,7 +111,8 @@ def _convolution(op: Operator) -> MatrixShape | ConvShape:
         raise Unsupported("padding or image of a kind not known here")
     if inputs[-1] != channels:
         raise Unsupported(GROUPED)
-    if max(units, weights[0].size) > MAX_DIM or max(height, width, *op.strides) > MAX_KERNEL:
+    steps = (*op.strides, *op.dilation)
+    if max(units, weights[0].size) > MAX_DIM or max(height, width, *steps) > MAX_KERNEL:
         raise Unsupported(TOO_LARGE)
     shape = ConvShape(
         weights.shape,

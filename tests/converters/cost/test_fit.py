@@ -24,7 +24,7 @@ def test_error_is_that_of_scipy(seed: int, measurements: int, terms: int, densit
     rng = np.random.default_rng(seed)
     matrix = rng.random((measurements, terms)) * (rng.random((measurements, terms)) < density)
     counts = rng.uniform(1, 9, measurements)
-    found = fit.fit(matrix, counts)
+    found = fit.fit(matrix.tolist(), counts.tolist())
     relative = matrix / counts[:, None]
     wanted, residual = nnls(relative, np.ones(measurements))
     assert found.min() >= 0

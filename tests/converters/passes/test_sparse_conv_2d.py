@@ -214,7 +214,7 @@ def test_pixels_side_by_side_are_left_to_the_fully_connected_kernels() -> None:
 @needs_emulator
 def test_for_speed_a_layer_may_grow_by_a_fifth() -> None:
     """With few outputs the header of the blob outweighs what the file loses of the dense layer."""
-    conv = random_conv(np.random.default_rng(0), 4, (1, 1, 8), zeros=0.0, activation="NONE")
+    conv = random_conv(np.random.default_rng(0), 5, (1, 1, 8), zeros=0.0, activation="NONE")
     dense = conv_model([conv], (1, 25, 5, 8))
     assert not rewrite(dense, target="cortex-m4").layers[0].rewritten
     result = rewrite(dense, target="cortex-m4", prefer="speed")
