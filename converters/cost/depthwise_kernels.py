@@ -222,6 +222,6 @@ def _kernel(target: str, run: DepthwiseRun) -> _Kernel:
     if isa == "mve":
         return _HELIUM
     is_3x3 = shape.kernel == (3, 3) and shape.dilation == (1, 1) and max(shape.strides) <= 2
-    if is_3x3:
+    if is_3x3 and isa in _3X3:
         return _3X3[isa]
     return _DSP if isa == "dsp" else _GENERAL

@@ -28,10 +28,18 @@ static const DeviceVariant mve[] = {
 #include "variants/variants_mve.inc"
 };
 
+static const DeviceVariant generic[] = {
+#include "variants/variants_generic.inc"
+};
+
 static const struct {
   const char* isa;
   const DeviceVariant* variants;
-} devices[] = {{"v6m", v6m}, {"v7m", v7m}, {"dsp", dsp}, {"mve", mve}};
+} devices[] = {{"v6m", v6m},
+               {"v7m", v7m},
+               {"dsp", dsp},
+               {"mve", mve},
+               {"generic", generic}};
 
 // NULL for an unknown ISA. The last variant of a list runs every blob.
 static const DeviceVariant* find(const char* isa, const void* blob) {

@@ -7,12 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.depthwise_layers import DepthwiseCase, outputs_of, random_case
+from tests.support.depthwise_layers import (
+    DepthwiseCase,
+    block_outputs,
+    outputs_of,
+    random_block,
+    random_case,
+)
 from tests.support.device_tools import needs_emulator
 from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.cost import depthwise_kernels
+from tflm_sparsesep.converters.cost.choose_layout import measured_layouts
 from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
@@ -24,7 +32,7 @@ pytestmark = [pytest.mark.slow, needs_emulator]
 CORES = [
     pytest.param(target, board, id=board or target)
     for target, board in [
-        *((name, None) for name in TARGETS if name != "host"),
+        *((name, None) for name in TARGETS if TARGETS[name].qemu_machine),
         ("cortex-m0", "microbit"),
     ]
 ]
@@ -72,3 +80,22 @@ def test_narrow_limits_and_extreme_inputs(target: str, board: str | None) -> Non
         options = replace(layer.options, activation_min=-3, activation_max=5)
         images = np.full((1, 9, 14, 10), 127, np.int8)
         check(target, board, DepthwiseCase(replace(layer, options=options), images), 2)
+
+
+@pytest.mark.parametrize(("target", "board"), CORES)
+def test_blocks(target: str, board: str | None) -> None:
+    rng = np.random.default_rng(4)
+    for layout in measured_layouts(target)[:6]:
+        if layout.value_type is ValueType.FLOAT32:
+            continue
+        block = random_block(rng, layout, case=random_case(rng, most=9))
+        images = block.depthwise.images[:1]
+        outputs = (1, *block.output_shape[1:])
+        run = emulation.run_layer(
+            target, SEPARABLE_CONV_2D, b"", block.blob, images[None], outputs, board=board
+        )
+        expected = block_outputs(block, images)
+        np.testing.assert_array_equal(run.outputs.reshape(expected.shape), expected)
+        height, width = images.shape[1:3]
+        scratch = native.depthwise_scratch_bytes(block.blob, height, width, target=target)
+        assert run.scratch_bytes == scratch

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from tests.support.shared_models import shared_model
-from tflm_sparsesep.converters import model_cost, op_names
+from tflm_sparsesep.converters import model_cost, native, op_names
+from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.passes import fuse_depthwise_block
 from tflm_sparsesep.converters.rewrite import RewriteResult, rewrite
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 MODELS = ("kws_ref_model.tflite", "vww_96_int8.tflite")
@@ -96,6 +99,15 @@ def test_flash_first_keeps_layers_that_would_grow() -> None:
             assert layer.packed_bytes is not None
             assert layer.dense_bytes is not None
             assert layer.packed_bytes <= layer.dense_bytes
+
+
+def test_other_cores_have_the_portable_kernel() -> None:
+    window = ConvWindow((5, 5), 6)
+    blob = pack_depthwise(random_depthwise(np.random.default_rng(3), window))
+    assert native.depthwise_variant_name(blob, target="generic") == "depthwise_scalar"
+    assert native.depthwise_scratch_bytes(blob, 9, 9, target="generic") > 0
+    result = rewrite(shared_model("kws_ref_model.tflite"), target="generic")
+    assert all(x.sparse_instructions for x in result.layers if x.op == "DEPTHWISE_CONV_2D")
 
 
 def test_the_host_keeps_depthwise_layers() -> None:
