@@ -43,9 +43,10 @@ typedef struct Twelve {
 
 // clang-format on
 
-static void run_rows(const SparsesepPackedHeader* weights,
-                     const SparsesepRows* rows, const Twelve* twelve,
-                     const int8_t* x, uint32_t step, int8_t* output) {
+// Inlined, callers would leave too few registers: the loop needs all of them.
+__attribute__((noinline)) static void run_rows(
+    const SparsesepPackedHeader* weights, const SparsesepRows* rows,
+    const Twelve* twelve, const int8_t* x, uint32_t step, int8_t* output) {
   const uint16_t* counts = sparsesep_section(weights, weights->counts_offset);
   const uint8_t* index = sparsesep_section(weights, weights->index_offset);
   const int8_t* value = sparsesep_section(weights, weights->value_offset);
