@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support import dense_models
 from tests.support.litert_reference import int8_inputs, run_litert
+from tests.support.models import dense_models
 
 INPUT_SCALE, INPUT_ZERO_POINT, OUTPUT_SCALE, OUTPUT_ZERO_POINT = 0.05, -3, 0.3, 5
 PER_ROW = np.linspace(0.005, 0.02, 7)

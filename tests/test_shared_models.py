@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.shared_models import SHARED_MODELS, TABLE, needs_shared_models
+from tests.support.models.shared_models import SHARED_MODELS, TABLE, needs_shared_models
 
 FETCH = Path(__file__).parents[1] / "tools/fetch_models.py"
 

@@ -14,7 +14,9 @@ import sys
 import urllib.request
 from pathlib import Path
 
-TABLE = json.loads((Path(__file__).parents[1] / "tests/support/shared_models.json").read_text())
+TABLE = json.loads(
+    (Path(__file__).parents[1] / "tests/support/models/shared_models.json").read_text()
+)
 SOURCE = TABLE["repository"].replace("github.com", "raw.githubusercontent.com")
 TIMEOUT_SECONDS = 20
 

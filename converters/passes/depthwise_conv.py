@@ -6,9 +6,8 @@ Result:  SEPARABLE_CONV_2D(input, blob uint8[bytes]) -> output
 
 Any kernel, strides, padding, dilation and depth multiplier, int8. The blob holds everything, zero
 points and activation limits too. Outputs stay the same bit for bit. A layer is rewritten where the
-kernels of the target take fewer instructions than CMSIS-NN's: its weights are few, and a blob is
-hardly larger than weights, bias and scales. With prefer="flash" it must not be larger. On `host`
-all stay: the LiteRT delegate does not run the operator. A CONV_2D that is faster sparse is left to
+kernels of the target take fewer instructions than CMSIS-NN's and the blob takes fewer bytes than
+weights, bias and their quantization (`choose_layout.pays`). On `host` all stay: the LiteRT delegate does not run the operator. A CONV_2D that is faster sparse is left to
 `sparse_conv_2d`.
 """
 

@@ -7,9 +7,8 @@ Result:  SEPARABLE_CONV_2D(input, blob uint8[bytes]) -> output
 The intermediate feature map is never materialized: a rolling buffer holds a few lines of it. The
 pointwise weights are packed in any layout, whatever their zeros. Outputs are bit-exact, including
 fused activations. The pass rewrites int8 pairs if no other operator reads the intermediate feature
-map, and if that lowers the product of the pair's instructions and the model's peak of activations.
-The blob may be larger than the weights by a fifth, headers and requantization; not with
-prefer="flash".
+map, if that lowers the product of the pair's instructions and the model's peak of activations, and
+if the file does not grow. With prefer="speed" it may grow by a fifth.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.latent_models import SIZES, latent_samples, mlp, tflm_sqnr
-from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.models.latent_models import SIZES, latent_samples, mlp, tflm_sqnr
+from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
 from tests.support.tensors import values_of
 from tflm_sparsesep.compression.budget_search import pareto
 from tflm_sparsesep.compression.factorization import Factorization

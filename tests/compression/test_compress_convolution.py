@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.separable_models import Conv, conv_model
+from tests.support.models.separable_models import Conv, conv_model
 from tflm_sparsesep.compression.layer_compressor import sqnr_db
 from tflm_sparsesep.compression.segments import real_outputs, run_segment
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D, SPARSE_FULLY_CONNECTED

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.operator_models import GraphBuilder
+from tests.support.models.operator_models import GraphBuilder
 from tflm_sparsesep.compression.factorization import DEPTHWISE_SEPARATED
 from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db
 from tflm_sparsesep.converters.factorize.depthwise import product

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.latent_models import latent_samples, mlp, tflm_sqnr
+from tests.support.models.latent_models import latent_samples, mlp, tflm_sqnr
 from tests.support.tensors import quantization_of, values_of
 from tflm_sparsesep.compression.factorization import Factorization
 from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db

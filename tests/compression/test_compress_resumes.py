@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import float_fully_connected_model
-from tests.support.latent_models import latent_samples, mlp
+from tests.support.models.dense_models import float_fully_connected_model
+from tests.support.models.latent_models import latent_samples, mlp
 from tflm_sparsesep.compression.trial_cache import Entry
 from tflm_sparsesep.model_input import int8_input
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import float_fully_connected_model
+from tests.support.models.dense_models import float_fully_connected_model
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.latent_models import mlp
-from tests.support.operator_models import GraphBuilder, lenet_5
-from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.models.latent_models import mlp
+from tests.support.models.operator_models import GraphBuilder, lenet_5
+from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.compression.operator_cost import dense_cost, rewritten_cost
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.layers import split

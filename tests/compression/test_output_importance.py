@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.support.operator_models import GraphBuilder
+from tests.support.models.operator_models import GraphBuilder
 from tests.support.tensors import quantization_of, values_of
 from tflm_sparsesep.compression.output_importance import output_importance
 from tflm_sparsesep.converters.tflite import editor

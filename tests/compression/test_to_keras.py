@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.keras_models import array
+from tests.support.models.keras_models import array
 from tests.support.tensors import values_of
 from tflm_sparsesep.compression.compressed_layers import compressed_layers
 from tflm_sparsesep.compression.factorization import DENSE, DEPTHWISE_SEPARATED, Factorization

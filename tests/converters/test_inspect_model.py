@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.dense_models import single_layer_model, sparse_weights
+from tests.support.models.dense_models import single_layer_model, sparse_weights
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.layers.packed import blob_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.tflite import editor
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
+from tests.support.models.operator_models import GraphBuilder, lenet_300_100
 from tests.support.opencl_device import build_opencl_shim, needs_opencl
-from tests.support.operator_models import GraphBuilder, lenet_300_100
 from tflm_sparsesep.converters.rewrite import rewrite
 
 HERE = Path(__file__).parent

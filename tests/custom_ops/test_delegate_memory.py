@@ -13,11 +13,11 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.layers import layout_case
+from tests.support.models.operator_models import GraphBuilder
+from tests.support.models.separable_models import separable_model
+from tests.support.models.sparse_models import sparse_model
 from tests.support.opencl_device import build_opencl_shim, needs_opencl
-from tests.support.operator_models import GraphBuilder
 from tests.support.separable_layers import random_shape
-from tests.support.separable_models import separable_model
-from tests.support.sparse_models import sparse_model
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack_separable import pack as pack_separable
 from tflm_sparsesep.device.synthetic_separable import random_images, random_separable

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.delegate_offers import BACKENDS, models, offer, operators, run_claimed
-from tests.support.operator_models import GraphBuilder
+from tests.support.models.operator_models import GraphBuilder
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     Buffer,

@@ -14,7 +14,7 @@ from tests.support.delegate_offers import (
     sparse_conv,
     sparse_layer,
 )
-from tests.support.operator_models import GraphBuilder
+from tests.support.models.operator_models import GraphBuilder
 
 
 def expect_refusals(

@@ -12,9 +12,9 @@ import tflm_sparsesep as ts
 from tests.support import native_ops
 from tests.support.delegate_jobs import Job, run_jobs, start_jobs
 from tests.support.layers import check_outputs
+from tests.support.models.sparse_models import sparse_conv_model
 from tests.support.opencl_device import OPENCL, claimed_all, needs_opencl
 from tests.support.sparse_convs import ConvCase, random_conv
-from tests.support.sparse_models import sparse_conv_model
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS

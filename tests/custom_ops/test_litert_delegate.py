@@ -14,9 +14,9 @@ from ai_edge_litert.interpreter import Interpreter, load_delegate
 import tflm_sparsesep as ts
 from tests.support.delegate_jobs import Array, Job, run_jobs
 from tests.support.layers import check_outputs, layout_case
+from tests.support.models.operator_models import GraphBuilder, autoencoder, conv1d, lenet_300_100
+from tests.support.models.sparse_models import sparse_model
 from tests.support.opencl_device import claimed_all, needs_opencl
-from tests.support.operator_models import GraphBuilder, autoencoder, conv1d, lenet_300_100
-from tests.support.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.errors import ConfigError

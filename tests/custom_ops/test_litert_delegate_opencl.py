@@ -16,13 +16,13 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.delegate_jobs import Array, Done, Job, run_jobs, start_jobs
 from tests.support.layers import check_outputs, layout_case
+from tests.support.models.operator_models import GraphBuilder, conv1d, lenet_5
+from tests.support.models.separable_models import separable_model
+from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.models.sparse_models import sparse_model
 from tests.support.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
-from tests.support.operator_models import GraphBuilder, conv1d, lenet_5
 from tests.support.separable_layers import check_floats, random_shape
 from tests.support.separable_layers import reference as separable_reference
-from tests.support.separable_models import separable_model
-from tests.support.shared_models import SHARED_MODELS, needs_shared_models
-from tests.support.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv

@@ -13,9 +13,9 @@ import pytest
 
 from tests.support.delegate_jobs import Array, Done, Job, run_jobs
 from tests.support.layers import check_outputs, layout_case
+from tests.support.models.operator_models import GraphBuilder
+from tests.support.models.sparse_models import sparse_model
 from tests.support.opencl_device import OPENCL, build_opencl_shim, claimed_all, needs_opencl
-from tests.support.operator_models import GraphBuilder
-from tests.support.sparse_models import sparse_model
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.device.synthetic_layers import LayerCase

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from tests.support import separable_layers
-from tests.support.dense_models import fully_connected_model
 from tests.support.layers import check_outputs, layout_case, reference
-from tests.support.separable_models import separable_model
-from tests.support.sparse_models import sparse_model
+from tests.support.models.dense_models import fully_connected_model
+from tests.support.models.separable_models import separable_model
+from tests.support.models.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob import pack_separable

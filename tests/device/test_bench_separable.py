@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
 from tests.support.device_tools import needs_emulator
-from tests.support.separable_models import conv_model, random_pair, separable_model
+from tests.support.models.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.models.separable_models import conv_model, random_pair, separable_model
 from tflm_sparsesep import cli, report
 from tflm_sparsesep.benchmark import LayerFigures, benchmark
 from tflm_sparsesep.convert import convert

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.device_tools import needs_emulator
 from tests.support.layers import layout_case, reference
-from tests.support.sparse_models import sparse_model
+from tests.support.models.sparse_models import sparse_model
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueOrder
 from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.errors import DeviceError

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
-from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.models.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.cli import main
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.models.dense_models import FullyConnectedLayer, fully_connected_chain
 from tflm_sparsesep.converters.errors import ConfigError, printable
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator, Tensor, TensorType

@@ -16,7 +16,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tests.support import native_ops
-from tests.support.dense_models import fully_connected_model
+from tests.support.models.dense_models import fully_connected_model
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS

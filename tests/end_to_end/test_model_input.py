@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import float_fully_connected_model
-from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.models.dense_models import float_fully_connected_model
+from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.compression.layer_compressor import sqnr_db
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Tensor, TensorType

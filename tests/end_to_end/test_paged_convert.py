@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import fully_connected_model
+from tests.support.models.dense_models import fully_connected_model
 from tflm_sparsesep import cli
 from tflm_sparsesep.converters.blob.format import HEADER
 from tflm_sparsesep.converters.blob.paged_format import PAGED_HEADER, Table

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
 
 CODE = """
 import hashlib, sys

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.support import native_ops
+from tests.support.models.separable_models import conv_model, random_pair
 from tests.support.separable_layers import random_shape
-from tests.support.separable_models import conv_model, random_pair
 from tflm_sparsesep.converters.blob.pack_separable import pack
 from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.passes.fuse_separable_pair import find_pair

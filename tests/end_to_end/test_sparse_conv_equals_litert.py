@@ -12,7 +12,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tests.support import native_ops
-from tests.support.separable_models import Conv, conv_model
+from tests.support.models.separable_models import Conv, conv_model
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import single_layer_model, sparse_weights
+from tests.support.models.dense_models import single_layer_model, sparse_weights
 from tests.support.sparse_network import sparse_network
 from tflm_sparsesep.converters.errors import ToolMissingError
 from tflm_sparsesep.demo import run_demo

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import (
+from tests.support.models.dense_models import (
     FullyConnectedLayer,
     fully_connected_chain,
     fully_connected_model,
     sparse_weights,
 )
-from tests.support.small_models import dense_model, int8_samples
+from tests.support.models.small_models import dense_model, int8_samples
 from tests.support.sparse_network import sparse_network
 from tflm_sparsesep.cli import main
 from tflm_sparsesep.converters.errors import ConfigError

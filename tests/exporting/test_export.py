@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import small_chain
+from tests.support.models.dense_models import small_chain
 from tests.support.sparse_network import sparse_network
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.tflite import editor

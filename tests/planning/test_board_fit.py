@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import single_layer_model, sparse_weights
-from tests.support.operator_models import GraphBuilder
+from tests.support.models.dense_models import single_layer_model, sparse_weights
+from tests.support.models.operator_models import GraphBuilder
 from tflm_sparsesep.converters.boards import BOARDS
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.targets import TARGETS

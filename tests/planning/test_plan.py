@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import fully_connected_model
-from tests.support.separable_models import changed, conv_model, random_pair
-from tests.support.shared_models import SHARED_MODELS, needs_shared_models
+from tests.support.models.dense_models import fully_connected_model
+from tests.support.models.separable_models import changed, conv_model, random_pair
+from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost import fully_connected as cost
 from tflm_sparsesep.converters.cost.break_even import (

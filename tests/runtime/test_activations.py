@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.models.dense_models import FullyConnectedLayer, fully_connected_chain
 from tflm_sparsesep.convert import convert
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError
 from tflm_sparsesep.converters.tflite import editor

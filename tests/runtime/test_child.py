@@ -9,7 +9,7 @@ import flatbuffers
 import numpy as np
 import pytest
 
-from tests.support.small_models import dense_model, int8_samples
+from tests.support.models.small_models import dense_model, int8_samples
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.errors import DeviceError
 from tflm_sparsesep.converters.tflite import editor

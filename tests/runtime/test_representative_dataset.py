@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.small_models import add_model, dense_model, int8_samples
+from tests.support.models.small_models import add_model, dense_model, int8_samples
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Signature

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.dense_models import (
+from tests.support.layers import reference
+from tests.support.models.dense_models import (
     float_fully_connected_model,
 )
-from tests.support.layers import reference
-from tests.support.small_models import (
+from tests.support.models.small_models import (
     INPUT_SCALE,
     INPUT_ZERO_POINT,
     OUTPUT_SCALE,
@@ -24,7 +24,7 @@ from tests.support.small_models import (
     dense_model,
     int8_samples,
 )
-from tests.support.sparse_models import sparse_model
+from tests.support.models.sparse_models import sparse_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ModelError
 from tflm_sparsesep.converters.tflite import editor
@@ -325,7 +325,7 @@ def test_absent_runtime_names_the_install_line() -> None:
 import sys
 sys.modules["tflite_micro"] = None
 import numpy as np
-from tests.support.small_models import dense_model, int8_samples
+from tests.support.models.small_models import dense_model, int8_samples
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.errors import ToolMissingError
 try:

@@ -15,10 +15,10 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.layers import layout_case
+from tests.support.models.operator_models import GraphBuilder
+from tests.support.models.sparse_models import sparse_conv_model, sparse_model
 from tests.support.opencl_device import needs_opencl
-from tests.support.operator_models import GraphBuilder
 from tests.support.sparse_convs import random_conv
-from tests.support.sparse_models import sparse_conv_model, sparse_model
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 import tflm_sparsesep as ts
-from tests.support.operator_models import GraphBuilder
+from tests.support.models.operator_models import GraphBuilder
 
 
 @functools.cache

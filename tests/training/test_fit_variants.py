@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.support.keras_models import (
+from tests.support.models.keras_models import (
     Interrupt,
     InterruptAt,
     X,
@@ -86,7 +86,7 @@ import json, sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.support.keras_models import X, Y, deep_model
+from tests.support.models.keras_models import X, Y, deep_model
 from tflm_sparsesep.training.proximal_l1 import ProximalL1
 
 def train(goal):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.support.keras_models import X, Y, array, deep_model, fit
+from tests.support.models.keras_models import X, Y, array, deep_model, fit
 from tflm_sparsesep.converters.blob.size import block_mask
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.patterns import PATTERNS, Blocks

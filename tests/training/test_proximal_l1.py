@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.support.keras_models import X, Y, array, deep_model, fit, zeros_of
+from tests.support.models.keras_models import X, Y, array, deep_model, fit, zeros_of
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.proximal_l1 import ProximalL1
 

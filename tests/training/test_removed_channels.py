@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.keras_models import array
+from tests.support.models.keras_models import array
 from tflm_sparsesep.training.packed_estimate import model_cost
 from tflm_sparsesep.training.removed_channels import readers, without_removed
 from tflm_sparsesep.training.trained_layer import layers_of

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.keras_models import deep_model, fit
+from tests.support.models.keras_models import deep_model, fit
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.layer_selection import Selection
 from tflm_sparsesep.training.sparsity_controller import Snapshot, SparsityController

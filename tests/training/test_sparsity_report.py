@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 import tflm_sparsesep as ts
-from tests.support.keras_models import array, deep_model, fit
+from tests.support.models.keras_models import array, deep_model, fit
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 

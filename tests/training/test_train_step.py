@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.support.keras_models import X, Y, deep_model, fit, linear_model, zeros_of
+from tests.support.models.keras_models import X, Y, deep_model, fit, linear_model, zeros_of
 from tflm_sparsesep.training.proximal_l1 import ProximalL1
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]

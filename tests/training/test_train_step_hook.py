@@ -9,7 +9,15 @@ import keras
 import numpy as np
 import pytest
 
-from tests.support.keras_models import CountingModel, X, Y, deep_model, fit, linear_model, zeros_of
+from tests.support.models.keras_models import (
+    CountingModel,
+    X,
+    Y,
+    deep_model,
+    fit,
+    linear_model,
+    zeros_of,
+)
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.proximal_l1 import ProximalL1
 

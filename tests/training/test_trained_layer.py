@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.support.keras_models import array, deep_model
+from tests.support.models.keras_models import array, deep_model
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.device_layer import DeviceLayer
 from tflm_sparsesep.training.layer_selection import Selection

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.keras_models import X, array, fit
+from tests.support.models.keras_models import X, array, fit
 from tests.support.tensors import quantization_of, values_of
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.format import ValueType

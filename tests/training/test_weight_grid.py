@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.support.keras_models import (
+from tests.support.models.keras_models import (
     Interrupt,
     InterruptAt,
     X,

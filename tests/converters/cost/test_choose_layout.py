@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.dense_models import (
+from tests.support.models.dense_models import (
     single_layer_model,
     sparse_weights,
 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.dense_models import float_fully_connected_model, fully_connected_model
+from tests.support.models.dense_models import float_fully_connected_model, fully_connected_model
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.separable_format import Padding

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.operator_models import GraphBuilder
+from tests.support.models.operator_models import GraphBuilder
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.cost.break_even import break_even_depthwise, depthwise_form
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape, dense_instructions

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.dense_models import single_layer_model, sparse_weights
-from tests.support.operator_models import GraphBuilder
+from tests.support.models.dense_models import single_layer_model, sparse_weights
+from tests.support.models.operator_models import GraphBuilder
 from tflm_sparsesep.converters.cost.shapes import MatrixShape
 from tflm_sparsesep.converters.layers.matrix import is_matrix_operator, read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import Unsupported

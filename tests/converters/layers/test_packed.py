@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.layers import layout_case
-from tests.support.sparse_models import sparse_model
+from tests.support.models.sparse_models import sparse_model
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.packed import (

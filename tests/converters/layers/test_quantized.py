@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tests.support.dense_models import single_layer_model, sparse_weights
+from tests.support.models.dense_models import single_layer_model, sparse_weights
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import (

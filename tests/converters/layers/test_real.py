@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from tests.support.dense_models import Activation, fully_connected_model
+from tests.support.models.dense_models import Activation, fully_connected_model
 from tests.support.tensors import quantization_of, values_of
 from tflm_sparsesep.converters.layers import real as real_layer
 from tflm_sparsesep.converters.layers.quantized import Unsupported

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.operator_models import GraphBuilder, conv1d, lenet_5
+from tests.support.models.operator_models import GraphBuilder, conv1d, lenet_5
 from tflm_sparsesep.converters.factorize.chain import forward
 from tflm_sparsesep.converters.layers import real_chain
 from tflm_sparsesep.converters.layers.quantized import Unsupported

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from tests.support.dense_models import Activation, fully_connected_model
-from tests.support.separable_models import Conv, conv_model
+from tests.support.models.dense_models import Activation, fully_connected_model
+from tests.support.models.separable_models import Conv, conv_model
 from tflm_sparsesep.converters.factorize.chain import RealLayer
 from tflm_sparsesep.converters.factorize.gram import patches
 from tflm_sparsesep.converters.layers import real as real_layer

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.operator_models import GraphBuilder
+from tests.support.models.operator_models import GraphBuilder
 from tests.support.tensors import quantization_of
 from tflm_sparsesep.converters.factorize.depthwise import outputs as products
 from tflm_sparsesep.converters.factorize.depthwise import product

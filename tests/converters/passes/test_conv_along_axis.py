@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.device_tools import needs_emulator
-from tests.support.separable_models import Conv, conv_model
+from tests.support.models.separable_models import Conv, conv_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.benchmark import benchmark
 from tflm_sparsesep.converters.inspect_model import inspect_model

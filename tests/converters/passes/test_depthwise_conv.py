@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.shared_models import shared_model
+from tests.support.models.shared_models import shared_model
 from tflm_sparsesep.converters import model_cost, native, op_names
 from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow

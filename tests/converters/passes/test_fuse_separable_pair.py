@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
+from tests.support.models.separable_models import changed, conv_model, random_pair
 from tests.support.separable_layers import random_shape
-from tests.support.separable_models import changed, conv_model, random_pair
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.decisions import LayerDecision

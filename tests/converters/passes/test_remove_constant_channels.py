@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.operator_models import GraphBuilder
-from tests.support.shared_models import shared_model
+from tests.support.models.operator_models import GraphBuilder
+from tests.support.models.shared_models import shared_model
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator

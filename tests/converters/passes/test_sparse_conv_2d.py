@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.support.device_tools import needs_emulator
-from tests.support.operator_models import GraphBuilder
-from tests.support.separable_models import Conv, conv_model
+from tests.support.models.operator_models import GraphBuilder
+from tests.support.models.separable_models import Conv, conv_model
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.benchmark import benchmark
 from tflm_sparsesep.converters.errors import ModelError

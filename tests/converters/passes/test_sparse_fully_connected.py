@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tests.support.dense_models import (
+from tests.support.models.dense_models import (
     FullyConnectedLayer,
     float_fully_connected_model,
     fully_connected_chain,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from tests.support.schema_models import pack, quantization, refusal, rich_model
+from tests.support.models.schema_models import pack, quantization, refusal, rich_model
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.dense_models import small_chain
 from tests.support.litert_reference import int8_inputs, run_litert
-from tests.support.shared_models import shared_model
+from tests.support.models.dense_models import small_chain
+from tests.support.models.shared_models import shared_model
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,

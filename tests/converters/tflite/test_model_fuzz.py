@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.converters.tflite.mutations import BYTE_MUTATIONS
-from tests.support import dense_models
-from tests.support.shared_models import shared_model
+from tests.support.models import dense_models
+from tests.support.models.shared_models import shared_model
 from tests.support.sweeps import more, seed_of
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite import editor

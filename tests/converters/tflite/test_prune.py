@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.dense_models import small_chain
+from tests.support.models.dense_models import small_chain
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (

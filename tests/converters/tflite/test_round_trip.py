@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from tests.support.schema_models import pack, rich_model, unpack
+from tests.support.models.schema_models import pack, rich_model, unpack
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.tensor import schema_object

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.schema_models import buffer_positions
+from tests.support.models.schema_models import buffer_positions
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from tests.support.schema_models import pack, refusal, rich_model
+from tests.support.models.schema_models import pack, refusal, rich_model
 from tflm_sparsesep.converters.tflite import editor, verifier
 
 # Slots of fields of Model.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.dense_models import small_chain
-from tests.support.schema_models import buffer_positions
+from tests.support.models.dense_models import small_chain
+from tests.support.models.schema_models import buffer_positions
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (

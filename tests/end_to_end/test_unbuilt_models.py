@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.keras_models import array
+from tests.support.models.keras_models import array
 from tflm_sparsesep.converters.errors import ConfigError
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]

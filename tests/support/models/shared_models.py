@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _BESIDE = _ROOT.parent / "shared/models"
 SHARED_MODELS = _BESIDE if _BESIDE.is_dir() else _ROOT / "build/models"
 TABLE = json.loads(Path(__file__).with_suffix(".json").read_text())

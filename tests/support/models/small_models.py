@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.models.dense_models import FullyConnectedLayer, fully_connected_chain
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
     BuiltinOperator,

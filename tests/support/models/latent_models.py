@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 import tflm_sparsesep as ts
-from tests.support.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.models.dense_models import FullyConnectedLayer, fully_connected_chain
 from tflm_sparsesep.compression.layer_compressor import sqnr_db
 
 SIZES = (96, 48, 40)

@@ -1,0 +1,1 @@
+"""Small .tflite and Keras models, and third-party ones."""
