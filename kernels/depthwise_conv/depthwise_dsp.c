@@ -57,25 +57,25 @@ static inline void multiply(const int32_t* numbers, uint32_t fours,
   const int32_t* weights = numbers + 4;
   int32_t sum0 = numbers[2];
   int32_t sum1 = sum0;
-  uint32_t a, b;
+  uint32_t a, b, c, d;
   __asm__ volatile(
       "1:\n"
-      "  ldrd r2, r3, [%[weights]], #8\n"
+      "  ldrd %[c], %[d], [%[weights]], #8\n"
       "  ldr %[a], [%[first]], #4\n"
       "  ldr %[b], [%[second]], #4\n"
-      "  smlad %[sum0], r2, %[a], %[sum0]\n"
-      "  smlad %[sum1], r2, %[b], %[sum1]\n"
+      "  smlad %[sum0], %[c], %[a], %[sum0]\n"
+      "  smlad %[sum1], %[c], %[b], %[sum1]\n"
       "  ldr %[a], [%[first]], #4\n"
       "  ldr %[b], [%[second]], #4\n"
-      "  smlad %[sum0], r3, %[a], %[sum0]\n"
-      "  smlad %[sum1], r3, %[b], %[sum1]\n"
+      "  smlad %[sum0], %[d], %[a], %[sum0]\n"
+      "  smlad %[sum1], %[d], %[b], %[sum1]\n"
       "  subs %[fours], %[fours], #1\n"
       "  bne 1b\n"
       : [weights] "+r"(weights), [first] "+r"(first), [second] "+r"(second),
         [sum0] "+r"(sum0), [sum1] "+r"(sum1), [fours] "+r"(fours), [a] "=&r"(a),
-        [b] "=&r"(b)
+        [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
       :
-      : "r2", "r3", "cc", "memory");
+      : "cc", "memory");
   sums->of[0] = sum0;
   sums->of[1] = sum1;
 }
@@ -85,37 +85,46 @@ static inline void multiply(const int32_t* numbers, uint32_t fours,
 static inline void multiply_two_units(const int32_t* numbers, uint32_t bytes,
                                       uint32_t fours, const int16_t* first,
                                       const int16_t* second, Sums* sums) {
-  const int32_t* weights = numbers + 4;
   const int32_t* other =
       (const int32_t*)(const void*)((const uint8_t*)numbers + bytes);
+#ifndef __OPTIMIZE__
+  // GCC at -O0 keeps too few registers for the loop below.
+  Sums own, others;
+  multiply(numbers, fours, first, second, &own);
+  multiply(other, fours, first, second, &others);
+  *sums = (Sums){{own.of[0], own.of[1], others.of[0], others.of[1]}};
+#else
+  const int32_t* weights = numbers + 4;
   int32_t sum0 = numbers[2];
   int32_t sum1 = sum0;
   int32_t sum2 = other[2];
   int32_t sum3 = sum2;
-  uint32_t a, b;
+  uint32_t a, c, d;
   __asm__ volatile(
       "1:\n"
       ".rept 2\n"
-      "  ldr r3, [%[weights], %[bytes]]\n"
-      "  ldr r2, [%[weights]], #4\n"
+      "  ldr %[d], [%[weights], %[bytes]]\n"
+      "  ldr %[c], [%[weights]], #4\n"
       "  ldr %[a], [%[first]], #4\n"
-      "  ldr %[b], [%[second]], #4\n"
-      "  smlad %[sum0], r2, %[a], %[sum0]\n"
-      "  smlad %[sum1], r2, %[b], %[sum1]\n"
-      "  smlad %[sum2], r3, %[a], %[sum2]\n"
-      "  smlad %[sum3], r3, %[b], %[sum3]\n"
+      "  smlad %[sum0], %[c], %[a], %[sum0]\n"
+      "  smlad %[sum2], %[d], %[a], %[sum2]\n"
+      "  ldr %[a], [%[second]], #4\n"
+      "  smlad %[sum1], %[c], %[a], %[sum1]\n"
+      "  smlad %[sum3], %[d], %[a], %[sum3]\n"
       ".endr\n"
       "  subs %[fours], %[fours], #1\n"
       "  bne 1b\n"
       : [weights] "+r"(weights), [first] "+r"(first), [second] "+r"(second),
         [sum0] "+r"(sum0), [sum1] "+r"(sum1), [sum2] "+r"(sum2),
-        [sum3] "+r"(sum3), [fours] "+r"(fours), [a] "=&r"(a), [b] "=&r"(b)
+        [sum3] "+r"(sum3), [fours] "+r"(fours), [a] "=&r"(a), [c] "=&r"(c),
+        [d] "=&r"(d)
       : [bytes] "r"(bytes)
-      : "r2", "r3", "cc", "memory");
+      : "cc", "memory");
   sums->of[0] = sum0;
   sums->of[1] = sum1;
   sums->of[2] = sum2;
   sums->of[3] = sum3;
+#endif
 }
 
 static inline int8_t finish(const SparsesepLines* lines, const int32_t* numbers,

@@ -36,7 +36,7 @@ def process(
     *arguments: str | Path, stdout: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command as a user does, with a redirection of the shell."""
-    command = [sys.executable, "-m", "tflm_sparsesep.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "tflm_sparsesep", *map(str, arguments)]
     return subprocess.run(
         ["sh", "-c", f'"$@" {stdout}', "sh", *command],
         capture_output=True,
@@ -148,7 +148,7 @@ def test_output_to_a_device(model: Path) -> None:
     assert process("convert", model, "-o", "/dev/null").returncode == 0
     assert Path("/dev/null").stat().st_ino == before
     piped = subprocess.run(
-        [sys.executable, "-m", "tflm_sparsesep.cli", "inspect", "/dev/zero"],
+        [sys.executable, "-m", "tflm_sparsesep", "inspect", "/dev/zero"],
         capture_output=True,
         text=True,
         timeout=60,
