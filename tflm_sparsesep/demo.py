@@ -17,6 +17,7 @@ from tflm_sparsesep import report, runtimes
 from tflm_sparsesep.benchmark import benchmark
 from tflm_sparsesep.convert import ConvertResult, convert
 from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.datasets import Dataset, load_demo_dataset
 from tflm_sparsesep.runtime import files
 from tflm_sparsesep.runtime.quiet import quiet
@@ -72,7 +73,7 @@ def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console
         "sparse_float_accuracy": sparse_accuracy,
         "dense_int8_accuracy": _tflm_accuracy(dense_result.dense_tflite, data),
         "sparse_int8_accuracy": _tflm_accuracy(result.tflite, data),
-        "zeros": _zeros(result),
+        "zeros": _zeros(result.dense_tflite),
         "dense_tflite_bytes": len(dense_result.dense_tflite),
         "sparse_tflite_bytes": len(result.tflite),
         "target": TARGET,
@@ -135,10 +136,12 @@ def _tflm_accuracy(tflite: bytes, data: Dataset) -> float:
     return float(np.mean(np.argmax(scores.reshape(len(scores), -1), axis=1) == data.y_test))
 
 
-def _zeros(result: ConvertResult) -> float:
-    sizes = [(layer.rows or 0) * (layer.cols or 0) for layer in result.layers]
-    zeros = [layer.zeros or 0.0 for layer in result.layers]
-    return float(np.average(zeros, weights=sizes))
+def _zeros(tflite: bytes) -> float:
+    """Return the fraction of zero weights, before channels without any leave the model."""
+    operators = editor.read(tflite).operators
+    weights = [op.weights.array for op in operators if op.op_name == "FULLY_CONNECTED"]
+    flat = np.concatenate([array.reshape(-1) for array in weights if array is not None])
+    return float(np.mean(flat == 0))
 
 
 def _measure(result: ConvertResult, samples: npt.NDArray[Any], console: Console) -> dict[str, Any]:

@@ -92,11 +92,18 @@ def model_of(code: int, shapes: Any, fields: dict[str, int], kinds: tuple[str, s
     dtype = types.numpy_dtype(matrix.type)
     packed = kinds[1] == "INT4"
     matrix.buffer = editor.Buffer(np.zeros(size, np.uint8) if packed else values.astype(dtype))
+    bias = None
+    if kinds == ("INT8", "INT8"):  # by channel, as quantizers make them
+        axis = 3 if code == BuiltinOperator.DEPTHWISE_CONV_2D else 0
+        by_channel = Quantization(np.full(weights[axis], 0.05), axis=axis)
+        matrix.quantization = by_channel
+        zeros = np.zeros(weights[axis], np.int32)
+        bias = Tensor.constant("b", zeros, quantization=Quantization(by_channel.scales * 0.05))
     option = schema_object(schema.FullyConnectedOptionsT)
     if code != BuiltinOperator.FULLY_CONNECTED:
         kind = schema.Conv2DOptionsT if code == BuiltinOperator.CONV_2D else None
         option = schema_object(kind or schema.DepthwiseConv2DOptionsT, **_WINDOWS, **fields)
-    op = Operator(code, [x, matrix, None], [y], version=3, options=option)
+    op = Operator(code, [x, matrix, bias], [y], version=3, options=option)
     return editor.write(Model([Subgraph("main", inputs=[x], outputs=[y], operators=[op])]))
 
 

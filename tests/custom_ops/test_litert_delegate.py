@@ -192,7 +192,7 @@ def test_dense_layers_are_left_to_litert_where_asked(tmp_path: Path) -> None:
     graph = GraphBuilder(5, quantized=True, zeros=0.95)
     hidden = graph.fully_connected(graph.input(1, 256), 128, "RELU")
     graph.zeros = 0.0
-    graph.function("SOFTMAX", graph.fully_connected(hidden, 10))
+    graph.function("SOFTMAX", graph.fully_connected(hidden, 3))
     dense, inputs = graph.build(), graph.samples(200)
     model = rewrite(dense, target="cortex-m4").tflite
     options = [{"backend": "cpu", "verbose": "1", "dense": who} for who in ("tflm", "litert")]
