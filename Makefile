@@ -60,6 +60,7 @@ format: setup ## Format Python and C
 cost-model: setup ## Measure the cost model's coefficients again
 	$(BIN)/python benchmarks/cost_model/fit.py
 	$(BIN)/python benchmarks/cost_model/fit_separable.py
+	$(BIN)/python benchmarks/cost_model/fit_depthwise.py
 
 accuracy: setup ## Accuracy against zeros, several methods: hours, goes on where it was stopped
 	$(BIN)/python benchmarks/accuracy/run.py

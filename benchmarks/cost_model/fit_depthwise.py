@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_depthwise import (
     DepthwiseLayer,
     Pointwise,
@@ -169,6 +170,7 @@ def count_block(target: str, units: int, wanted: DepthwiseShape) -> tuple[int, i
     layer = layer_of(wanted, narrow=False, bounded=True)
     case = random_layer(layout, units, layer.units, zeros=0.9, batch=1, input_zeros=0.0)
     zero_point = layer.options.output_zero_point
+    assert isinstance(case.layer, FullyConnectedWeights)  # the first layout is of int8
     weights = replace(case.layer, input_zero_point=zero_point)
     options = replace(case.options, input_zero_point=zero_point)
     blob = pack_block(layer, Pointwise(weights, options, layout))

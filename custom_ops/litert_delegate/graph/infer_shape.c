@@ -4,8 +4,8 @@
 #include "graph/quantization.h"
 #include "graph/window.h"
 #include "op_options.h"
-#include "sparsesep/packed_weights.h"
 #include "sparsesep/depthwise_conv.h"
+#include "sparsesep/packed_weights.h"
 #include "sparsesep/separable_conv.h"
 #include "sparsesep/sparse_conv.h"
 
@@ -67,10 +67,10 @@ static bool infer_depthwise(const TfLiteTensor* blob,
   SparsesepConvShape image = {
       input->dims[0], input->dims[1], input->dims[2], 0, 0, 0, 0};
   if (sparsesep_depthwise_conv_shape(conv, &image) != SPARSESEP_OK) return true;
-  *shape = (SparsesepShape){
-      4,
-      {image.batch, image.output_height, image.output_width,
-       (int32_t)sparsesep_depthwise_outputs(conv)}};
+  *shape =
+      (SparsesepShape){4,
+                       {image.batch, image.output_height, image.output_width,
+                        (int32_t)sparsesep_depthwise_outputs(conv)}};
   return true;
 }
 
