@@ -38,7 +38,8 @@ kernel void mul_int8(global const char* a, global const char* b,
   const int i = (int)get_global_id(0);
   if (i >= count) return;
   const int2 at = sources(i, shape);
-  const int product = ((int)a[at.x] - numbers[0]) * ((int)b[at.y] - numbers[1]);
+  const int product =
+      ((int)a[at.x] - numbers[0]) * ((int)b[at.y] - numbers[1]);
   out[i] = to_int8(requantize(product, numbers[5], numbers[6]), numbers[2],
                    numbers[3], numbers[4]);
 }

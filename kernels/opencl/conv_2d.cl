@@ -11,10 +11,10 @@ kernel void conv_2d_int8(global const char* x, global const char* weights,
                          int out_zero_point, int low, int high) {
   FIND_OUTPUT;
   int acc = 0;
-#define ADD(pixel, tap)                                       \
-  global const char* w = weights + WEIGHTS_OF(tap);           \
-  for (int c = 0; c < channels; ++c) {                        \
-    acc += ((int)x[(pixel) + c] - in_zero_point) * (int)w[c]; \
+#define ADD(pixel, tap)                                          \
+  global const char* w = weights + WEIGHTS_OF(tap);              \
+  for (int c = 0; c < channels; ++c) {                           \
+    acc += ((int)x[(pixel) + c] - in_zero_point) * (int)w[c];    \
   }
   WALK_WINDOW(ADD);
 #undef ADD
@@ -28,10 +28,10 @@ kernel void conv_2d_float(global const REAL* x, global const REAL* weights,
                           WINDOW_ARGUMENTS, float low, float high) {
   FIND_OUTPUT;
   float acc = 0.0f;
-#define ADD(pixel, tap)                                 \
-  const long w = WEIGHTS_OF(tap);                       \
-  for (int c = 0; c < channels; ++c) {                  \
-    acc += LOAD(x, (pixel) + c) * LOAD(weights, w + c); \
+#define ADD(pixel, tap)                                    \
+  const long w = WEIGHTS_OF(tap);                          \
+  for (int c = 0; c < channels; ++c) {                     \
+    acc += LOAD(x, (pixel) + c) * LOAD(weights, w + c);    \
   }
   WALK_WINDOW(ADD);
 #undef ADD

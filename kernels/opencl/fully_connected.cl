@@ -3,10 +3,13 @@
 
 // Rows of weights are padded with zeros to whole chunks, so elements past a
 // vector do not count. bias includes - input zero point * sum of the row.
-kernel void fully_connected_int8(
-    global const char* x, global const char16* weights, global const int* bias,
-    global const int* multiplier, global const int* shift, global char* out,
-    int batch, int rows, int cols, int zero_point, int low, int high) {
+kernel void fully_connected_int8(global const char* x,
+                                 global const char16* weights,
+                                 global const int* bias,
+                                 global const int* multiplier,
+                                 global const int* shift, global char* out,
+                                 int batch, int rows, int cols, int zero_point,
+                                 int low, int high) {
   SHARED_SUMS(int);
   const int row = ROW_GROUP;
   const int chunks = (cols + 15) / 16;
@@ -30,8 +33,8 @@ kernel void fully_connected_int8(
     const int vector = FIRST_VECTOR + k;
     if (row >= rows || vector >= batch) continue;
     out[(long)vector * rows + row] =
-        to_int8(requantize(WHOLE_SUM(int, k, sums) + bias[row], multiplier[row],
-                           shift[row]),
+        to_int8(requantize(WHOLE_SUM(int, k, sums) + bias[row],
+                           multiplier[row], shift[row]),
                 zero_point, low, high);
   }
 }

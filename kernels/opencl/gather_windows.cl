@@ -3,8 +3,8 @@
 //
 // A line holds `columns` columns of the image, of kernel_height taps each, for
 // one row of outputs. Where windows overlap, neighbors share columns: then
-// `span` is the whole line. Otherwise each window has `span` columns of its
-// own, `dilation_width` apart, and begins `stride_width` after the one before.
+// `span` is the whole line. Otherwise each window has `span` columns of its own,
+// `dilation_width` apart, and begins `stride_width` after the one before.
 #ifndef ELEMENT
 #define ELEMENT char
 #endif
@@ -22,10 +22,10 @@ kernel void gather_windows(global const ELEMENT* x, global ELEMENT* lines,
   const int ky = i / channels % kernel_height;
   const int column = i / channels / kernel_height % columns;
   const int row = i / channels / kernel_height / columns;
-  const int in_x =
-      column / span * stride_width + column % span * dilation_width - pad_left;
-  const int in_y =
-      row % out_height * stride_height + ky * dilation_height - pad_top;
+  const int in_x = column / span * stride_width +
+                   column % span * dilation_width - pad_left;
+  const int in_y = row % out_height * stride_height + ky * dilation_height -
+                   pad_top;
   ELEMENT value = (ELEMENT)zero_point;
   if (in_x >= 0 && in_x < in_width && in_y >= 0 && in_y < in_height) {
     const long pixel =

@@ -2,24 +2,24 @@
 // along x, columns along y, rows of all images along z. Padding does not
 // count.
 
-#define WINDOW_ARGUMENTS                                                    \
-  int in_height, int in_width, int channels, int out_height, int out_width, \
-      int kernel_height, int kernel_width, int stride_height,               \
+#define WINDOW_ARGUMENTS                                                      \
+  int in_height, int in_width, int channels, int out_height, int out_width,   \
+      int kernel_height, int kernel_width, int stride_height,                 \
       int stride_width, int pad_top, int pad_left
 
 // The part of the window inside the image.
-#define FIND_WINDOW                                                 \
-  const int channel = (int)get_global_id(0);                        \
-  const int out_x = (int)get_global_id(1);                          \
-  const int out_row = (int)get_global_id(2);                        \
-  if (channel >= channels || out_x >= out_width) return;            \
-  const int top = (out_row % out_height) * stride_height - pad_top; \
-  const int left = out_x * stride_width - pad_left;                 \
-  const int y0 = max(top, 0);                                       \
-  const int y1 = min(top + kernel_height, in_height);               \
-  const int x0 = max(left, 0);                                      \
-  const int x1 = min(left + kernel_width, in_width);                \
-  const long image = (long)(out_row / out_height) * in_height;      \
+#define FIND_WINDOW                                                           \
+  const int channel = (int)get_global_id(0);                                  \
+  const int out_x = (int)get_global_id(1);                                    \
+  const int out_row = (int)get_global_id(2);                                  \
+  if (channel >= channels || out_x >= out_width) return;                      \
+  const int top = (out_row % out_height) * stride_height - pad_top;           \
+  const int left = out_x * stride_width - pad_left;                           \
+  const int y0 = max(top, 0);                                                 \
+  const int y1 = min(top + kernel_height, in_height);                         \
+  const int x0 = max(left, 0);                                                \
+  const int x1 = min(left + kernel_width, in_width);                          \
+  const long image = (long)(out_row / out_height) * in_height;                \
   const long target = ((long)out_row * out_width + out_x) * channels + channel
 
 #define AT(y, x_) (((image + (y)) * in_width + (x_)) * channels + channel)

@@ -81,9 +81,9 @@ DEFINE_SUM_LANES(float)
 #define EACH_2(pick) pick(0), pick(1)
 #define EACH_4(pick) EACH_2(pick), pick(2), pick(3)
 #define EACH_8(pick) EACH_4(pick), pick(4), pick(5), pick(6), pick(7)
-#define EACH_16(pick)                                                          \
-  EACH_8(pick), pick(8), pick(9), pick(a), pick(b), pick(c), pick(d), pick(e), \
-      pick(f)
+#define EACH_16(pick)                                             \
+  EACH_8(pick), pick(8), pick(9), pick(a), pick(b), pick(c), pick(d), \
+      pick(e), pick(f)
 
 // ---- int8: each lane takes a chunk. Products of two int8 fit into 16 bits,
 // which many GPUs multiply at twice the rate of 32.

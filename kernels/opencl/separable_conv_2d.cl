@@ -7,19 +7,19 @@
 // zero point of the stage's input * sum of the weights, and padding adds the
 // zero point, as in the blob.
 
-#define SIZES                                                               \
-  int in_height, int in_width, int channels, int out_height, int out_width, \
-      int middle, int units, int kernel_height, int kernel_width,           \
+#define SIZES                                                                 \
+  int in_height, int in_width, int channels, int out_height, int out_width,   \
+      int middle, int units, int kernel_height, int kernel_width,             \
       int stride_height, int stride_width, int pad_top, int pad_left, int tile
 
-#define FIND_TILE                                                   \
-  const int item = (int)get_local_id(0);                            \
-  const int items = (int)get_local_size(0);                         \
-  const int first = (int)get_group_id(0) * tile;                    \
-  const int out_row = (int)get_global_id(1);                        \
-  const int top = (out_row % out_height) * stride_height - pad_top; \
-  const int left = first * stride_width - pad_left;                 \
-  const int columns = (tile - 1) * stride_width + kernel_width;     \
+#define FIND_TILE                                                             \
+  const int item = (int)get_local_id(0);                                      \
+  const int items = (int)get_local_size(0);                                   \
+  const int first = (int)get_group_id(0) * tile;                              \
+  const int out_row = (int)get_global_id(1);                                  \
+  const int top = (out_row % out_height) * stride_height - pad_top;           \
+  const int left = first * stride_width - pad_left;                           \
+  const int columns = (tile - 1) * stride_width + kernel_width;               \
   const long image = (long)(out_row / out_height) * in_height
 
 // numbers: zero points of the input, the intermediate feature map and the
@@ -47,7 +47,8 @@ kernel void separable_conv_2d_int8(
         for (int c = 0; c < channels; ++c) acc += numbers[0] * (int)w[c];
         continue;
       }
-      global const char* pixel = x + ((image + y) * in_width + in_x) * channels;
+      global const char* pixel =
+          x + ((image + y) * in_width + in_x) * channels;
       for (int c = 0; c < channels; ++c) acc += (int)pixel[c] * (int)w[c];
     }
     row[i] = to_int8(requantize(acc, down_multiplier[unit], down_shift[unit]),

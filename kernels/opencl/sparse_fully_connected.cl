@@ -1,6 +1,5 @@
 // out[batch][rows] = vectors times sparse weights + bias. In x, `width` vectors
-// begin `step` elements apart, and the next so many `pitch` elements after
-// them.
+// begin `step` elements apart, and the next so many `pitch` elements after them.
 //
 // The host repacks a blob of any layout into tiles of R rows x C columns
 // (macros), row group after row group:
@@ -30,8 +29,8 @@ static inline char16 inputs(global const char* x, global const ushort* c) {
   const char4 second = INPUTS(4, x + c[1]);
   return (char16)(first, first, second, second);
 #elif C == 4
-  return (char16)(INPUTS(4, x + c[0]), INPUTS(4, x + c[1]), INPUTS(4, x + c[2]),
-                  INPUTS(4, x + c[3]));
+  return (char16)(INPUTS(4, x + c[0]), INPUTS(4, x + c[1]),
+                  INPUTS(4, x + c[2]), INPUTS(4, x + c[3]));
 #elif R == 4
   return (char16)((char4)(x[c[0]]), (char4)(x[c[1]]), (char4)(x[c[2]]),
                   (char4)(x[c[3]]));
@@ -95,8 +94,8 @@ kernel void sparse_fully_connected_int8(
     const int vector = FIRST_VECTOR + k / R;
     if (row >= rows || vector >= batch) continue;
     out[(long)vector * rows + row] =
-        to_int8(requantize(WHOLE_SUM(int, k, sums) + bias[row], multiplier[row],
-                           shift[row]),
+        to_int8(requantize(WHOLE_SUM(int, k, sums) + bias[row],
+                           multiplier[row], shift[row]),
                 zero_point, low, high);
   }
 }
@@ -106,8 +105,8 @@ kernel void sparse_fully_connected_int8(
 kernel void sparse_fully_connected_float(
     global const REAL* x, global const int* starts,
     global const ushort* columns, global const REAL* values,
-    global const float* bias, global REAL* out, int groups, int batch, int rows,
-    int step, int width, int pitch, float low, float high) {
+    global const float* bias, global REAL* out, int groups, int batch,
+    int rows, int step, int width, int pitch, float low, float high) {
   SHARED_SUMS(float);
   const int row = ROW_GROUP;
   FLOATS acc[VECTORS];

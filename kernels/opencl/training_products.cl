@@ -1,7 +1,6 @@
 // EXPERIMENTAL. The three products of training a fully-connected layer with
 // block-sparse weights: forward (dense x sparse^T), backward to the input
-// (dense x sparse), and the gradient of the kept values (sampled dense x
-// dense).
+// (dense x sparse), and the gradient of the kept values (sampled dense x dense).
 //
 // Weights. Only tiles of BLOCK_ROWS x BLOCK_COLS weights that are kept exist:
 //   values      float[blocks][BLOCK_ROWS][BLOCK_COLS], row of tiles after row
