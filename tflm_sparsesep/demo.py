@@ -76,6 +76,8 @@ def run_demo(*, data_dir: Path | None = None, output_dir: Path, console: Console
         "zeros": _zeros(result.dense_tflite),
         "dense_tflite_bytes": len(dense_result.dense_tflite),
         "sparse_tflite_bytes": len(result.tflite),
+        "dense_instructions": result.dense_instructions,
+        "sparse_instructions": result.instructions,
         "target": TARGET,
     }
     summary |= _measure(result, data.x_test[:DEVICE_SAMPLES], console)
@@ -177,6 +179,8 @@ def _print_summary(summary: dict[str, Any], output_dir: Path, console: Console) 
         f"{summary['dense_int8_accuracy']:.2%}, sparse int8 {summary['sparse_int8_accuracy']:.2%}"
         f" (int8 in TFLM, {summary['zeros']:.1%} zeros)",
         f".tflite: {dense:,} -> {sparse:,} bytes ({sparse / dense:.1%})",
+        f"instructions of all layers, estimated: {summary['dense_instructions']:,} -> "
+        f"{summary['sparse_instructions']:,} on {TARGET}",
         f"Cortex-M outputs equal TFLM's: {exact}",
         f"{summary['seconds']:.0f} s; written: {output_dir}/summary.json, model_dense.tflite, "
         "model_sparse.tflite",
