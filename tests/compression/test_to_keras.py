@@ -237,6 +237,8 @@ def test_a_layer_that_is_used_twice_stays() -> None:
     kept, last = small.get_layer("shared").kernel, small.layers[-1].kernel
     np.testing.assert_array_equal(kept, model.get_layer("shared").kernel)
     assert np.count_nonzero(last) == 60
+    with pytest.raises(ts.ModelError, match="is used more than once"):
+        to_keras(model, [*layers, *layers])
 
 
 def test_a_layer_within_another_cannot_become_two() -> None:
