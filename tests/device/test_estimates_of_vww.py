@@ -1,4 +1,4 @@
-"""A real quantization on the emulated cores: rows of zeros, dead channels, multipliers by channel."""
+"""A real quantization on the emulated cores: rows of zeros, dead channels, many multipliers."""
 
 from __future__ import annotations
 
