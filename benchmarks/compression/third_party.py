@@ -4,9 +4,9 @@
     python benchmarks/compression/third_party.py ad01_int8:20 kws_ref_model:20 str_ww_ref_model:20
 
 are MLPerf Tiny's anomaly detector, keyword spotter and wake word detector
-(github.com/mlcommons/tiny), which are not part of the project, and neither are the inputs
-(`real_inputs.py`). The SQNR is that against the original's outputs, both in TFLM, on inputs that the
-search has not seen. Writes third_party.json, where other models stay, and the table of README.md and
+(github.com/mlcommons/tiny). Neither they nor the inputs (`real_inputs.py`) are part of the project.
+The SQNR is that against the original's outputs, both in TFLM, on inputs that the search has not
+seen. Writes third_party.json, where other models stay, and the table of README.md and
 docs/compression.md.
 """
 
@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import real_inputs
 import tables
 from measure import constant_bytes
