@@ -77,7 +77,7 @@ class TflmInterpreter:
         library, registerers = None, []
         if any(op.custom_code in op_names.ALL for op in model.operators):
             library, registerers = str(native.library_path(_LIBRARY)), [_REGISTERER]
-        self._child = child()
+        self._child = child("tflm")
         self._key = next(self._child.keys)
         weakref.finalize(self, self._child.garbage.append, self._key)
         arena_bytes = ample_arena_bytes(model) + len(external or b"")
