@@ -5,6 +5,7 @@ Layers are factorized into fewer weights, which are fitted on sample inputs.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from tflm_sparsesep.compression.budget_search import Budget, Point, pareto
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.model_input import int8_input
 from tflm_sparsesep.runtime.representative_dataset import RepresentativeDataset
 
@@ -35,6 +37,7 @@ class CompressResult:
         point: quality on the held-out samples, bytes, instructions, and the factorizations.
         visited: every point that the search tried.
         source: the int8 model that was compressed.
+        warnings: reasons to doubt the samples, a line each.
     """
 
     tflite: bytes
@@ -43,6 +46,7 @@ class CompressResult:
     point: Point
     visited: list[Point]
     source: bytes
+    warnings: tuple[str, ...] = ()
 
     def to_keras(self, model: Any) -> Any:
         """Return the compressed model as a Keras model, for fine-tuning and `convert`.
@@ -72,6 +76,7 @@ class CompressResult:
         """Return everything but the models as plain values."""
         return {
             **self.point.to_json(),
+            "warnings": list(self.warnings),
             "layers": [layer.to_json() for layer in self.layers],
             "pareto": [point.to_json() for point in self.pareto],
             "visited": [point.to_json() for point in self.visited],
@@ -109,7 +114,8 @@ def compress(
             searched, else the most exact one of the given size.
         representative_dataset: typical samples [n, ...], or a list with one array per input; at
             least 8, better several times the number of inputs of a layer. A quarter of them is
-            held out to measure the quality.
+            held out to measure the quality. If they look random, or are fewer than a layer has
+            inputs, `compress` warns.
         labels: the class of each sample, int[n], if the budget limits the loss of accuracy.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         name: what errors call the model; by default the path, or "model".
@@ -132,8 +138,14 @@ def compress(
         )
     # SciPy takes longer to import than all else.
     from tflm_sparsesep.compression.model_search import search_model
+    from tflm_sparsesep.compression.sample_checks import sample_warnings
     from tflm_sparsesep.compression.trial_cache import cache_directory
 
+    concerns = tuple(
+        sample_warnings(editor.read(entered.tflite, name=entered.name), entered.samples)
+    )
+    for concern in concerns:
+        warnings.warn(f"{entered.name}: {concern}", stacklevel=2)
     folder = cache_directory() if cache_dir == USER_CACHE else cache_dir
     tflite, rewritten, (point, *visited) = search_model(
         entered,
@@ -145,5 +157,5 @@ def compress(
         progress=progress,
     )
     return CompressResult(
-        rewritten.tflite, rewritten.layers, tflite, point, visited, entered.tflite
+        rewritten.tflite, rewritten.layers, tflite, point, visited, entered.tflite, concerns
     )

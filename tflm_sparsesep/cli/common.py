@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,6 +49,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def say(*texts: str) -> None:
     """Print text as it is: what a file holds is neither markup nor obeyed."""
     console.print(*(Text(printable(text)) for text in texts), sep="\n")
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print each warning as one line on stderr, without the place in the source."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"warning: {printable(str(message))}", file=sys.stderr
+        )
+        yield
 
 
 def check_outputs(outputs: Sequence[Path], *inputs: Path | None) -> None:

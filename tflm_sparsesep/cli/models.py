@@ -19,6 +19,7 @@ from tflm_sparsesep.cli.common import (
     print_json,
     say,
     show,
+    warnings_as_lines,
 )
 from tflm_sparsesep.converters.boards import BOARDS
 from tflm_sparsesep.converters.cost.choose_layout import check_preference
@@ -46,7 +47,9 @@ CalibrationFile = Annotated[
 SamplesFile = Annotated[
     Path, typer.Option("--data", help=r"Unlabeled samples \[n, ...] as .npy or .npz.")
 ]
-MinSqnr = Annotated[float | None, typer.Option("--min-sqnr", help="Least output SQNR in dB.")]
+MinSqnr = Annotated[
+    float | None, typer.Option("--min-sqnr", help="Least output SQNR in dB, about the mean.")
+]
 FlashBytes = Annotated[
     str | None, typer.Option("--flash", help="Most bytes of the file, such as 64k (of 1024).")
 ]
@@ -173,16 +176,17 @@ def compress(
         max_accuracy_drop=max_drop,
         arena_bytes=_amount(arena, 1024),
     )
-    result = ts.compress(
-        model,
-        budget=budget,
-        representative_dataset=files.read_samples(data),
-        labels=None if labels is None else files.read_array(labels),
-        target=target,
-        progress=sys.stderr.isatty(),
-        cache_dir=None if no_cache else USER_CACHE,
-        workers=workers,
-    )
+    with warnings_as_lines():
+        result = ts.compress(
+            model,
+            budget=budget,
+            representative_dataset=files.read_samples(data),
+            labels=None if labels is None else files.read_array(labels),
+            target=target,
+            progress=sys.stderr.isatty(),
+            cache_dir=None if no_cache else USER_CACHE,
+            workers=workers,
+        )
     files.write_atomically(output, result.tflite)
     if as_json:
         print_json({"output": str(output), **result.to_json()})

@@ -44,7 +44,8 @@ class Budget:
     """Limits that a compressed model must keep, at least one; None is no limit.
 
     Attributes:
-        min_output_sqnr_db: signal-to-noise ratio of the outputs, with the original's as the signal.
+        min_output_sqnr_db: signal-to-noise ratio of the outputs. The signal is what the original's
+            outputs vary about their mean over samples (`output_quality`).
         flash_bytes: of the .tflite file.
         instructions: estimate for the fully-connected and convolution layers in one inference
             (`model_cost.instructions`).
@@ -110,10 +111,11 @@ class Point:
 
     Attributes:
         level: of the search.
-        sqnr_db: of the outputs; inf if they did not change.
+        sqnr_db: of the outputs about their mean; inf if they did not change.
         flash_bytes, instructions, arena_bytes: as in `Budget`.
         accuracy_drop: in percentage points, negative for a gain; None without labels.
         forms: the factorization of each layer.
+        plain_sqnr_db: with the outputs' whole power as the signal, a constant included.
     """
 
     level: int
@@ -123,9 +125,12 @@ class Point:
     arena_bytes: int = 0
     accuracy_drop: float | None = None
     forms: tuple[str, ...] = ()
+    plain_sqnr_db: float = math.inf
 
     def __str__(self) -> str:
-        quality = "outputs unchanged" if math.isinf(self.sqnr_db) else f"{self.sqnr_db:.1f} dB"
+        quality = "outputs unchanged"
+        if self.sqnr_db != math.inf:
+            quality = f"{self.sqnr_db:.1f} dB about the mean ({self.plain_sqnr_db:.1f} dB plain)"
         if self.accuracy_drop is not None:
             quality += f", {self.accuracy_drop:.2f} points lost"
         return (
@@ -135,8 +140,12 @@ class Point:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain values; an infinite SQNR is None."""
-        sqnr = self.sqnr_db if math.isfinite(self.sqnr_db) else None
-        return {**vars(self), "sqnr_db": sqnr, "forms": list(self.forms)}
+        plain = {
+            name: value if math.isfinite(value) else None
+            for name, value in vars(self).items()
+            if name in ("sqnr_db", "plain_sqnr_db")
+        }
+        return {**vars(self), **plain, "forms": list(self.forms)}
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ class Limits:
     With a limit on noise the cheapest choice is taken, else the one of least noise.
 
     Attributes:
-        noise: added to the outputs by all layers, relative to their power.
+        noise: added to the outputs by all layers, relative to their variance.
         flash_bytes: of the file.
         instructions: of one inference.
     """

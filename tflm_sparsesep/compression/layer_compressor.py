@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -44,6 +43,7 @@ from tflm_sparsesep.converters.layers import stages as conv_stages
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Operator
 from tflm_sparsesep.runtime.litert_tensors import Array
+from tflm_sparsesep.runtime.output_quality import sqnr_db
 
 Forms = Sequence[Factorization]
 
@@ -300,20 +300,6 @@ class LayerCompressor:
             )
         except ModelError as error:
             raise ModelError(f"{self._name}: {error}") from None
-
-
-def sqnr_db(wanted: list[Matrix], found: list[Matrix]) -> float:
-    """Return 10 log10(sum wanted^2 / sum (found - wanted)^2) over all outputs; inf if equal.
-
-    Example:
-        >>> sqnr_db([np.array([10.0, 0.0])], [np.array([9.0, 0.0])])
-        20.0
-    """
-    noise = sum(float(np.square(f - w).sum()) for w, f in zip(wanted, found, strict=True))
-    power = sum(float(np.square(w).sum()) for w in wanted)
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(power / noise) if power else -math.inf
 
 
 def _written(

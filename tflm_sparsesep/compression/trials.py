@@ -17,10 +17,10 @@ from tflm_sparsesep.compression.form_choice import Front, Option
 from tflm_sparsesep.compression.layer_compressor import (
     CompressedModel,
     LayerCompressor,
-    sqnr_db,
 )
 from tflm_sparsesep.compression.operator_cost import dense_cost
 from tflm_sparsesep.compression.parallel import map_ordered
+from tflm_sparsesep.compression.sample_checks import held_out
 from tflm_sparsesep.compression.trial_cache import (
     Entry,
     TrialCache,
@@ -51,14 +51,13 @@ from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model
 from tflm_sparsesep.converters.tflite.references import buffer_users
 from tflm_sparsesep.runtime import samples
+from tflm_sparsesep.runtime.output_quality import plain_sqnr_db, sqnr_db
 
 Array = npt.NDArray[Any]
 Forms = tuple[Factorization, ...]
 
 # Below this many weights in all layers, starting processes takes longer than all fits.
 _LEAST_PARALLEL = 2000
-# Every fourth sample measures, the others fit.
-_HELD_OUT = 4
 _LEAST_SAMPLES = 8
 
 
@@ -117,12 +116,12 @@ class Trials:
         count = len(arrays[0]) if arrays else 0
         if count < _LEAST_SAMPLES:
             raise ConfigError(f"{count} samples given, accepted: at least {_LEAST_SAMPLES}")
-        held_out = np.arange(count) % _HELD_OUT == _HELD_OUT - 1
-        self._measuring = [array[held_out] for array in arrays]
-        self._labels = None if labels is None else _checked(labels, count)[held_out]
+        measures = held_out(count)
+        self._measuring = [array[measures] for array in arrays]
+        self._labels = None if labels is None else _checked(labels, count)[measures]
         self._compressor = LayerCompressor(
             data,
-            [array[~held_out] for array in arrays],
+            [array[~measures] for array in arrays],
             target=target,
             name=name,
             cache=self._cache,
@@ -208,6 +207,7 @@ class Trials:
             level,
             sqnr_db(self._wanted, outputs),
             accuracy_drop=self._accuracy_drop(outputs),
+            plain_sqnr_db=plain_sqnr_db(self._wanted, outputs),
             forms=tuple(
                 f"{layer.name}: {form}"
                 for layer, form in zip(self._compressor.layers, forms, strict=True)
