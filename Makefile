@@ -12,7 +12,7 @@ PYTEST_OPTIONS := -n $(JOBS) --dist loadgroup
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test quick soak fuzz lint format cost-model kernel-log accuracy wheels clean
+.PHONY: help setup runtimes demo test quick soak fuzz lint docs format cost-model kernel-log accuracy wheels clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,7 +43,7 @@ SECONDS ?= 60
 fuzz: setup ## Coverage-guided fuzzing of the kernels: make fuzz SECONDS=n for each target
 	$(BIN)/python tests/kernels/libfuzzer.py build/fuzz --seconds $(SECONDS)
 
-lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
+lint: setup docs ## ruff, mypy, clang-format, clang-tidy, shellcheck, the documentation site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p tflm_sparsesep -p tests
@@ -51,6 +51,9 @@ lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/python tools/run_clang_tidy.py
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+
+docs: setup ## The documentation site, into build/site; broken links fail
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: setup ## Format Python and C
 	$(BIN)/ruff check --fix .
