@@ -58,7 +58,7 @@ Instructions = Annotated[
 ]
 ArenaBytes = Annotated[
     str | None,
-    typer.Option("--arena", help="Most bytes of activations at their peak, such as 16k."),
+    typer.Option("--arena", help="Most bytes of activations at a time, such as 16k."),
 ]
 MaxDrop = Annotated[
     float | None, typer.Option("--max-drop", help="Most points of accuracy to lose.")
@@ -69,6 +69,8 @@ LabelsFile = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Processes; by default one for each core.")
 ]
+_OFFERS = 3  # of the nearest points, where nothing pays
+
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep trials on disk.")]
 Unchanged = Annotated[
     bool, typer.Option("--unchanged", help="Write the file even if no layer is compressed.")
@@ -84,9 +86,6 @@ PlanTarget = Annotated[
 BoardName = Annotated[
     str | None, typer.Option("--board", help=f"Say whether it fits: {', '.join(BOARDS)}.")
 ]
-
-
-_OFFERS = 3
 
 
 def convert(

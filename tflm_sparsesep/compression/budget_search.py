@@ -53,8 +53,8 @@ class Budget:
         instructions: estimate for the fully-connected and convolution layers in one inference
             (`model_cost.instructions`).
         max_accuracy_drop: loss against the original model in percentage points; needs labels.
-        arena_bytes: peak of activations and scratch (`model_cost.arena_bytes`). TFLM's arena also
-            holds its own structures.
+        arena_bytes: the activations' peak: those alive at once, with scratch
+            (`model_cost.arena_bytes`). TFLM's arena also holds its own structures.
 
     Raises:
         ConfigError: no limit, or one that is not a positive finite number.
