@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +54,12 @@ def search_model(
 
     def search() -> Entry:
         with (
+            _fits_kept(job, is_local=executor is None) as kept,
             Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar,
             threadpool_limits(limits=1),  # the last bits of matrix products depend on it
         ):
             task = bar.add_task("trials", total=None)
-            trials = Trials(job, lambda: bar.advance(task), workers=workers, executor=executor)
+            trials = Trials(kept, lambda: bar.advance(task), workers=workers, executor=executor)
             trial = best_trial(trials, budget)
         # The quality limit can always be met: level 0 leaves the layers unchanged.
         if not budget.is_small(trial.point):
@@ -63,6 +68,16 @@ def search_model(
         return model_entry(trial.tflite, trial.rewritten, points)
 
     return model_of(job.cache().recall({"budget": vars(budget)}, search))
+
+
+@contextlib.contextmanager
+def _fits_kept(job: TrialJob, *, is_local: bool) -> Iterator[TrialJob]:
+    """Give workers of this machine a folder to share fits in while the search lasts."""
+    if job.cache_dir is not None or not is_local:
+        yield job
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield replace(job, cache_dir=Path(folder))
 
 
 def best_trial(trials: Trials, budget: Budget) -> Trial:
