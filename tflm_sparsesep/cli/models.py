@@ -10,6 +10,8 @@ import typer
 
 import tflm_sparsesep as ts
 from tflm_sparsesep.cli.common import (
+    DEFAULT_TARGET,
+    MODEL_ARGUMENT,
     AsJson,
     ModelPath,
     OutputFile,
@@ -21,10 +23,12 @@ from tflm_sparsesep.cli.common import (
     show,
     warnings_as_lines,
 )
+from tflm_sparsesep.cli.recipes import check_made, followed, write_made
 from tflm_sparsesep.converters.boards import BOARDS
 from tflm_sparsesep.converters.cost.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError, printable
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.recipe import Recipe
 from tflm_sparsesep.runtime import files
 
 Preference = Annotated[
@@ -45,7 +49,7 @@ CalibrationFile = Annotated[
     typer.Option("--data", help=r"Samples \[n, ...] as .npy or .npz; required for a .keras file."),
 ]
 SamplesFile = Annotated[
-    Path, typer.Option("--data", help=r"Unlabeled samples \[n, ...] as .npy or .npz.")
+    Path | None, typer.Option("--data", help=r"Unlabeled samples \[n, ...] as .npy or .npz.")
 ]
 MinSqnr = Annotated[
     float | None, typer.Option("--min-sqnr", help="Least output SQNR in dB, about the mean.")
@@ -69,15 +73,20 @@ LabelsFile = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Processes; by default one for each core.")
 ]
-_OFFERS = 3  # of the nearest points, where nothing pays
-
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep trials on disk.")]
 Unchanged = Annotated[
     bool, typer.Option("--unchanged", help="Write the file even if no layer is compressed.")
 ]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option("--recipe", help="Make what NAME.recipe.json describes again, in place of MODEL."),
+]
 HeaderFile = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the C header sparsesep_variants.h.")
 ]
+
+# MODEL, or what a recipe names.
+MadeFrom = Annotated[Path | None, MODEL_ARGUMENT]
 
 PlanTarget = Annotated[
     str | None,
@@ -89,34 +98,39 @@ BoardName = Annotated[
 
 
 def convert(
-    model: ModelPath,
+    *,
+    model: MadeFrom = None,
     output: OutputFile,
-    target: TargetName = "cortex-m4",
+    target: TargetName = DEFAULT_TARGET,
     prefer: Preference = None,
     page_bytes: PageBytes = None,
     external: PagesFile = None,
     data: CalibrationFile = None,
+    recipe: RecipeFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rewrite the layers that get smaller and faster on the target."""
-    if (page_bytes is None) != (external is None):
+    """Rewrite the layers that get smaller and faster on the target.
+
+    OUTPUT.recipe.json, beside the output, tells how it was made.
+    """
+    options = {"target": target, "prefer": check_preference(prefer), "page_bytes": page_bytes}
+    given = followed(recipe, Recipe.of("convert", options, model=model, data=data))
+    if ("page_bytes" in given.options) != (external is not None):
         raise ConfigError("--page-bytes and --external go together: give both or neither")
-    if model.suffix == ".keras" and data is None:
-        raise ConfigError(f"--data is missing: {model} is quantized to int8 with sample inputs")
-    check_outputs([*filter(None, (output, external))], model, data)
+    source, data = given.inputs["model"], given.inputs.get("data")
+    if source.suffix == ".keras" and data is None:
+        raise ConfigError(f"--data is missing: {source} is quantized to int8 with sample inputs")
+    check_made(given, output, external, recipe)
     result = ts.convert(
-        model,
+        source,
         representative_dataset=None if data is None else files.read_samples(data),
-        target=target,
-        prefer=check_preference(prefer),
-        page_bytes=page_bytes,
+        **given.options,
     )
-    pages = [] if external is None else [(external, result.external or b"")]
-    files.write_all([(output, result.tflite), *pages])
+    write_made(given, output, result.tflite, external, result.external)
     if as_json:
         print_json(_conversion(result, output, external))
     else:
-        _print_conversion(result, target, output, external)
+        _print_conversion(result, given.options["target"], output, external)
 
 
 def _conversion(result: ts.ConvertResult, output: Path, external: Path | None) -> dict[str, Any]:
@@ -149,16 +163,18 @@ def _print_conversion(
 
 
 def compress(
-    model: ModelPath,
+    *,
+    model: MadeFrom = None,
     output: OutputFile,
-    data: SamplesFile,
-    target: TargetName = "cortex-m4",
+    data: SamplesFile = None,
+    target: TargetName = DEFAULT_TARGET,
     min_sqnr: MinSqnr = None,
     flash: FlashBytes = None,
     instructions: Instructions = None,
     arena: ArenaBytes = None,
     max_drop: MaxDrop = None,
     labels: LabelsFile = None,
+    recipe: RecipeFile = None,
     workers: Workers = None,
     no_cache: NoCache = False,
     unchanged: Unchanged = False,
@@ -166,47 +182,70 @@ def compress(
 ) -> None:
     """Compress without training, as far as a budget of quality, bytes or time asks.
 
-    Trials are kept on disk: an interrupted search resumes where it was. Where nothing that keeps
-    the quality pays, nothing is written, and the exit code is 1.
+    Trials are kept on disk: an interrupted search resumes where it was. OUTPUT.recipe.json, beside
+    the output, tells how it was made. Where nothing that keeps the quality pays, nothing is
+    written, and the exit code is 1.
     """
     from tflm_sparsesep.compress import USER_CACHE
 
-    check_outputs([output], model, data, labels)
-    if all(one is None for one in (min_sqnr, flash, instructions, arena, max_drop)):
-        raise ConfigError(
-            "no budget is given; accepted: at least one of --min-sqnr, --flash, --instructions, "
-            "--arena and --max-drop"
-        )
-    budget = ts.Budget(
-        min_output_sqnr_db=min_sqnr,
-        flash_bytes=_amount(flash, 1024),
-        instructions=_amount(instructions, 1000),
-        max_accuracy_drop=max_drop,
-        arena_bytes=_amount(arena, 1024),
-    )
+    limits = {
+        "min_output_sqnr_db": min_sqnr,
+        "flash_bytes": _amount(flash, 1024),
+        "instructions": _amount(instructions, 1000),
+        "max_accuracy_drop": max_drop,
+        "arena_bytes": _amount(arena, 1024),
+    }
+    budget = {name: limit for name, limit in limits.items() if limit is not None}
+    options = {"target": target, "budget": budget}
+    given = followed(recipe, Recipe.of("compress", options, model=model, data=data, labels=labels))
+    check_made(given, output, None, recipe)
     with warnings_as_lines():
         result = ts.compress(
-            model,
-            budget=budget,
-            representative_dataset=files.read_samples(data),
-            labels=None if labels is None else files.read_array(labels),
-            target=target,
+            given.inputs["model"],
+            budget=_budget(given),
+            representative_dataset=files.read_samples(_samples(given)),
+            labels=files.read_array(given.inputs["labels"]) if "labels" in given.inputs else None,
+            target=given.options["target"],
             progress=sys.stderr.isatty(),
             cache_dir=None if no_cache else USER_CACHE,
             workers=workers,
         )
     is_written = unchanged or not result.is_unchanged
     if is_written:
-        files.write_atomically(output, result.tflite)
+        write_made(given, output, result.tflite)
     if as_json:
         print_json({"output": str(output) if is_written else None, **result.to_json()})
     elif is_written:
-        _print_compression(result, target, output)
+        _print_compression(result, given.options["target"], output)
     if not is_written:
-        offers = "; ".join(map(str, result.offers[:_OFFERS])) or "none"
-        line = f"{output}: not written, as nothing pays within the budget; nearest offers: {offers}"
-        print(printable(line), file=sys.stderr)
+        _print_offers(result, output)
         raise typer.Exit(1)
+
+
+def _print_offers(result: ts.CompressResult, output: Path, most: int = 3) -> None:
+    offers = "; ".join(map(str, result.offers[:most])) or "none"
+    line = f"{output}: not written, as nothing pays within the budget; nearest offers: {offers}"
+    print(printable(line), file=sys.stderr)
+
+
+def _samples(given: Recipe) -> Path:
+    if "data" not in given.inputs:
+        raise ConfigError("--data is missing; accepted: a .npy or .npz file of unlabeled samples")
+    return given.inputs["data"]
+
+
+def _budget(given: Recipe) -> ts.Budget:
+    if "budget" not in given.options:
+        raise ConfigError(
+            "no budget is given; accepted: at least one of --min-sqnr, --flash, --instructions, "
+            "--arena and --max-drop"
+        )
+    try:
+        return ts.Budget(**given.options["budget"])
+    except TypeError as error:
+        raise ConfigError(
+            f"the recipe's budget is not one that `compress` wrote: {error}"
+        ) from None
 
 
 def _print_compression(result: ts.CompressResult, target: str, output: Path) -> None:
