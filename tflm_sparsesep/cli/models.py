@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +42,18 @@ Preference = Annotated[
 ]
 PageBytes = Annotated[
     int | None, typer.Option("--page-bytes", help="Most bytes of a page: see docs/paging.md.")
+]
+Annotate = Annotated[
+    bool,
+    typer.Option("--annotate", help="Let viewers show packed layers, for 80 bytes a layer."),
+]
+NodeDataName = Annotated[
+    Path | None,
+    typer.Option(
+        "--node-data",
+        help="Write NAME.bytes.json and NAME.instructions.json for Model Explorer.",
+        metavar="NAME",
+    ),
 ]
 PagesFile = Annotated[
     Path | None, typer.Option("--external", help="Write the pages of large layers here.")
@@ -106,6 +120,7 @@ def convert(
     page_bytes: PageBytes = None,
     external: PagesFile = None,
     data: CalibrationFile = None,
+    annotate: Annotate = False,
     recipe: RecipeFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -113,7 +128,12 @@ def convert(
 
     OUTPUT.recipe.json, beside the output, tells how it was made.
     """
-    options = {"target": target, "prefer": check_preference(prefer), "page_bytes": page_bytes}
+    options = {
+        "target": target,
+        "prefer": check_preference(prefer),
+        "page_bytes": page_bytes,
+        "annotate": annotate or None,
+    }
     given = followed(recipe, Recipe.of("convert", options, model=model, data=data))
     if ("page_bytes" in given.options) != (external is not None):
         raise ConfigError("--page-bytes and --external go together: give both or neither")
@@ -124,8 +144,10 @@ def convert(
     result = ts.convert(
         source,
         representative_dataset=None if data is None else files.read_samples(data),
-        **given.options,
+        **{name: value for name, value in given.options.items() if name != "annotate"},
     )
+    if "annotate" in given.options:
+        result = replace(result, tflite=ts.annotate(result.tflite))
     write_made(given, output, result.tflite, external, result.external)
     if as_json:
         print_json(_conversion(result, output, external))
@@ -174,6 +196,7 @@ def compress(
     arena: ArenaBytes = None,
     max_drop: MaxDrop = None,
     labels: LabelsFile = None,
+    annotate: Annotate = False,
     recipe: RecipeFile = None,
     workers: Workers = None,
     no_cache: NoCache = False,
@@ -196,7 +219,7 @@ def compress(
         "arena_bytes": _amount(arena, 1024),
     }
     budget = {name: limit for name, limit in limits.items() if limit is not None}
-    options = {"target": target, "budget": budget}
+    options = {"target": target, "budget": budget, "annotate": annotate or None}
     given = followed(recipe, Recipe.of("compress", options, model=model, data=data, labels=labels))
     check_made(given, output, None, recipe)
     with warnings_as_lines():
@@ -210,6 +233,8 @@ def compress(
             cache_dir=None if no_cache else USER_CACHE,
             workers=workers,
         )
+    if "annotate" in given.options:
+        result = replace(result, tflite=ts.annotate(result.tflite))
     is_written = unchanged or not result.is_unchanged
     if is_written:
         write_made(given, output, result.tflite)
@@ -275,15 +300,29 @@ def plan(
     console.print(*notes(result), sep="\n")
 
 
-def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
+def inspect(
+    model: ModelPath,
+    target: TargetName = DEFAULT_TARGET,
+    nodes: NodeDataName = None,
+    as_json: AsJson = False,
+) -> None:
     """Show each layer: how it is stored, what it costs, and why it is dense."""
     from tflm_sparsesep.report import decisions_table
 
     layers = ts.inspect(model, target=target)
+    if nodes is not None:
+        _write_node_data(model, target, nodes)
     if as_json:
         print_json({"model": str(model), "layers": [layer.to_json() for layer in layers]})
     else:
         show(decisions_table(layers, target))
+
+
+def _write_node_data(model: Path, target: str, name: Path) -> None:
+    found = ts.node_data(model, target=target)
+    texts = {name.with_name(f"{name.name}.{metric}.json"): data for metric, data in found.items()}
+    check_outputs(list(texts), model)
+    files.write_all([(path, (json.dumps(data) + "\n").encode()) for path, data in texts.items()])
 
 
 def variants(
