@@ -75,6 +75,10 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep
 Unchanged = Annotated[
     bool, typer.Option("--unchanged", help="Write the file even if no layer is compressed.")
 ]
+Finetune = Annotated[
+    bool, typer.Option("--finetune", help="Train the result to the original's outputs afterwards.")
+]
+Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the samples with --finetune.")]
 HeaderFile = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the C header sparsesep_variants.h.")
 ]
@@ -162,6 +166,8 @@ def compress(
     workers: Workers = None,
     no_cache: NoCache = False,
     unchanged: Unchanged = False,
+    finetune: Finetune = False,
+    epochs: Epochs = 40,
     as_json: AsJson = False,
 ) -> None:
     """Compress without training, as far as a budget of quality, bytes or time asks.
@@ -184,16 +190,22 @@ def compress(
         max_accuracy_drop=max_drop,
         arena_bytes=_amount(arena, 1024),
     )
+    samples = files.read_samples(data)
+    classes = None if labels is None else files.read_array(labels)
     with warnings_as_lines():
         result = ts.compress(
             model,
             budget=budget,
-            representative_dataset=files.read_samples(data),
-            labels=None if labels is None else files.read_array(labels),
+            representative_dataset=samples,
+            labels=classes,
             target=target,
             progress=sys.stderr.isatty(),
             cache_dir=None if no_cache else USER_CACHE,
             workers=workers,
+        )
+    if finetune and not result.is_unchanged:
+        result = result.finetune(
+            samples, labels=classes, epochs=epochs, progress=sys.stderr.isatty()
         )
     is_written = unchanged or not result.is_unchanged
     if is_written:
