@@ -5,7 +5,10 @@ Layers are factorized into fewer weights, which are fitted on sample inputs.
 
 from __future__ import annotations
 
+import functools
+import math
 import warnings
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.compression.budget_search import Budget, Point, pareto
 from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.model_input import int8_input
 from tflm_sparsesep.runtime.representative_dataset import RepresentativeDataset
@@ -68,6 +71,30 @@ class CompressResult:
         return to_keras(model, compressed_layers(self.source, self.dense_tflite))
 
     @property
+    def is_unchanged(self) -> bool:
+        """Return True if no layer was compressed, as nothing that keeps the quality pays."""
+        return math.isinf(self.point.sqnr_db)
+
+    @property
+    def offers(self) -> list[Point]:
+        """Return the points of `pareto` below the quality that was asked for, best first."""
+        worse = [p for p in self.pareto if p.sqnr_db < self.point.sqnr_db]
+        return sorted(worse, key=lambda p: p.sqnr_db, reverse=True)
+
+    @functools.cached_property
+    def tflm_arena_bytes(self) -> int | None:
+        """The arena that TFLM takes for `tflite`, with its own structures; None without TFLM.
+
+        It is that of TFLM's Python package on this machine; 32-bit cores need less.
+        """
+        from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
+
+        try:
+            return TflmInterpreter(self.tflite, editor.read(self.tflite)).arena_bytes
+        except ToolMissingError:
+            return None
+
+    @property
     def pareto(self) -> list[Point]:
         """Return the points of `visited` that no other beats, smallest first."""
         return pareto(self.visited)
@@ -77,6 +104,7 @@ class CompressResult:
         return {
             **self.point.to_json(),
             "warnings": list(self.warnings),
+            "tflm_arena_bytes": self.tflm_arena_bytes,
             "layers": [layer.to_json() for layer in self.layers],
             "pareto": [point.to_json() for point in self.pareto],
             "visited": [point.to_json() for point in self.visited],
@@ -94,6 +122,7 @@ def compress(
     progress: bool = False,
     cache_dir: str | Path | None = USER_CACHE,
     workers: int | None = None,
+    executor: Executor | None = None,
 ) -> CompressResult:
     """Compress the fully-connected layers and convolutions of a model to a budget.
 
@@ -122,7 +151,10 @@ def compress(
         progress: show a bar on stderr.
         cache_dir: where results are kept; None keeps none. `USER_CACHE`, the default, is
             $TFLM_SPARSESEP_CACHE or the user's cache directory.
-        workers: processes that factorize layers; by default one for each core.
+        workers: processes that build trials; by default one for each core.
+        executor: builds them in the place of such processes: any `concurrent.futures.Executor`,
+            such as that of a Dask client for several machines. Each gets the model and the samples
+            sent; what `cache_dir` names, they share if they see the same folder.
 
     Raises:
         ModelError: the model cannot be read or quantized, or no layer can be compressed.
@@ -154,6 +186,7 @@ def compress(
         target,
         cache_dir=None if folder is None else Path(folder),
         workers=workers,
+        executor=executor,
         progress=progress,
     )
     return CompressResult(

@@ -28,7 +28,7 @@ from tflm_sparsesep.cli.common import (
 from tflm_sparsesep.cli.recipes import check_made, followed, write_made
 from tflm_sparsesep.converters.boards import BOARDS
 from tflm_sparsesep.converters.cost.choose_layout import check_preference
-from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.errors import ConfigError, printable
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.recipe import Recipe
 from tflm_sparsesep.runtime import files
@@ -75,7 +75,8 @@ Instructions = Annotated[
     str | None, typer.Option("--instructions", help="Most instructions, such as 2M (of 10^6).")
 ]
 ArenaBytes = Annotated[
-    str | None, typer.Option("--arena", help="Most bytes of activations, such as 16k.")
+    str | None,
+    typer.Option("--arena", help="Most bytes of activations at a time, such as 16k."),
 ]
 MaxDrop = Annotated[
     float | None, typer.Option("--max-drop", help="Most points of accuracy to lose.")
@@ -87,6 +88,9 @@ Workers = Annotated[
     int | None, typer.Option("--workers", help="Processes; by default one for each core.")
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep trials on disk.")]
+Unchanged = Annotated[
+    bool, typer.Option("--unchanged", help="Write the file even if no layer is compressed.")
+]
 RecipeFile = Annotated[
     Path | None,
     typer.Option("--recipe", help="Make what NAME.recipe.json describes again, in place of MODEL."),
@@ -196,12 +200,14 @@ def compress(
     recipe: RecipeFile = None,
     workers: Workers = None,
     no_cache: NoCache = False,
+    unchanged: Unchanged = False,
     as_json: AsJson = False,
 ) -> None:
     """Compress without training, as far as a budget of quality, bytes or time asks.
 
     Trials are kept on disk: an interrupted search resumes where it was. OUTPUT.recipe.json, beside
-    the output, tells how it was made.
+    the output, tells how it was made. Where nothing that keeps the quality pays, nothing is
+    written, and the exit code is 1.
     """
     from tflm_sparsesep.compress import USER_CACHE
 
@@ -229,11 +235,22 @@ def compress(
         )
     if "annotate" in given.options:
         result = replace(result, tflite=ts.annotate(result.tflite))
-    write_made(given, output, result.tflite)
+    is_written = unchanged or not result.is_unchanged
+    if is_written:
+        write_made(given, output, result.tflite)
     if as_json:
-        print_json({"output": str(output), **result.to_json()})
-    else:
+        print_json({"output": str(output) if is_written else None, **result.to_json()})
+    elif is_written:
         _print_compression(result, given.options["target"], output)
+    if not is_written:
+        _print_offers(result, output)
+        raise typer.Exit(1)
+
+
+def _print_offers(result: ts.CompressResult, output: Path, most: int = 3) -> None:
+    offers = "; ".join(map(str, result.offers[:most])) or "none"
+    line = f"{output}: not written, as nothing pays within the budget; nearest offers: {offers}"
+    print(printable(line), file=sys.stderr)
 
 
 def _samples(given: Recipe) -> Path:
@@ -261,7 +278,9 @@ def _print_compression(result: ts.CompressResult, target: str, output: Path) -> 
 
     show(decisions_table(result.layers, target))
     possible = [f"possible: {point}" for point in result.pareto]
-    say(*map(str, result.point.forms), *possible, f"{output}: {result.point}")
+    arena = result.tflm_arena_bytes
+    in_tflm = "" if arena is None else f", {arena:,} bytes of arena in TFLM"
+    say(*map(str, result.point.forms), *possible, f"{output}: {result.point}{in_tflm}")
 
 
 def plan(

@@ -23,6 +23,7 @@ from tflm_sparsesep.training.callback_arguments import (
     check_penalty,
     check_values,
 )
+from tflm_sparsesep.training.callback_order import warn_of_savers_before
 from tflm_sparsesep.training.device_layer import DeviceLayer
 from tflm_sparsesep.training.distillation import Distillation
 from tflm_sparsesep.training.layer_selection import Layers, Selection
@@ -178,6 +179,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         A model that is not built waits for the first batch.
         """
         check_fit(self.model, type(self).__name__)
+        warn_of_savers_before(self)
         self._waiting = not is_built(self.model)
         if self._waiting:
             UntilBuilt(self.model, self._start_late)

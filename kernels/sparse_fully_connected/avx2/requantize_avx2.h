@@ -41,6 +41,21 @@ static inline __m256i sparsesep_round_shift_avx2(__m256i product,
                           _mm256_srlv_epi64(sign, total));
 }
 
+// The same where `shift` is to the right: `half` is 2^(total - 1), and of the
+// sum only the upper halves matter, which are `right`, total - 32, away.
+SPARSESEP_AVX2
+static inline __m256i sparsesep_requantize_right_avx2(__m256i acc,
+                                                      __m256i multiplier,
+                                                      __m256i half,
+                                                      __m256i right) {
+  const SparsesepProducts product = sparsesep_products_avx2(acc, multiplier);
+  const __m256i even = _mm256_add_epi64(product.even, half);
+  const __m256i odd = _mm256_add_epi64(product.odd, half);
+  const __m256i high =
+      _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+  return _mm256_srav_epi32(high, right);
+}
+
 SPARSESEP_AVX2
 static inline __m256i sparsesep_requantize_avx2(__m256i acc, __m256i multiplier,
                                                 __m256i shift) {
