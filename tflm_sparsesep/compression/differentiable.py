@@ -106,7 +106,11 @@ class _Palette:
         rows = np.arange(len(quantized))
         largest = np.abs(quantized).argmax(axis=1)
         first[rows, largest] = quantized[rows, largest]
-        return cls(tf.constant(nearest, tf.float32), tf.constant(scale), tf.constant(first * scale, tf.float32))
+        return cls(
+            tf.constant(nearest, tf.float32),
+            tf.constant(scale),
+            tf.constant(first * scale, tf.float32),
+        )
 
     def nearest(self, weights: Any) -> Any:
         """Return the nearest values; zeros stay."""
