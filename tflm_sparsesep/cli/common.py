@@ -45,6 +45,10 @@ TargetName = Annotated[
     str, typer.Option("--target", "-t", help=f"Core to count for: {', '.join(TARGETS)}.")
 ]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
+Annotate = Annotated[
+    bool,
+    typer.Option("--annotate", help="Let viewers show packed layers, for 80 bytes a layer."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from tflm_sparsesep.cli.common import DEFAULT_TARGET, check_outputs
+import typer
+
+from tflm_sparsesep.cli.common import DEFAULT_TARGET, MODEL_ARGUMENT, check_outputs
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.recipe import Recipe, read_recipe, recipe_path
 from tflm_sparsesep.runtime import files
+
+# MODEL, or what a recipe names.
+MadeFrom = Annotated[Path | None, MODEL_ARGUMENT]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option("--recipe", help="Make what NAME.recipe.json describes again, in place of MODEL."),
+]
 
 
 def followed(path: Path | None, given: Recipe) -> Recipe:

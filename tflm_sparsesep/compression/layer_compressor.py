@@ -108,7 +108,7 @@ class LayerCompressor:
             raise ModelError(
                 f"{name}: no int8 FULLY_CONNECTED or CONV_2D layer that could be compressed"
             )
-        self._zeros = _input_zeros(self._main.operators, self._values)
+        self._zeros = input_zeros(self._main.operators, self._values)
         self._problems = [layer.fit_problem(layer.inputs)[0] for layer in self.layers]
 
     def options(self, index: int, measuring: list[Array], wanted: list[Matrix]) -> list[Option]:
@@ -172,7 +172,7 @@ class LayerCompressor:
                 now[position] = self._factorized(op, changed[position], forms, effort, values)
                 pending = []
             pending += now[position]
-        zeros = self._zeros | _input_zeros(main.operators, values)
+        zeros = self._zeros | input_zeros(main.operators, values)
         main.operators = [op for operators in now for op in operators]
         together = together or (WHOLE if effort > 1 else None)
         if changed and together is not None:
@@ -314,7 +314,7 @@ def _round_to_palette(op: Operator, problem: FitProblem) -> None:
     round_to_palette(op, problem.gram)
 
 
-def _input_zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:
+def input_zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:
     """Return the share of known layer inputs that are at the zero point, by tensor name."""
     found = {}
     for op in operators:

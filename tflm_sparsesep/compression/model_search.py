@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression import budget_search
@@ -25,6 +23,7 @@ from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.rewrite import RewriteResult
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.model_input import CalibratedModel
+from tflm_sparsesep.runtime.steps_bar import steps_bar
 
 Array = npt.NDArray[Any]
 
@@ -55,11 +54,10 @@ def search_model(
     def search() -> Entry:
         with (
             _fits_kept(job, is_local=executor is None) as kept,
-            Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar,
+            steps_bar("trials", shown=progress) as on_step,
             threadpool_limits(limits=1),  # the last bits of matrix products depend on it
         ):
-            task = bar.add_task("trials", total=None)
-            trials = Trials(kept, lambda: bar.advance(task), workers=workers, executor=executor)
+            trials = Trials(kept, on_step, workers=workers, executor=executor)
             trial = best_trial(trials, budget)
         # The quality limit can always be met: level 0 leaves the layers unchanged.
         if not budget.is_small(trial.point):

@@ -13,15 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression.budget_search import Point
 from tflm_sparsesep.compression.factorization import Factorization
 from tflm_sparsesep.compression.form_choice import Option
-from tflm_sparsesep.compression.layer_compressor import CompressedModel, LayerCompressor
-from tflm_sparsesep.compression.sample_checks import held_out
+from tflm_sparsesep.compression.layer_compressor import LayerCompressor
+from tflm_sparsesep.compression.measurer import Measurer
 from tflm_sparsesep.compression.trial_cache import (
     Entry,
     TrialCache,
@@ -31,33 +30,21 @@ from tflm_sparsesep.compression.trial_cache import (
     options_entry,
     options_of,
 )
-from tflm_sparsesep.converters import model_cost
-from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.errors import ConfigError, ModelError
+from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix
 from tflm_sparsesep.converters.layers.convolution import is_convolution
 from tflm_sparsesep.converters.layers.matrix import is_matrix_operator
 from tflm_sparsesep.converters.layers.quantized import check_operator
-from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.rewrite import (
     RewriteResult,
     check,
-    planned,
-    run_passes,
-    tidy,
-    written,
 )
-from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model
-from tflm_sparsesep.converters.tflite.references import buffer_users
-from tflm_sparsesep.runtime import samples
-from tflm_sparsesep.runtime.output_quality import plain_sqnr_db, sqnr_db
 
 Array = npt.NDArray[Any]
 Forms = tuple[Factorization, ...]
 
-_LEAST_SAMPLES = 8
 # Builders that a process keeps: workers may serve several searches.
 _MOST_BUILDERS = 2
 
@@ -121,20 +108,12 @@ class TrialBuilder:
     """
 
     def __init__(self, job: TrialJob) -> None:
-        self._target, self._source = get_target(job.target).name, job.data
         self._cache = job.cache()
-        model = editor.read(job.data, name=job.name)
-        _check(model)
-        arrays = samples.split_inputs(list(job.dataset), model.subgraphs[0].inputs)
-        count = len(arrays[0]) if arrays else 0
-        if count < _LEAST_SAMPLES:
-            raise ConfigError(f"{count} samples given, accepted: at least {_LEAST_SAMPLES}")
-        measures = held_out(count)
-        self._measuring = [array[measures] for array in arrays]
-        self._labels = None if job.labels is None else _checked(job.labels, count)[measures]
+        _check(editor.read(job.data, name=job.name))
+        self._measurer = Measurer(job.data, job.dataset, job.labels, job.target, name=job.name)
         self._compressor = LayerCompressor(
             job.data,
-            [array[~measures] for array in arrays],
+            self._measurer.fitting,
             target=job.target,
             name=job.name,
             cache=self._cache,
@@ -146,7 +125,7 @@ class TrialBuilder:
 
         def look() -> Entry:
             return options_entry(
-                self._compressor.options(layer, self._measuring, self._wanted_scores)
+                self._compressor.options(layer, self._measurer.measuring, self._wanted_scores)
             )
 
         return options_of(self._cache.recall({"layer": layer}, look))
@@ -164,55 +143,16 @@ class TrialBuilder:
         return Trial(replace(point, level=level), forms, effort, tflite, rewritten)
 
     @functools.cached_property
-    def _wanted(self) -> list[Matrix]:
-        return self._compressor.original.outputs(self._measuring)
-
-    @functools.cached_property
     def _wanted_scores(self) -> list[Matrix]:
-        return self._compressor.original.scores(self._measuring)
+        return self._compressor.original.scores(self._measurer.measuring)
 
     def _try(self, forms: Forms, level: int, effort: int) -> Trial:
         built = self._compressor.build(forms, effort=effort)
-        outputs = built.outputs(self._measuring)
-        rewritten = self._rewritten(built)
-        point = Point(
-            level,
-            sqnr_db(self._wanted, outputs),
-            accuracy_drop=self._accuracy_drop(outputs),
-            plain_sqnr_db=plain_sqnr_db(self._wanted, outputs),
-            forms=tuple(
-                f"{layer.name}: {form}" for layer, form in zip(self.layers, forms, strict=True)
-            ),
-            **self._sizes(built.model, rewritten.tflite, rewritten.layers),
+        names = tuple(
+            f"{layer.name}: {form}" for layer, form in zip(self.layers, forms, strict=True)
         )
+        point, rewritten = self._measurer.measure(built, names, level)
         return Trial(point, forms, effort, built.tflite, rewritten)
-
-    def _rewritten(self, built: CompressedModel) -> RewriteResult:
-        """Return what `rewrite` makes of the file; the model's objects are changed."""
-        model = built.model
-        users = buffer_users(model)
-        conversion = Conversion(self._target, built.input_zeros, users=users)
-        graphs = planned(model, self._target)
-        layers = [d for graph in graphs for d in run_passes(graph, conversion)]
-        tidy(model)
-        return RewriteResult(written(model, self._source), layers)
-
-    def _sizes(self, model: Model, data: bytes, layers: list[LayerDecision]) -> dict[str, Any]:
-        return {
-            "flash_bytes": len(data),
-            "instructions": model_cost.instructions(model, layers, self._target),
-            "arena_bytes": model_cost.arena_bytes(model, layers),
-        }
-
-    def _accuracy_drop(self, outputs: list[Matrix]) -> float | None:
-        """Return points lost, by the class of the highest score of the first output."""
-        if self._labels is None:
-            return None
-        before, after = (
-            float(np.mean(scores[0].reshape(len(self._labels), -1).argmax(axis=1) == self._labels))
-            for scores in (self._wanted, outputs)
-        )
-        return 100 * (before - after)
 
 
 @dataclass(frozen=True)
@@ -254,13 +194,3 @@ def _check(model: Model) -> None:
                 check_operator(op)
     except ModelError as error:
         raise ModelError(f"{model.name}: {error}") from None
-
-
-def _checked(labels: Array, count: int) -> Array:
-    found = np.asarray(labels).reshape(-1)
-    if len(found) != count or not np.issubdtype(found.dtype, np.integer):
-        raise ConfigError(
-            f"labels are {found.dtype}{list(np.shape(labels))}, accepted: {count} integers, one "
-            "for each sample"
-        )
-    return found
