@@ -1,7 +1,7 @@
 """What viewers of models show of packed layers: facts in custom_options, and node data.
 
-Netron and Model Explorer read custom_options as a FlexBuffer, whose root is at the end of the bytes.
-So one behind the operator's own options shows there, and kernels do not read it
+Netron and Model Explorer read custom_options as a FlexBuffer, whose root is at the end of the
+bytes. So one behind the operator's own options shows there, and kernels do not read it
 (`custom_ops/op_options.h`).
 """
 

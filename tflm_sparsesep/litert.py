@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
-from tflm_sparsesep.converters.errors import ToolMissingError
+from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
 from tflm_sparsesep.device.toolchain import cache_dir
-from tflm_sparsesep.runtime import delegate, files
+from tflm_sparsesep.runtime import files
+from tflm_sparsesep.runtime.delegate import delegate_path
 
 # The name under which LiteRT looks for an accelerator for GPUs.
 _PLUGIN = "libLiteRtGpuAccelerator.so"
@@ -27,14 +29,8 @@ def litert_runtime_path(**options: str) -> Path:
         ConfigError: an option is not accepted, or the folder cannot be written.
         ToolMissingError: the package was not built, or LiteRT is not installed.
     """
-    try:
-        from ai_edge_litert import interpreter
-    except ImportError as error:
-        raise ToolMissingError(f"LiteRT is missing ({error}): pip install ai-edge-litert") from None
-    if options.get("backend") == "opencl":
-        delegate.refuse_opencl_beside_tensorflow()
-    delegate.load(interpreter, options)  # refuses options that are not accepted
-    library = delegate.delegate_path().read_bytes()
+    _check_options(options)
+    library = delegate_path().read_bytes()
     text = "".join(f"{name}={value}\n" for name, value in sorted(options.items())).encode()
     digest = hashlib.sha256(library + text).hexdigest()[:32]
     folder = cache_dir() / f"litert-{digest}"
@@ -44,6 +40,29 @@ def litert_runtime_path(**options: str) -> Path:
         files.write_all([(plugin.with_name(f"{_PLUGIN}.options"), text), (plugin, library)])
         plugin.chmod(0o755)
     return folder
+
+
+def _check_options(options: dict[str, str]) -> None:
+    """Let the delegate say which options it does not accept, before LiteRT hides the reason."""
+    try:
+        from ai_edge_litert.interpreter import load_delegate
+    except ImportError as error:
+        raise ToolMissingError(f"LiteRT is missing ({error}): pip install ai-edge-litert") from None
+    if options.get("backend") == "opencl":
+        if "tensorflow" in sys.modules:
+            raise ConfigError(
+                "backend 'opencl' needs a process that has not imported tensorflow: OpenCL "
+                "drivers such as pocl crash beside it"
+            )
+        options = options | {"backend": "cpu"}  # its options are read, no device is opened
+    path = str(delegate_path())
+    try:
+        load_delegate(path, options)
+    except OSError as error:
+        raise ToolMissingError(f"the delegate cannot be loaded: {error}") from None
+    except ValueError as error:
+        # "Failed to load delegate from", its path, and on a line of its own the reason.
+        raise ConfigError(f"delegate: {str(error).split(path)[-1].strip()}") from None
 
 
 def litert_environment(**options: str) -> Any:

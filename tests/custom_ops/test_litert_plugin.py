@@ -92,8 +92,12 @@ def test_options_reach_the_plugin(tmp_path: Path) -> None:
 
 def test_other_options_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFLM_SPARSESEP_CACHE", str(tmp_path))
-    with pytest.raises(ConfigError, match="speed"):
-        ts.litert_environment(speed="1")
+    for option, reason in (("speed", "speed"), ("backend", "fast"), ("device", "x" * 256)):
+        with pytest.raises(ConfigError, match=reason):
+            ts.litert_environment(**{option: reason})
+    monkeypatch.setitem(sys.modules, "tensorflow", sys)
+    with pytest.raises(ConfigError, match="tensorflow"):
+        ts.litert_environment(backend="opencl")
     assert not list(tmp_path.iterdir())
 
 
