@@ -161,8 +161,10 @@ uint64_t sparsesep_depthwise_lines_scratch_bytes(
          plan.accumulator_bytes;
 }
 
-// How a row of the image lies under a line of neighboring windows.
-static SparsesepRow make_row(const Plan* plan) {
+// How a row of the image lies under a line of neighboring windows. Its pixels
+// are those of `input` until it is known which they are: rows of padding, too,
+// compute addresses from them.
+static SparsesepRow make_row(const Plan* plan, const int8_t* input) {
   const Axis* along = &plan->along;
   const int32_t columns = (along->outputs - 1) * along->stride + along->kernel;
   const int32_t start = along->pad < 0 ? -along->pad : 0;
@@ -173,7 +175,7 @@ static SparsesepRow make_row(const Plan* plan) {
                             (uint32_t)left,
                             (uint32_t)inside,
                             (uint32_t)(columns - left - inside),
-                            NULL,
+                            input,
                             along->input_step,
                             0};
   return row;
@@ -226,7 +228,7 @@ static void gather(const Frame* f, const int8_t* input, int32_t line,
   const Axis* across = &f->plan->across;
   const int pairs =
       f->variant->puts_two_rows && f->strips.channels == f->variant->channels;
-  SparsesepRow row = make_row(f->plan);
+  SparsesepRow row = make_row(f->plan, input);
   for (int32_t y = first; y < across->kernel; ++y) {
     const int8_t* pixels = row_of(across, input, line, y);
     row.slot = drift + (uint32_t)y;
