@@ -74,6 +74,7 @@ def measure(name: str, db: float) -> Row:
     return {
         "model": path.name,
         "asked_db": db,
+        "is_unchanged": result.is_unchanged,
         "sqnr_db": round(quality.sqnr_db, 2),
         "plain_sqnr_db": round(quality.plain_sqnr_db, 2),
         "held_out_db": round(result.point.sqnr_db, 2),

@@ -10,14 +10,25 @@ from typing import Any
 import numpy as np
 
 import tflm_sparsesep
+from tests.support.depthwise_layers import DepthwiseCase, random_block
 from tests.support.layers import layout_case
 from tests.support.models.operator_models import GraphBuilder
+from tests.support.models.separable_models import separable_model
 from tests.support.models.sparse_models import sparse_conv_model, sparse_model
 from tests.support.sparse_convs import random_conv
+from tflm_sparsesep.converters.blob import pack_separable
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
+from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator, Tensor, TensorType
+from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
+from tflm_sparsesep.device.synthetic_separable import (
+    SeparableShape,
+    random_images,
+    random_separable,
+)
 
 _TYPES = (TensorType.FLOAT32, TensorType.INT32, TensorType.UINT8, TensorType.INT8)
 _ACTIVATION, _CONSTANT = 0, 1
@@ -51,11 +62,25 @@ def _models() -> Iterator[bytes]:
     yield sparse_conv_model(
         random_conv(rng, LAYOUTS[0], window=window, units=5, size=(5, 6)), LAYOUTS[0]
     )
+    yield from _separable(rng)
     for quantized in (True, False):
         for make in _OPERATORS:
             graph = GraphBuilder(4, quantized=quantized)
             make(graph)
             yield graph.build()
+
+
+def _separable(rng: np.random.Generator) -> Iterator[bytes]:
+    """Yield a separable convolution, a depthwise one, and a block of two."""
+    shape = SeparableShape(6, 6, (3, 4, 5), (3, 2))
+    conv, images = random_separable(rng, shape), random_images(rng, shape)
+    blob = pack_separable.pack(conv, Order.NATURAL)
+    yield separable_model(blob, images.shape, conv.output_shape(images.shape))
+    layer = random_depthwise(rng, ConvWindow((3, 3), 4, (1, 1)))
+    case = DepthwiseCase(layer, rng.integers(-128, 128, (1, 4, 4, 4)).astype(np.int8))
+    yield separable_model(pack_depthwise(layer), case.images.shape, case.output_shape)
+    block = random_block(rng, LAYOUTS[0], case=case, units=6)
+    yield separable_model(block.blob, case.images.shape, (*case.output_shape[:3], 6))
 
 
 def _chain(graph: GraphBuilder) -> None:
@@ -81,7 +106,22 @@ def _arithmetic(graph: GraphBuilder) -> None:
     graph.function("LOGISTIC", graph.arithmetic("ADD", y, x, "RELU"))
 
 
-_OPERATORS: tuple[Callable[[GraphBuilder], None], ...] = (_chain, _movements, _pools, _arithmetic)
+def _functions(graph: GraphBuilder) -> None:
+    x = graph.input(1, 6)
+    for name in ("RELU", "RELU_N1_TO_1", "RELU_0_TO_1", "LOGISTIC"):
+        x = graph.function(name, x)
+    if graph.quantized:
+        x = graph.convert(x, Tensor("real", x.shape, TensorType.FLOAT32))
+        graph.convert(x, graph.tensor("again", x.shape, 0.1, 3))
+
+
+_OPERATORS: tuple[Callable[[GraphBuilder], None], ...] = (
+    _chain,
+    _movements,
+    _pools,
+    _arithmetic,
+    _functions,
+)
 
 
 def _kinds() -> list[str]:

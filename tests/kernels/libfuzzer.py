@@ -28,14 +28,18 @@ import numpy as np
 
 import tflm_sparsesep
 from tests.kernels.graph_seeds import graphs
+from tests.support.depthwise_layers import DepthwiseCase, random_block
 from tests.support.layers import layout_case
 from tests.support.sparse_convs import random_conv
+from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
 from tflm_sparsesep.converters.blob.pack_separable import pack as pack_separable
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.page_weights import page_weights
 from tflm_sparsesep.converters.blob.separable_format import Order
+from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,
@@ -46,7 +50,18 @@ _FLAGS = ("-std=gnu11", "-g", "-O1", "-DSPARSESEP_LIBFUZZER", "-fno-sanitize-rec
 _SANITIZERS = "-fsanitize=fuzzer,address,undefined"
 _COVERAGE = ("-fprofile-instr-generate", "-fcoverage-mapping")
 _LARGEST_INPUT = 4096
-_DECIDING = ("kernels/validate/*.c", "custom_ops/core/*.c", "custom_ops/litert_delegate/graph/*.c")
+# What decides whether a model is taken, and how much memory it gets.
+_DECIDING = (
+    "kernels/validate/*.c",
+    "custom_ops/core/*.c",
+    *(
+        f"custom_ops/litert_delegate/graph/{name}.c"
+        for name in (
+            *("is_supported", "supported_*", "infer_shape", "window"),
+            *("writers", "read_operation", "create_partition", "plan_partition"),
+        )
+    ),
+)
 # Parts of the delegate that a target needs.
 _PARTS = {
     "split_rows": ("cpu/split_rows.c",),
@@ -65,11 +80,19 @@ def packed_weights() -> Iterator[bytes]:
 
 
 def separable_conv() -> Iterator[bytes]:
-    """Yield a blob of each order."""
+    """Yield a blob of each order, depthwise convolutions, and a block of each layout."""
     rng, shape = np.random.default_rng(4), SeparableShape(6, 6, (3, 4, 5), (3, 2))
     for order in Order:
         yield b"\0" + pack_separable(random_separable(rng, shape), order)
     yield b"\0" + pack_separable(random_float_separable(rng, shape))
+    for channels, strides, multiplier in ((5, (2, 1), 2), (8, (1, 1), 1)):
+        window = ConvWindow((3, 3), channels, strides)
+        layer = random_depthwise(rng, window, multiplier=multiplier)
+        yield b"\0" + pack_depthwise(layer)
+    case = DepthwiseCase(layer, rng.integers(-128, 128, (1, 5, 5, 8)).astype(np.int8))
+    for layout in LAYOUTS:
+        if layout.value_type is not ValueType.FLOAT32:
+            yield b"\0" + random_block(rng, layout, case=case, units=9).blob
 
 
 def sparse_conv() -> Iterator[bytes]:

@@ -18,20 +18,17 @@ static inline __m256i eight_sums(const uint32_t* acc, __m256i bias) {
 SPARSESEP_AVX2_INLINE void requantize_row(const SparsesepRows* rows,
                                           uint32_t row, const uint32_t* acc,
                                           uint32_t registers, __m256i* words) {
-  const int32_t shift = rows->shift[row];
   const __m256i bias = _mm256_set1_epi32(rows->bias[row]);
-  const __m256i multiplier = _mm256_set1_epi32(rows->multiplier[row]);
-  const __m256i all = _mm256_set1_epi32(shift);
   const __m256i zero_point = _mm256_set1_epi32(rows->output_zero_point);
   __m256i value[4];
-#if TFLITE_SINGLE_ROUNDING
-  if (shift < 0) {
-    const __m256i half = _mm256_set1_epi64x((int64_t)1 << (30 - shift));
-    const __m256i right = _mm256_set1_epi32(-1 - shift);
+  if (sparsesep_shifts_right(rows, row)) {
+    const SparsesepRightShift by = sparsesep_right_shift_avx2(rows, row);
     for (uint32_t i = 0; i < registers; ++i) {
-      value[i] = sparsesep_requantize_right_avx2(eight_sums(acc + 8 * i, bias),
-                                                 multiplier, half, right);
+      value[i] =
+          sparsesep_requantize_right_avx2(eight_sums(acc + 8 * i, bias), &by);
     }
+    // Values have fewer than 31 bits: saturated first, they are beyond int8
+    // after the zero point, too.
     for (uint32_t i = 0; i < registers; i += 2) {
       words[i / 2] =
           _mm256_adds_epi16(_mm256_packs_epi32(value[i], value[i + 1]),
@@ -39,12 +36,12 @@ SPARSESEP_AVX2_INLINE void requantize_row(const SparsesepRows* rows,
     }
     return;
   }
-#endif
+  const __m256i multiplier = _mm256_set1_epi32(rows->multiplier[row]);
+  const __m256i shift = _mm256_set1_epi32(rows->shift[row]);
   for (uint32_t i = 0; i < registers; ++i) {
-    value[i] =
-        _mm256_add_epi32(sparsesep_requantize_avx2(
-                             eight_sums(acc + 8 * i, bias), multiplier, all),
-                         zero_point);
+    const __m256i sums = eight_sums(acc + 8 * i, bias);
+    value[i] = _mm256_add_epi32(
+        sparsesep_requantize_avx2(sums, multiplier, shift), zero_point);
   }
   for (uint32_t i = 0; i < registers; i += 2) {
     words[i / 2] = _mm256_packs_epi32(value[i], value[i + 1]);
