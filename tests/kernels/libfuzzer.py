@@ -20,13 +20,17 @@ from pathlib import Path
 import numpy as np
 
 import tflm_sparsesep
+from tests.support.depthwise_layers import random_block
 from tests.support.layers import layout_case
 from tests.support.sparse_convs import random_conv
+from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
 from tflm_sparsesep.converters.blob.pack_separable import pack as pack_separable
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Order
+from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,
@@ -48,11 +52,16 @@ def packed_weights() -> Iterator[bytes]:
 
 
 def separable_conv() -> Iterator[bytes]:
-    """Yield a blob of each order."""
+    """Yield a blob of each order, depthwise convolutions, and a block of each int8 layout."""
     rng, shape = np.random.default_rng(4), SeparableShape(6, 6, (3, 4, 5), (3, 2))
     for order in Order:
         yield b"\0" + pack_separable(random_separable(rng, shape), order)
     yield b"\0" + pack_separable(random_float_separable(rng, shape))
+    for window in (ConvWindow((3, 3), 5), ConvWindow((5, 2), 3, (2, 1), (1, 2))):
+        yield b"\0" + pack_depthwise(random_depthwise(rng, window, multiplier=2))
+    for layout in LAYOUTS:
+        if layout.value_type is not ValueType.FLOAT32:
+            yield b"\0" + random_block(rng, layout).blob
 
 
 def sparse_conv() -> Iterator[bytes]:
