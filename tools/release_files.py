@@ -11,7 +11,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_PICTURE = re.compile(r"^!\[([^\]]*)\]\((?!https?://)([^)]+)\)\n+", re.MULTILINE)
+# With its caption, the line or lines in italics below.
+_PICTURE = re.compile(r"^!\[([^\]]*)\]\((?!https?://)([^)]+)\)\n+(\*[^*]+\*\n+)?", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?://|#)([^)#]+)(#[^)]*)?\)")
 
 
@@ -20,7 +21,7 @@ def readme(text: str, repository: str | None) -> str:
     if repository is None:
         return _LINK.sub(r"\1", _PICTURE.sub("", text))
     base = repository.rstrip("/")
-    text = _PICTURE.sub(rf"![\1]({base}/raw/main/\2)\n\n", text)
+    text = _PICTURE.sub(rf"![\1]({base}/raw/main/\2)\n\n\3", text)
     return _LINK.sub(
         lambda found: f"[{found[1]}]({base}/blob/main/{found[2]}{found[3] or ''})", text
     )

@@ -60,6 +60,7 @@ def test_the_readme_of_a_release_has_no_relative_links(
     found = release.readme(text, repository)
     links = re.findall(r"\]\(([^)]+)\)", found)
     assert all(link.startswith("https://") for link in links)
+    assert ("*Speedup of one" in found) == (repository is not None)
     if repository is not None:
         assert len(links) == len(re.findall(r"\]\([^)]+\)", text))
         assert "![" in found
