@@ -91,11 +91,12 @@ enum {
 #include "variants/variants_here.inc"
 };
 
-// 1 where all linked variants have blocks of one column.
+// The columns of their blocks, powers of two: what only wider blocks need, a
+// frame need not carry.
 #define SPARSESEP_VARIANT(layout, isa, scratch_query) \
-  SPARSESEP_IF_LINKED(layout##_##isa, && SPARSESEP_COLS_OF_##layout == 1)
+  SPARSESEP_IF_LINKED(layout##_##isa, | SPARSESEP_COLS_OF_##layout)
 enum {
-  SPARSESEP_LINKS_SINGLE_COLUMNS = 1
+  SPARSESEP_LINKED_COLS = 0u
 #include "variants/variants_here.inc"
 };
 

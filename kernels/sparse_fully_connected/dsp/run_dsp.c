@@ -10,8 +10,7 @@ void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
                        void* scratch, SparsesepMultiplyDsp multiply) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
   const uint32_t portion = sparsesep_dsp_portion(weights);
-  const int is_wide =
-      !SPARSESEP_LINKS_SINGLE_COLUMNS && weights->block_cols > 1;
+  const int is_wide = SPARSESEP_LINKED_COLS > 1 && weights->block_cols > 1;
   const uint32_t row_count = weights->rows;
   const uint32_t last = weights->block_rows - 1u;
   const int8_t* const value = sparsesep_section(weights, weights->value_offset);
