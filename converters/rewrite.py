@@ -24,6 +24,7 @@ from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.converters.tflite.appended import append_files, appended_files
+from tflm_sparsesep.converters.tflite.dense_constants import Dense
 from tflm_sparsesep.converters.tflite.editor import Model, Subgraph
 from tflm_sparsesep.converters.tflite.references import buffer_users, called_subgraphs
 
@@ -62,6 +63,7 @@ def rewrite(
     """
     model = editor.read(data, name=name)
     names.make_unique(model)
+    dense = Dense(model, stays_stored=target == "host")
     conversion = Conversion(
         get_target(target).name, input_zeros or {}, check_preference(prefer), buffer_users(model)
     )
@@ -72,6 +74,7 @@ def rewrite(
         ]
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
+    dense.finish()
     tidy(model)
     rewritten = written(model, data)
     if not any(layer.rewritten for layer in layers) and len(rewritten) >= len(data):

@@ -155,7 +155,7 @@ def find_block(
         return None
     if matrix.shape.cols != layer.units or matrix.options.input_step:
         return None
-    weights = bound_constant_rows(matrix.weights)
+    weights = bound_constant_rows(matrix.weights, matrix.options)
     assert isinstance(weights, FullyConnectedWeights)
     return Block(op, reader, layer, matrix, weights)
 

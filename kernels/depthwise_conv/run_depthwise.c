@@ -164,8 +164,10 @@ uint64_t sparsesep_depthwise_lines_scratch_bytes(
          plan.accumulator_bytes;
 }
 
-// How rows of the image lie under a line of neighboring windows.
-static void make_rows(Frame* f) {
+// How rows of the image lie under a line of neighboring windows. Their pixels
+// are those of `input` until it is known which they are: rows of padding, too,
+// compute addresses from them.
+static void make_rows(Frame* f, const int8_t* input) {
   const Axis* along = &f->plan->along;
   SparsesepRow* row = &f->row;
   const int32_t columns = (along->outputs - 1) * along->stride + along->kernel;
@@ -173,6 +175,7 @@ static void make_rows(Frame* f) {
   const int32_t left = clamp(along->pad, columns);
   const int32_t inside = clamp(along->input - start, columns - left);
   row->column = 0;
+  row->pixels = input;
   row->left = (uint32_t)left;
   row->inside = (uint32_t)inside;
   row->right = (uint32_t)(columns - left - inside);
@@ -222,7 +225,7 @@ static void gather_windows(const Frame* f, const int8_t* input, int32_t line,
                            int32_t first, uint32_t slot) {
   const Axis* along = &f->plan->along;
   const Axis* across = &f->plan->across;
-  SparsesepRow row = {slot, 0, 0, 0, 0, NULL, along->input_step, 0};
+  SparsesepRow row = {slot, 0, 0, 0, 0, input, along->input_step, 0};
   int32_t at = line * across->stride + first * across->dilation - across->pad;
   for (int32_t y = first; y < across->kernel; ++y, ++row.slot) {
     const int8_t* pixels = row_at(across, input, at);
@@ -369,7 +372,7 @@ void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
   f.strips = all;
   f.tables = accumulators + plan.accumulator_bytes;
   f.accumulators = (uint32_t*)(void*)accumulators;
-  if (plan.along.dilation == 1) make_rows(&f);
+  if (plan.along.dilation == 1) make_rows(&f, input);
   for (uint32_t c = 0; c < conv->channels; c += variant->channels) {
     const uint32_t left = conv->channels - c;
     if (left < variant->channels) f.strips.channels = left;
