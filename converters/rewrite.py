@@ -31,7 +31,6 @@ from tflm_sparsesep.converters.tflite.references import buffer_users, called_sub
 # Pairs come first: a convolution of a pair could also become sparse.
 PASSES: tuple[ModuleType, ...] = (
     fuse_separable_pair,
-    fuse_depthwise_block,
     depthwise_conv,
     sparse_fully_connected,
     sparse_conv_2d,
@@ -102,7 +101,10 @@ def run_passes(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision
         check_structure(op)
     removed = remove_constant_channels.run(subgraph, conversion)
     order = {layer_name(op): at for at, op in enumerate(subgraph.operators)}
+    blocks = fuse_depthwise_block.find(subgraph, conversion)
     decisions = [d for one_pass in PASSES for d in one_pass.run(subgraph, conversion)]
+    # Last, because it weighs the blocks against what became of their layers.
+    decisions = fuse_depthwise_block.run(subgraph, blocks, decisions, conversion)
     decisions = [_with_removed(d, removed.get(d.name, 0)) for d in decisions]
     return sorted(decisions, key=lambda decision: order[decision.name])
 

@@ -72,7 +72,7 @@ def convert(
         ConfigError: an argument is not accepted.
         ToolMissingError: what reads or quantizes a Keras model is not installed.
 
-    Example:
+    Examples:
         >>> result = convert("model_int8.tflite", target="cortex-m4")  # doctest: +SKIP
         >>> [layer.name for layer in result.layers if layer.rewritten]  # doctest: +SKIP
     """

@@ -8,10 +8,11 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.models.operator_models import GraphBuilder
 from tflm_sparsesep.compression.factorization import DEPTHWISE_SEPARATED
-from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db
+from tflm_sparsesep.compression.layer_compressor import LayerCompressor
 from tflm_sparsesep.converters.factorize.depthwise import product
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.runtime.output_quality import sqnr_db
 
 CHANNELS = 16
 SHAPE = (12, 10, CHANNELS)

@@ -152,7 +152,7 @@ def test_corrupt_separable_convolutions_are_refused(python: str, models: Models)
             pack(small_case().layer, LAYOUTS[0]), images.shape, shape
         ),
         "output shape": separable_model(blob, images.shape, narrow),
-        "options": separable_model(blob, images.shape, shape, options=b"\x01\x00\x04\x00"),
+        "options": separable_model(blob, images.shape, shape, options=b"\x02\x00\x04\x00"),
     }
     for name, model in corrupt.items():
         models.add(name, model, images)

@@ -148,7 +148,7 @@ def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         cols = op.weights.shape[1]
         return _float64(samples.dequantize(source.reshape(-1, cols)[picks], tensor))
-    each, (height, width) = _vectors_per_inference(op), op.weights.shape[1:3]
+    each, (height, width) = vectors_per_inference(op), op.weights.shape[1:3]
     parts = []
     for start in range(0, len(source), _INFERENCES_AT_ONCE):
         part = source[start : start + _INFERENCES_AT_ONCE]
@@ -161,7 +161,7 @@ def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix
 
 
 def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:
-    total = inferences * _vectors_per_inference(op)
+    total = inferences * vectors_per_inference(op)
     # A depthwise convolution samples windows with all channels, but a channel has few weights.
     weights, least = math.prod(op.weights.shape[1:]), max(_LEAST_VECTORS, inferences)
     if op.builtin_code == DEPTHWISE:
@@ -172,7 +172,8 @@ def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(0).choice(total, most, replace=False))
 
 
-def _vectors_per_inference(op: Operator) -> int:
+def vectors_per_inference(op: Operator) -> int:
+    """Return how many vectors a layer multiplies: pixels or windows, or rows."""
     units = op.weights.shape[3 if op.builtin_code == DEPTHWISE else 0]
     return math.prod(op.outputs[0].shape) // units
 

@@ -33,7 +33,7 @@ _MAX_ARENA_BYTES = (1 << 31) - 1
 _BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
 # At this scale of its int8 input and below, TFLM's SOFTMAX ends the process.
 _SOFTMAX_SCALE_LIMIT = 2.0**-26
-_ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+_ALLOCATED = re.compile(r"Arena allocation (total|head) (\d+) bytes")
 
 
 class TflmInterpreter:
@@ -97,11 +97,19 @@ class TflmInterpreter:
 
         A Cortex-M needs less: its pointers and sizes are 4 bytes.
         """
+        return self._allocated("total")
+
+    @property
+    def planned_bytes(self) -> int | None:
+        """The part of `arena_bytes` that activations and scratch share, as TFLM planned them."""
+        return self._allocated("head")
+
+    def _allocated(self, part: str) -> int | None:
         if self._preserved:
             return None
         _, lines = self._child.ask("print_allocations", self._key)
-        found = _ARENA_TOTAL.search("\n".join(lines))
-        return int(found.group(1)) if found else None
+        found = {name: int(size) for name, size in _ALLOCATED.findall("\n".join(lines))}
+        return found.get(part)
 
     def invoke(self, inputs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         """Run one inference.
