@@ -106,7 +106,7 @@ class Quantization:
 
         Args:
             scales: one float, or [channels].
-            zero_points: one integer for all channels, or [channels].
+            zero_points: one integer for all channels, or [channels]; none is 0, as in files.
             axis: the dimension of channels.
             raw: a schema object to wrap; the other arguments are ignored then.
         """
@@ -116,7 +116,9 @@ class Quantization:
         if raw is None:
             self.raw.scale = np.ascontiguousarray(scales, np.float32)  # at least one dimension
             points = np.asarray(zero_points, np.int64)
-            self.raw.zeroPoint = np.zeros(self.raw.scale.shape, np.int64) + points
+            self.raw.zeroPoint = np.zeros(self.raw.scale.shape, np.int64)
+            if points.size:
+                self.raw.zeroPoint += points
             self.raw.quantizedDimension = axis
 
     @property

@@ -1,5 +1,8 @@
 // The LiteRT delegate on whole graphs: claims, partitions, shapes, plans of
-// memory, the CPU backend, and resizes. libFuzzer only: see libfuzzer.py.
+// memory, the CPU backend, and resizes. See libfuzzer.py; without libFuzzer
+// several threads run graphs at once, for ThreadSanitizer:
+//
+//   fuzz_delegate THREADS ROUNDS GRAPH...
 //
 // OpenCL's place is taken by a backend that claims all that the delegate
 // supports and touches each byte of the planned memory, with a mark of the
@@ -7,6 +10,9 @@
 #include "backend.h"
 #include "delegate.h"
 #include "fake_runtime.h"
+#include "fuzz_blobs.h"
+
+#include <pthread.h>
 
 typedef struct MarkRunner {
   const SparsesepPartition* partition;
@@ -150,7 +156,7 @@ static void run_graph(Bytes* bytes, Runtime* runtime, uint8_t flags) {
   if (!(flags & kEarlyFree)) sparsesep_free_delegate(delegate);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+static void run_input(const uint8_t* data, size_t size) {
   Bytes bytes = {data, size};
   Runtime* runtime = allocate(sizeof(*runtime));
   const uint8_t flags = take_byte(&bytes);
@@ -160,5 +166,41 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     free_graph(runtime);
   }
   free(runtime);
+}
+
+#ifdef SPARSESEP_LIBFUZZER
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  run_input(data, size);
   return 0;
 }
+#else
+typedef struct Job {
+  int rounds;
+  int count;
+  char** paths;
+} Job;
+
+static void* run_job(void* pointer) {
+  const Job* job = pointer;
+  for (int i = 0; i < job->count; ++i) {
+    size_t size;
+    uint8_t* data = read_file(job->paths[i], &size);
+    for (int round = 0; round < job->rounds; ++round) run_input(data, size);
+    free(data);
+  }
+  return NULL;
+}
+
+int main(int argc, char** argv) {
+  enum { kMostThreads = 16 };
+  pthread_t threads[kMostThreads];
+  if (argc < 4 || atoi(argv[1]) > kMostThreads) return 2;
+  const int count = atoi(argv[1]);
+  Job job = {atoi(argv[2]), argc - 3, argv + 3};
+  for (int i = 0; i < count; ++i) {
+    if (pthread_create(&threads[i], NULL, run_job, &job) != 0) return 2;
+  }
+  for (int i = 0; i < count; ++i) pthread_join(threads[i], NULL);
+  return 0;
+}
+#endif

@@ -147,13 +147,16 @@ def compiler() -> str:
     return path
 
 
-def _compile(arguments: list[str], coverage: bool) -> None:
+def includes() -> list[str]:
+    """Return the options that tell a compiler where headers are."""
     root = tflm_sparsesep.source_dir()
     parts = ("kernels", "kernels/include", "custom_ops", "custom_ops/litert_delegate")
+    return [f"-I{root / part}" for part in parts]
+
+
+def _compile(arguments: list[str], coverage: bool) -> None:
     flags = [*_FLAGS, _SANITIZERS, *(_COVERAGE if coverage else ())]
-    subprocess.run(
-        [compiler(), *flags, *(f"-I{root / part}" for part in parts), *arguments], check=True
-    )
+    subprocess.run([compiler(), *flags, *includes(), *arguments], check=True)
 
 
 def _object(source: Path, folder: Path, coverage: bool) -> Path:
