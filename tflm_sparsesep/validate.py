@@ -116,7 +116,8 @@ def validate(
         assert not quality.violations(min_sqnr=30, max_drop=0.5)
 
     Args:
-        dense, sparse: models as for `run`.
+        dense: the model before, as for `run`.
+        sparse: the model after, as for `run`.
         data: samples as for `run`.
         labels: the class of each sample, int[n].
         runtime: that of `run`.

@@ -25,10 +25,10 @@ Row = dict[str, Any]
 
 
 def write(document: Row) -> None:
-    """Tables between their marks in all pages, and pareto.svg."""
+    """Tables between their marks in all pages, and docs/pareto.svg."""
     tables = {"nets": nets_table(document["nets"]), "forms": forms_table(document["nets"])}
     _write_tables(tables)
-    draw(document["nets"], HERE / "pareto.svg")
+    draw(document["nets"], HERE.parents[1] / "docs/pareto.svg")
 
 
 def write_finetuned(rows: list[Row]) -> None:

@@ -56,10 +56,18 @@ class Buffer:
     Attributes:
         data: uint8 [bytes], read-only if it is a view of the file. The setter takes bytes or an
             array of any dtype.
+        compact_bytes: of the form in which the file keeps expanded data (`dense_constants`), or
+            None.
     """
 
     def __init__(self, data: bytes | NDArray[Any] = b"") -> None:
         self.data = data
+        self.compact_bytes: int | None = None
+
+    @property
+    def stored_bytes(self) -> int:
+        """What a file stores of the data."""
+        return self.data.size if self.compact_bytes is None else self.compact_bytes
 
     @property
     def data(self) -> NDArray[np.uint8]:
