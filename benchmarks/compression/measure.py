@@ -180,6 +180,7 @@ def constant_bytes(tflite: bytes) -> int:
     codes = (
         editor.BuiltinOperator.FULLY_CONNECTED,
         editor.BuiltinOperator.CONV_2D,
+        editor.BuiltinOperator.DEPTHWISE_CONV_2D,
     )
     return sum(
         tensor.buffer.data.nbytes

@@ -123,9 +123,9 @@ def third_party_table(rows: list[Row]) -> str:
             " -> ".join(f"{row[stage][key]:,}" for stage in ("before", "converted", "after"))
             for key in ("file", "weights", "arena", "instructions")
         )
-        quality = f"{row['sqnr_db']:.1f} dB ({row['plain_sqnr_db']:.1f})"
-        if row["is_unchanged"]:
-            quality = "nothing pays"
+        quality = "nothing pays"
+        if not row["is_unchanged"]:
+            quality = f"{row['sqnr_db']:.1f} dB ({row['plain_sqnr_db']:.1f})"
         lines.append(f"| {row['model']} | {row['asked_db']:g} dB | {quality} | {changes} |")
     return "\n".join(lines)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,9 @@ def measure(name: str, db: float) -> Row:
         "model": path.name,
         "asked_db": db,
         "is_unchanged": result.is_unchanged,
-        "sqnr_db": round(quality.sqnr_db, 2),
-        "plain_sqnr_db": round(quality.plain_sqnr_db, 2),
-        "held_out_db": round(result.point.sqnr_db, 2),
+        "sqnr_db": _decibels(quality.sqnr_db),
+        "plain_sqnr_db": _decibels(quality.plain_sqnr_db),
+        "held_out_db": _decibels(result.point.sqnr_db),
         "forms": list(result.point.forms),
         "warnings": list(result.warnings),
         "calibration_samples": len(calibration),
@@ -88,6 +89,11 @@ def measure(name: str, db: float) -> Row:
         "search_cpu_seconds": round(seconds),
         "search_seconds": round(wall),
     }
+
+
+def _decibels(value: float) -> float | None:
+    """Two decimals; None where outputs did not change."""
+    return round(value, 2) if math.isfinite(value) else None
 
 
 def figures(tflite: bytes, x: Any) -> Row:

@@ -46,7 +46,7 @@ def test_seven_by_seven_taps_become_seven_and_seven(
 ) -> None:
     model = depthwise_model((7, 7), stride)
     converted = ts.convert(model, target=target).instructions
-    budget = ts.Budget(instructions=int(0.9 * converted), min_output_sqnr_db=18)
+    budget = ts.Budget(instructions=int(0.9 * converted), min_output_sqnr_db=14)
     result = ts.compress(model, budget=budget, representative_dataset=x, target=target)
     assert "separated, channel by channel" in result.point.forms[0]
     operators = [op.op_name for op in editor.read(result.tflite).operators]
@@ -59,7 +59,7 @@ def test_seven_by_seven_taps_become_seven_and_seven(
     ]
     # The runtimes round differently: one output in some hundred by one step.
     assert sqnr_db(outputs[:1], outputs[1:]) == pytest.approx(result.point.sqnr_db, abs=0.2)
-    assert result.point.sqnr_db >= 18
+    assert result.point.sqnr_db >= 14
 
 
 @pytest.mark.parametrize(("taps", "channels", "is_smaller"), [(7, 48, False), (7, 64, True)])

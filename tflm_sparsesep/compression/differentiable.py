@@ -2,7 +2,8 @@
 
 Weights and activations are real numbers, rounded to what int8 can hold: the gradient passes each
 rounding as if it were none. Weights and biases of fully-connected layers and convolutions can be
-trained, and are written back into the operators; depthwise convolutions stay as they are.
+trained, and are written back into the operators; depthwise convolutions, and weights of several
+layers, stay as they are.
 
 This module imports TensorFlow (8 s); `import tflm_sparsesep` does not.
 """
@@ -32,11 +33,14 @@ from tflm_sparsesep.converters.tflite.editor import (
     Tensor,
     TensorType,
 )
+from tflm_sparsesep.converters.tflite.references import buffer_users, is_shared
 
 Array = npt.NDArray[Any]
 
 _INT8 = np.iinfo(np.int8)
 _LEAST_SCALE = 1e-12
+# Steps of the outputs that a bias is counted in.
+_BIAS_STEPS = 32
 # Activation functions of the schema, as the limits that they set.
 _LIMITS = {0: (-math.inf, math.inf), 1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
 
@@ -44,7 +48,9 @@ _LIMITS = {0: (-math.inf, math.inf), 1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0
 class TrainedLayer:
     """The variables of a fully-connected layer or convolution.
 
-    Zeros of its weights stay zeros. Weights of at most 16 values keep to these values.
+    Zeros of its weights stay zeros. Weights of at most 16 values keep to these values. Variables
+    are in units of the layer, so that one learning rate suits all layers whatever their scales:
+    the root mean square of the kept weights of a row, and some steps of the outputs.
     """
 
     def __init__(self, op: Operator) -> None:
@@ -54,18 +60,29 @@ class TrainedLayer:
         assert op.weights.quantization is not None  # `real.read` checks it
         self._per_row = len(op.weights.quantization.scales) > 1
         self._mask = tf.constant(quantized != 0, tf.float32)
-        self.weights = tf.Variable(layer.weights.astype(np.float32))
-        self.bias = tf.Variable(layer.bias.astype(np.float32))
+        kept = np.maximum(np.count_nonzero(quantized, axis=1), 1)
+        power = np.square(layer.weights).sum(axis=1) / kept
+        unit = np.sqrt(np.where(power > 0, power, 1.0)).astype(np.float32)[:, None]
+        output = op.outputs[0].quantization
+        assert output is not None  # `real.read` checks it
+        self._units = unit, np.float32(_BIAS_STEPS * output.scales[0])
+        self._weights = tf.Variable(layer.weights.astype(np.float32) / self._units[0])
+        self._bias = tf.Variable(layer.bias.astype(np.float32) / self._units[1])
         self._palette = _Palette.of(quantized, np.asarray(op.weights.quantization.scales))
 
     @property
     def variables(self) -> list[Any]:
         """Return what is trained."""
-        return [self.weights, self.bias]
+        return [self._weights, self._bias]
+
+    @property
+    def bias(self) -> Any:
+        """Return the bias in real numbers."""
+        return self._bias * self._units[1]
 
     def rounded(self) -> Any:
         """Return the weights as int8 holds them; the gradient is that of the weights."""
-        weights = self.weights * self._mask
+        weights = self._weights * self._units[0] * self._mask
         if self._palette is not None:
             return weights + tf.stop_gradient(self._palette.nearest(weights) - weights)
         largest = tf.reduce_max(tf.abs(weights), axis=1 if self._per_row else None, keepdims=True)
@@ -135,6 +152,7 @@ class DifferentiableModel:
         main = model.subgraphs[0]
         self._inputs, self._scores = main.inputs, scores(main)
         self.layers: list[TrainedLayer] = []
+        self._users = buffer_users(model)
         self._steps: list[tuple[Operator, Callable[..., Any]]] = []
         for op in main.operators:
             try:
@@ -178,7 +196,7 @@ class DifferentiableModel:
         if len(op.outputs) != 1:
             raise Unsupported(f"{len(op.outputs)} outputs")
         if op.builtin_code in LAYERS:
-            if is_trained:
+            if is_trained and not is_shared(op, self._users):
                 trained = TrainedLayer(op)
                 self.layers.append(trained)
                 return _layer(op, trained.rounded, lambda: trained.bias)

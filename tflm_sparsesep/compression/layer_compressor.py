@@ -187,7 +187,7 @@ class LayerCompressor:
 
     @functools.cached_property
     def _refitter(self) -> Refitter:
-        return Refitter(self._main, self._values, self.original.model.subgraphs[1:])
+        return Refitter(self.original.model, self._values)
 
     def _sampled(self, index: int) -> tuple[Option, list[list[Option]]]:
         """Return the option to stay dense, and families with the layer's own errors as noise."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +27,8 @@ from tflm_sparsesep.converters.layers import real
 from tflm_sparsesep.converters.layers.depthwise import shape_of
 from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name
 from tflm_sparsesep.converters.layers.real import DEPTHWISE
-from tflm_sparsesep.converters.tflite.editor import Buffer, BuiltinOperator, Model, Operator
-from tflm_sparsesep.converters.tflite.references import buffer_users
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, Operator
+from tflm_sparsesep.converters.tflite.references import buffer_users, is_shared
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.litert_tensors import Array
 
@@ -107,7 +107,7 @@ def find_layers(model: Model, values: Values, target: str) -> list[CompressibleL
     """
     found, users = [], buffer_users(model)
     for position, op in enumerate(model.subgraphs[0].operators):
-        layer = None if _is_shared(op, users) else _read(op, target)
+        layer = None if is_shared(op, users) else _read(op, target)
         if layer is not None:
             source = values[op.input(0)]
             picks = _picks(op, len(source))
@@ -118,11 +118,6 @@ def find_layers(model: Model, values: Values, target: str) -> list[CompressibleL
         CompressibleLayer(position, layer_name(op), layer, picks, inputs, own)
         for (position, op, layer, picks, inputs), own in zip(found, weights, strict=True)
     ]
-
-
-def _is_shared(op: Operator, users: Mapping[Buffer, int]) -> bool:
-    weights = op.inputs[1] if len(op.inputs) > 1 else None
-    return weights is not None and weights.buffer is not None and users[weights.buffer] > 1
 
 
 def _read(op: Operator, target: str) -> RealLayer | None:
