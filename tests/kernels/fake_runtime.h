@@ -161,6 +161,10 @@ static void read_node(Bytes* bytes, Runtime* runtime) {
   node->outputs = read_indices(bytes, runtime->context.tensors_size);
   node->builtin_data = allocate(kParameterBytes);
   take(bytes, node->builtin_data, take_byte(bytes) % (kParameterBytes + 1));
+  // The runtime writes this field as a bool; other bytes are no value of it.
+  const size_t keeps = offsetof(TfLiteFullyConnectedParams, keep_num_dims);
+  ((uint8_t*)node->builtin_data)[keeps] &=
+      registration->builtin_code == kTfLiteBuiltinFullyConnected ? 1 : 0xff;
   const int options = take_byte(bytes);
   if (options > 0) {
     uint8_t* custom = allocate((size_t)options);
