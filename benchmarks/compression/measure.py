@@ -5,7 +5,7 @@
 
 takes trained networks (`nets.py`), compresses them to the budgets of BUDGETS, or to an Nth of their
 size and so many times fewer instructions on M4 than float32, and writes results.json, where rows of
-other budgets stay, the tables of README.md and docs/compression.md, and docs/pareto.svg. With
+other budgets stay, and the tables of README.md and docs/compression.md. With
 --report-only nothing is measured.
 """
 
