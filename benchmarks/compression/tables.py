@@ -112,18 +112,21 @@ def finetuned_table(rows: list[Row]) -> str:
 
 
 def third_party_table(rows: list[Row]) -> str:
+    """What was published -> converted without loss -> compressed; one line where nothing pays."""
     lines = [
-        "| model | asked | SQNR in TFLM | file, bytes | weights | arena | instructions, M4 |",
+        "| model | asked | SQNR in TFLM (plain) | file, bytes | weights | arena "
+        "| instructions, M4 |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         changes = " | ".join(
-            f"{row['before'][key]:,} -> {row['after'][key]:,}"
+            " -> ".join(f"{row[stage][key]:,}" for stage in ("before", "converted", "after"))
             for key in ("file", "weights", "arena", "instructions")
         )
-        lines.append(
-            f"| {row['model']} | {row['asked_db']:g} dB | {row['sqnr_db']:.1f} dB | {changes} |"
-        )
+        quality = f"{row['sqnr_db']:.1f} dB ({row['plain_sqnr_db']:.1f})"
+        if row["is_unchanged"]:
+            quality = "nothing pays"
+        lines.append(f"| {row['model']} | {row['asked_db']:g} dB | {quality} | {changes} |")
     return "\n".join(lines)
 
 

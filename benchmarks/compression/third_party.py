@@ -42,9 +42,13 @@ def main() -> None:
         name, _, db = argument.rpartition(":")
         row = measure(name, float(db))
         print(row, flush=True)
-        rows = [r for r in document["rows"] if r["model"] != row["model"]] + [row]
+        key = (row["model"], row["asked_db"])
+        rows = [r for r in document["rows"] if (r["model"], r["asked_db"]) != key] + [row]
         command = "python benchmarks/compression/third_party.py MODEL:DB ..."
-        document = {"command": command, "rows": sorted(rows, key=lambda r: str(r["model"]))}
+        document = {
+            "command": command,
+            "rows": sorted(rows, key=lambda r: (str(r["model"]), -r["asked_db"])),
+        }
         RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     tables.write_third_party(document["rows"])
 
@@ -70,6 +74,7 @@ def measure(name: str, db: float) -> Row:
     return {
         "model": path.name,
         "asked_db": db,
+        "is_unchanged": result.is_unchanged,
         "sqnr_db": round(quality.sqnr_db, 2),
         "plain_sqnr_db": round(quality.plain_sqnr_db, 2),
         "held_out_db": round(result.point.sqnr_db, 2),

@@ -91,6 +91,14 @@ enum {
 #include "variants/variants_here.inc"
 };
 
+// 1 where all linked variants have blocks of one column.
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  SPARSESEP_IF_LINKED(layout##_##isa, && SPARSESEP_COLS_OF_##layout == 1)
+enum {
+  SPARSESEP_LINKS_SINGLE_COLUMNS = 1
+#include "variants/variants_here.inc"
+};
+
 // The seven of them that structs hold side by side.
 #define SPARSESEP_LAYOUT_MEMBERS(name)                        \
   SPARSESEP_VALUE_OF_##name, SPARSESEP_INDEX_OF_##name,       \

@@ -48,6 +48,7 @@ def test_the_tables_of_networks_trained_on_and_of_models_of_others_are_those_of_
         text = page.read_text()
         assert tables.finetuned_table(tuned) in text
         assert tables.third_party_table(others) in text
-    assert all(row["sqnr_db"] >= row["asked_db"] for row in others)
+    # Asked for on the samples of the search; judged on others.
+    assert all(row["is_unchanged"] or row["held_out_db"] >= row["asked_db"] for row in others)
     # No larger than before, but for a step of the files' alignment.
     assert all(max(row["after"]["file"]) <= row["before"]["file"] + 16 for row in tuned)

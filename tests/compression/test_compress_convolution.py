@@ -10,10 +10,10 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.models.separable_models import Conv, conv_model
-from tflm_sparsesep.compression.layer_compressor import sqnr_db
 from tflm_sparsesep.compression.segments import real_outputs, run_segment
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D, SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.runtime.output_quality import sqnr_db
 
 ROOT = Path(__file__).parents[2]
 CHANNELS, UNITS, RANK = 8, 24, 3

@@ -19,7 +19,6 @@ from tests.support.models.sparse_models import sparse_model
 from tests.support.opencl_device import claimed_all, needs_opencl
 from tflm_sparsesep import runtimes
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
-from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.runtime.delegate import delegate_path
 

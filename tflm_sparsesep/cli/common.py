@@ -36,13 +36,19 @@ if not os.environ.get("COLUMNS", "").strip("0"):  # a terminal without columns s
 WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
 console = Console(width=WIDTH)
 
-ModelPath = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A .tflite file, int8 or float32, or a .keras file.")
-]
+MODEL_ARGUMENT = typer.Argument(
+    metavar="MODEL", help="A .tflite file, int8 or float32, or a .keras file."
+)
+ModelPath = Annotated[Path, MODEL_ARGUMENT]
+DEFAULT_TARGET = "cortex-m4"
 TargetName = Annotated[
     str, typer.Option("--target", "-t", help=f"Core to count for: {', '.join(TARGETS)}.")
 ]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
+Annotate = Annotated[
+    bool,
+    typer.Option("--annotate", help="Let viewers show packed layers, for 80 bytes a layer."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -10,7 +10,7 @@ import typer
 
 import tflm_sparsesep as ts
 from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, check_outputs, print_json
-from tflm_sparsesep.cli.models import LabelsFile, MaxDrop, MinSqnr
+from tflm_sparsesep.cli.compression import LabelsFile, MaxDrop, MinSqnr
 from tflm_sparsesep.converters.errors import ConfigError, printable
 from tflm_sparsesep.exporting.formats import FORMATS
 from tflm_sparsesep.runtime import files

@@ -17,7 +17,7 @@ from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, S
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.litert_tensors import Array
 
-_LEAST_SAMPLES = 200
+_LEAST_SAMPLES = 60
 # Of the layers' inputs and outputs, float32: 256 MB with all that is computed from them.
 _MOST_FLOATS = 20_000_000
 

@@ -90,7 +90,8 @@ class Child:
                 raise
             lines = self._drain()
         if not done:
-            raise Refusal(*result, lines)
+            kind, reason = result
+            raise Refusal(kind, reason, lines)
         return result, lines
 
     def end(self) -> None:

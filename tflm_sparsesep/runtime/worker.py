@@ -19,7 +19,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-
 # LiteRT under its present name, its former one, and as a part of TensorFlow.
 _LITERT_MODULES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
 

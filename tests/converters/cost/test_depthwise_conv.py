@@ -66,3 +66,11 @@ def test_one_channel_is_a_convolution_to_helium() -> None:
     conv = conv_2d.dense_instructions("cortex-m55", (16, 5, 5, 1), (1, 8, 8, 16))
     assert dense_instructions("cortex-m55", one) == conv
     assert dense_instructions("cortex-m33", one) != dense_instructions("cortex-m55", one)
+
+
+@pytest.mark.parametrize("target", DEVICES)
+def test_our_kernels_are_known_within_a_twentieth(target: str) -> None:
+    """Layers outside the fit, of 3x3 taps and others, and blocks."""
+    kernels = load("depthwise_kernels.json")["targets"][target]
+    assert len(kernels) > 2
+    assert max(kernel["held_out_error"] for kernel in kernels.values()) < 0.05
