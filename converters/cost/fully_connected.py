@@ -38,8 +38,8 @@ def dense_instructions(
 ) -> int:
     """Return the instructions of a dense layer (nanoseconds on `host`) for `batch` input vectors.
 
-    int8 is TFLM's operator on CMSIS-NN, exact for measured shapes. float32 is TFLM's reference kernel, scaled
-    from one measured shape by the number of weights.
+    int8 is TFLM's operator on CMSIS-NN, exact for measured shapes. float32 is TFLM's reference
+    kernel, scaled from one measured shape by the number of weights.
     """
     if target == "host":
         return host.dense_nanoseconds(rows, cols, batch, dtype)

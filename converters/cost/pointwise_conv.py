@@ -2,7 +2,7 @@
 
 They are a sum of terms. The coefficients are fitted here to measured counts
 (`data/pointwise_cmsis_nn.json`, which also holds counts outside the fit). With stride 1, one call
-of the kernel takes all pixels; with larger strides, one call takes one row of the output. The kernel
+of the kernel takes all pixels; with larger strides, it takes one row of the output. The kernel
 multiplies two pixels by two output channels at once, with Helium four pixels by one, and 16
 channels at once. On `host`, costs are nanoseconds in LiteRT (`host`).
 """
