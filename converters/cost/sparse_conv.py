@@ -46,9 +46,7 @@ def dense_instructions(
     weights = (units, *window.kernel, window.channels)
     same = window.padding is Padding.SAME
     edges = conv_2d.edge_windows(inputs[2], window.kernel[1], window.strides[1], same=same)
-    return conv_2d.dense_instructions(
-        target, weights, outputs, strides=window.strides, edges=edges
-    )
+    return conv_2d.dense_instructions(target, weights, outputs, strides=window.strides, edges=edges)
 
 
 def sparse_instructions(
