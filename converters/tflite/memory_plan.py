@@ -29,7 +29,9 @@ def planned_bytes(subgraph: Subgraph, scratch: Mapping[int, int] | None = None) 
     `scratch` holds the bytes that operators add, by position. Structures of the interpreter and
     variables, which TFLM keeps elsewhere in the arena, do not count.
     """
-    alive, order = arena.lifetimes(subgraph), {t: i for i, t in enumerate(subgraph.tensors)}
+    alive = arena.lifetimes(subgraph)
+    # Tensors that a pass has just made are not listed yet: they come last in the file.
+    order = {t: i for i, t in enumerate(dict.fromkeys((*subgraph.tensors, *alive)))}
     buffers = [
         Buffer(arena.tensor_bytes(tensor), *alive[tensor])
         for tensor in sorted(alive, key=lambda t: order[t])

@@ -32,6 +32,15 @@ def test_the_last_of_equals_comes_first() -> None:
     assert greedy_bytes([second, first, *around]) == 112
 
 
+def test_tensors_that_are_not_listed_yet_have_memory_too() -> None:
+    """Such as those between the parts of a layer that was just split."""
+    a, b, c = (Tensor(name, [100], TensorType.INT8) for name in "abc")
+    operators = [Operator.custom("A", [a], [b]), Operator.custom("A", [b], [c])]
+    for listed in ([a, b, c], [a, c]):
+        graph = Subgraph(tensors=listed, inputs=[a], outputs=[c], operators=operators)
+        assert planned_bytes(graph) == 2 * 112
+
+
 def test_variables_have_memory_of_their_own() -> None:
     tensors = [Tensor(f"t{i}", [64], TensorType.INT8) for i in range(3)]
     tensors[1].raw.isVariable = True
