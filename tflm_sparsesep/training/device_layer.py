@@ -47,7 +47,7 @@ class DeviceLayer:
         cols = math.prod(taps) * channels
         times = math.prod(taps) if taps else 0
         positions = _positions(layer)
-        vectors, lines = math.prod(positions), math.prod(positions[:-1]) if taps else 1
+        vectors, lines = math.prod(positions), math.prod(positions[:-1]) if times > 1 else 1
         parameters = parameter_bytes_of(layer)
         return cls(MatrixShape(rows, cols, vectors, times, parameters, lines), fits)
 
