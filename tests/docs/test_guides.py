@@ -54,10 +54,12 @@ def steps(page: str) -> list[Step]:
 def run(command: str, folder: Path) -> str:
     """What a shell in `folder` prints, with the commands of this environment first."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # Shells do not export the width of their terminal: lines of a pipe are not wrapped.
+    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         cwd=folder,
-        env={**os.environ, "PATH": path},
+        env={**inherited, "PATH": path},
         capture_output=True,
         text=True,
     )
