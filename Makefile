@@ -12,7 +12,7 @@ PYTEST_OPTIONS := -n $(JOBS) --dist loadgroup
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test quick soak fuzz lint format cost-model kernel-log accuracy wheels clean
+.PHONY: help setup runtimes demo test quick soak fuzz fuzz-coverage lint docs format cost-model kernel-log accuracy wheels first-build clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,10 +40,13 @@ soak: setup runtimes ## Random tests with new seeds and many more cases: an hour
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "hypothesis or sweep"
 
 SECONDS ?= 60
-fuzz: setup ## Coverage-guided fuzzing of the kernels: make fuzz SECONDS=n for each target
+fuzz: setup ## Coverage-guided fuzzing: make fuzz SECONDS=n for each target
 	$(BIN)/python tests/kernels/libfuzzer.py build/fuzz --seconds $(SECONDS)
 
-lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
+fuzz-coverage: setup ## Lines of the validators that the corpora of make fuzz reach
+	$(BIN)/python tests/kernels/libfuzzer.py build/fuzz --coverage
+
+lint: setup docs ## ruff, mypy, clang-format, clang-tidy, shellcheck, the documentation site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p tflm_sparsesep -p tests
@@ -51,6 +54,9 @@ lint: setup ## ruff, mypy, clang-format, clang-tidy, shellcheck
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/python tools/run_clang_tidy.py
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+
+docs: setup ## The documentation site, into build/site; broken links fail
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: setup ## Format Python and C
 	$(BIN)/ruff check --fix .
@@ -68,8 +74,11 @@ accuracy: setup ## Accuracy against zeros, several methods: hours, goes on where
 kernel-log: setup ## Log code size and instructions of every kernel again
 	$(BIN)/python benchmarks/kernels/log.py
 
-wheels: setup ## Source distribution and wheels for x86-64 and Arm64, into build/dist
-	$(BIN)/python tools/build_wheels.py build/dist
+wheels: setup ## Source distribution and wheels into build/dist: make wheels REPOSITORY=URL
+	$(BIN)/python tools/build_wheels.py build/dist $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+first-build: setup ## Follow the README's first steps in a new environment
+	$(BIN)/python tools/first_build.py
 
 clean: ## Remove what was built, .venv included
 	rm -rf .venv build

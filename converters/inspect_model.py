@@ -37,6 +37,7 @@ from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.rewrite import run_passes
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor, names
+from tflm_sparsesep.converters.tflite.dense_constants import Dense
 from tflm_sparsesep.converters.tflite.editor import Operator
 from tflm_sparsesep.converters.tflite.references import buffer_users
 
@@ -52,6 +53,7 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
     """
     model = editor.read(data, name=name)
     names.make_unique(model)
+    Dense(model, stays_stored=target == "host").drop_expanders()
     conversion = Conversion(get_target(target).name, users=buffer_users(model))
     decisions: list[LayerDecision] = []
     for subgraph in model.subgraphs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost import (
     conv_2d,
     depthwise_conv,
@@ -53,11 +54,13 @@ def dense_instructions(op: Operator, target: str) -> int:
         is_float = weights.type == TensorType.FLOAT32
         dtype = "float32" if is_float else "int8"
         return fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype)
-    output = op.outputs[0].shape
-    if weights.shape[1:3] == (1, 1) and op.strides == (1, 1):
+    output, strides = op.outputs[0].shape, op.strides
+    if weights.shape[1:3] == (1, 1) and strides == (1, 1):
         pixels = math.prod(output[:3])
         return pointwise_conv.dense_instructions(target, weights.shape[0], weights.shape[3], pixels)
-    return conv_2d.dense_instructions(target, weights.shape, output)
+    same = op.options is not None and op.options.padding == Padding.SAME
+    edges = conv_2d.edge_windows(op.input(0).shape[2], weights.shape[2], strides[1], same=same)
+    return conv_2d.dense_instructions(target, weights.shape, output, strides=strides, edges=edges)
 
 
 def arena_bytes(model: Model, layers: Sequence[LayerDecision]) -> int:

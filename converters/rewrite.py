@@ -24,13 +24,13 @@ from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.converters.tflite.appended import append_files, appended_files
+from tflm_sparsesep.converters.tflite.dense_constants import Dense
 from tflm_sparsesep.converters.tflite.editor import Model, Subgraph
 from tflm_sparsesep.converters.tflite.references import buffer_users, called_subgraphs
 
 # Pairs come first: a convolution of a pair could also become sparse.
 PASSES: tuple[ModuleType, ...] = (
     fuse_separable_pair,
-    fuse_depthwise_block,
     depthwise_conv,
     sparse_fully_connected,
     sparse_conv_2d,
@@ -63,6 +63,7 @@ def rewrite(
     """
     model = editor.read(data, name=name)
     names.make_unique(model)
+    dense = Dense(model, stays_stored=target == "host")
     conversion = Conversion(
         get_target(target).name, input_zeros or {}, check_preference(prefer), buffer_users(model)
     )
@@ -73,6 +74,7 @@ def rewrite(
         ]
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
+    dense.finish()
     tidy(model)
     rewritten = written(model, data)
     if not any(layer.rewritten for layer in layers) and len(rewritten) >= len(data):
@@ -99,7 +101,10 @@ def run_passes(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision
         check_structure(op)
     removed = remove_constant_channels.run(subgraph, conversion)
     order = {layer_name(op): at for at, op in enumerate(subgraph.operators)}
+    blocks = fuse_depthwise_block.find(subgraph, conversion)
     decisions = [d for one_pass in PASSES for d in one_pass.run(subgraph, conversion)]
+    # Last, because it weighs the blocks against what became of their layers.
+    decisions = fuse_depthwise_block.run(subgraph, blocks, decisions, conversion)
     decisions = [_with_removed(d, removed.get(d.name, 0)) for d in decisions]
     return sorted(decisions, key=lambda decision: order[decision.name])
 

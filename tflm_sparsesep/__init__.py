@@ -26,7 +26,8 @@ from tflm_sparsesep.converters.errors import (
 )
 from tflm_sparsesep.export import ExportResult, export
 from tflm_sparsesep.html_report import html_report
-from tflm_sparsesep.inspection import inspect, variants
+from tflm_sparsesep.inspection import annotate, inspect, node_data, variants
+from tflm_sparsesep.litert import litert_environment, litert_runtime_path
 from tflm_sparsesep.plan import plan
 from tflm_sparsesep.planning.gains import LayerPlan, Plan
 from tflm_sparsesep.runtime.delegate import delegate_path
@@ -58,6 +59,7 @@ __all__ = [
     "Sparsify",
     "ToolMissingError",
     "Validation",
+    "annotate",
     "benchmark",
     "compress",
     "convert",
@@ -65,6 +67,9 @@ __all__ = [
     "export",
     "html_report",
     "inspect",
+    "litert_environment",
+    "litert_runtime_path",
+    "node_data",
     "plan",
     "plot_masks",
     "run",

@@ -5,7 +5,11 @@ Layers are factorized into fewer weights, which are fitted on sample inputs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import math
+import warnings
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +18,16 @@ import numpy.typing as npt
 
 from tflm_sparsesep.compression.budget_search import Budget, Point, pareto
 from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.model_input import int8_input
-from tflm_sparsesep.runtime.representative_dataset import RepresentativeDataset
+from tflm_sparsesep.runtime.quiet import quiet
+from tflm_sparsesep.runtime.representative_dataset import (
+    RepresentativeDataset,
+    arrays_of,
+    tflite_inputs,
+)
+from tflm_sparsesep.runtime.steps_bar import steps_bar
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +46,8 @@ class CompressResult:
         point: quality on the held-out samples, bytes, instructions, and the factorizations.
         visited: every point that the search tried.
         source: the int8 model that was compressed.
+        warnings: reasons to doubt the samples, a line each.
+        target: the core that costs are estimated for.
     """
 
     tflite: bytes
@@ -43,6 +56,82 @@ class CompressResult:
     point: Point
     visited: list[Point]
     source: bytes
+    warnings: tuple[str, ...] = ()
+    target: str = "cortex-m4"
+
+    def finetune(
+        self,
+        x: RepresentativeDataset,
+        *,
+        labels: Array | None = None,
+        epochs: int = 40,
+        learning_rate: float = 3e-4,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> CompressResult:
+        """Return the compressed model with better weights: the original teaches, without labels.
+
+        Neither labels nor a Keras model are needed: the .tflite file says enough, for models of
+        fully-connected layers, convolutions, depthwise convolutions, pools, additions and a
+        softmax. Zeros stay zeros and palettes stay, so that sizes stay, too. Every fourth sample
+        measures the quality, the others teach, shifted and mixed. The result is never worse on
+        those that measure: where nothing is better, this object is returned.
+
+        Args:
+            x: samples, as for `compress`, a few hundred.
+            labels: classes, int[n]: models that lose accuracy on the samples that measure are not
+                taken. They teach nothing.
+            epochs: passes over the samples.
+            learning_rate: of Adam at first; it falls to 0 along a cosine.
+            seed: of the order of the samples.
+            progress: show a bar on stderr.
+
+        Raises:
+            ModelError: an operator cannot be trained.
+            ConfigError: an argument is not accepted.
+            ToolMissingError: TensorFlow is not installed.
+        """
+        if not (isinstance(epochs, int) and epochs > 0):
+            raise ConfigError(f"epochs is {epochs!r}; accepted: an integer from 1 up")
+        if not (math.isfinite(learning_rate) and learning_rate > 0):
+            raise ConfigError(f"learning_rate is {learning_rate!r}; accepted: a number above 0")
+        inputs = tflite_inputs(editor.read(self.source))
+        from tflm_sparsesep.compression.measurer import Measurer
+
+        measurer = Measurer(
+            self.source,
+            arrays_of(x, inputs),
+            None if labels is None else np.asarray(labels),
+            self.target,
+        )
+        try:
+            with quiet():
+                from tflm_sparsesep.compression.finetune import finetune
+        except ImportError as error:
+            raise ToolMissingError(
+                f"fine-tuning needs TensorFlow ({error}): pip install 'tflm-sparsesep[keras]'"
+            ) from error
+        with steps_bar("epochs", epochs, shown=progress) as on_epoch:
+            found = finetune(
+                self.source,
+                self.dense_tflite,
+                measurer,
+                self.point.forms,
+                epochs=epochs,
+                learning_rate=learning_rate,
+                seed=seed,
+                on_epoch=on_epoch,
+            )
+        if found is None:
+            return self
+        return replace(
+            self,
+            tflite=found.rewritten.tflite,
+            layers=found.rewritten.layers,
+            dense_tflite=found.tflite,
+            point=found.point,
+            visited=[*self.visited, found.point],
+        )
 
     def to_keras(self, model: Any) -> Any:
         """Return the compressed model as a Keras model, for fine-tuning and `convert`.
@@ -64,6 +153,30 @@ class CompressResult:
         return to_keras(model, compressed_layers(self.source, self.dense_tflite))
 
     @property
+    def is_unchanged(self) -> bool:
+        """Return True if no layer was compressed, as nothing that keeps the quality pays."""
+        return math.isinf(self.point.sqnr_db)
+
+    @property
+    def offers(self) -> list[Point]:
+        """Return the points of `pareto` below the quality that was asked for, best first."""
+        worse = [p for p in self.pareto if p.sqnr_db < self.point.sqnr_db]
+        return sorted(worse, key=lambda p: p.sqnr_db, reverse=True)
+
+    @functools.cached_property
+    def tflm_arena_bytes(self) -> int | None:
+        """The arena that TFLM takes for `tflite`, with its own structures; None without TFLM.
+
+        It is that of TFLM's Python package on this machine; 32-bit cores need less.
+        """
+        from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
+
+        try:
+            return TflmInterpreter(self.tflite, editor.read(self.tflite)).arena_bytes
+        except ToolMissingError:
+            return None
+
+    @property
     def pareto(self) -> list[Point]:
         """Return the points of `visited` that no other beats, smallest first."""
         return pareto(self.visited)
@@ -72,6 +185,8 @@ class CompressResult:
         """Return everything but the models as plain values."""
         return {
             **self.point.to_json(),
+            "warnings": list(self.warnings),
+            "tflm_arena_bytes": self.tflm_arena_bytes,
             "layers": [layer.to_json() for layer in self.layers],
             "pareto": [point.to_json() for point in self.pareto],
             "visited": [point.to_json() for point in self.visited],
@@ -89,6 +204,7 @@ def compress(
     progress: bool = False,
     cache_dir: str | Path | None = USER_CACHE,
     workers: int | None = None,
+    executor: Executor | None = None,
 ) -> CompressResult:
     """Compress the fully-connected layers and convolutions of a model to a budget.
 
@@ -109,14 +225,18 @@ def compress(
             searched, else the most exact one of the given size.
         representative_dataset: typical samples [n, ...], or a list with one array per input; at
             least 8, better several times the number of inputs of a layer. A quarter of them is
-            held out to measure the quality.
+            held out to measure the quality. If they look random, or are fewer than a layer has
+            inputs, `compress` warns.
         labels: the class of each sample, int[n], if the budget limits the loss of accuracy.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
         name: what errors call the model; by default the path, or "model".
         progress: show a bar on stderr.
         cache_dir: where results are kept; None keeps none. `USER_CACHE`, the default, is
             $TFLM_SPARSESEP_CACHE or the user's cache directory.
-        workers: processes that factorize layers; by default one for each core.
+        workers: processes that build trials; by default one for each core.
+        executor: builds them in the place of such processes: any `concurrent.futures.Executor`,
+            such as that of a Dask client for several machines. Each gets the model and the samples
+            sent; what `cache_dir` names, they share if they see the same folder.
 
     Raises:
         ModelError: the model cannot be read or quantized, or no layer can be compressed.
@@ -132,8 +252,14 @@ def compress(
         )
     # SciPy takes longer to import than all else.
     from tflm_sparsesep.compression.model_search import search_model
+    from tflm_sparsesep.compression.sample_checks import sample_warnings
     from tflm_sparsesep.compression.trial_cache import cache_directory
 
+    concerns = tuple(
+        sample_warnings(editor.read(entered.tflite, name=entered.name), entered.samples)
+    )
+    for concern in concerns:
+        warnings.warn(f"{entered.name}: {concern}", stacklevel=2)
     folder = cache_directory() if cache_dir == USER_CACHE else cache_dir
     tflite, rewritten, (point, *visited) = search_model(
         entered,
@@ -142,8 +268,9 @@ def compress(
         target,
         cache_dir=None if folder is None else Path(folder),
         workers=workers,
+        executor=executor,
         progress=progress,
     )
     return CompressResult(
-        rewritten.tflite, rewritten.layers, tflite, point, visited, entered.tflite
+        rewritten.tflite, rewritten.layers, tflite, point, visited, entered.tflite, concerns, target
     )

@@ -9,8 +9,9 @@ from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.page_model import page_model
-from tflm_sparsesep.converters.rewrite import rewrite
+from tflm_sparsesep.converters.rewrite import rewrite, written
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.dense_constants import make_dense
 from tflm_sparsesep.model_input import calibrate
 from tflm_sparsesep.runtime.activations import MAX_SAMPLES, input_sparsity_tflm
 from tflm_sparsesep.runtime.representative_dataset import RepresentativeDataset
@@ -71,18 +72,20 @@ def convert(
         ConfigError: an argument is not accepted.
         ToolMissingError: what reads or quantizes a Keras model is not installed.
 
-    Example:
+    Examples:
         >>> result = convert("model_int8.tflite", target="cortex-m4")  # doctest: +SKIP
         >>> [layer.name for layer in result.layers if layer.rewritten]  # doctest: +SKIP
     """
     given = calibrate(model, representative_dataset, name=name, limit=MAX_SAMPLES)
-    dense, name = given.tflite, given.name
+    source, name = given.tflite, given.name
+    dense_model = editor.read(source, name=name)
+    dense = written(dense_model, source) if make_dense(dense_model) else source
     zeros = input_sparsity_tflm(dense, given.samples, name=name)
-    result = rewrite(dense, target=target, input_zeros=zeros, name=name, prefer=prefer)
-    before = model_cost.instructions(editor.read(dense, name=name), (), target)
+    result = rewrite(source, target=target, input_zeros=zeros, name=name, prefer=prefer)
+    before = model_cost.instructions(dense_model, (), target)
     after = model_cost.instructions(editor.read(result.tflite, name=name), result.layers, target)
     tflite, external = result.tflite, None
     if page_bytes is not None:
         paged = page_model(result.tflite, page_bytes=page_bytes, name=name)
         tflite, external = paged.tflite, paged.external
-    return ConvertResult(tflite, result.layers, dense, before, after, external)
+    return ConvertResult(tflite, result.layers, source, before, after, external)

@@ -9,6 +9,7 @@ from typing import Any
 from tflm_sparsesep.converters.errors import ConfigError, ModelError, ToolMissingError
 from tflm_sparsesep.converters.rewrite import written
 from tflm_sparsesep.converters.tflite import editor, names
+from tflm_sparsesep.converters.tflite.dense_constants import make_dense
 from tflm_sparsesep.runtime import files
 from tflm_sparsesep.runtime.quiet import quiet
 from tflm_sparsesep.runtime.representative_dataset import (
@@ -141,17 +142,18 @@ def int8_input(
     """Do what `calibrate` does, with the same errors, and quantize float32 .tflite files, too.
 
     A file whose metadata `read` mends is written again, since LiteRT refuses it as it is, and so is
-    one whose tensors share names.
+    one whose tensors share names, or whose constants are sparse or float16.
     """
     found = calibrate(model, representative_dataset, name=name)
     from tflm_sparsesep.quantize_tflite import is_float, quantize_tflite
 
     parsed = editor.read(found.tflite, name=found.name)
+    changed = make_dense(parsed) or parsed.is_mended
+    if not is_float(parsed):
+        changed = names.make_unique(parsed) or changed
+    data = written(parsed, found.tflite) if changed else found.tflite
     if is_float(parsed):
-        data = quantize_tflite(found.tflite, found.samples, name=found.name)
-    else:
-        changed = names.make_unique(parsed) or parsed.is_mended
-        data = written(parsed, found.tflite) if changed else found.tflite
+        data = quantize_tflite(data, found.samples, name=found.name)
     return CalibratedModel(data, found.samples, found.name)
 
 

@@ -38,7 +38,7 @@ def plan(
         ModelError: the model cannot be read, was rewritten already, or has no layers with weights.
         ConfigError: an argument is not accepted.
 
-    Example:
+    Examples:
         >>> result = plan("model_int8.tflite", target="cortex-m4")  # doctest: +SKIP
         >>> result.layers[0].block  # doctest: +SKIP
         PlannedForm(bytes=81961, instructions=83846, pattern='4x4', zeros=0.07, ...)

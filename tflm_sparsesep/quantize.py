@@ -52,7 +52,7 @@ def quantize(
         ModelError: TensorFlow cannot convert the model, or weights are not finite.
         ToolMissingError: TensorFlow is not installed.
 
-    Example:
+    Examples:
         >>> tflite = quantize(model, x_train[:200])  # doctest: +SKIP
     """
     return quantize_with_samples(model, representative_dataset, dtype=dtype)[0]

@@ -82,7 +82,7 @@ def quantize_tflite(
         with quiet():
             job = quantizer.Quantizer(bytearray(signed))
             job.load_quantization_recipe(recipe.static_wi8_ai8())
-            quantized = bytes(job.quantize(_ranges(signed, arrays)).quantized_model)
+            quantized = bytes(job.quantize(_ranges(signed, arrays, name)).quantized_model)
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(f"{name}: cannot be quantized to int8: {reason}") from None
@@ -132,7 +132,7 @@ def _moved(signatures: Sequence[Signature], old: Subgraph, new: Subgraph) -> lis
     ]
 
 
-def _ranges(data: bytes, inputs: Sequence[Array]) -> Ranges:
+def _ranges(data: bytes, inputs: Sequence[Array], name: str) -> Ranges:
     """Return the smallest and largest value of each float32 activation, by name."""
     main = editor.read(data).subgraphs[0]
     indices = [
@@ -143,7 +143,7 @@ def _ranges(data: bytes, inputs: Sequence[Array]) -> Ranges:
     low, high = np.full(len(indices), np.inf), np.full(len(indices), -np.inf)
     for start in range(0, len(inputs[0]), _AT_ONCE):
         part = [array[start : start + _AT_ONCE] for array in inputs]
-        for n, values in enumerate(litert_tensors(data, indices, part)):
+        for n, values in enumerate(litert_tensors(data, indices, part, name=name)):
             low[n], high[n] = min(low[n], values.min()), max(high[n], values.max())
     found = {}
     for index, *limits in zip(indices, low, high, strict=True):

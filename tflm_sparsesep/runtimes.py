@@ -60,8 +60,7 @@ def run(
 
     Raises:
         ModelError: the model is not intact.
-        ConfigError: an unknown runtime, inputs that do not fit the model, or OpenCL in a process
-            that has imported TensorFlow.
+        ConfigError: an unknown runtime, or inputs that do not fit the model.
         ToolMissingError: the runtime is not installed.
         DeviceError: the runtime refuses the model, or fails.
     """

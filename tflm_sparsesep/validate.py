@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.runtime.output_quality import plain_sqnr_db, sqnr_db
 from tflm_sparsesep.runtime.representative_dataset import Samples
 from tflm_sparsesep.runtimes import run
 
@@ -23,14 +24,17 @@ class OutputQuality:
 
     Attributes:
         output: its position.
-        sqnr_db: signal to quantization noise ratio: the power of the dense output over that of the
-            difference; inf where nothing differs.
+        sqnr_db: signal to quantization noise ratio: the variance of the dense output about its mean
+            over samples, element by element, over the power of the difference; inf where nothing
+            differs, nan for one sample that differs.
+        plain_sqnr_db: the same with the power of the dense output, its mean included.
         largest_error: of one element.
         differing: the fraction of elements that differ.
     """
 
     output: int
     sqnr_db: float
+    plain_sqnr_db: float
     largest_error: float
     differing: float
 
@@ -70,12 +74,18 @@ class Validation:
             max_drop: points of accuracy.
 
         Raises:
-            ConfigError: `max_drop` without labels.
+            ConfigError: `max_drop` without labels, or `min_sqnr` with one sample.
         """
         if max_drop is not None and self.drop is None:
             raise ConfigError("max_drop is given without labels; accepted: one label per sample")
+        if min_sqnr is not None and any(math.isnan(one.sqnr_db) for one in self.outputs):
+            raise ConfigError(
+                "min_sqnr is given with 1 sample; accepted: at least 2, as SQNR is about the mean "
+                "over samples"
+            )
         found = [
-            f"output {one.output}: SQNR {one.sqnr_db:.1f} dB, asked for: {min_sqnr:g}"
+            f"output {one.output}: SQNR {one.sqnr_db:.1f} dB about the mean, asked for: "
+            f"{min_sqnr:g}"
             for one in self.outputs
             if min_sqnr is not None and one.sqnr_db < min_sqnr
         ]
@@ -84,10 +94,11 @@ class Validation:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for JSON; an infinite SQNR becomes null."""
+        """Return plain values for JSON; an SQNR that is infinite, or nan, becomes null."""
         found = dataclasses.asdict(self) | {"accuracy_drop": self.drop}
         for one in found["outputs"]:
-            one["sqnr_db"] = one["sqnr_db"] if math.isfinite(one["sqnr_db"]) else None
+            for key in ("sqnr_db", "plain_sqnr_db"):
+                one[key] = one[key] if math.isfinite(one[key]) else None
         return found
 
 
@@ -105,7 +116,8 @@ def validate(
         assert not quality.violations(min_sqnr=30, max_drop=0.5)
 
     Args:
-        dense, sparse: models as for `run`.
+        dense: the model before, as for `run`.
+        sparse: the model after, as for `run`.
         data: samples as for `run`.
         labels: the class of each sample, int[n].
         runtime: that of `run`.
@@ -134,12 +146,14 @@ def validate(
 
 
 def _quality(number: int, wanted: Array, found: Array) -> OutputQuality:
-    signal, error = wanted.astype(np.float64), found.astype(np.float64) - wanted
-    noise = float(np.sum(error**2))
-    with np.errstate(divide="ignore"):
-        sqnr = float(10 * np.log10(np.sum(signal**2) / noise)) if noise > 0 else math.inf
+    before, after = wanted.astype(np.float64), found.astype(np.float64)
+    error = np.abs(after - before)
     return OutputQuality(
-        number, sqnr, float(np.max(np.abs(error), initial=0.0)), float(np.mean(error != 0))
+        number,
+        sqnr_db([before], [after]),
+        plain_sqnr_db([before], [after]),
+        float(np.max(error, initial=0.0)),
+        float(np.mean(error != 0)),
     )
 
 

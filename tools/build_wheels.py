@@ -1,7 +1,8 @@
 """Build the source distribution, and one wheel for each Linux processor, into a folder.
 
-    python tools/build_wheels.py build/dist
+    python tools/build_wheels.py build/dist [--repository URL]
 
+With the URL of the repository, links of the README lead there; without, PyPI shows none.
 The libraries use no Python ABI, so that one wheel per processor is for every Python 3. Its platform
 is the oldest manylinux whose C library has every symbol that the libraries import. The Arm64 wheel
 is made by a cross compiler, where one is installed.
@@ -9,6 +10,7 @@ is made by a cross compiler, where one is installed.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -17,6 +19,8 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+from release_files import copy_for_release
 
 ROOT = Path(__file__).parents[1]
 # The oldest platforms that PyPI knows for each processor start at this version.
@@ -47,14 +51,14 @@ def oldest_glibc(wheel: Path) -> int:
     return max(versions)
 
 
-def build_wheel(output: Path, processor: str, *settings: str) -> None:
+def build_wheel(source: Path, output: Path, processor: str, *settings: str) -> None:
     """Build a wheel for a processor and give it the platform of its imports."""
     with tempfile.TemporaryDirectory() as folder:
         build = ["--config-settings", f"build-dir={folder}/cmake"]
         options = ["--no-deps", "--no-build-isolation", "--quiet", *build]
         for setting in settings:
             options += ["--config-settings", setting]
-        run("pip", "wheel", *options, "--wheel-dir", folder, ROOT)
+        run("pip", "wheel", *options, "--wheel-dir", folder, source)
         (wheel,) = Path(folder).glob("*.whl")
         platform = f"manylinux_2_{oldest_glibc(wheel)}_{processor}"
         run("wheel", "tags", "--remove", "--platform-tag", platform, wheel)
@@ -63,11 +67,11 @@ def build_wheel(output: Path, processor: str, *settings: str) -> None:
         print(output / tagged.name)
 
 
-def main(output: Path) -> None:
+def main(source: Path, output: Path) -> None:
     """Build everything that the installed compilers can build."""
     output.mkdir(parents=True, exist_ok=True)
-    run("build", "--sdist", "--no-isolation", "--outdir", output)
-    build_wheel(output, os.uname().machine)
+    run("build", "--sdist", "--no-isolation", "--outdir", output, source)
+    build_wheel(source, output, os.uname().machine)
     for processor, compiler in CROSS.items():
         if processor != os.uname().machine and shutil.which(compiler):
             defines = {
@@ -76,8 +80,14 @@ def main(output: Path) -> None:
                 "CMAKE_C_COMPILER": compiler,
             }
             settings = [f"cmake.define.{name}={value}" for name, value in defines.items()]
-            build_wheel(output, processor, *settings)
+            build_wheel(source, output, processor, *settings)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--repository", help="URL of the repository, for links")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        copy_for_release(ROOT, Path(name), arguments.repository)
+        main(Path(name), arguments.output.resolve())

@@ -43,6 +43,10 @@ and the other layers of the file are converted.
 |---|---|---|---|
 """
 TAIL = """
+TensorFlow's sparse tensors (`EXPERIMENTAL_SPARSITY`, with DENSIFY or without) and float16 weights
+with DEQUANTIZE count as the int8 or float32 weights that they hold. Layers that are not rewritten
+get dense weights if another one is, since TFLM has neither form; for `host` they keep theirs.
+
 A file is refused, with one line that says why, if it is damaged, if an operator writes into a
 constant, if windows of a convolution do not move, if its inputs have open sizes other than the
 batch, or if it was converted before. Loops (rolled LSTM, GRU) of Keras models are refused for int8:

@@ -5,7 +5,7 @@
 
 takes trained networks (`nets.py`), compresses them to the budgets of BUDGETS, or to an Nth of their
 size and so many times fewer instructions on M4 than float32, and writes results.json, where rows of
-other budgets stay, the tables of README.md and docs/compression.md, and pareto.svg. With
+other budgets stay, and the tables of README.md and docs/compression.md. With
 --report-only nothing is measured.
 """
 
@@ -27,8 +27,8 @@ from threadpoolctl import threadpool_limits
 import tflm_sparsesep as ts
 from tflm_sparsesep.compression.budget_search import Budget, pareto
 from tflm_sparsesep.compression.model_search import best_trial
-from tflm_sparsesep.compression.trial_cache import TrialCache
-from tflm_sparsesep.compression.trials import Trial, Trials
+from tflm_sparsesep.compression.trial_builder import Trial, TrialJob
+from tflm_sparsesep.compression.trials import Trials
 from tflm_sparsesep.converters import model_cost, op_names
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.converters.tflite import editor
@@ -93,11 +93,10 @@ def measure(
     print(name, dense, flush=True)
     start = time.process_time()
     samples = net.x_train[:SAMPLES]
-    cache = TrialCache(cache_dir, net.int8, "cortex-m4", samples)
     rows = {_budget_of(row): row for row in document.get(name, {}).get("compressed", [])}
     row: Row = {"part": part, "fewer": fewer}
     with threadpool_limits(limits=1):  # as `compress` does: on threads depend the last bits
-        trials = Trials(net.int8, samples, None, "cortex-m4", name, lambda: None, cache=cache)
+        trials = Trials(TrialJob(net.int8, [samples], None, "cortex-m4", name, cache_dir))
         trial = best_trial(trials, budget_of(net, part, fewer))
     row |= compressed(net, trial, dense)
     print(row, flush=True)
@@ -181,6 +180,7 @@ def constant_bytes(tflite: bytes) -> int:
     codes = (
         editor.BuiltinOperator.FULLY_CONNECTED,
         editor.BuiltinOperator.CONV_2D,
+        editor.BuiltinOperator.DEPTHWISE_CONV_2D,
     )
     return sum(
         tensor.buffer.data.nbytes

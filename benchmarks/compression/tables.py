@@ -1,4 +1,4 @@
-"""The tables and the picture of results.json."""
+"""The tables of results.json."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import re
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
 PAGES = (HERE / "README.md", HERE.parents[1] / "docs/compression.md")
@@ -18,17 +15,13 @@ TITLES = {
     "watch_dnn": "watch DNN",
     "watch_cnn": "watch CNN",
 }
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-_SIZE_INCHES = (9.0, 3.6)
 
 Row = dict[str, Any]
 
 
 def write(document: Row) -> None:
-    """Tables between their marks in all pages, and pareto.svg."""
-    tables = {"nets": nets_table(document["nets"]), "forms": forms_table(document["nets"])}
-    _write_tables(tables)
-    draw(document["nets"], HERE / "pareto.svg")
+    """Tables between their marks in all pages."""
+    _write_tables({"nets": nets_table(document["nets"]), "forms": forms_table(document["nets"])})
 
 
 def write_finetuned(rows: list[Row]) -> None:
@@ -112,37 +105,19 @@ def finetuned_table(rows: list[Row]) -> str:
 
 
 def third_party_table(rows: list[Row]) -> str:
+    """What was published -> converted without loss -> compressed; one line where nothing pays."""
     lines = [
-        "| model | asked | SQNR in TFLM | file, bytes | weights | arena | instructions, M4 |",
+        "| model | asked | SQNR in TFLM (plain) | file, bytes | weights | arena "
+        "| instructions, M4 |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         changes = " | ".join(
-            f"{row['before'][key]:,} -> {row['after'][key]:,}"
+            " -> ".join(f"{row[stage][key]:,}" for stage in ("before", "converted", "after"))
             for key in ("file", "weights", "arena", "instructions")
         )
-        lines.append(
-            f"| {row['model']} | {row['asked_db']:g} dB | {row['sqnr_db']:.1f} dB | {changes} |"
-        )
+        quality = "nothing pays"
+        if not row["is_unchanged"]:
+            quality = f"{row['sqnr_db']:.1f} dB ({row['plain_sqnr_db']:.1f})"
+        lines.append(f"| {row['model']} | {row['asked_db']:g} dB | {quality} | {changes} |")
     return "\n".join(lines)
-
-
-def draw(nets: Row, path: Path) -> None:
-    """SQNR over bytes and over instructions: the fronts that the searches saw."""
-    # The same rows give the same file; text stays text, which keeps it small.
-    mpl.rcParams |= {"svg.hashsalt": "compression", "svg.fonttype": "none"}
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    for colour, (name, net) in zip(_COLOURS, nets.items(), strict=False):
-        for one, column in zip(axes, (1, 2), strict=True):
-            points = sorted((point[column], point[0]) for point in net["pareto"])
-            one.plot(*zip(*points, strict=True), "o-", color=colour, label=TITLES[name], ms=3)
-    axes[0].set_ylabel("output SQNR in dB")
-    for one, label in zip(axes, ("bytes of the file", "instructions on Cortex-M4"), strict=True):
-        one.set_xscale("log")
-        one.set_xlabel(label)
-        one.grid(alpha=0.3)
-    axes[0].legend(fontsize="small")
-    figure.savefig(path, metadata={"Date": None})
-    # Matplotlib leaves blanks at the ends of lines.
-    path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")

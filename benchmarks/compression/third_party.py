@@ -1,93 +1,99 @@
-"""Models of others, int8, compressed to an output SQNR with random data for calibration.
+"""Models of others, int8, compressed to an output SQNR with real inputs for calibration.
 
-    python benchmarks/compression/third_party.py MODEL.tflite:DB ...
-    python benchmarks/compression/third_party.py ad01_int8.tflite:25 kws_ref_model.tflite:20
+    python benchmarks/compression/third_party.py MODEL:DB ...
+    python benchmarks/compression/third_party.py ad01_int8:20 kws_ref_model:20 str_ww_ref_model:20
 
-are MLPerf Tiny's anomaly detector and keyword spotter (github.com/mlcommons/tiny), which are not
-part of the project. Samples are uniform over what the int8 inputs can hold. The SQNR is that
-against the original's outputs, both in TFLM, on samples that the search has not seen. Writes
-third_party.json, where other models stay, and the table of README.md and docs/compression.md.
+are MLPerf Tiny's anomaly detector, keyword spotter and wake word detector
+(github.com/mlcommons/tiny). Neither they nor the inputs (`real_inputs.py`) are part of the project.
+The SQNR is that against the original's outputs, both in TFLM, on inputs that the search has not
+seen. Writes third_party.json, where other models stay, and the table of README.md and
+docs/compression.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import real_inputs
 import tables
 from measure import constant_bytes
 
 import tflm_sparsesep as ts
 from tflm_sparsesep.compression.budget_search import Budget
-from tflm_sparsesep.compression.layer_compressor import sqnr_db
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.runtime.samples import dequantize
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 RESULTS = Path(__file__).with_name("third_party.json")
 TARGET = "cortex-m4"
-CALIBRATION_SAMPLES, TEST_SAMPLES = 1000, 1000
 
 Row = dict[str, Any]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="+", metavar="MODEL.tflite:DB")
+    parser.add_argument("models", nargs="+", metavar="MODEL:DB")
     document: Row = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": []}
     for argument in parser.parse_args().models:
-        path, _, db = argument.rpartition(":")
-        row = measure(Path(path), float(db))
+        name, _, db = argument.rpartition(":")
+        row = measure(name, float(db))
         print(row, flush=True)
-        rows = [r for r in document["rows"] if r["model"] != row["model"]] + [row]
-        command = "python benchmarks/compression/third_party.py MODEL.tflite:DB ..."
-        document = {"command": command, "rows": sorted(rows, key=lambda r: str(r["model"]))}
+        key = (row["model"], row["asked_db"])
+        rows = [r for r in document["rows"] if (r["model"], r["asked_db"]) != key] + [row]
+        command = "python benchmarks/compression/third_party.py MODEL:DB ..."
+        document = {
+            "command": command,
+            "rows": sorted(rows, key=lambda r: (str(r["model"]), -r["asked_db"])),
+        }
         RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     tables.write_third_party(document["rows"])
 
 
-def measure(path: Path, db: float) -> Row:
+def measure(name: str, db: float) -> Row:
     """One model: sizes, instructions and quality, before and after."""
+    path = real_inputs.SHARED / f"models/{name}.tflite"
     data = path.read_bytes()
-    shape = editor.read(data).subgraphs[0].inputs[0].shape
-    rng = np.random.default_rng(0)
-    count = CALIBRATION_SAMPLES + TEST_SAMPLES
-    x = rng.integers(-128, 128, (count, *shape[1:])).astype(np.int8)
-    start = time.process_time()
+    calibration, unseen = real_inputs.split(name)
+    start, began = time.process_time(), time.monotonic()
     result = ts.compress(
         data,
         budget=Budget(min_output_sqnr_db=db),
-        representative_dataset=x[:CALIBRATION_SAMPLES],
+        representative_dataset=calibration,
         target=TARGET,
         name=path.name,
         workers=1,
         cache_dir=None,
     )
     seconds = time.process_time() - start
-    unseen = x[CALIBRATION_SAMPLES:]
+    wall = time.monotonic() - began
+    (quality,) = ts.validate(data, result.tflite, unseen).outputs
     return {
         "model": path.name,
         "asked_db": db,
-        "sqnr_db": round(sqnr_db(outputs(data, unseen), outputs(result.tflite, unseen)), 2),
-        "held_out_db": round(result.point.sqnr_db, 2),
+        "is_unchanged": result.is_unchanged,
+        "sqnr_db": _decibels(quality.sqnr_db),
+        "plain_sqnr_db": _decibels(quality.plain_sqnr_db),
+        "held_out_db": _decibels(result.point.sqnr_db),
         "forms": list(result.point.forms),
-        "before": figures(data, x),
-        "after": figures(result.tflite, x),
+        "warnings": list(result.warnings),
+        "calibration_samples": len(calibration),
+        "judged_samples": len(unseen),
+        "before": figures(data, unseen),
+        "converted": figures(ts.convert(data).tflite, unseen),
+        "after": figures(result.tflite, unseen),
         "search_cpu_seconds": round(seconds),
+        "search_seconds": round(wall),
     }
 
 
-def outputs(tflite: bytes, x: Any) -> list[Any]:
-    """Real numbers, as TFLM computes them."""
-    tensors = editor.read(tflite).subgraphs[0].outputs
-    found = ts.run(tflite, x, runtime="tflm", progress=False)
-    pairs = zip(found, tensors, strict=True)
-    return [dequantize(values, tensor).astype(np.float64) for values, tensor in pairs]
+def _decibels(value: float) -> float | None:
+    """Two decimals; None where outputs did not change."""
+    return round(value, 2) if math.isfinite(value) else None
 
 
 def figures(tflite: bytes, x: Any) -> Row:

@@ -87,6 +87,10 @@ FITTED = [
     *(shape((49, 10), 1, (10, 4), (2, 2), multiplier=n) for n in (16, 64)),
     *(shape((20, 16), 1, (3, 3), (2, 2), multiplier=n) for n in (8, 15)),
     shape((40, 40), 2, (5, 5), (3, 3), valid=1),
+    shape((14, 9), 10, (4, 4), multiplier=2),
+    shape((8, 13), 5, (2, 2), multiplier=3),
+    shape((11, 16), 7, (3, 5), multiplier=2),
+    shape((19, 6), 16, (7, 3), (2, 1)),
 ]
 HELD_OUT = [
     *(shape((25, 5), channels) for channels in (48, 32)),
@@ -97,6 +101,10 @@ HELD_OUT = [
     shape((14, 18), 20, (5, 5), (2, 2)),
     shape((25, 1), 64, (5, 1)),
     shape((12, 12), 6, (4, 4), multiplier=2),
+    shape((25, 5), 48, (3, 1)),
+    shape((16, 11), 20, (1, 3)),
+    shape((30, 8), 1, (10, 4), (2, 2), multiplier=24),
+    shape((13, 17), 12, (7, 5)),
 ]
 
 
@@ -211,7 +219,7 @@ def fit_target(target: str) -> dict[str, object]:
             lists = kernels.setdefault(variant_name(target, run), ([], []))
             lists[part].append(run)
             unbounded = replace(run, bounded=False)
-            if number % 4 == 0 and variant_name(target, unbounded) != variant_name(target, run):
+            if number % 2 == 0 and variant_name(target, unbounded) != variant_name(target, run):
                 lists = kernels.setdefault(variant_name(target, unbounded), ([], []))
                 lists[part].append(unbounded)
     return {name: fit_kernel(target, *lists) for name, lists in kernels.items()}

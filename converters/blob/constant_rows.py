@@ -11,20 +11,23 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.blob.format import FullyConnectedOptions
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, PackableWeights
 
 # Outputs are int8 after a zero point of int8: beyond this, all of one sign clamp to one limit.
 _SATURATED = 512
 
-# One quarter: an accumulator of 4 * q gives q.
-_MULTIPLIER, _SHIFT = 1 << 30, -1
+# One eighth: an accumulator of 8 * q gives q. Kernels that round by a multiplication take shifts of
+# two and more (run_vector_tiles_dsp.c).
+_MULTIPLIER, _SHIFT = 1 << 30, -2
 
 
-def bound_constant_rows(layer: PackableWeights) -> PackableWeights:
+def bound_constant_rows(layer: PackableWeights, options: FullyConnectedOptions) -> PackableWeights:
     """Return `layer` with its unbounded constant rows as zero weights and a small bias.
 
-    Every int8 output stays the same, for either rounding, any output zero_point and activation
-    limits. Rows that are bounded or not constant stay as they are.
+    Every int8 output stays the same, for either rounding. A constant is inside the activation
+    limits of `options`: some kernels take longer for one that they clamp. Rows that are bounded or
+    not constant stay as they are.
     """
     if not isinstance(layer, FullyConnectedWeights) or layer.is_bounded():
         return layer
@@ -33,7 +36,7 @@ def bound_constant_rows(layer: PackableWeights) -> PackableWeights:
     multiplier, shift = layer.multiplier.copy(), layer.shift.copy()
     for row in np.flatnonzero(~layer.bounded_rows()):
         ends = (int(lowest[row]), int(highest[row]))
-        constant = _constant_bias(ends, int(multiplier[row]), int(shift[row]))
+        constant = _constant_bias(ends, int(multiplier[row]), int(shift[row]), options)
         if constant is not None:
             weights[row], bias[row] = 0, constant
             multiplier[row], shift[row] = _MULTIPLIER, _SHIFT
@@ -53,7 +56,9 @@ def _accumulator_range(
     return bias - 128 * positive + 127 * negative, bias + 127 * positive - 128 * negative
 
 
-def _constant_bias(ends: tuple[int, int], multiplier: int, shift: int) -> int | None:
+def _constant_bias(
+    ends: tuple[int, int], multiplier: int, shift: int, options: FullyConnectedOptions
+) -> int | None:
     """Return the bias of a row without weights that gives what all accumulators between give.
 
     None where they give several outputs, or wrap. Requantization rises with the accumulator, so
@@ -62,9 +67,11 @@ def _constant_bias(ends: tuple[int, int], multiplier: int, shift: int) -> int | 
     lowest, highest = (accumulator_outputs(end, multiplier, shift) for end in ends)
     if lowest is None or lowest != highest:
         return None
-    twice, once = lowest
+    zero_point = options.output_zero_point
+    limits = options.activation_min - zero_point, options.activation_max - zero_point
+    twice, once = (max(limits[0], min(value, limits[1])) for value in lowest)
     # Halves: rounded twice they go away from zero, also where the first rounding made them.
-    candidates = (4 * once, 4 * once + 1, 4 * once - 2)
+    candidates = (8 * once, 8 * once + 3, 8 * once - 4)
     return next(
         (b for b in candidates if accumulator_outputs(b, _MULTIPLIER, _SHIFT) == (twice, once)),
         None,

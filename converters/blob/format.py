@@ -168,14 +168,14 @@ class FullyConnectedOptions:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FullyConnectedOptions:
-        """Return the options in `data`, the inverse of `to_bytes`.
+        """Return the options in `data`, the inverse of `to_bytes`; what follows them is not read.
 
         Raises:
             ValueError: the size or the version is unknown.
         """
         for version, layout in _OPTIONS.items():
-            if len(data) == layout.size:
-                found, size, *params = layout.unpack(data)
+            if len(data) >= layout.size:
+                found, size, *params = layout.unpack_from(data)
                 if (found, size) == (version, layout.size):
                     return cls(*params)
         accepted = " or ".join(f"{layout.size} of version {v}" for v, layout in _OPTIONS.items())

@@ -92,7 +92,12 @@ def sparse_form(layer: SparseShape, target: str, pattern: str, zeros: float) -> 
 def low_rank_form(layer: MatrixShape, target: str, rank: int) -> PlannedForm:
     """Return `layer` as two dense layers."""
     inner = MatrixShape(
-        rank, layer.cols, layer.vectors, layer.taps, layer.parameter_bytes // layer.rows * rank
+        rank,
+        layer.cols,
+        layer.vectors,
+        layer.taps,
+        layer.parameter_bytes // layer.rows * rank,
+        layer.lines,
     )
     outer = MatrixShape(layer.rows, rank, layer.vectors, min(layer.taps, 1), layer.parameter_bytes)
     both = total([inner.dense(target), outer.dense(target)])

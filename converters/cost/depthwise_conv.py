@@ -1,4 +1,4 @@
-"""Instructions of CMSIS-NN's int8 DEPTHWISE_CONV_2D on a target.
+"""Instructions of TFLM's int8 DEPTHWISE_CONV_2D on CMSIS-NN's kernels on a target.
 
 `arm_depthwise_conv_wrapper_s8` selects one of several kernels: one for 3x3 taps; for cores with the
 DSP extension or Helium, one that first copies the inputs of an output to 16 bits; and plain loops.
@@ -168,6 +168,7 @@ def _terms(kernel: str, shape: DepthwiseShape) -> list[float]:
         return [
             *(n * quads for n in (places, down * columns, seen)),
             *(n * rest for n in (places, down * columns, seen)),
+            places * (rest > 0),
             places,
             rows,
             1.0,
@@ -190,13 +191,16 @@ def _terms(kernel: str, shape: DepthwiseShape) -> list[float]:
         fours, single = divmod(places, 4)
         return [
             *(n * groups for n in (fours, fours * taps, single, single * taps)),
-            *(n * blocks for n in (places, places * shape.kernel[0], seen, places * taps - seen)),
+            *(n * blocks for n in (places * shape.kernel[0], seen, places * taps - seen)),
             *(n * vectors for n in (seen, places * taps - seen)),
+            *(n * blocks for n in (rows, fours, single)),
             1.0,
         ]
     units = shape.units // (_QUAD if kernel == "quads" else 1) * shape.batch
     inputs = places * shape.channels * shape.batch
-    return [*(n * units for n in (places, down * columns, seen)), inputs, places, rows, 1.0]
+    # With Helium, compilers vectorize over the taps of one channel: they are contiguous.
+    products = (0, seen) if shape.channels == 1 else (seen, 0)
+    return [*(n * units for n in (places, down * columns, *products)), inputs, places, rows, 1.0]
 
 
 @functools.cache

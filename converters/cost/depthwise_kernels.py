@@ -94,6 +94,8 @@ def depthwise_terms(
         **_step_terms(kernel, shape, line),
         "per_four_products": outputs * (window // 4) if kernel is _GENERAL else 0,
         "per_product": outputs * (window % 4) if kernel is _GENERAL else 0,
+        "per_output_of_fours": outputs if kernel is _GENERAL and window >= 4 else 0,
+        "per_output_of_rest": outputs if kernel is _GENERAL and window % 4 else 0,
         "per_clamped_output": outputs - rest_outputs if run.narrow else 0,
         "per_clamped_rest_output": rest_outputs if run.narrow else 0,
         "per_unbounded_output": 0 if run.bounded else outputs,
@@ -110,13 +112,17 @@ def _gather_terms(
     # Some kernels gather a whole group at once, Helium also what is left.
     channels = {_GENERAL: shape.channels, _DSP: shape.channels, _HELIUM: groups}.get(kernel, whole)
     rests = rest if kernel in _3X3.values() else 0
+    each = kernel in (_GENERAL, _DSP)
+    is_3x3 = shape.kernel == (3, 3)
     return {
         "per_call": calls,
         "per_group": groups * calls,
         "per_unit": calls * shape.units,
-        "per_packed_tap": 0 if shape.kernel == (3, 3) else calls * shape.units * window,
+        "per_packed_column": 0 if is_3x3 else calls * shape.units * line.window_columns,
+        "per_packed_tap": 0 if is_3x3 else calls * shape.units * window,
         "per_line": batch * line.lines * (groups if shape.multiplier == 1 else shape.channels),
         "per_row": batch * groups * line.puts,
+        "per_channel_row": batch * channels * line.puts if each else 0,
         "per_pixel": batch * channels * line.pixels,
         "per_padding": batch * channels * line.padding,
         "per_rest_column": batch * rests * (line.pixels + line.padding),
@@ -163,6 +169,7 @@ class _Line:
         stride: along a line.
         taps: across the line.
         columns: from window to window.
+        window_columns: of a window.
         puts: calls that gather a row, or a column of a window, for a few channels.
         pixels, padding: columns that they gather, of the image and around it.
     """
@@ -172,6 +179,7 @@ class _Line:
     stride: int
     taps: int
     columns: int
+    window_columns: int
     puts: int
     pixels: int
     padding: int
@@ -209,6 +217,7 @@ class _Line:
             shape.strides[along],
             taps,
             shape.kernel[along] if is_dilated else shape.strides[along],
+            shape.kernel[along],
             total * columns if is_dilated else total,
             inside * pixels,
             total * columns - inside * pixels,

@@ -1,11 +1,9 @@
-"""Instructions of fully-connected layers on a target: dense in CMSIS-NN, and packed.
+"""Instructions of fully-connected layers on a target: dense in TFLM on CMSIS-NN, and packed.
 
-Measured dense shapes have their measured count (`data/dense_cmsis_nn.json`). Other shapes follow
-
-    instructions = per_weight * rows * cols + per_row * rows + per_call
-
-with coefficients fitted to those counts by least squares of the relative error; no measured shape
-is off by more than 0.8%.
+Measured dense shapes have their measured count (`data/dense_cmsis_nn.json`). For other shapes, they
+are a sum of terms with coefficients fitted here to those counts, by least squares of the relative
+error; the file also holds counts outside the fit. The kernel takes two rows at once, without the
+DSP extension three, with Helium four.
 
 The instructions of sparse kernels are sums of the terms in `terms`. `data/sparse_kernels.json`
 holds one set of coefficients for each target and layout, the command that measures them again, and
@@ -21,14 +19,18 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import numpy as np
+
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.cost import host
 from tflm_sparsesep.converters.cost.data import load
-from tflm_sparsesep.converters.cost.fit import fit
+from tflm_sparsesep.converters.cost.fit import Vector, fit
 from tflm_sparsesep.converters.cost.terms import sparse_terms
+from tflm_sparsesep.converters.targets import get_target
 
 _DENSE_FILE = "dense_cmsis_nn.json"
+_HELIUM_COLS = 16
 
 
 def dense_instructions(
@@ -36,8 +38,8 @@ def dense_instructions(
 ) -> int:
     """Return the instructions of a dense layer (nanoseconds on `host`) for `batch` input vectors.
 
-    int8 is CMSIS-NN's kernel, exact for measured shapes. float32 is TFLM's reference kernel, scaled
-    from one measured shape by the number of weights.
+    int8 is TFLM's operator on CMSIS-NN, exact for measured shapes. float32 is TFLM's reference
+    kernel, scaled from one measured shape by the number of weights.
     """
     if target == "host":
         return host.dense_nanoseconds(rows, cols, batch, dtype)
@@ -45,10 +47,9 @@ def dense_instructions(
         measured: int = load(_DENSE_FILE)["fully_connected_float32_784_to_300"][target]
         return round(measured * (rows * cols * batch) / (784 * 300))
     table = load(_DENSE_FILE)["fully_connected_s8"]
-    if batch == 1 and [cols, rows] in table["shapes_cols_rows"]:
-        return int(table[target][table["shapes_cols_rows"].index([cols, rows])])
-    per_weight, per_row, per_call = _dense_coefficients(target)
-    return round(batch * (per_weight * rows * cols + per_row * rows) + per_call)
+    if [cols, rows, batch] in table["shapes"]:
+        return int(table["targets"][target][table["shapes"].index([cols, rows, batch])])
+    return round(float(np.dot(_coefficients(target), _terms(target, cols, rows, batch))))
 
 
 def sparse_instructions(
@@ -88,8 +89,25 @@ def _kernels(target: str) -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def _dense_coefficients(target: str) -> tuple[float, float, float]:
+def _coefficients(target: str) -> Vector:
     table = load(_DENSE_FILE)["fully_connected_s8"]
-    terms = [(rows * cols, rows, 1) for cols, rows in table["shapes_cols_rows"]]
-    per_weight, per_row, per_call = fit(terms, table[target], nonnegative=False).tolist()
-    return per_weight, per_row, per_call
+    terms = [_terms(target, *shape) for shape in table["shapes"]]
+    return fit(terms, table["targets"][target])
+
+
+def _terms(target: str, cols: int, rows: int, batch: int) -> list[float]:
+    """Return the terms of the dense kernel: groups of rows, then one by one."""
+    core = get_target(target)
+    if core.has_mve:
+        at_once, parts, has_entries = 4, [-(-cols // _HELIUM_COLS)], True
+    elif core.has_dsp:
+        at_once, parts, has_entries = 2, [cols // 4, cols % 4], False
+    else:
+        at_once, parts, has_entries = 3, [cols], False
+    groups, rest = divmod(rows, at_once)
+    return [
+        *(batch * n * m for n in (groups, rest) for m in (*parts, 1)),
+        *(batch * (n > 0) for n in (groups, rest) if has_entries),
+        batch,
+        1.0,
+    ]

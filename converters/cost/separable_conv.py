@@ -65,8 +65,10 @@ def dense_instructions(target: str, conv: SeparableConv, input_shape: tuple[int,
     if target == "host":  # as for the fused kernel, of which nothing else is known
         products = math.prod(down) * math.prod(intermediate[:3])
         return host.products_nanoseconds(products + math.prod(right) * batch * height * width)
-    return conv_2d.dense_instructions(target, down, intermediate) + conv_2d.dense_instructions(
-        target, right, (batch, height, width, units)
+    return conv_2d.dense_instructions(
+        target, down, intermediate, strides=(vertical.stride, 1)
+    ) + conv_2d.dense_instructions(
+        target, right, (batch, height, width, units), strides=(1, horizontal.stride)
     )
 
 

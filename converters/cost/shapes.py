@@ -57,6 +57,7 @@ class MatrixShape:
         taps: of a convolution, 1x1 or along one axis, whose windows are the vectors; 0 for
             fully-connected layers.
         parameter_bytes: bias and quantization of the dense layer, as a file stores them.
+        lines: of the output of a convolution along one axis, of all images.
     """
 
     rows: int
@@ -64,6 +65,7 @@ class MatrixShape:
     vectors: int = 1
     taps: int = 0
     parameter_bytes: int = 0
+    lines: int = 1
 
     def __str__(self) -> str:
         taps = f"1x{self.taps} " if self.taps else ""
@@ -94,7 +96,8 @@ class MatrixShape:
             return pointwise_conv.dense_instructions(target, self.rows, self.cols, self.vectors)
         if self.taps > 1:
             weights = (self.rows, 1, self.taps, self.cols // self.taps)
-            return conv_2d.dense_instructions(target, weights, (1, 1, self.vectors, self.rows))
+            output = (1, self.lines, self.vectors // self.lines, self.rows)
+            return conv_2d.dense_instructions(target, weights, output)
         return fully_connected.dense_instructions(
             target, self.rows, self.cols, self.vectors, dtype=dtype
         )
@@ -168,7 +171,7 @@ class ConvShape:
 
     def dense(self, target: str) -> Cost:
         """Return the cost of the dense int8 layer."""
-        instructions = conv_2d.dense_instructions(target, self.weights, self.outputs)
+        instructions = sparse_conv.dense_instructions(target, self.window, self.inputs, self.rows)
         return Cost(math.prod(self.weights) + self.parameter_bytes, instructions)
 
     def sparse(self, target: str, layout: Layout, size: PackedSize) -> Cost:

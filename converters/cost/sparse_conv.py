@@ -44,7 +44,9 @@ def dense_instructions(
         pixels = math.prod(outputs[:3])
         return pointwise_conv.dense_instructions(target, units, window.channels, pixels)
     weights = (units, *window.kernel, window.channels)
-    return conv_2d.dense_instructions(target, weights, outputs)
+    same = window.padding is Padding.SAME
+    edges = conv_2d.edge_windows(inputs[2], window.kernel[1], window.strides[1], same=same)
+    return conv_2d.dense_instructions(target, weights, outputs, strides=window.strides, edges=edges)
 
 
 def sparse_instructions(

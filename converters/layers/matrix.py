@@ -128,8 +128,9 @@ def _on_windows(op: Operator, weights: npt.NDArray[Any], step: int) -> MatrixLay
     windows = options.windows(elements, cols)
     if windows * rows != math.prod(op.outputs[0].shape):
         raise Unsupported(f"output {list(op.outputs[0].shape)} does not fit the windows")
-    taps = math.prod(weights.shape[1:3])
-    return MatrixLayer(layer, options, MatrixShape(rows, cols, windows, taps, parameter_bytes(op)))
+    taps, lines = math.prod(weights.shape[1:3]), math.prod(op.outputs[0].shape[:2])
+    shape = MatrixShape(rows, cols, windows, taps, parameter_bytes(op), lines)
+    return MatrixLayer(layer, options, shape)
 
 
 def _check_size(rows: int, cols: int, step: int = 0) -> None:

@@ -201,12 +201,12 @@ def matrix_shape(op: Operator, rows: int, cols: int) -> MatrixShape:
     A packed layer on the pixels of an image replaces a 1x1 convolution, a packed layer on windows a
     convolution along one axis.
     """
-    shape, taps = op.input(0).shape, 0
+    shape, taps, lines = op.input(0).shape, 0, 1
     if options_of(op).input_step:
-        taps = cols // shape[-1]
+        taps, lines = cols // shape[-1], math.prod(op.outputs[0].shape[:2])
     elif len(shape) == 4:
         taps = 1
-    return MatrixShape(rows, cols, batch_of(op, cols), taps, parameter_bytes(rows))
+    return MatrixShape(rows, cols, batch_of(op, cols), taps, parameter_bytes(rows), lines)
 
 
 def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> int:

@@ -178,7 +178,7 @@ def dense_bytes(operators: Iterable[Operator]) -> int:
     Those are weights, biases, and the quantization of both.
     """
     tensors = {t for op in operators for t in op.inputs[1:3] if t is not None}
-    data = sum(buffer.data.nbytes for buffer in {t.buffer for t in tensors} if buffer is not None)
+    data = sum(buffer.stored_bytes for buffer in {t.buffer for t in tensors} if buffer is not None)
     return data + sum(_quantization_bytes(tensor) for tensor in tensors)
 
 
@@ -191,7 +191,7 @@ def parameter_bytes(op: Operator) -> int:
     if weights.type == TensorType.FLOAT32:
         units = op.outputs[0].shape[-1]
         return shapes.parameter_bytes(units, has_bias=op.bias is not None)
-    return dense_bytes([op]) - (0 if weights.buffer is None else weights.buffer.data.nbytes)
+    return dense_bytes([op]) - (0 if weights.buffer is None else weights.buffer.stored_bytes)
 
 
 def _quantization_bytes(tensor: Tensor) -> int:

@@ -146,5 +146,6 @@ def _sparse_instructions(op: Operator, dense: int, conversion: Conversion) -> fl
 
 def _dense_instructions(op: Operator, target: str) -> int:
     if op.builtin_code == BuiltinOperator.CONV_2D:
-        return conv_2d.dense_instructions(target, op.weights.shape, op.outputs[0].shape)
+        shapes = op.weights.shape, op.outputs[0].shape
+        return conv_2d.dense_instructions(target, *shapes, strides=op.strides)
     return depthwise_conv.dense_instructions(target, shape_of(op))

@@ -48,7 +48,7 @@ def read_layer(op: Operator) -> ConvLayer:
     layer = read_convolution(op)
     if not isinstance(layer.weights, FullyConnectedWeights):
         return layer
-    return dataclasses.replace(layer, weights=bound_constant_rows(layer.weights))
+    return dataclasses.replace(layer, weights=bound_constant_rows(layer.weights, layer.options))
 
 
 def packed_cost(layer: ConvLayer, dense: Cost, conversion: Conversion) -> PackedCost | None:

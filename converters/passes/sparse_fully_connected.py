@@ -69,7 +69,7 @@ def _choose(op: Operator, conversion: Conversion) -> _Choice:
         layer = read_matrix_layer(op)
     except Unsupported as reason:
         return _keep_dense(op, str(reason))
-    layer = replace(layer, weights=bound_constant_rows(layer.weights))
+    layer = replace(layer, weights=bound_constant_rows(layer.weights, layer.options))
     dtype, target = layer.weights.weights.dtype.name, conversion.target
     dense = Cost(dense_bytes([op]), layer.shape.dense_instructions(target, dtype))
     best = choose_layout(

@@ -26,6 +26,21 @@ def alive_bytes(subgraph: Subgraph, scratch: dict[int, int] | None = None) -> li
     operator that reads it (the end for outputs and variables). A planner needs at least this arena.
     `scratch` holds the bytes that operators add, by position.
     """
+    count = len(subgraph.operators)
+    changes = [0] * (count + 2)  # of the bytes alive, before each operator
+    for tensor, (first, last) in lifetimes(subgraph).items():
+        changes[int(max(first, 0))] += tensor_bytes(tensor)
+        changes[int(max(min(last, count), -1)) + 1] -= tensor_bytes(tensor)
+    alive = itertools.accumulate(changes[:count])
+    extra = scratch or {}
+    return [size + extra.get(at, 0) for at, size in enumerate(alive)]
+
+
+def lifetimes(subgraph: Subgraph) -> dict[Tensor, tuple[float, float]]:
+    """Return the first and the last operator during which each activation is alive.
+
+    Infinite numbers stand for the start and the end of an inference.
+    """
     first: dict[Tensor, float] = {}
     last: dict[Tensor, float] = {}
     for position, op in enumerate(subgraph.operators):
@@ -38,14 +53,7 @@ def alive_bytes(subgraph: Subgraph, scratch: dict[int, int] | None = None) -> li
     for tensor in (*subgraph.outputs, *(t for t in first if t.is_variable)):
         first.setdefault(tensor, -math.inf)
         last[tensor] = math.inf
-    count = len(subgraph.operators)
-    changes = [0] * (count + 2)  # of the bytes alive, before each operator
-    for tensor, start in first.items():
-        changes[int(max(start, 0))] += tensor_bytes(tensor)
-        changes[int(max(min(last[tensor], count), -1)) + 1] -= tensor_bytes(tensor)
-    alive = itertools.accumulate(changes[:count])
-    extra = scratch or {}
-    return [size + extra.get(at, 0) for at, size in enumerate(alive)]
+    return {tensor: (start, last[tensor]) for tensor, start in first.items()}
 
 
 def _activations(op: Operator) -> list[Tensor]:

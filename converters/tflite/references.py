@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -49,3 +50,9 @@ def _called_by(op: Operator) -> set[int]:
             if is_subgraph_index(options, field) and value is not None:
                 found |= {int(index) for index in np.atleast_1d(value) if index >= 0}
     return found
+
+
+def is_shared(op: Operator, users: Mapping[Buffer, int]) -> bool:
+    """Return True if the weights of a layer have other users (`buffer_users`)."""
+    weights = op.inputs[1] if len(op.inputs) > 1 else None
+    return weights is not None and weights.buffer is not None and users[weights.buffer] > 1

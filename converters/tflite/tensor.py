@@ -56,10 +56,18 @@ class Buffer:
     Attributes:
         data: uint8 [bytes], read-only if it is a view of the file. The setter takes bytes or an
             array of any dtype.
+        compact_bytes: of the form in which the file keeps expanded data (`dense_constants`), or
+            None.
     """
 
     def __init__(self, data: bytes | NDArray[Any] = b"") -> None:
         self.data = data
+        self.compact_bytes: int | None = None
+
+    @property
+    def stored_bytes(self) -> int:
+        """What a file stores of the data."""
+        return self.data.size if self.compact_bytes is None else self.compact_bytes
 
     @property
     def data(self) -> NDArray[np.uint8]:
@@ -98,7 +106,7 @@ class Quantization:
 
         Args:
             scales: one float, or [channels].
-            zero_points: one integer for all channels, or [channels].
+            zero_points: one integer for all channels, or [channels]; none is 0, as in files.
             axis: the dimension of channels.
             raw: a schema object to wrap; the other arguments are ignored then.
         """
@@ -108,7 +116,9 @@ class Quantization:
         if raw is None:
             self.raw.scale = np.ascontiguousarray(scales, np.float32)  # at least one dimension
             points = np.asarray(zero_points, np.int64)
-            self.raw.zeroPoint = np.zeros(self.raw.scale.shape, np.int64) + points
+            self.raw.zeroPoint = np.zeros(self.raw.scale.shape, np.int64)
+            if points.size:
+                self.raw.zeroPoint += points
             self.raw.quantizedDimension = axis
 
     @property

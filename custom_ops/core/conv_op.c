@@ -1,5 +1,6 @@
 #include "conv_op.h"
 
+#include "op_options.h"
 #include "operator.h"
 #include "sparsesep/compiler.h"
 
@@ -76,9 +77,12 @@ static SparsesepStatus prepare(const SparsesepHost* host, SparsesepConvOp* op,
 SPARSESEP_COLD
 void* sparsesep_conv_init(const SparsesepHost* host, const void* options,
                           size_t options_bytes) {
-  (void)options;
   SparsesepConvOp* op = sparsesep_allocate_op(host, sizeof(*op));
-  if (op != NULL && options_bytes != 0) op->init_status = SPARSESEP_BAD_OPTIONS;
+  if (op != NULL && options_bytes != 0 &&
+      sparsesep_options_head(options, options_bytes) !=
+          SPARSESEP_OPTIONS_HEAD_CONV) {
+    op->init_status = SPARSESEP_BAD_OPTIONS;
+  }
   return op;
 }
 

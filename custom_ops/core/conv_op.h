@@ -1,5 +1,5 @@
-// What operators share whose blob says everything about a convolution: there
-// are no custom_options.
+// What operators share whose blob says everything about a convolution:
+// custom_options hold nothing that they read.
 //
 // input [batch, height, width, channels] int8 or float32; output the same with
 // its own height, width and channels.
@@ -43,7 +43,7 @@ typedef struct SparsesepConvKind {
 } SparsesepConvKind;
 
 // Allocates the operator's data. NULL where the host has no memory left;
-// options, which must be none, are reported by prepare.
+// options that are not those of op_options.h are reported by prepare.
 void* sparsesep_conv_init(const SparsesepHost* host, const void* options,
                           size_t options_bytes);
 

@@ -1,5 +1,6 @@
 #include "sparse_fully_connected_op.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "fully_connected_fit.h"
@@ -10,26 +11,19 @@
 _Static_assert(sizeof(SparsesepFullyConnectedOp) <= 64,
                "persistent arena per operator");
 
-// The first word of custom_options: version and size.
-#define HEAD (SPARSESEP_OPTIONS_VERSION | SPARSESEP_OPTIONS_BYTES << 16)
-#define HEAD_WINDOWS \
-  (SPARSESEP_OPTIONS_VERSION_WINDOWS | SPARSESEP_OPTIONS_BYTES_WINDOWS << 16)
-
 // Leaves input_step 0 where vectors lie side by side.
-static SparsesepStatus read_options(const void* bytes, size_t size,
+static SparsesepStatus read_options(const void* options, size_t size,
                                     SparsesepFullyConnectedParams* params) {
-  uint32_t head;
-  if (bytes == NULL || (size != SPARSESEP_OPTIONS_BYTES &&
-                        size != SPARSESEP_OPTIONS_BYTES_WINDOWS)) {
+  const uint32_t head = sparsesep_options_head(options, size);
+  const bool windows = head == SPARSESEP_OPTIONS_HEAD_WINDOWS;
+  const size_t bytes =
+      windows ? SPARSESEP_OPTIONS_BYTES_WINDOWS : SPARSESEP_OPTIONS_BYTES;
+  if ((head != SPARSESEP_OPTIONS_HEAD && !windows) || size < bytes) {
     return SPARSESEP_BAD_OPTIONS;
   }
-  memcpy(&head, bytes, sizeof(head));
-  memcpy(params, (const uint8_t*)bytes + sizeof(head), size - sizeof(head));
-  if (size == SPARSESEP_OPTIONS_BYTES) {
-    return head == HEAD ? SPARSESEP_OK : SPARSESEP_BAD_OPTIONS;
-  }
-  return head == HEAD_WINDOWS && params->input_step > 0 &&
-                 params->input_step <= SPARSESEP_PACKED_MAX_DIM
+  memcpy(params, (const uint8_t*)options + sizeof(head), bytes - sizeof(head));
+  return !windows || (params->input_step > 0 &&
+                      params->input_step <= SPARSESEP_PACKED_MAX_DIM)
              ? SPARSESEP_OK
              : SPARSESEP_BAD_OPTIONS;
 }

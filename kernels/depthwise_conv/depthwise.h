@@ -70,6 +70,30 @@ typedef struct SparsesepUnit {
   int32_t shift;
 } SparsesepUnit;
 
+// Three taps across a line, multiplied by `scale`.
+static inline void sparsesep_pack_column(const int8_t* taps, uint32_t step,
+                                         int32_t scale, int32_t* to) {
+  to[0] = scale * *taps;
+  taps += step;
+  to[1] = scale * *taps;
+  to[2] = scale * taps[step];
+}
+
+// Writes a table of words: nine taps, column by column, and the parameters.
+static inline void sparsesep_pack_nine(const SparsesepUnit* unit, int32_t scale,
+                                       int32_t* to) {
+  const uint32_t step = unit->across_step;
+  const int8_t* taps = unit->taps;
+  sparsesep_pack_column(taps, step, scale, to);
+  taps += unit->along_step;
+  sparsesep_pack_column(taps, step, scale, to + 3);
+  taps += unit->along_step;
+  sparsesep_pack_column(taps, step, scale, to + 6);
+  to[9] = scale * unit->bias;
+  to[10] = unit->multiplier;
+  to[11] = -unit->shift;
+}
+
 // A line of outputs of a few units. Assembly reads the first words.
 typedef struct SparsesepLines {
   const uint8_t* strip;  // the first window of the first unit

@@ -39,6 +39,35 @@ static void put_pixels(int32_t* to, uint32_t strip_bytes, uint32_t count,
       : "cc", "memory");
 }
 
+// The same where pixels are aligned words.
+static void put_words(int32_t* to, uint32_t strip_bytes, uint32_t count,
+                      const int8_t* pixel, int32_t step) {
+  uint32_t four, value;
+  __asm__ volatile(
+      ".syntax unified\n"
+      "1:\n"
+      "  ldr   %[four], [%[pixel]]\n"
+      "  sxtb  %[value], %[four]\n"
+      "  str   %[value], [%[to]]\n"
+      "  asrs  %[value], %[four], #24\n"
+      "  str   %[value], [%[to], %[fourth]]\n"
+      "  rev16 %[four], %[four]\n"
+      "  sxtb  %[value], %[four]\n"
+      "  str   %[value], [%[to], %[second]]\n"
+      "  asrs  %[four], %[four], #24\n"
+      "  str   %[four], [%[to], %[third]]\n"
+      "  add   %[pixel], %[step]\n"
+      "  adds  %[to], #12\n"
+      "  cmp   %[to], %[end]\n"
+      "  bne   1b\n"
+      : [to] "+l"(to), [pixel] "+l"(pixel), [four] "=&l"(four),
+        [value] "=&l"(value)
+      : [second] "l"(strip_bytes), [third] "l"(2 * strip_bytes),
+        [fourth] "l"(3 * strip_bytes), [step] "h"(step),
+        [end] "h"(to + count * ROWS)
+      : "cc", "memory");
+}
+
 // Columns of padding in four channels.
 static void put_padding(int32_t* to, uint32_t words, uint32_t count,
                         int32_t zero_point) {
@@ -66,7 +95,11 @@ static void put_four_channels(const SparsesepStrips* strips,
   if (row->right > 0) {
     put_padding(to + row->inside * ROWS, words, 1, zero_point);
   }
-  put_pixels(to, strips->bytes, row->inside, row->pixels, row->step);
+  if ((((uintptr_t)row->pixels | (uint32_t)row->step) & 3) == 0) {
+    put_words(to, strips->bytes, row->inside, row->pixels, row->step);
+  } else {
+    put_pixels(to, strips->bytes, row->inside, row->pixels, row->step);
+  }
 }
 
 void sparsesep_put_words_v6m(const SparsesepStrips* strips,
@@ -89,14 +122,7 @@ void sparsesep_put_words_v6m(const SparsesepStrips* strips,
 }
 
 void sparsesep_pack_words_v6m(const SparsesepUnit* unit, void* table) {
-  int32_t* to = table;
-  for (uint32_t x = 0; x < 3; ++x) {
-    const int8_t* from = unit->taps + x * unit->along_step;
-    for (uint32_t y = 0; y < 3; ++y, from += unit->across_step) *to++ = *from;
-  }
-  to[0] = unit->bias;
-  to[1] = unit->multiplier;
-  to[2] = -unit->shift;
+  sparsesep_pack_nine(unit, 1, table);
 }
 
 // What both loops read in assembly.
@@ -108,17 +134,18 @@ typedef struct Product {
 } Product;
 
 typedef struct Finish {
-  const uint32_t* accumulators;
-  int8_t* output;
-  int32_t right_shift;
-  int32_t zero_point;  // counts from activation_min
   int32_t bias;
   uint32_t low;  // halves of the multiplier
   uint32_t high;
   int32_t range;
   int32_t activation_min;
   int32_t output_step;
+  const uint32_t* first_fours;
   const uint32_t* end;
+  int8_t* output;
+  int32_t right_shift;
+  int32_t zero_point;  // counts from activation_min
+  const uint32_t* accumulators;
 } Finish;
 
 #define ENTER                             \
@@ -189,7 +216,47 @@ __attribute__((naked, noinline)) static void multiply_stride_2(
   __asm__ volatile(ENTER "1:\n  four_outputs 24\n" LEAVE);
 }
 
-// 30 instructions an output, as in sparsesep_finish_rows().
+// One output, from a sum, as in sparsesep_finish_rows().
+#define FINISH(far, limited)                                     \
+  "  ldmia r0!, {r3}\n"                                          \
+  "  add  r3, r8\n"                                              \
+  "  sxth r4, r3\n"                                              \
+  "  subs r3, r3, r4\n"                                          \
+  "  asrs r3, r3, #16\n"                                         \
+  "  mov  r5, r9\n"                                              \
+  "  muls r5, r4\n"                                              \
+  "  asrs r5, r5, #16\n"                                         \
+  "  mov  r6, r9\n"                                              \
+  "  muls r6, r3\n"                                              \
+  "  adds r5, r5, r6\n"                                          \
+  "  mov  r6, r10\n"                                             \
+  "  muls r4, r6\n"                                              \
+  "  adds r5, r5, r4\n"                                          \
+  "  muls r6, r3\n"                                              \
+  "  adds r6, r6, r6\n"                                          \
+  "  asrs r5, r5, #15\n"                                         \
+  "  adcs r5, r6\n"      /* doubling high product */             \
+  "  asrs r6, r5, #31\n" /* -1 makes halves go away from zero */ \
+  "  adds r5, r5, r6\n"                                          \
+  "  asrs r5, r2\n"                                              \
+  "  adcs r5, r7\n" /* counts from activation_min */             \
+  "  cmp  r5, r11\n"                                             \
+  "  bhi  " far "\n" limited                                     \
+  ":\n"                                                          \
+  "  add  r5, r12\n"                                             \
+  "  strb r5, [r1]\n"                                            \
+  "  add  r1, lr\n"
+
+// Below 0: 0, above range: range.
+#define INTO_LIMITS(far, limited) \
+  far ":\n"                       \
+      "  asrs r3, r5, #31\n"      \
+      "  mov  r5, r11\n"          \
+      "  bics r5, r3\n"           \
+      "  b    " limited "\n"
+
+// Outputs up to a multiple of four one by one, then four at a time: 27
+// instructions each, and 3 a round.
 __attribute__((naked, noinline)) static void finish(const Finish* constants
                                                     __attribute__((unused))) {
   __asm__ volatile(
@@ -200,95 +267,98 @@ __attribute__((naked, noinline)) static void finish(const Finish* constants
       "  mov r6, r10\n"
       "  mov r7, r11\n"
       "  push {r4-r7}\n"
-      "  ldr r1, [r0, #40]\n"
-      "  push {r1}\n"
-      "  ldr r1, [r0, #16]\n"
-      "  mov r8, r1\n"
-      "  ldr r1, [r0, #20]\n"
-      "  mov r9, r1\n"
-      "  ldr r1, [r0, #24]\n"
-      "  mov r10, r1\n"
-      "  ldr r1, [r0, #28]\n"
-      "  mov r11, r1\n"
-      "  ldr r1, [r0, #32]\n"
-      "  mov r12, r1\n"
-      "  ldr r1, [r0, #36]\n"
-      "  mov lr, r1\n"
-      "  ldr r7, [r0, #12]\n"
-      "  ldr r2, [r0, #8]\n"
-      "  ldr r1, [r0, #4]\n"
+      "  ldmia r0!, {r3-r7}\n"
+      "  mov r8, r3\n"
+      "  mov r9, r4\n"
+      "  mov r10, r5\n"
+      "  mov r11, r6\n"
+      "  mov r12, r7\n"
+      "  ldmia r0!, {r3, r4, r5}\n"
+      "  mov lr, r3\n"
+      "  push {r4, r5}\n"
+      "  ldmia r0!, {r1, r2, r7}\n"
       "  ldr r0, [r0]\n"
       "1:\n"
-      "  ldmia r0!, {r3}\n"
-      "  add  r3, r8\n"
-      "  sxth r4, r3\n"
-      "  subs r3, r3, r4\n"
-      "  asrs r3, r3, #16\n"
-      "  mov  r5, r9\n"
-      "  muls r5, r4\n"
-      "  asrs r5, r5, #16\n"
-      "  mov  r6, r9\n"
-      "  muls r6, r3\n"
-      "  adds r5, r5, r6\n"
-      "  mov  r6, r10\n"
-      "  muls r4, r6\n"
-      "  adds r5, r5, r4\n"
-      "  muls r6, r3\n"
-      "  adds r6, r6, r6\n"
-      "  asrs r5, r5, #15\n"
-      "  adcs r5, r6\n"       // doubling high product
-      "  asrs r6, r5, #31\n"  // -1 makes halves go away from zero
-      "  adds r5, r5, r6\n"
-      "  asrs r5, r2\n"
-      "  adcs r5, r7\n"  // counts from activation_min
-      "  cmp  r5, r11\n"
-      "  bhi  3f\n"
-      "2:\n"
-      "  add  r5, r12\n"
-      "  strb r5, [r1]\n"
-      "  add  r1, lr\n"
       "  ldr  r3, [sp]\n"
       "  cmp  r0, r3\n"
-      "  bne  1b\n"
-      "  pop {r3-r7}\n"
+      "  beq  2f\n" FINISH("3f", "30")
+      "  b    1b\n"
+      INTO_LIMITS("3", "30b") INTO_LIMITS("4", "40f") INTO_LIMITS("5", "50f")
+      "2:\n"
+      "  ldr  r3, [sp, #4]\n"
+      "  cmp  r0, r3\n"
+      "  bne  9f\n"
+      "  b    8f\n"
+      "9:\n" FINISH("4b", "40") FINISH("5b", "50")
+      FINISH("6f", "60") FINISH("7f", "70")
+      "  ldr  r3, [sp, #4]\n"
+      "  cmp  r0, r3\n"
+      "  beq  8f\n"
+      "  b    9b\n"
+      INTO_LIMITS("6", "60b") INTO_LIMITS("7", "70b")
+      "8:\n"
+      "  add sp, #8\n"
+      "  pop {r4-r7}\n"
       "  mov r8, r4\n"
       "  mov r9, r5\n"
       "  mov r10, r6\n"
       "  mov r11, r7\n"
-      "  pop {r4-r7, pc}\n"
-      "3:\n"  // below 0: 0, above range: range
-      "  asrs r3, r5, #31\n"
-      "  mov  r5, r11\n"
-      "  bics r5, r3\n"
-      "  b    2b\n");
+      "  pop {r4-r7, pc}\n");
+}
+
+// Sums of one or two outputs, which are cheaper alone than as four.
+static void multiply_rest(const int32_t* x, const int32_t* weights,
+                          uint32_t* sum, uint32_t words, uint32_t count) {
+  do {
+    uint32_t acc = (uint32_t)(x[0] * weights[0]);
+    acc += (uint32_t)(x[1] * weights[1]);
+    acc += (uint32_t)(x[2] * weights[2]);
+    acc += (uint32_t)(x[3] * weights[3]);
+    acc += (uint32_t)(x[4] * weights[4]);
+    acc += (uint32_t)(x[5] * weights[5]);
+    acc += (uint32_t)(x[6] * weights[6]);
+    acc += (uint32_t)(x[7] * weights[7]);
+    *sum++ = acc + (uint32_t)(x[8] * weights[8]);
+    x += words;
+  } while (--count > 0);
 }
 
 void sparsesep_depthwise_3x3_v6m(const SparsesepLines* lines) {
   const SparsesepRows* rows = lines->rows;
+  const uint32_t outputs = lines->outputs;
   const uint32_t step = lines->stride * COLUMN_BYTES;
-  const uint32_t fours = (lines->outputs + 3) / 4;
-  Product product = {lines->strip, lines->table, lines->accumulators,
+  const uint32_t rest = outputs % 4 == 3 ? 0 : outputs % 4;
+  const uint32_t fours = (outputs + 1) / 4;
+  uint32_t* const sums = lines->accumulators;
+  Product product = {lines->strip, lines->table, sums,
                      lines->strip + 4 * fours * step};
   Finish constants = {
-      lines->accumulators,
-      lines->output,
-      0,
-      lines->zero_point - rows->activation_min,
       0,
       0,
       0,
       rows->activation_max - rows->activation_min,
       rows->activation_min,
       lines->output_step,
-      lines->accumulators + lines->outputs,
+      sums + outputs % 4,
+      sums + outputs,
+      lines->output,
+      0,
+      lines->zero_point - rows->activation_min,
+      sums,
   };
   for (uint32_t n = lines->units; n > 0; --n) {
     const int32_t* numbers = (const int32_t*)product.weights + 9;
     const uint32_t multiplier = (uint32_t)numbers[1];
-    if (lines->stride == 1) {
-      multiply_stride_1(&product);
-    } else {
-      multiply_stride_2(&product);
+    if (fours > 0) {
+      if (lines->stride == 1) {
+        multiply_stride_1(&product);
+      } else {
+        multiply_stride_2(&product);
+      }
+    }
+    if (rest > 0) {
+      multiply_rest(product.end, product.weights, sums + outputs - rest,
+                    step / sizeof(int32_t), rest);
     }
     constants.bias = numbers[0];
     constants.low = multiplier & 0xffff;

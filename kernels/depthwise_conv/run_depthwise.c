@@ -33,6 +33,9 @@ typedef struct Frame {
   const Plan* plan;
   SparsesepRows rows;
   SparsesepStrips strips;
+  SparsesepRow row;      // of neighboring windows; slot and pixels are a row's
+  SparsesepRow padding;  // the same above and below the image
+  int32_t skipped;       // elements before the first pixel of a row
   uint8_t* tables;
   uint32_t* accumulators;
 } Frame;
@@ -161,85 +164,83 @@ uint64_t sparsesep_depthwise_lines_scratch_bytes(
          plan.accumulator_bytes;
 }
 
-// How a row of the image lies under a line of neighboring windows.
-static SparsesepRow make_row(const Plan* plan) {
-  const Axis* along = &plan->along;
+// How rows of the image lie under a line of neighboring windows. Their pixels
+// are those of `input` until it is known which they are: rows of padding, too,
+// compute addresses from them.
+static void make_rows(Frame* f, const int8_t* input) {
+  const Axis* along = &f->plan->along;
+  SparsesepRow* row = &f->row;
   const int32_t columns = (along->outputs - 1) * along->stride + along->kernel;
   const int32_t start = along->pad < 0 ? -along->pad : 0;
   const int32_t left = clamp(along->pad, columns);
   const int32_t inside = clamp(along->input - start, columns - left);
-  const SparsesepRow row = {0,
-                            0,
-                            (uint32_t)left,
-                            (uint32_t)inside,
-                            (uint32_t)(columns - left - inside),
-                            NULL,
-                            along->input_step,
-                            0};
-  return row;
+  row->column = 0;
+  row->pixels = input;
+  row->left = (uint32_t)left;
+  row->inside = (uint32_t)inside;
+  row->right = (uint32_t)(columns - left - inside);
+  row->step = along->input_step;
+  f->padding = *row;
+  f->padding.left += f->padding.inside;
+  f->padding.inside = 0;
+  f->skipped = start * along->input_step;
 }
 
-// `pixels` is the first of the image's row, NULL above and below the image.
-static void put_row(const Frame* f, SparsesepRow* row, const int8_t* pixels) {
-  const uint32_t inside = row->inside;
-  const uint32_t left = row->left;
-  if (pixels != NULL) {
-    const int32_t pad = f->plan->along.pad;
-    row->pixels = pad < 0 ? pixels - pad * row->step : pixels;
-  } else {
-    row->left += inside;
-    row->inside = 0;
-  }
-  f->variant->put(&f->strips, row);
-  row->inside = inside;
-  row->left = left;
-}
-
-// The columns of every window of a dilated line.
-static void put_windows(const Frame* f, SparsesepRow row,
-                        const int8_t* pixels) {
-  const Axis* along = &f->plan->along;
-  row.right = 0;
-  for (int32_t x = 0; x < along->outputs; ++x) {
-    int32_t pixel = x * along->stride - along->pad;
-    for (int32_t tap = 0; tap < along->kernel; ++tap) {
-      row.inside = pixels != NULL && pixel >= 0 && pixel < along->input;
-      row.left = 1 - row.inside;
-      if (row.inside) row.pixels = pixels + pixel * along->input_step;
-      f->variant->put(&f->strips, &row);
-      ++row.column;
-      pixel += along->dilation;
-    }
-  }
-}
-
-// The first pixel of a row of a line's windows, or NULL.
-static const int8_t* row_of(const Axis* across, const int8_t* input,
-                            int32_t line, int32_t y) {
-  const int32_t at = line * across->stride + y * across->dilation - across->pad;
+// The pixels of a row of the image that a row of a window lies on, NULL above
+// and below the image.
+static inline const int8_t* row_at(const Axis* across, const int8_t* input,
+                                   int32_t at) {
   return at >= 0 && at < across->input ? input + at * across->input_step : NULL;
 }
 
-// Gathers the rows of a line from row `first` of its window on.
-static void gather(const Frame* f, const int8_t* input, int32_t line,
-                   int32_t first, uint32_t drift) {
+// Gathers the rows of a line from row `first` of its window on, whose element
+// of the strip is `slot`.
+static void gather(Frame* f, const int8_t* input, int32_t line, int32_t first,
+                   uint32_t slot) {
   const Axis* across = &f->plan->across;
   const int pairs =
       f->variant->puts_two_rows && f->strips.channels == f->variant->channels;
-  SparsesepRow row = make_row(f->plan);
-  for (int32_t y = first; y < across->kernel; ++y) {
-    const int8_t* pixels = row_of(across, input, line, y);
-    row.slot = drift + (uint32_t)y;
-    row.below = 0;
-    if (pairs && pixels != NULL && y + 1 < across->kernel &&
-        row_of(across, input, line, y + 1) != NULL) {
-      row.below = across->input_step;
-      ++y;
+  int32_t at = line * across->stride + first * across->dilation - across->pad;
+  for (int32_t left = across->kernel - first; left > 0; --left, ++slot) {
+    const int8_t* pixels = row_at(across, input, at);
+    SparsesepRow* row = pixels != NULL ? &f->row : &f->padding;
+    at += across->dilation;
+    row->slot = slot;
+    row->below = 0;
+    if (pixels != NULL) {
+      row->pixels = pixels + f->skipped;
+      if (pairs && left > 1 && row_at(across, input, at) != NULL) {
+        row->below = across->input_step;
+        at += across->dilation;
+        ++slot;
+        --left;
+      }
     }
-    if (f->plan->along.dilation == 1) {
-      put_row(f, &row, pixels);
-    } else {
-      put_windows(f, row, pixels);
+    f->variant->put(&f->strips, row);
+  }
+}
+
+// The same for dilated lines: the columns of every window, one by one.
+static void gather_windows(const Frame* f, const int8_t* input, int32_t line,
+                           int32_t first, uint32_t slot) {
+  const Axis* along = &f->plan->along;
+  const Axis* across = &f->plan->across;
+  SparsesepRow row = {slot, 0, 0, 0, 0, input, along->input_step, 0};
+  int32_t at = line * across->stride + first * across->dilation - across->pad;
+  for (int32_t y = first; y < across->kernel; ++y, ++row.slot) {
+    const int8_t* pixels = row_at(across, input, at);
+    at += across->dilation;
+    row.column = 0;
+    for (int32_t x = 0; x < along->outputs; ++x) {
+      int32_t pixel = x * along->stride - along->pad;
+      for (int32_t tap = 0; tap < along->kernel; ++tap) {
+        row.inside = pixels != NULL && pixel >= 0 && pixel < along->input;
+        row.left = 1 - row.inside;
+        if (row.inside) row.pixels = pixels + pixel * along->input_step;
+        f->variant->put(&f->strips, &row);
+        ++row.column;
+        pixel += along->dilation;
+      }
     }
   }
 }
@@ -316,7 +317,7 @@ static void run_lines(const Frame* f, const SparsesepLines* lines) {
 }
 
 // All lines of the channels from `channel` on.
-static void run_channels(const Frame* f, uint32_t channel, const int8_t* input,
+static void run_channels(Frame* f, uint32_t channel, const int8_t* input,
                          int8_t* output) {
   const Axis* across = &f->plan->across;
   const uint32_t unit = channel * f->conv->multiplier;
@@ -329,8 +330,12 @@ static void run_channels(const Frame* f, uint32_t channel, const int8_t* input,
     const int continues =
         f->plan->reuses && line % SPARSESEP_DEPTHWISE_SWEEP != 0;
     drift = continues ? drift + (uint32_t)across->stride : 0;
-    gather(f, input + channel, line,
-           continues ? across->kernel - across->stride : 0, drift);
+    const int32_t first = continues ? across->kernel - across->stride : 0;
+    if (f->plan->along.dilation == 1) {
+      gather(f, input + channel, line, first, drift + (uint32_t)first);
+    } else {
+      gather_windows(f, input + channel, line, first, drift + (uint32_t)first);
+    }
     lines.strip = f->strips.first + drift * slot;
     run_lines(f, &lines);
     lines.output += across->output_step;
@@ -347,19 +352,27 @@ void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
   uint8_t* const strips = scratch;
   uint8_t* const accumulators =
       strips + strips_of(conv, variant) * (size_t)plan.strip_bytes;
-  Frame f = {
-      conv,
-      variant,
-      &plan,
-      {section(conv, conv->bias_offset), section(conv, conv->multiplier_offset),
-       section(conv, conv->shift_offset), conv->output_zero_point,
-       conv->activation_min, conv->activation_max,
-       TFLITE_SINGLE_ROUNDING ? 0 : conv->flags & SPARSESEP_DEPTHWISE_BOUNDED},
-      {strips, (uint32_t)plan.strip_bytes, (uint32_t)plan.across.kernel,
-       variant->channels, conv->input_zero_point},
-      accumulators + plan.accumulator_bytes,
-      (uint32_t*)(void*)accumulators,
+  const SparsesepRows rows = {
+      section(conv, conv->bias_offset),
+      section(conv, conv->multiplier_offset),
+      section(conv, conv->shift_offset),
+      conv->output_zero_point,
+      conv->activation_min,
+      conv->activation_max,
+      TFLITE_SINGLE_ROUNDING ? 0 : conv->flags & SPARSESEP_DEPTHWISE_BOUNDED,
   };
+  const SparsesepStrips all = {strips, (uint32_t)plan.strip_bytes,
+                               (uint32_t)plan.across.kernel, variant->channels,
+                               conv->input_zero_point};
+  Frame f;
+  f.conv = conv;
+  f.variant = variant;
+  f.plan = &plan;
+  f.rows = rows;
+  f.strips = all;
+  f.tables = accumulators + plan.accumulator_bytes;
+  f.accumulators = (uint32_t*)(void*)accumulators;
+  if (plan.along.dilation == 1) make_rows(&f, input);
   for (uint32_t c = 0; c < conv->channels; c += variant->channels) {
     const uint32_t left = conv->channels - c;
     if (left < variant->channels) f.strips.channels = left;

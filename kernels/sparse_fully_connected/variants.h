@@ -91,6 +91,15 @@ enum {
 #include "variants/variants_here.inc"
 };
 
+// The columns of their blocks, powers of two: what only wider blocks need, a
+// frame need not carry.
+#define SPARSESEP_VARIANT(layout, isa, scratch_query) \
+  SPARSESEP_IF_LINKED(layout##_##isa, | SPARSESEP_COLS_OF_##layout)
+enum {
+  SPARSESEP_LINKED_COLS = 0u
+#include "variants/variants_here.inc"
+};
+
 // The seven of them that structs hold side by side.
 #define SPARSESEP_LAYOUT_MEMBERS(name)                        \
   SPARSESEP_VALUE_OF_##name, SPARSESEP_INDEX_OF_##name,       \

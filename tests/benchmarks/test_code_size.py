@@ -43,7 +43,7 @@ def test_one_kernel_brings_neither_the_others_nor_their_frames() -> None:
     assert alone.core <= whole.core - 16 * (len(whole.kernels) - 1)
 
 
-@pytest.mark.parametrize("variant", ["2x4_delta8_int8_woven_dsp"])
+@pytest.mark.parametrize("variant", ["2x4_delta8_int8_woven_dsp", "4x1_delta8_int8_dsp"])
 def test_two_operators_with_one_kernel_fit_5_kib(variant: str) -> None:
     size = code_size("cortex-m4", operators=(FULLY_CONNECTED, SPARSE_CONV), variants=[variant])
     assert list(size.kernels) == [variant]

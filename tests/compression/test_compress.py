@@ -150,7 +150,10 @@ def test_a_budget_out_of_reach_says_how_close_it_came(dense: bytes, x: np.ndarra
 
 def test_what_cannot_be_compressed_is_refused(dense: bytes, x: np.ndarray) -> None:
     budget = ts.Budget(min_output_sqnr_db=20)
-    with pytest.raises(ts.ConfigError, match="7 samples given, accepted: at least 8"):
+    with (
+        pytest.warns(UserWarning, match="6 samples are left to fit layer 'fc0'"),
+        pytest.raises(ts.ConfigError, match="7 samples given, accepted: at least 8"),
+    ):
         ts.compress(dense, budget=budget, representative_dataset=x[:7])
     with pytest.raises(ts.ConfigError, match="model is of type int"):
         ts.compress(5, budget=budget, representative_dataset=x)
@@ -209,6 +212,28 @@ def test_the_command_gives_the_same_bytes(
     assert report["output"] == "out.tflite"
     assert report["sqnr_db"] == at_20_db.point.sqnr_db
     assert len(report["pareto"]) == len(at_20_db.pareto)
+
+
+def test_what_does_not_pay_is_not_written(dense: bytes, x: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "in.tflite").write_bytes(dense)
+    np.save(tmp_path / "x.npy", x)
+    done = command(tmp_path, "--min-sqnr", "90")
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("out.tflite: not written, as nothing pays within the budget; nearest ")
+    offers = [float(db) for db in re.findall(r"([\d.]+) dB about the mean", line)]
+    assert len(offers) == 3
+    assert 25 < offers[0] < 90
+    assert offers == sorted(offers, reverse=True)
+    assert not (tmp_path / "out.tflite").exists()
+    done = command(tmp_path, "--min-sqnr", "90", "--unchanged", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["sqnr_db"] is None
+    # TFLM's arena holds more than the activations.
+    assert report["tflm_arena_bytes"] > report["arena_bytes"]
+    written = (tmp_path / "out.tflite").read_bytes()
+    np.testing.assert_array_equal(ts.run(written, x)[0], ts.run(dense, x)[0])
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.models.separable_models import Conv, conv_model
-from tflm_sparsesep.compression.layer_compressor import sqnr_db
 from tflm_sparsesep.compression.segments import real_outputs, run_segment
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D, SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.runtime.output_quality import sqnr_db
 
 ROOT = Path(__file__).parents[2]
 CHANNELS, UNITS, RANK = 8, 24, 3
@@ -75,7 +75,7 @@ def x() -> np.ndarray:
 
 def test_convolutions_are_separated_and_fused(model: bytes, x: np.ndarray) -> None:
     dense = ts.convert(model)
-    result = ts.compress(model, budget=ts.Budget(min_output_sqnr_db=14), representative_dataset=x)
+    result = ts.compress(model, budget=ts.Budget(min_output_sqnr_db=11), representative_dataset=x)
     names = [op.op_name for op in editor.read(result.tflite).operators]
     assert "SEPARABLE_CONV_2D" in names
     assert any("separated over" in form for form in result.point.forms)
@@ -87,15 +87,15 @@ def test_convolutions_are_separated_and_fused(model: bytes, x: np.ndarray) -> No
     ]
     # The fused operator computes what LiteRT has measured, but for the runtimes' rounding.
     assert sqnr_db(outputs[:1], outputs[1:]) == pytest.approx(result.point.sqnr_db, abs=0.2)
-    assert result.point.sqnr_db >= 14
+    assert result.point.sqnr_db >= 11
 
 
 def test_a_convolution_of_few_channels_becomes_three() -> None:
-    """Separated, as exact a form would need more weights; at 15 dB it has fewer products."""
+    """Separated, as exact a form would need more weights; at 12 dB it has fewer products."""
     rng = np.random.default_rng(2)
     images = rng.integers(-100, 100, (60, 8, 8, 32)).astype(np.int8)
     model = conv_model([of_few_channels(rng, 48, 32)], (1, 8, 8, 32))
-    budget = ts.Budget(min_output_sqnr_db=19)
+    budget = ts.Budget(min_output_sqnr_db=16)
     result = ts.compress(model, budget=budget, representative_dataset=images)
     (form,) = result.point.forms
     assert "Tucker over" in form
@@ -109,7 +109,7 @@ def test_a_convolution_of_few_channels_becomes_three() -> None:
     ]
     # The runtimes round differently: one output in some hundred by one step.
     assert sqnr_db(outputs[:1], outputs[1:]) == pytest.approx(result.point.sqnr_db, abs=0.2)
-    assert result.point.sqnr_db >= 19
+    assert result.point.sqnr_db >= 16
     docs = " ".join((ROOT / "docs/compression.md").read_text().split())
     dense, small = ts.plan(model).dense_instructions, result.point
     assert f"{small.sqnr_db:.0f} dB: {len(model):,} -> {small.flash_bytes:,} bytes" in docs
@@ -127,7 +127,7 @@ def test_a_convolution_of_few_weights_becomes_sparse(
     conv = convolution(rng, of_few_weights(rng, 48, channels, block), noise=0.03)
     strided = replace(conv, stride=(stride, stride))
     model = conv_model([strided], (1, 8, 8, channels))
-    budget = ts.Budget(min_output_sqnr_db=17)
+    budget = ts.Budget(min_output_sqnr_db=14)
     result = ts.compress(model, budget=budget, representative_dataset=images)
     (form,) = result.point.forms
     assert f"sparse {block[0]}x{block[1]}" in form
@@ -140,7 +140,7 @@ def test_a_convolution_of_few_weights_becomes_sparse(
         for m in (model, result.tflite)
     ]
     assert sqnr_db(outputs[:1], outputs[1:]) == pytest.approx(result.point.sqnr_db, abs=0.2)
-    assert result.point.sqnr_db >= 17
+    assert result.point.sqnr_db >= 14
 
 
 def test_parts_of_a_model_give_what_the_whole_does(model: bytes, x: np.ndarray) -> None:

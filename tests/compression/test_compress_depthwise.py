@@ -8,10 +8,11 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.models.operator_models import GraphBuilder
 from tflm_sparsesep.compression.factorization import DEPTHWISE_SEPARATED
-from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db
+from tflm_sparsesep.compression.layer_compressor import LayerCompressor
 from tflm_sparsesep.converters.factorize.depthwise import product
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.runtime.output_quality import sqnr_db
 
 CHANNELS = 16
 SHAPE = (12, 10, CHANNELS)
@@ -45,7 +46,7 @@ def test_seven_by_seven_taps_become_seven_and_seven(
 ) -> None:
     model = depthwise_model((7, 7), stride)
     converted = ts.convert(model, target=target).instructions
-    budget = ts.Budget(instructions=int(0.9 * converted), min_output_sqnr_db=18)
+    budget = ts.Budget(instructions=int(0.9 * converted), min_output_sqnr_db=14)
     result = ts.compress(model, budget=budget, representative_dataset=x, target=target)
     assert "separated, channel by channel" in result.point.forms[0]
     operators = [op.op_name for op in editor.read(result.tflite).operators]
@@ -58,7 +59,7 @@ def test_seven_by_seven_taps_become_seven_and_seven(
     ]
     # The runtimes round differently: one output in some hundred by one step.
     assert sqnr_db(outputs[:1], outputs[1:]) == pytest.approx(result.point.sqnr_db, abs=0.2)
-    assert result.point.sqnr_db >= 18
+    assert result.point.sqnr_db >= 14
 
 
 @pytest.mark.parametrize(("taps", "channels", "is_smaller"), [(7, 48, False), (7, 64, True)])

@@ -9,13 +9,14 @@ import tflm_sparsesep as ts
 from tests.support.models.latent_models import latent_samples, mlp, tflm_sqnr
 from tests.support.tensors import quantization_of, values_of
 from tflm_sparsesep.compression.factorization import Factorization
-from tflm_sparsesep.compression.layer_compressor import LayerCompressor, sqnr_db
+from tflm_sparsesep.compression.layer_compressor import LayerCompressor
 from tflm_sparsesep.compression.palette_rounding import round_to_palette
 from tflm_sparsesep.compression.segments import real_outputs
 from tflm_sparsesep.converters.factorize.gram import accumulate
 from tflm_sparsesep.converters.layers import real as real_layer
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator
+from tflm_sparsesep.runtime.output_quality import sqnr_db
 from tflm_sparsesep.training.palette import to_palette
 
 SIZES = (600, 400)

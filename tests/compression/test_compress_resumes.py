@@ -135,7 +135,7 @@ def test_the_command_keeps_nothing_if_told_so(tmp_path: Path) -> None:
         np.zeros(40, np.float32),
         input_shape=(1, 96),
     )
-    x = latent_samples(120, seed=1)
+    x = latent_samples(136, seed=1)
     (tmp_path / "float.tflite").write_bytes(model)
     np.save(tmp_path / "x.npy", x)
     command = [sys.executable, "-m", "tflm_sparsesep", "compress", "float.tflite"]

@@ -26,6 +26,7 @@ from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Tensor
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
@@ -151,7 +152,7 @@ def test_corrupt_separable_convolutions_are_refused(python: str, models: Models)
             pack(small_case().layer, LAYOUTS[0]), images.shape, shape
         ),
         "output shape": separable_model(blob, images.shape, narrow),
-        "options": separable_model(blob, images.shape, shape, options=b"\x01\x00\x04\x00"),
+        "options": separable_model(blob, images.shape, shape, options=b"\x02\x00\x04\x00"),
     }
     for name, model in corrupt.items():
         models.add(name, model, images)
@@ -207,6 +208,23 @@ def corrupt_models(case: LayerCase[Any]) -> dict[str, bytes]:
         model.subgraphs[0].operators[0].inputs[1] = None
         return editor.write(model)
 
+    def written_blob() -> bytes:
+        """The blob is what another operator writes, so that it exists only in Eval."""
+        model = editor.read(sparse_model(case))
+        (op,) = model.subgraphs[0].operators
+        source = Tensor.constant("source", np.frombuffer(blob, np.uint8))
+        op.weights.buffer = None
+        reshape = Operator(BuiltinOperator.RESHAPE, [source], [op.weights])
+        model.subgraphs[0].operators.insert(0, reshape)
+        return editor.write(model)
+
+    def blob_as_input() -> bytes:
+        model = editor.read(sparse_model(case))
+        (op,) = model.subgraphs[0].operators
+        op.weights.buffer = None
+        model.subgraphs[0].inputs.append(op.weights)
+        return editor.write(model)
+
     narrow = dataclasses.replace(case, inputs=case.inputs[:, :-1])
     return {
         "magic": sparse_model(case, blob=patched(blob, 0, b"SPW0")),
@@ -223,6 +241,8 @@ def corrupt_models(case: LayerCase[Any]) -> dict[str, bytes]:
         "no inputs": rewired(inputs=0, outputs=1),
         "no outputs": rewired(inputs=2, outputs=0),
         "absent weights": absent_blob(),
+        "written weights": written_blob(),
+        "weights as an input": blob_as_input(),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.support.device_tools import needs_emulator
 from tests.support.layers import check_outputs
 from tests.support.sparse_convs import ConvCase, random_conv, random_window, windows_of
+from tests.support.sweeps import seed_of
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import layouts_for
@@ -17,7 +18,7 @@ from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
 
-pytestmark = [pytest.mark.slow, needs_emulator]
+pytestmark = [pytest.mark.slow, pytest.mark.sweep, needs_emulator]
 
 CASES = [
     pytest.param(target, board, layout, id=f"{board or target}-{layout}")
@@ -48,7 +49,7 @@ def check(target: str, board: str | None, conv: ConvCase, layout: Layout, images
 
 @pytest.mark.parametrize(("target", "board", "layout"), CASES)
 def test_equals_reference(target: str, board: str | None, layout: Layout) -> None:
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed_of(1))
     for number in range(WINDOWS):
         # Pixels of whole words, and others.
         channels = 4 * int(rng.integers(1, 5)) if number % 2 else int(rng.integers(1, 12))

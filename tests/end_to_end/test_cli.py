@@ -327,3 +327,15 @@ def test_export_writes_a_library(models: Path, tmp_path: Path) -> None:
     assert all((tmp_path / "lib" / path).is_file() for path in report["files"])
     assert "README.md" in cli(*arguments).stdout
     assert "'make' is unknown" in error_line(cli(*arguments[:3], "make", *arguments[4:]))
+
+
+def test_node_data_are_two_files(models: Path, tmp_path: Path) -> None:
+    done = cli("inspect", models / "sparse.tflite", "--node-data", tmp_path / "net")
+    assert done.returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "net.bytes.json",
+        "net.instructions.json",
+    ]
+    assert json.loads((tmp_path / "net.bytes.json").read_text())["main"]["results"]
+    line = error_line(cli("inspect", models / "sparse.tflite", "--node-data", tmp_path / "a/b"))
+    assert "does not exist" in line

@@ -13,10 +13,10 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.models.dense_models import float_fully_connected_model
 from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
-from tflm_sparsesep.compression.layer_compressor import sqnr_db
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Tensor, TensorType
 from tflm_sparsesep.model_input import int8_input
+from tflm_sparsesep.runtime.output_quality import sqnr_db
 
 AD01 = SHARED_MODELS / "ad01_fp32.tflite"
 needs_tensorflow = pytest.mark.xdist_group("tensorflow")

@@ -21,6 +21,7 @@ from tests.support.models.small_models import dense_model, int8_samples
 from tests.support.sparse_network import sparse_network
 from tflm_sparsesep.cli import main
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.runtime.output_quality import plain_sqnr_db, sqnr_db
 
 
 def scores_model(output_scale: float, shift: int = 0) -> bytes:
@@ -51,12 +52,47 @@ def test_sqnr_and_error_are_those_of_real_numbers() -> None:
     quality = ts.validate(fine, coarse, x)
     (wanted,), (found,) = (ts.run(one, x, dequantize=True) for one in (fine, coarse))
     noise = np.sum((found.astype(np.float64) - wanted) ** 2)
-    expected = 10 * np.log10(np.sum(wanted.astype(np.float64) ** 2) / noise)
+    signal = wanted.astype(np.float64) - wanted.mean(axis=0, dtype=np.float64)
+    expected = 10 * np.log10(np.sum(signal**2) / noise)
     assert quality.outputs[0].sqnr_db == pytest.approx(expected)
+    plain = 10 * np.log10(np.sum(wanted.astype(np.float64) ** 2) / noise)
+    assert quality.outputs[0].plain_sqnr_db == pytest.approx(plain)
     assert quality.outputs[0].largest_error == np.abs(found.astype(np.float64) - wanted).max()
     assert quality.violations(min_sqnr=expected - 0.1) == []
     (line,) = quality.violations(min_sqnr=expected + 0.1)
-    assert re.match(r"output 0: SQNR \d+\.\d dB, asked for: ", line)
+    assert re.match(r"output 0: SQNR \d+\.\d dB about the mean, asked for: ", line)
+
+
+def test_a_constant_in_place_of_the_outputs_keeps_no_signal() -> None:
+    """Plain SQNR is high, as the outputs are far from 0 and vary little."""
+    (wanted,) = ts.run(scores_model(0.5), int8_samples(50), dequantize=True)
+    constant = np.broadcast_to(wanted.mean(axis=0), wanted.shape)
+    assert sqnr_db([wanted], [constant]) == pytest.approx(0, abs=1e-3)
+    assert plain_sqnr_db([wanted + 1000.0], [constant + 1000.0]) > 20
+
+
+def test_one_sample_has_no_mean_to_vary_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quality = ts.validate(scores_model(0.5), scores_model(4.0), int8_samples(1))
+    assert np.isnan(quality.outputs[0].sqnr_db)
+    assert np.isfinite(quality.outputs[0].plain_sqnr_db)
+    assert quality.to_json()["outputs"][0]["sqnr_db"] is None
+    assert quality.violations() == []
+    with pytest.raises(ConfigError, match="min_sqnr is given with 1 sample; accepted: at least 2"):
+        quality.violations(min_sqnr=5)
+    same = ts.validate(scores_model(0.5), scores_model(0.5), int8_samples(1))
+    assert same.violations(min_sqnr=90) == []
+    (tmp_path / "a.tflite").write_bytes(scores_model(0.5))
+    (tmp_path / "b.tflite").write_bytes(scores_model(4.0))
+    np.save(tmp_path / "x.npy", int8_samples(1))
+    monkeypatch.chdir(tmp_path)
+    command = ["tflm-sparsesep", "validate", "a.tflite", "b.tflite", "--data", "x.npy"]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    assert "SQNR about the mean undefined for 1 sample (" in capsys.readouterr().out
 
 
 def test_accuracy_is_of_the_first_output() -> None:

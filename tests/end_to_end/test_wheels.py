@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import re
 import subprocess
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -26,12 +28,16 @@ def test_libraries_need_only_the_c_library(name: str) -> None:
     assert needed <= {"libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 
 
-def test_the_platform_is_that_of_the_newest_import(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("build_wheels", ROOT / "tools/build_wheels.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def tool(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A script of tools/, which finds those beside it."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    return importlib.import_module(name)
+
+
+def test_the_platform_is_that_of_the_newest_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tool("build_wheels", monkeypatch)
     source, library, wheel = (tmp_path / name for name in ("x.c", "x.so", "x.whl"))
     # Each imports one function; getrandom came with glibc 2.25.
     for call, version in (("abs(1)", 17), ("(int)getrandom(0, 0, 0)", 25)):
@@ -43,3 +49,33 @@ def test_the_platform_is_that_of_the_newest_import(tmp_path: Path) -> None:
         with zipfile.ZipFile(wheel, "w") as archive:
             archive.write(library, "native/x.so")
         assert module.oldest_glibc(wheel) == version
+
+
+@pytest.mark.parametrize("repository", [None, "https://example.org/code"])
+def test_the_readme_of_a_release_has_no_relative_links(
+    repository: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = tool("release_files", monkeypatch)
+    text = (ROOT / "README.md").read_text()
+    found = release.readme(text, repository)
+    links = re.findall(r"\]\(([^)]+)\)", found)
+    assert all(link.startswith("https://") for link in links)
+    assert ("*Speedup of one" in found) == (repository is not None)
+    if repository is not None:
+        assert len(links) == len(re.findall(r"\]\([^)]+\)", text))
+        assert "![" in found
+        paths = [link.removeprefix(f"{repository}/") for link in links if repository in link]
+        assert all((ROOT / path.split("/", 2)[2].split("#")[0]).exists() for path in paths)
+        urls = release.project((ROOT / "pyproject.toml").read_text(), repository)
+        assert f'Homepage = "{repository}"' in urls
+
+
+def test_the_first_steps_of_the_readme_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    first_build = tool("first_build", monkeypatch)
+    script = first_build.commands((ROOT / "README.md").read_text())
+    assert script.startswith(f'pip install "{first_build.PACKAGE}"\n')
+    assert script.count("-DTFLM_DIR=") == 1
+    for step in ("ts.convert(", "tflm-sparsesep export ", "cmake --build "):
+        assert step in script
+    with pytest.raises(ValueError, match="no section Start"):
+        first_build.commands("# x")

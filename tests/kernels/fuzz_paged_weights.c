@@ -133,6 +133,53 @@ static int run_mutant(const File* table, const File* image,
   return accepted;
 }
 
+#ifdef SPARSESEP_LIBFUZZER
+// Makes the table's checksums those of the pages in the image.
+static void sign(File* table, const File* image) {
+  SparsesepPagedHeader header;
+  if (table->size < sizeof(header)) return;
+  memcpy(&header, table->bytes, sizeof(header));
+  size_t entry = sizeof(header), start = header.offset;
+  for (uint32_t n = header.pages; n > 0; --n, entry += sizeof(SparsesepPage)) {
+    SparsesepPage page;
+    if (table->size - entry < sizeof(page)) return;
+    memcpy(&page, table->bytes + entry, sizeof(page));
+    if (start > image->size || page.bytes > image->size - start) return;
+    if (page.bytes % SPARSESEP_PAGE_ALIGNMENT != 0) return;
+    page.checksum = checksum(image->bytes + start, page.bytes);
+    memcpy(table->bytes + entry, &page, sizeof(page));
+    start += page.bytes;
+  }
+}
+
+// An input is a byte with flags, one with the size of the options, two with
+// that of the table, the options, the table, and the image.
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  enum { kPrefix = 4, kSigned = 1, kChanging = 2 };
+  if (size < kPrefix) return -1;
+  const size_t options_size = data[1];
+  const size_t table_size = data[2] | (size_t)data[3] << 8;
+  if (options_size + table_size > size - kPrefix) return -1;
+  const File whole = {(uint8_t*)(uintptr_t)data + kPrefix, size - kPrefix};
+  const File behind = {whole.bytes + options_size, table_size};
+  const File rest = {behind.bytes + table_size,
+                     whole.size - options_size - table_size};
+  File options = copy(&whole, options_size);
+  File table = copy(&behind, table_size);
+  File image = copy(&rest, rest.size);
+  state = (uint32_t)size * 2654435761u | 1u;
+  if (data[0] & kSigned) sign(&table, &image);
+  const SparsesepPagedHeader* header = (const void*)table.bytes;
+  if (sparsesep_validate_paged_weights(header, table.size) == SPARSESEP_OK) {
+    const Memory memory = {header, &image, (data[0] & kChanging) != 0};
+    run(&memory, &table, &options);
+  }
+  free(options.bytes);
+  free(table.bytes);
+  free(image.bytes);
+  return 0;
+}
+#else
 int main(int argc, char** argv) {
   if (argc != 6) return 2;
   File table = read_whole(argv[1]);
@@ -150,3 +197,4 @@ int main(int argc, char** argv) {
   free(options.bytes);
   return 0;
 }
+#endif

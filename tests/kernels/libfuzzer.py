@@ -1,32 +1,45 @@
 """Coverage-guided fuzzing of the kernels with libFuzzer, ASan and UBSan.
 
     python tests/kernels/libfuzzer.py FOLDER --seconds N
+    python tests/kernels/libfuzzer.py FOLDER --coverage
 
 Builds each target with clang, writes seeds from this project's own packers, and fuzzes for N
 seconds. FOLDER keeps the corpora, so that the next run goes on where this one ended; a finding is
-left there, too. Prints the executions; the exit code is 1 if there was a finding.
+left there, too. Prints the executions; the exit code is 1 if there was a finding. With --coverage
+prints the lines of the validators that the corpora reach; that needs llvm-cov of clang's version.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import tflm_sparsesep
+from tests.kernels.graph_seeds import graphs
+from tests.support.depthwise_layers import DepthwiseCase, random_block
 from tests.support.layers import layout_case
 from tests.support.sparse_convs import random_conv
+from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
 from tflm_sparsesep.converters.blob.pack_separable import pack as pack_separable
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
+from tflm_sparsesep.converters.blob.page_weights import page_weights
 from tflm_sparsesep.converters.blob.separable_format import Order
+from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,
@@ -35,7 +48,26 @@ from tflm_sparsesep.device.synthetic_separable import (
 
 _FLAGS = ("-std=gnu11", "-g", "-O1", "-DSPARSESEP_LIBFUZZER", "-fno-sanitize-recover=all")
 _SANITIZERS = "-fsanitize=fuzzer,address,undefined"
+_COVERAGE = ("-fprofile-instr-generate", "-fcoverage-mapping")
 _LARGEST_INPUT = 4096
+# What decides whether a model is taken, and how much memory it gets.
+_DECIDING = (
+    "kernels/validate/*.c",
+    "custom_ops/core/*.c",
+    *(
+        f"custom_ops/litert_delegate/graph/{name}.c"
+        for name in (
+            *("is_supported", "supported_*", "infer_shape", "window"),
+            *("writers", "read_operation", "create_partition", "plan_partition"),
+        )
+    ),
+)
+# Parts of the delegate that a target needs.
+_PARTS = {
+    "split_rows": ("cpu/split_rows.c",),
+    "unpack_tiles": ("opencl/unpack_tiles.c",),
+    "delegate": ("delegate*.c", "graph/*.c", "cpu/*.c"),
+}
 _EXECUTIONS = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 
 
@@ -48,11 +80,19 @@ def packed_weights() -> Iterator[bytes]:
 
 
 def separable_conv() -> Iterator[bytes]:
-    """Yield a blob of each order."""
+    """Yield a blob of each order, depthwise convolutions, and a block of each layout."""
     rng, shape = np.random.default_rng(4), SeparableShape(6, 6, (3, 4, 5), (3, 2))
     for order in Order:
         yield b"\0" + pack_separable(random_separable(rng, shape), order)
     yield b"\0" + pack_separable(random_float_separable(rng, shape))
+    for channels, strides, multiplier in ((5, (2, 1), 2), (8, (1, 1), 1)):
+        window = ConvWindow((3, 3), channels, strides)
+        layer = random_depthwise(rng, window, multiplier=multiplier)
+        yield b"\0" + pack_depthwise(layer)
+    case = DepthwiseCase(layer, rng.integers(-128, 128, (1, 5, 5, 8)).astype(np.int8))
+    for layout in LAYOUTS:
+        if layout.value_type is not ValueType.FLOAT32:
+            yield b"\0" + random_block(rng, layout, case=case, units=9).blob
 
 
 def sparse_conv() -> Iterator[bytes]:
@@ -64,10 +104,37 @@ def sparse_conv() -> Iterator[bytes]:
         yield b"\0" + conv.blob(layout)
 
 
+def paged_weights() -> Iterator[bytes]:
+    """Yield a table and its pages of each layout, signed, and in a memory that changes."""
+    for layout in LAYOUTS:
+        case = layout_case(np.random.default_rng(4), layout, 13, 101, zeros=0.8)
+        blob, options = pack(case.layer, layout), case.options.to_bytes()
+        point = case.options.input_zero_point
+        table, image = page_weights(blob, page_bytes=3 * len(blob) // 5, input_zero_point=point)
+        for flags in (1, 3):
+            head = struct.pack("<BBH", flags, len(options), len(table))
+            yield head + options + table + image
+
+
+def op_options() -> Iterator[bytes]:
+    """Yield options for vectors side by side and for windows, with a blob of each layout."""
+    for layout in LAYOUTS:
+        case = layout_case(np.random.default_rng(4), layout, 7, 30, zeros=0.7)
+        for step in (0, 6):
+            options = replace(case.options, input_step=step).to_bytes()
+            elements = 2 * 6 if step else 2 * 30
+            yield bytes([elements, 2, len(options)]) + options + pack(case.layer, layout)
+
+
 TARGETS = {
     "packed_weights": packed_weights,
+    "op_options": op_options,
     "separable_conv": separable_conv,
     "sparse_conv": sparse_conv,
+    "paged_weights": paged_weights,
+    "split_rows": packed_weights,
+    "unpack_tiles": packed_weights,
+    "delegate": graphs,
 }
 
 
@@ -80,18 +147,46 @@ def compiler() -> str:
     return path
 
 
-def build(name: str, folder: Path) -> Path:
-    """Compile a target with the op core and all kernels of this machine."""
-    root, program = tflm_sparsesep.source_dir(), folder / name
-    sources = [
-        Path(__file__).with_name(f"fuzz_{name}.c"),
+def includes() -> list[str]:
+    """Return the options that tell a compiler where headers are."""
+    root = tflm_sparsesep.source_dir()
+    parts = ("kernels", "kernels/include", "custom_ops", "custom_ops/litert_delegate")
+    return [f"-I{root / part}" for part in parts]
+
+
+def _compile(arguments: list[str], coverage: bool) -> None:
+    flags = [*_FLAGS, _SANITIZERS, *(_COVERAGE if coverage else ())]
+    subprocess.run([compiler(), *flags, *includes(), *arguments], check=True)
+
+
+def _object(source: Path, folder: Path, coverage: bool) -> Path:
+    """Compile one file into `folder`, unless that has been done."""
+    found = folder / f"{source.stem}.o"
+    if not found.is_file() or found.stat().st_mtime < source.stat().st_mtime:
+        _compile(["-c", str(source), "-o", str(found)], coverage)
+    return found
+
+
+def sources(name: str) -> list[Path]:
+    """Return what a target is made of: the op core and all kernels of this machine, and parts."""
+    root = tflm_sparsesep.source_dir()
+    delegate = root / "custom_ops/litert_delegate"
+    return [
         root / "custom_ops/host/host_port.c",
         *sorted((root / "custom_ops/core").glob("*.c")),
         *sorted((root / "kernels").rglob("*.c")),
+        *(path for part in _PARTS.get(name, ()) for path in sorted(delegate.glob(part))),
     ]
-    includes = [f"-I{root / part}" for part in ("kernels", "kernels/include", "custom_ops")]
-    command = [compiler(), *_FLAGS, _SANITIZERS, *includes, *map(str, sources), "-lm"]
-    subprocess.run([*command, "-o", str(program)], check=True)
+
+
+def build(name: str, folder: Path, *, coverage: bool = False) -> Path:
+    """Compile a target into `folder`."""
+    program, objects = folder / name, folder / "objects"
+    objects.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor() as pool:
+        made = list(pool.map(lambda path: _object(path, objects, coverage), sources(name)))
+    main = Path(__file__).with_name(f"fuzz_{name}.c")
+    _compile([str(main), *map(str, made), "-lm", "-lpthread", "-o", str(program)], coverage)
     return program
 
 
@@ -116,12 +211,57 @@ def fuzz(name: str, folder: Path, seconds: int) -> tuple[int, bool]:
     return int(found[1]), True
 
 
+def coverage(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return the lines that the kept corpora of all targets reach, and all lines, by file.
+
+    Files are those that decide what is accepted: validators, op core, and graphs of the delegate.
+    """
+    root, objects, raw = tflm_sparsesep.source_dir(), folder / "coverage", folder / "raw"
+    profile, programs = folder / "merged.profdata", []
+    for name in TARGETS:
+        programs.append(build(name, objects, coverage=True))
+        subprocess.run(
+            [str(programs[-1]), "-runs=0", str(folder / f"{name}_corpus")],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "LLVM_PROFILE_FILE": str(raw / name)},
+        )
+    suffix = compiler().rpartition("clang")[2]
+    found = map(str, raw.iterdir())
+    merge = [f"llvm-profdata{suffix}", "merge", "-sparse", *found, "-o", str(profile)]
+    subprocess.run(merge, check=True)
+    binaries = [word for program in programs for word in ("-object", str(program))][1:]
+    export = [f"llvm-cov{suffix}", "export", "-summary-only", f"-instr-profile={profile}"]
+    files = [str(path) for part in _DECIDING for path in sorted(root.glob(part))]
+    done = subprocess.run([*export, *binaries, *files], check=True, capture_output=True, text=True)
+    lines = {
+        entry["filename"]: entry["summary"]["lines"]
+        for entry in json.loads(done.stdout)["data"][0]["files"]
+    }
+    return {
+        str(Path(name).relative_to(root)): (entry["covered"], entry["count"])
+        for name, entry in lines.items()
+    }
+
+
+def print_coverage(folder: Path) -> None:
+    """Print the coverage of each file, and of all."""
+    found = coverage(folder)
+    found["all"] = sum(c for c, _ in found.values()), sum(n for _, n in found.values())
+    for name, (covered, count) in found.items():
+        print(f"{covered / count:7.1%} of {count:5} lines  {name}")
+
+
 def main() -> int:
-    """Fuzz every target; return the exit code."""
+    """Fuzz every target, or print what their corpora reach; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--coverage", action="store_true", help="of the corpora; no fuzzing")
     options = parser.parse_args()
+    if options.coverage:
+        print_coverage(options.folder)
+        return 0
     harmless = True
     for name in TARGETS:
         executions, fine = fuzz(name, options.folder, options.seconds)

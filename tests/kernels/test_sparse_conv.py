@@ -13,13 +13,18 @@ from tests.support.sparse_convs import ConvCase, random_conv
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
-from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS, layouts_for
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
+from tflm_sparsesep.converters.cost.conv_strip import Strip
 from tflm_sparsesep.converters.errors import DeviceError
+from tflm_sparsesep.converters.targets import TARGETS
 
 # At once: see kernels/sparse_conv/strip.h.
 PIXELS = 32 if platform.machine() in ("x86_64", "aarch64") else 16
+
+# Scratch whatever the window: pairs of a palette's values, accumulators of a portion of rows.
+FIXED_BYTES = 1024 + 256
 
 SAME, VALID = Padding.SAME, Padding.VALID
 # Acceptance layers, a strided shortcut, a tall and a wide one: window, units, image.
@@ -101,6 +106,17 @@ def test_scratch_stays_below_four_windows_a_pixel(layout: Layout) -> None:
         assert found - native.scratch_bytes(blob[48:], pixels) <= (
             width * window.cols * pixels + 15
         )
+
+
+@pytest.mark.parametrize("target", [name for name in TARGETS if name != "host"])
+def test_devices_need_four_bytes_a_window_element(target: str) -> None:
+    rng = np.random.default_rng(10)
+    for layout in layouts_for(target):
+        for window, units, size in REAL:
+            conv = random_conv(rng, layout, window=window, units=units, size=size, zeros=0.9)
+            found = native.conv_scratch_bytes(conv.blob(layout), *size, target=target)
+            pixels = Strip.of(window, (1, *size, window.channels)).pixels
+            assert found <= 4 * window.cols * pixels + FIXED_BYTES, (str(layout), window)
 
 
 def test_a_window_in_one_piece_is_not_copied() -> None:

@@ -169,3 +169,14 @@ def test_every_input_at_its_zero_point(layout: Layout) -> None:
     rng = np.random.default_rng(7)
     case = layout_case(rng, layout, 10, 50, zeros=0.5, batch=2, input_zeros=1.0)
     check_outputs(case, run(case, layout))
+
+
+def test_options_of_other_versions_and_sizes_are_refused() -> None:
+    case = layout_case(np.random.default_rng(9), LAYOUTS[0], 8, 12, zeros=0.5, batch=1)
+    blob, options = pack(case.layer, LAYOUTS[0]), case.options.to_bytes()
+    behind = native_ops.sparse_fully_connected(options + b"viewers", blob, case.inputs, 8)
+    check_outputs(case, behind)
+    head = {"version": b"\x03\0\x14\0", "size": b"\x01\0\x18\0", "windows": b"\x02\0\x18\0"}
+    for wrong in (b"", options[:3], options[:-1], *(new + options[4:] for new in head.values())):
+        with pytest.raises(DeviceError, match="options"):
+            native_ops.sparse_fully_connected(wrong, blob, case.inputs, 8)

@@ -1,4 +1,4 @@
-"""TFLM runs in a process of its own: models that end it end no other."""
+"""Runtimes have processes of their own: models that end them end no other."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from tflm_sparsesep.converters.tflite.editor import (
     schema_object,
 )
 from tflm_sparsesep.runtime.child import child
+from tflm_sparsesep.runtime.litert import LiteRtInterpreter
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 
@@ -80,7 +81,7 @@ def test_an_interpreter_whose_process_was_killed() -> None:
     data, (first, *_) = dense_model(), int8_samples(1)[:, None]
     interpreter = TflmInterpreter(data, editor.read(data))
     (wanted,) = interpreter.invoke([first])
-    os.kill(child()._process.pid, signal.SIGKILL)
+    os.kill(child("tflm")._process.pid, signal.SIGKILL)
     for _ in range(2):
         with pytest.raises(DeviceError, match="ended its process by SIGKILL"):
             interpreter.invoke([first])
@@ -92,9 +93,9 @@ def test_unused_interpreters_are_freed() -> None:
     data = dense_model()
     model = editor.read(data)
     TflmInterpreter(data, model)
-    (dropped,) = child().garbage
+    (dropped,) = child("tflm").garbage
     kept = TflmInterpreter(data, model)
-    assert child().garbage == []
+    assert child("tflm").garbage == []
     assert kept.arena_bytes
     kept._key = dropped
     with pytest.raises(DeviceError, match=f"TFLM: {dropped}$"):
@@ -116,3 +117,24 @@ def test_interpreters_do_not_pass_to_a_forked_process() -> None:
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     np.testing.assert_array_equal(interpreter.invoke([inputs])[0], wanted)
+
+
+def test_a_model_that_ends_litert() -> None:
+    inputs = [np.ones((1, 4), np.int8)] * 2
+    with pytest.raises(DeviceError, match=r"^model: LiteRT: the model ended its process") as caught:
+        runtimes.run(with_odd_scales(), inputs, runtime="litert")
+    assert "\n" not in str(caught.value)
+    (outputs,) = runtimes.run(dense_model(), int8_samples(3), runtime="litert")
+    assert outputs.shape == (3, 10)
+
+
+def test_litert_whose_process_was_killed() -> None:
+    samples = int8_samples(3)
+    (wanted,) = runtimes.run(dense_model(), samples, runtime="litert")
+    interpreter = LiteRtInterpreter(dense_model(), "model")
+    os.kill(child("litert")._process.pid, signal.SIGKILL)
+    for _ in range(2):
+        with pytest.raises(DeviceError, match="LiteRT: the model ended its process by SIGKILL"):
+            interpreter.invoke([samples[:1]])
+    (again,) = runtimes.run(dense_model(), samples, runtime="litert")
+    np.testing.assert_array_equal(again, wanted)

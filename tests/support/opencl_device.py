@@ -14,13 +14,18 @@ from tests.support.delegate_jobs import Done
 OPENCL = {"backend": "opencl", "verbose": "1"}
 
 
-def has_opencl() -> bool:
-    """Return True if there is an OpenCL device. A child process looks for it."""
+def platforms() -> str:
+    """Return the names of OpenCL platforms and devices. A child process looks for them."""
     try:
         done = subprocess.run(["clinfo", "-l"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return False
-    return "Device #0" in done.stdout
+        return ""
+    return done.stdout
+
+
+def has_opencl() -> bool:
+    """Return True if there is an OpenCL device."""
+    return "Device #0" in platforms()
 
 
 needs_opencl = pytest.mark.skipif(

@@ -81,6 +81,19 @@ def test_a_backed_up_fit_resumes_its_phases(epoch: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_savers_listed_before_are_warned_of(tmp_path: Path) -> None:
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras")
+    sparsify = ProximalL1(**RESUMED)
+    for saver in (backup, checkpoint):
+        name = type(saver).__name__
+        match = f"^{name} is listed before ProximalL1: .*; list {name} after ProximalL1$"
+        with pytest.warns(UserWarning, match=match):
+            deep_model().fit(X, Y, epochs=10, verbose=0, callbacks=[saver, sparsify])
+    deep_model().fit(X, Y, epochs=10, verbose=0, callbacks=[sparsify, checkpoint, backup])
+
+
 MIRRORED = """
 import json, sys
 import tensorflow as tf

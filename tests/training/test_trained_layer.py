@@ -11,7 +11,9 @@ import pytest
 from tests.support.models.keras_models import array, deep_model
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.device_layer import DeviceLayer
+from tflm_sparsesep.training.keep_zeros import KeepZeros
 from tflm_sparsesep.training.layer_selection import Selection
+from tflm_sparsesep.training.proximal_l1 import ProximalL1
 from tflm_sparsesep.training.trained_layer import TrainedLayer, layers_of, select_layers
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
@@ -73,6 +75,9 @@ def test_what_is_no_model_is_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=reason):
             layers_of(given)
+        for callback in (ProximalL1(strength=1.0), KeepZeros()):
+            with pytest.raises(ConfigError, match=reason):
+                callback.set_model(given)
 
 
 def test_weights_are_a_copy_of_the_kernel() -> None:

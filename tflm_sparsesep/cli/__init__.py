@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.cli import deploy, environment, measure, models
+from tflm_sparsesep.cli import compression, deploy, environment, measure, models
 from tflm_sparsesep.converters.errors import SparseSepError
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ def _options(
 
 # In the order of the help page.
 app.command()(models.convert)
-app.command()(models.compress)
+app.command()(compression.compress)
 app.command()(models.plan)
 app.command()(models.inspect)
 app.command()(measure.run)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,19 +36,36 @@ if not os.environ.get("COLUMNS", "").strip("0"):  # a terminal without columns s
 WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
 console = Console(width=WIDTH)
 
-ModelPath = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A .tflite file, int8 or float32, or a .keras file.")
-]
+MODEL_ARGUMENT = typer.Argument(
+    metavar="MODEL", help="A .tflite file, int8 or float32, or a .keras file."
+)
+ModelPath = Annotated[Path, MODEL_ARGUMENT]
+DEFAULT_TARGET = "cortex-m4"
 TargetName = Annotated[
     str, typer.Option("--target", "-t", help=f"Core to count for: {', '.join(TARGETS)}.")
 ]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
+Annotate = Annotated[
+    bool,
+    typer.Option("--annotate", help="Let viewers show packed layers, for 80 bytes a layer."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def say(*texts: str) -> None:
     """Print text as it is: what a file holds is neither markup nor obeyed."""
     console.print(*(Text(printable(text)) for text in texts), sep="\n")
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print each warning as one line on stderr, without the place in the source."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"warning: {printable(str(message))}", file=sys.stderr
+        )
+        yield
 
 
 def check_outputs(outputs: Sequence[Path], *inputs: Path | None) -> None:

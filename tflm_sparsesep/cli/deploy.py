@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 import tflm_sparsesep as ts
 from tflm_sparsesep.cli.common import AsJson, ModelPath, TargetName, check_outputs, print_json
-from tflm_sparsesep.cli.models import LabelsFile, MaxDrop, MinSqnr
+from tflm_sparsesep.cli.compression import LabelsFile, MaxDrop, MinSqnr
 from tflm_sparsesep.converters.errors import ConfigError, printable
 from tflm_sparsesep.exporting.formats import FORMATS
 from tflm_sparsesep.runtime import files
@@ -77,13 +78,20 @@ def _print_validation(quality: ts.Validation, violations: list[str]) -> None:
     print(f"{quality.samples} samples in {quality.runtime}")
     for one in quality.outputs:
         print(
-            f"output {one.output}: SQNR {one.sqnr_db:.1f} dB, largest error "
-            f"{one.largest_error:.4g}, {one.differing:.2%} of the elements differ"
+            f"output {one.output}: SQNR {_about_mean(one.sqnr_db)} ({one.plain_sqnr_db:.1f} dB "
+            f"plain), largest error {one.largest_error:.4g}, {one.differing:.2%} of the elements "
+            "differ"
         )
     if quality.dense_accuracy is not None and quality.sparse_accuracy is not None:
         print(f"accuracy: {quality.dense_accuracy:.2%} -> {quality.sparse_accuracy:.2%}")
     for violation in violations:
         print(f"FAIL: {violation}")
+
+
+def _about_mean(sqnr_db: float) -> str:
+    if math.isnan(sqnr_db):
+        return "about the mean undefined for 1 sample"
+    return f"{sqnr_db:.1f} dB about the mean"
 
 
 def report(

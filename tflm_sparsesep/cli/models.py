@@ -1,8 +1,10 @@
-"""Commands that read and make models: `convert`, `compress`, `plan`, `inspect`, `variants`."""
+"""Commands that read and make models: `convert`, `plan`, `inspect`, `variants`."""
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +12,8 @@ import typer
 
 import tflm_sparsesep as ts
 from tflm_sparsesep.cli.common import (
+    DEFAULT_TARGET,
+    Annotate,
     AsJson,
     ModelPath,
     OutputFile,
@@ -20,10 +24,12 @@ from tflm_sparsesep.cli.common import (
     say,
     show,
 )
+from tflm_sparsesep.cli.recipes import MadeFrom, RecipeFile, check_made, followed, write_made
 from tflm_sparsesep.converters.boards import BOARDS
 from tflm_sparsesep.converters.cost.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.targets import get_target
+from tflm_sparsesep.recipe import Recipe
 from tflm_sparsesep.runtime import files
 
 Preference = Annotated[
@@ -36,6 +42,14 @@ Preference = Annotated[
 PageBytes = Annotated[
     int | None, typer.Option("--page-bytes", help="Most bytes of a page: see docs/paging.md.")
 ]
+NodeDataName = Annotated[
+    Path | None,
+    typer.Option(
+        "--node-data",
+        help="Write NAME.bytes.json and NAME.instructions.json for Model Explorer.",
+        metavar="NAME",
+    ),
+]
 PagesFile = Annotated[
     Path | None, typer.Option("--external", help="Write the pages of large layers here.")
 ]
@@ -43,29 +57,6 @@ CalibrationFile = Annotated[
     Path | None,
     typer.Option("--data", help=r"Samples \[n, ...] as .npy or .npz; required for a .keras file."),
 ]
-SamplesFile = Annotated[
-    Path, typer.Option("--data", help=r"Unlabeled samples \[n, ...] as .npy or .npz.")
-]
-MinSqnr = Annotated[float | None, typer.Option("--min-sqnr", help="Least output SQNR in dB.")]
-FlashBytes = Annotated[
-    str | None, typer.Option("--flash", help="Most bytes of the file, such as 64k (of 1024).")
-]
-Instructions = Annotated[
-    str | None, typer.Option("--instructions", help="Most instructions, such as 2M (of 10^6).")
-]
-ArenaBytes = Annotated[
-    str | None, typer.Option("--arena", help="Most bytes of activations, such as 16k.")
-]
-MaxDrop = Annotated[
-    float | None, typer.Option("--max-drop", help="Most points of accuracy to lose.")
-]
-LabelsFile = Annotated[
-    Path | None, typer.Option("--labels", help=r"Classes of the samples, int\[n], as .npy.")
-]
-Workers = Annotated[
-    int | None, typer.Option("--workers", help="Processes; by default one for each core.")
-]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep trials on disk.")]
 HeaderFile = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the C header sparsesep_variants.h.")
 ]
@@ -80,34 +71,47 @@ BoardName = Annotated[
 
 
 def convert(
-    model: ModelPath,
+    *,
+    model: MadeFrom = None,
     output: OutputFile,
-    target: TargetName = "cortex-m4",
+    target: TargetName = DEFAULT_TARGET,
     prefer: Preference = None,
     page_bytes: PageBytes = None,
     external: PagesFile = None,
     data: CalibrationFile = None,
+    annotate: Annotate = False,
+    recipe: RecipeFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rewrite the layers that get smaller and faster on the target."""
-    if (page_bytes is None) != (external is None):
+    """Rewrite the layers that get smaller and faster on the target.
+
+    OUTPUT.recipe.json, beside the output, tells how it was made.
+    """
+    options = {
+        "target": target,
+        "prefer": check_preference(prefer),
+        "page_bytes": page_bytes,
+        "annotate": annotate or None,
+    }
+    given = followed(recipe, Recipe.of("convert", options, model=model, data=data))
+    if ("page_bytes" in given.options) != (external is not None):
         raise ConfigError("--page-bytes and --external go together: give both or neither")
-    if model.suffix == ".keras" and data is None:
-        raise ConfigError(f"--data is missing: {model} is quantized to int8 with sample inputs")
-    check_outputs([*filter(None, (output, external))], model, data)
+    source, data = given.inputs["model"], given.inputs.get("data")
+    if source.suffix == ".keras" and data is None:
+        raise ConfigError(f"--data is missing: {source} is quantized to int8 with sample inputs")
+    check_made(given, output, external, recipe)
     result = ts.convert(
-        model,
+        source,
         representative_dataset=None if data is None else files.read_samples(data),
-        target=target,
-        prefer=check_preference(prefer),
-        page_bytes=page_bytes,
+        **{name: value for name, value in given.options.items() if name != "annotate"},
     )
-    pages = [] if external is None else [(external, result.external or b"")]
-    files.write_all([(output, result.tflite), *pages])
+    if "annotate" in given.options:
+        result = replace(result, tflite=ts.annotate(result.tflite))
+    write_made(given, output, result.tflite, external, result.external)
     if as_json:
         print_json(_conversion(result, output, external))
     else:
-        _print_conversion(result, target, output, external)
+        _print_conversion(result, given.options["target"], output, external)
 
 
 def _conversion(result: ts.ConvertResult, output: Path, external: Path | None) -> dict[str, Any]:
@@ -139,65 +143,6 @@ def _print_conversion(
         say(f"{external}: {len(result.external or b''):,} bytes of pages")
 
 
-def compress(
-    model: ModelPath,
-    output: OutputFile,
-    data: SamplesFile,
-    target: TargetName = "cortex-m4",
-    min_sqnr: MinSqnr = None,
-    flash: FlashBytes = None,
-    instructions: Instructions = None,
-    arena: ArenaBytes = None,
-    max_drop: MaxDrop = None,
-    labels: LabelsFile = None,
-    workers: Workers = None,
-    no_cache: NoCache = False,
-    as_json: AsJson = False,
-) -> None:
-    """Compress without training, as far as a budget of quality, bytes or time asks.
-
-    Trials are kept on disk: an interrupted search resumes where it was.
-    """
-    from tflm_sparsesep.compress import USER_CACHE
-
-    check_outputs([output], model, data, labels)
-    if all(one is None for one in (min_sqnr, flash, instructions, arena, max_drop)):
-        raise ConfigError(
-            "no budget is given; accepted: at least one of --min-sqnr, --flash, --instructions, "
-            "--arena and --max-drop"
-        )
-    budget = ts.Budget(
-        min_output_sqnr_db=min_sqnr,
-        flash_bytes=_amount(flash, 1024),
-        instructions=_amount(instructions, 1000),
-        max_accuracy_drop=max_drop,
-        arena_bytes=_amount(arena, 1024),
-    )
-    result = ts.compress(
-        model,
-        budget=budget,
-        representative_dataset=files.read_samples(data),
-        labels=None if labels is None else files.read_array(labels),
-        target=target,
-        progress=sys.stderr.isatty(),
-        cache_dir=None if no_cache else USER_CACHE,
-        workers=workers,
-    )
-    files.write_atomically(output, result.tflite)
-    if as_json:
-        print_json({"output": str(output), **result.to_json()})
-    else:
-        _print_compression(result, target, output)
-
-
-def _print_compression(result: ts.CompressResult, target: str, output: Path) -> None:
-    from tflm_sparsesep.report import decisions_table
-
-    show(decisions_table(result.layers, target))
-    possible = [f"possible: {point}" for point in result.pareto]
-    say(*map(str, result.point.forms), *possible, f"{output}: {result.point}")
-
-
 def plan(
     model: ModelPath,
     target: PlanTarget = None,
@@ -215,15 +160,29 @@ def plan(
     console.print(*notes(result), sep="\n")
 
 
-def inspect(model: ModelPath, target: TargetName = "cortex-m4", as_json: AsJson = False) -> None:
+def inspect(
+    model: ModelPath,
+    target: TargetName = DEFAULT_TARGET,
+    nodes: NodeDataName = None,
+    as_json: AsJson = False,
+) -> None:
     """Show each layer: how it is stored, what it costs, and why it is dense."""
     from tflm_sparsesep.report import decisions_table
 
     layers = ts.inspect(model, target=target)
+    if nodes is not None:
+        _write_node_data(model, target, nodes)
     if as_json:
         print_json({"model": str(model), "layers": [layer.to_json() for layer in layers]})
     else:
         show(decisions_table(layers, target))
+
+
+def _write_node_data(model: Path, target: str, name: Path) -> None:
+    found = ts.node_data(model, target=target)
+    texts = {name.with_name(f"{name.name}.{metric}.json"): data for metric, data in found.items()}
+    check_outputs(list(texts), model)
+    files.write_all([(path, (json.dumps(data) + "\n").encode()) for path, data in texts.items()])
 
 
 def variants(
@@ -247,16 +206,3 @@ def variants(
         print("\n".join(names))
     elif output is None:
         print("no sparse layers, so no kernels to link; `convert` makes them", file=sys.stderr)
-
-
-def _amount(text: str | None, kilo: int) -> int | None:
-    """Return a number with the suffix k or M for kilo or kilo^2, such as 1.5M."""
-    if text is None:
-        return None
-    factor = {"k": kilo, "M": kilo**2}.get(text[-1:], 1)
-    try:
-        return int(float(text[:-1] if factor > 1 else text) * factor)
-    except (ValueError, OverflowError):
-        raise ConfigError(
-            f"{text!r} is not a number; accepted: a number such as 800, 64k or 2M"
-        ) from None

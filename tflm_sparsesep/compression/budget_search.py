@@ -1,12 +1,14 @@
-"""Search for the compression level at which all budgets hold.
+"""Levels of compression, and the search for the one at which all budgets hold.
 
 A level sets limits for the choice of factorizations (`form_choice`): level 0 changes nothing, each
-next level demands a little less quality or size. The search builds and measures levels; quality,
-bytes and instructions are expected to fall from level to level. A returned level has been
-measured, so it is within the budget even where this does not hold.
+next level demands a little less quality or size. Quality, bytes and instructions are expected to
+fall from level to level. A returned level has been measured, so it is within the budget even where
+this does not hold.
 
 - With `min_output_sqnr_db` or `max_accuracy_drop`, a level is a noise limit, in steps of 0.5 dB.
-  The highest level that keeps the quality is returned. If it is too large, all others are.
+  Levels are tried from the top, and the first one that keeps the quality is taken (`model_search`):
+  measured quality rises and falls by several dB from one level to the next, so that bisection would
+  miss what is possible.
 - Without, a level is a share of the size budgets, as measured sizes differ from expected ones. The
   lowest level that is small enough has the best quality.
 """
@@ -16,24 +18,25 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tflm_sparsesep.converters.errors import ConfigError
 
 LEVELS = 121
 _DB_PER_LEVEL = 0.5
-# Output SQNR expected at level 0 of a search for quality, and where only accuracy is asked for.
+# Output SQNR expected at level 0 of a search for quality.
 _BEST_DB = 60.0
-_USUAL_DB = 15.0
+_LEAST_DB = 1e-3
 # Shares of a size budget: level 1, and the ratio of successive levels.
 _FIRST_SHARE, _SHARE_RATIO = 1.10, 0.985
 # Expected sizes are a few per cent off: with a quality to keep as well, aim a little below.
 _MARGIN = 0.97
 
-# Levels that are tried beyond the expected one, the highest first: measured quality rises and falls
-# by several dB from one level to the next, so that bisection alone misses what is possible.
-_LEVELS_AHEAD, _STRIDE = 16, 4
+# Of the levels of a search for quality every second is tried, the same ones whatever the limit.
+_STRIDE = 2
+# What careful fits may gain over quick ones.
+_CAREFUL_DB, _CAREFUL_POINTS = 8.0, 8.0
 
 # Names of limits of size, which are names of `Point`'s fields, too.
 _SIZES = ("flash_bytes", "arena_bytes", "instructions")
@@ -44,13 +47,14 @@ class Budget:
     """Limits that a compressed model must keep, at least one; None is no limit.
 
     Attributes:
-        min_output_sqnr_db: signal-to-noise ratio of the outputs, with the original's as the signal.
+        min_output_sqnr_db: signal-to-noise ratio of the outputs. The signal is what the original's
+            outputs vary about their mean over samples (`output_quality`).
         flash_bytes: of the .tflite file.
         instructions: estimate for the fully-connected and convolution layers in one inference
             (`model_cost.instructions`).
         max_accuracy_drop: loss against the original model in percentage points; needs labels.
-        arena_bytes: peak of activations and scratch (`model_cost.arena_bytes`). TFLM's arena also
-            holds its own structures.
+        arena_bytes: the activations' peak: those alive at once, with scratch
+            (`model_cost.arena_bytes`). TFLM's arena also holds its own structures.
 
     Raises:
         ConfigError: no limit, or one that is not a positive finite number.
@@ -83,6 +87,16 @@ class Budget:
             return True
         return point.accuracy_drop is not None and point.accuracy_drop <= self.max_accuracy_drop
 
+    def may_keep_quality(self, point: Point) -> bool:
+        """Return True if careful fits may keep the quality where quick ones come to `point`."""
+        db, points = self.min_output_sqnr_db, self.max_accuracy_drop
+        eased = replace(
+            self,
+            min_output_sqnr_db=None if db is None else max(db - _CAREFUL_DB, _LEAST_DB),
+            max_accuracy_drop=None if points is None else points + _CAREFUL_POINTS,
+        )
+        return eased.keeps_quality(point)
+
     def is_small(self, point: Point) -> bool:
         """Return True if all sizes are within their limits."""
         return not self.excess(point)
@@ -110,10 +124,11 @@ class Point:
 
     Attributes:
         level: of the search.
-        sqnr_db: of the outputs; inf if they did not change.
+        sqnr_db: of the outputs about their mean; inf if they did not change.
         flash_bytes, instructions, arena_bytes: as in `Budget`.
         accuracy_drop: in percentage points, negative for a gain; None without labels.
         forms: the factorization of each layer.
+        plain_sqnr_db: with the outputs' whole power as the signal, a constant included.
     """
 
     level: int
@@ -123,20 +138,27 @@ class Point:
     arena_bytes: int = 0
     accuracy_drop: float | None = None
     forms: tuple[str, ...] = ()
+    plain_sqnr_db: float = math.inf
 
     def __str__(self) -> str:
-        quality = "outputs unchanged" if math.isinf(self.sqnr_db) else f"{self.sqnr_db:.1f} dB"
+        quality = "outputs unchanged"
+        if self.sqnr_db != math.inf:
+            quality = f"{self.sqnr_db:.1f} dB about the mean ({self.plain_sqnr_db:.1f} dB plain)"
         if self.accuracy_drop is not None:
             quality += f", {self.accuracy_drop:.2f} points lost"
         return (
             f"{quality}, {self.flash_bytes:,} bytes, {self.instructions:,} instructions, "
-            f"{self.arena_bytes:,} bytes of arena"
+            f"{self.arena_bytes:,} bytes of activations at their peak"
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain values; an infinite SQNR is None."""
-        sqnr = self.sqnr_db if math.isfinite(self.sqnr_db) else None
-        return {**vars(self), "sqnr_db": sqnr, "forms": list(self.forms)}
+        plain = {
+            name: value if math.isfinite(value) else None
+            for name, value in vars(self).items()
+            if name in ("sqnr_db", "plain_sqnr_db")
+        }
+        return {**vars(self), **plain, "forms": list(self.forms)}
 
 
 @dataclass(frozen=True)
@@ -146,7 +168,7 @@ class Limits:
     With a limit on noise the cheapest choice is taken, else the one of least noise.
 
     Attributes:
-        noise: added to the outputs by all layers, relative to their power.
+        noise: added to the outputs by all layers, relative to their variance.
         flash_bytes: of the file.
         instructions: of one inference.
     """
@@ -175,8 +197,13 @@ def limits(level: int, budget: Budget) -> Limits:
     return Limits(noise, share * flash, share * time)
 
 
-def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
-    """Return the best point within the budget, or the closest one where none is.
+def levels_downward() -> range:
+    """Return the levels of a search for quality in the order in which they are tried."""
+    return range(LEVELS - 1, 0, -_STRIDE)
+
+
+def smallest_share(evaluate: Callable[[int], Point], budget: Budget) -> Point:
+    """Return the best point within limits of size alone, or the closest one where none is.
 
     Args:
         evaluate: builds and measures a level; called for about 10 levels, each once.
@@ -185,45 +212,13 @@ def search(evaluate: Callable[[int], Point], budget: Budget) -> Point:
     Example:
         >>> def model(level):
         ...     return Point(level, 60.0 - level, 100 - level, 0)
-        >>> search(model, Budget(min_output_sqnr_db=25)).level
-        35
-        >>> search(model, Budget(flash_bytes=80)).level
+        >>> smallest_share(model, Budget(flash_bytes=80)).level
         20
     """
     evaluate = functools.cache(evaluate)
-    if budget.asks_for_quality:
-        level = last_that_keeps(lambda i: budget.keeps_quality(evaluate(i)), start_level(budget))
-        return evaluate(level)
-    below = edge(lambda i: not budget.is_small(evaluate(i)), -1, LEVELS, start_level(budget))
+    start = 1 + round(math.log(1 / _FIRST_SHARE, _SHARE_RATIO))
+    below = edge(lambda i: not budget.is_small(evaluate(i)), -1, LEVELS, start)
     return evaluate(min(below + 1, LEVELS - 1))
-
-
-def last_that_keeps(keeps: Callable[[int], bool], start: int) -> int:
-    """Return the last level that keeps the quality, as far as few trials show.
-
-    Every fourth of 16 levels beyond `start` is tried from the top, then lower ones by `edge`. They
-    are multiples of four whatever the limit: of a level that a lower limit finds and a higher one
-    accepts, at most the last steps between two multiples are missed.
-
-    Args:
-        keeps: builds and measures a level; level 0 is taken to keep the quality.
-        start: the expected level.
-    """
-    top = min(start + _LEVELS_AHEAD, LEVELS - 1) // _STRIDE * _STRIDE
-    for level in range(top, start, -_STRIDE):
-        if keeps(level):
-            high = LEVELS if level == top else level + _STRIDE
-            return edge(keeps, level, high, level + _STRIDE // 2)
-    return edge(keeps, 0, (start // _STRIDE + 1) * _STRIDE, start)
-
-
-def start_level(budget: Budget) -> int:
-    """Return the expected level."""
-    if not budget.asks_for_quality:
-        return 1 + round(math.log(1 / _FIRST_SHARE, _SHARE_RATIO))
-    asked = budget.min_output_sqnr_db
-    expected = round((_BEST_DB - (_USUAL_DB if asked is None else asked)) / _DB_PER_LEVEL)
-    return min(max(expected, 1), LEVELS - 1)
 
 
 def edge(is_below: Callable[[int], bool], low: int, high: int, start: int) -> int:

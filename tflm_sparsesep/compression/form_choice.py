@@ -41,7 +41,7 @@ class Option:
 
     Attributes:
         form: the factorization.
-        noise: added to the outputs, relative to their power.
+        noise: added to the outputs, relative to their variance.
         flash_bytes: added to the file.
         instructions: of one inference.
         arena_bytes: activations and scratch alive at once while this layer runs, of its own only.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -44,13 +43,12 @@ from tflm_sparsesep.converters.layers import stages as conv_stages
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model, Operator
 from tflm_sparsesep.runtime.litert_tensors import Array
+from tflm_sparsesep.runtime.output_quality import sqnr_db
 
 Forms = Sequence[Factorization]
 
 # Costs hardly depend on the scales of intermediate activations: few vectors set them.
 _COST_VECTORS = 256
-MapLayers = Callable[[Callable[[int], list[Option]], Sequence[int]], list[list[Option]]]
-"""Applies a function to indices of layers, for instance in several processes."""
 
 
 @dataclass(frozen=True)
@@ -110,29 +108,36 @@ class LayerCompressor:
             raise ModelError(
                 f"{name}: no int8 FULLY_CONNECTED or CONV_2D layer that could be compressed"
             )
-        self._zeros = _input_zeros(self._main.operators, self._values)
+        self._zeros = input_zeros(self._main.operators, self._values)
         self._problems = [layer.fit_problem(layer.inputs)[0] for layer in self.layers]
 
-    def options(
-        self, measuring: list[Array], map_layers: MapLayers | None = None
-    ) -> list[list[Option]]:
-        """Return what each layer can become; the first option is to stay as it is.
+    def options(self, index: int, measuring: list[Array], wanted: list[Matrix]) -> list[Option]:
+        """Return what a layer can become; the first option is to stay as it is.
 
         Args:
-            measuring: samples that show the effect of a layer's errors on the outputs.
-            map_layers: applies a function to indices of layers; by default one after the other.
+            index: of the layer.
+            measuring: samples that show the effect of the layer's errors on the outputs.
+            wanted: the original's scores on them.
         """
-        indices = range(len(self.layers))
-        wanted = self.original.scores(measuring)
 
-        def noise(forms: Forms) -> float:
+        def noise_of(form: Factorization) -> float:
+            forms = [DENSE] * len(self.layers)
+            forms[index] = form
             found = self.build(forms, together=PROBE).scores(measuring)
             return float(10 ** (-sqnr_db(wanted, found) / 10))
 
-        def options_of(index: int) -> list[Option]:
-            return self._options(index, noise)
-
-        return map_layers(options_of, indices) if map_layers else [options_of(i) for i in indices]
+        dense, sampled = self._sampled(index)
+        every = [option for family in sampled for option in family]
+        if not every:
+            return [dense]
+        factor = noise_per_error(every, noise_of)
+        found = [dense]
+        for family in sampled:
+            scaled = [replace(option, noise=factor * option.noise) for option in family]
+            for first, second in itertools.pairwise(scaled):
+                found += form_choice.between(first, second)
+            found.append(scaled[-1])
+        return found
 
     def build(
         self, forms: Forms, *, effort: int = 1, together: Refit | None = None
@@ -167,7 +172,7 @@ class LayerCompressor:
                 now[position] = self._factorized(op, changed[position], forms, effort, values)
                 pending = []
             pending += now[position]
-        zeros = self._zeros | _input_zeros(main.operators, values)
+        zeros = self._zeros | input_zeros(main.operators, values)
         main.operators = [op for operators in now for op in operators]
         together = together or (WHOLE if effort > 1 else None)
         if changed and together is not None:
@@ -182,34 +187,17 @@ class LayerCompressor:
 
     @functools.cached_property
     def _refitter(self) -> Refitter:
-        return Refitter(self._main, self._values, self.original.model.subgraphs[1:])
+        return Refitter(self.original.model, self._values)
 
-    def _options(self, index: int, noise: Callable[[Forms], float]) -> list[Option]:
-        """See `options`; `noise` measures the outputs' noise for factorizations of all layers."""
+    def _sampled(self, index: int) -> tuple[Option, list[list[Option]]]:
+        """Return the option to stay dense, and families with the layer's own errors as noise."""
         layer = self.layers[index]
         op = self._main.operators[layer.position]
         cost = rewritten_cost([op], self._target, self._zeros)
         dense = Option(DENSE, 0.0, cost.bytes, cost.instructions, cost.arena_bytes)
-        sampled = [
+        return dense, [
             [self._option(index, form) for form in family] for family in families(op, layer.real)
         ]
-        every = [option for family in sampled for option in family]
-        if not every:
-            return [dense]
-
-        def noise_of(form: Factorization) -> float:
-            forms = [DENSE] * len(self.layers)
-            forms[index] = form
-            return noise(forms)
-
-        factor = noise_per_error(every, noise_of)
-        found = [dense]
-        for family in sampled:
-            scaled = [replace(option, noise=factor * option.noise) for option in family]
-            for first, second in itertools.pairwise(scaled):
-                found += form_choice.between(first, second)
-            found.append(scaled[-1])
-        return found
 
     def _option(self, index: int, form: Factorization) -> Option:
         """Return the option with the layer's own error in place of the noise at the outputs."""
@@ -302,20 +290,6 @@ class LayerCompressor:
             raise ModelError(f"{self._name}: {error}") from None
 
 
-def sqnr_db(wanted: list[Matrix], found: list[Matrix]) -> float:
-    """Return 10 log10(sum wanted^2 / sum (found - wanted)^2) over all outputs; inf if equal.
-
-    Example:
-        >>> sqnr_db([np.array([10.0, 0.0])], [np.array([9.0, 0.0])])
-        20.0
-    """
-    noise = sum(float(np.square(f - w).sum()) for w, f in zip(wanted, found, strict=True))
-    power = sum(float(np.square(w).sum()) for w in wanted)
-    if noise == 0:
-        return math.inf
-    return 10 * math.log10(power / noise) if power else -math.inf
-
-
 def _written(
     op: Operator, layer: CompressibleLayer, fitted: Fitted, bias: Vector, inputs: Matrix
 ) -> list[Operator]:
@@ -340,7 +314,7 @@ def _round_to_palette(op: Operator, problem: FitProblem) -> None:
     round_to_palette(op, problem.gram)
 
 
-def _input_zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:
+def input_zeros(operators: Sequence[Operator], values: Values) -> dict[str, float]:
     """Return the share of known layer inputs that are at the zero point, by tensor name."""
     found = {}
     for op in operators:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +27,8 @@ from tflm_sparsesep.converters.layers import real
 from tflm_sparsesep.converters.layers.depthwise import shape_of
 from tflm_sparsesep.converters.layers.quantized import Unsupported, layer_name
 from tflm_sparsesep.converters.layers.real import DEPTHWISE
-from tflm_sparsesep.converters.tflite.editor import Buffer, BuiltinOperator, Model, Operator
-from tflm_sparsesep.converters.tflite.references import buffer_users
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, Operator
+from tflm_sparsesep.converters.tflite.references import buffer_users, is_shared
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.litert_tensors import Array
 
@@ -107,7 +107,7 @@ def find_layers(model: Model, values: Values, target: str) -> list[CompressibleL
     """
     found, users = [], buffer_users(model)
     for position, op in enumerate(model.subgraphs[0].operators):
-        layer = None if _is_shared(op, users) else _read(op, target)
+        layer = None if is_shared(op, users) else _read(op, target)
         if layer is not None:
             source = values[op.input(0)]
             picks = _picks(op, len(source))
@@ -118,11 +118,6 @@ def find_layers(model: Model, values: Values, target: str) -> list[CompressibleL
         CompressibleLayer(position, layer_name(op), layer, picks, inputs, own)
         for (position, op, layer, picks, inputs), own in zip(found, weights, strict=True)
     ]
-
-
-def _is_shared(op: Operator, users: Mapping[Buffer, int]) -> bool:
-    weights = op.inputs[1] if len(op.inputs) > 1 else None
-    return weights is not None and weights.buffer is not None and users[weights.buffer] > 1
 
 
 def _read(op: Operator, target: str) -> RealLayer | None:
@@ -148,7 +143,7 @@ def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix
     if op.builtin_code == BuiltinOperator.FULLY_CONNECTED:
         cols = op.weights.shape[1]
         return _float64(samples.dequantize(source.reshape(-1, cols)[picks], tensor))
-    each, (height, width) = _vectors_per_inference(op), op.weights.shape[1:3]
+    each, (height, width) = vectors_per_inference(op), op.weights.shape[1:3]
     parts = []
     for start in range(0, len(source), _INFERENCES_AT_ONCE):
         part = source[start : start + _INFERENCES_AT_ONCE]
@@ -161,7 +156,7 @@ def vectors(op: Operator, source: Array, picks: npt.NDArray[np.int64]) -> Matrix
 
 
 def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:
-    total = inferences * _vectors_per_inference(op)
+    total = inferences * vectors_per_inference(op)
     # A depthwise convolution samples windows with all channels, but a channel has few weights.
     weights, least = math.prod(op.weights.shape[1:]), max(_LEAST_VECTORS, inferences)
     if op.builtin_code == DEPTHWISE:
@@ -172,7 +167,8 @@ def _picks(op: Operator, inferences: int) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(0).choice(total, most, replace=False))
 
 
-def _vectors_per_inference(op: Operator) -> int:
+def vectors_per_inference(op: Operator) -> int:
+    """Return how many vectors a layer multiplies: pixels or windows, or rows."""
     units = op.weights.shape[3 if op.builtin_code == DEPTHWISE else 0]
     return math.prod(op.outputs[0].shape) // units
 

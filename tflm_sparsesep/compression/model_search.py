@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
-from tflm_sparsesep.compression.trial_cache import Entry, TrialCache, model_entry, model_of
-from tflm_sparsesep.compression.trials import Trial, Trials
+from tflm_sparsesep.compression.trial_builder import Trial, TrialJob
+from tflm_sparsesep.compression.trial_cache import Entry, model_entry, model_of
+from tflm_sparsesep.compression.trials import Trials
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.rewrite import RewriteResult
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.model_input import CalibratedModel
+from tflm_sparsesep.runtime.steps_bar import steps_bar
 
 Array = npt.NDArray[Any]
 
-# Careful fits are better than quick ones: they are tried at this many higher levels.
-_LEVELS_BEYOND = 20
+# Trials of a search for quality that are built at the same time, whatever the number of workers.
+_QUICK_AT_ONCE, _CAREFUL_AT_ONCE = 4, 2
 # Where only sizes are limited: levels relative to that of quick fits, as careful fits may have
 # slightly different sizes.
 _LEVELS_ABOUT = (-4, -2, 0, 2, 5)
@@ -37,62 +42,87 @@ def search_model(
     *,
     cache_dir: Path | None,
     workers: int | None,
+    executor: Executor | None,
     progress: bool,
 ) -> tuple[bytes, RewriteResult, list[Point]]:
     """Return the best model before and after rewriting, its point and those of all trials.
 
     Raises ConfigError if the budget cannot be met; the arguments are those of `compress`.
     """
-    cache = TrialCache(cache_dir, entered.tflite, target, labels, *entered.samples)
+    job = TrialJob(entered.tflite, entered.samples, labels, target, entered.name, cache_dir)
 
     def search() -> Entry:
         with (
-            Progress(console=Console(stderr=True), transient=True, disable=not progress) as bar,
+            _fits_kept(job, is_local=executor is None) as kept,
+            steps_bar("trials", shown=progress) as on_step,
             threadpool_limits(limits=1),  # the last bits of matrix products depend on it
         ):
-            task = bar.add_task("trials", total=None)
-            trials = Trials(
-                entered.tflite,
-                entered.samples,
-                labels,
-                target,
-                entered.name,
-                lambda: bar.advance(task),
-                cache=cache,
-                workers=workers,
-            )
+            trials = Trials(kept, on_step, workers=workers, executor=executor)
             trial = best_trial(trials, budget)
-        # The quality limit can always be met: level 0 leaves the model unchanged.
+        # The quality limit can always be met: level 0 leaves the layers unchanged.
         if not budget.is_small(trial.point):
             raise ConfigError(_too_tight(entered.name, target, budget, trial))
         points = [trial.point, *(t.point for t in trials.done.values()), trial.point]
         return model_entry(trial.tflite, trial.rewritten, points)
 
-    return model_of(cache.recall({"budget": vars(budget)}, search))
+    return model_of(job.cache().recall({"budget": vars(budget)}, search))
+
+
+@contextlib.contextmanager
+def _fits_kept(job: TrialJob, *, is_local: bool) -> Iterator[TrialJob]:
+    """Give workers of this machine a folder to share fits in while the search lasts."""
+    if job.cache_dir is not None or not is_local:
+        yield job
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield replace(job, cache_dir=Path(folder))
 
 
 def best_trial(trials: Trials, budget: Budget) -> Trial:
-    """Search with quick fits, then refine with careful ones."""
-    end = budget_search.search(lambda level: trials.trial(level, budget).point, budget)
+    """Return the smallest trial that keeps the quality, or the most exact one within the sizes."""
+    if budget.asks_for_quality:
+        return _smallest(trials, budget)
+    end = budget_search.smallest_share(lambda level: trials.trial(level, budget).point, budget)
     quick = trials.trial(end.level, budget)
     if not budget.is_small(end):
         return trials.finished(quick, budget)
-    refine = _smallest if budget.asks_for_quality else _most_exact
-    return refine(trials, quick, budget)
+    return _most_exact(trials, quick, budget)
 
 
-def _smallest(trials: Trials, quick: Trial, budget: Budget) -> Trial:
-    """Return the smallest trial that keeps the quality: careful fits do at higher levels."""
-    start = quick.point.level
-    last = min(start + _LEVELS_BEYOND, budget_search.LEVELS)
-    level = budget_search.edge(
-        lambda i: budget.keeps_quality(trials.trial(i, budget, effort=2).point),
-        start - 1,
-        last,
-        start + _LEVELS_BEYOND // 4,
-    )
-    found = trials.trial(level, budget, effort=2) if level >= start else quick
-    return trials.finished(found if budget.is_small(found.point) else quick, budget)
+def _smallest(trials: Trials, budget: Budget) -> Trial:
+    """Return the trial of the highest level that keeps the quality; that of level 0 does.
+
+    Which levels are tried does not depend on the limit. A lower limit ends the search at a level
+    that comes before, and what it finds there, a higher limit that it keeps finds, too: unless
+    careful fits gained more than `Budget.may_keep_quality` takes for possible.
+    """
+    levels = budget_search.levels_downward()
+    for start in range(0, len(levels), _QUICK_AT_ONCE):
+        quick = trials.trials(levels[start : start + _QUICK_AT_ONCE], budget)
+        hopeful = [trial for trial in quick if budget.may_keep_quality(trial.point)]
+        for first in range(0, len(hopeful), _CAREFUL_AT_ONCE):
+            some = hopeful[first : first + _CAREFUL_AT_ONCE]
+            careful = trials.trials([t.point.level for t in some], budget, effort=2)
+            for pair in zip(careful, some, strict=True):
+                found = _kept(trials, budget, *pair)
+                if found is not None:
+                    return found
+    return trials.trial(0, budget)
+
+
+def _kept(trials: Trials, budget: Budget, careful: Trial, quick: Trial) -> Trial | None:
+    """Return the first of two trials of a level that keeps the quality, finished.
+
+    One that is small enough, too, is preferred.
+    """
+    kept = None
+    for trial in (careful, quick):
+        found = trials.finished(trial, budget)
+        if budget.keeps_quality(found.point):
+            if budget.is_small(found.point):
+                return found
+            kept = kept or found
+    return kept
 
 
 def _most_exact(trials: Trials, quick: Trial, budget: Budget) -> Trial:

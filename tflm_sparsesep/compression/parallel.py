@@ -8,8 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -30,6 +29,7 @@ def map_ordered(
     items: Sequence[Item],
     *,
     workers: int | None = None,
+    executor: Executor | None = None,
     on_result: Callable[[], None] = lambda: None,
 ) -> list[Result]:
     """Return `function` of each item, in the order of the items.
@@ -42,6 +42,7 @@ def map_ordered(
         items: its arguments.
         workers: processes; by default one for each core that this process may use. With 1, inside a
             worker, and where forking is unsafe (Windows, macOS), everything runs in this process.
+        executor: runs everything in the place of such processes; `function` is pickled, too.
         on_result: called after each result, in this process.
 
     Raises:
@@ -56,6 +57,9 @@ def map_ordered(
     wanted = cores() if workers is None else workers
     if not isinstance(wanted, int) or wanted < 1:
         raise ConfigError(f"workers is {workers!r}, accepted: an integer from 1 up")
+    if executor is not None:
+        futures = [executor.submit(function, item) for item in items]
+        return _collected(futures, on_result)
     count = min(wanted, len(items))
     with threadpool_limits(limits=1):
         if count < 2 or not _can_fork():
@@ -90,12 +94,7 @@ def _forked(
         initargs=(os.getpid(),),
     )
     try:
-        futures = [pool.submit(_run, item) for item in items]
-        return [_reported(future.result(), on_result) for future in futures]
-    except BrokenProcessPool:
-        raise DeviceError(
-            "a worker process was killed, for instance for lack of memory; use fewer workers"
-        ) from None
+        return _collected([pool.submit(_run, item) for item in items], on_result)
     except (KeyboardInterrupt, SystemExit):
         for process in pool._processes.values():  # they would finish their items first
             process.kill()
@@ -103,6 +102,19 @@ def _forked(
     finally:
         pool.shutdown(cancel_futures=True)
         _task = None
+
+
+def _collected(futures: Sequence[Future[Result]], on_result: Callable[[], None]) -> list[Result]:
+    """Return the results in order; later futures are abandoned when one fails."""
+    try:
+        return [_reported(future.result(), on_result) for future in futures]
+    except BrokenExecutor:
+        raise DeviceError(
+            "a worker process was killed, for instance for lack of memory; use fewer workers"
+        ) from None
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _end_with(parent: int) -> None:

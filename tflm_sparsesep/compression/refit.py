@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,18 @@ from tflm_sparsesep.converters.factorize.chain import OutputLoss, forward, impor
 from tflm_sparsesep.converters.factorize.gram import Vector
 from tflm_sparsesep.converters.layers import real, real_chain
 from tflm_sparsesep.converters.layers.real import LAYERS
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Subgraph, Tensor
+from tflm_sparsesep.converters.tflite.editor import (
+    BuiltinOperator,
+    Model,
+    Operator,
+    Subgraph,
+    Tensor,
+)
+from tflm_sparsesep.converters.tflite.references import buffer_users, is_shared
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.litert_tensors import Array
 
-_LEAST_SAMPLES = 200
+_LEAST_SAMPLES = 60
 # Of the layers' inputs and outputs, float32: 256 MB with all that is computed from them.
 _MOST_FLOATS = 20_000_000
 
@@ -44,14 +51,18 @@ class Refitter:
     """Refits what became of one model.
 
     Args:
-        original: the main subgraph of the original model.
-        values: all its activations on the samples.
-        subgraphs: the others of the model, which operators may call.
+        model: the original model. Layers whose weights have other users stay: a second copy would
+            only enlarge the file.
+        values: all activations of its main subgraph on the samples.
     """
 
-    def __init__(self, original: Subgraph, values: Values, subgraphs: Sequence[Subgraph]) -> None:
-        self._original, self._values, self._subgraphs = original, values, subgraphs
-        self._runs = [(run, _parts(original, run)) for run in real_chain.runs(original)]
+    def __init__(self, model: Model, values: Values) -> None:
+        original = model.subgraphs[0]
+        self._original, self._values, self._subgraphs = original, values, model.subgraphs[1:]
+        users = buffer_users(model)
+        shared = {i for i, op in enumerate(original.operators) if is_shared(op, users)}
+        runs = [part for run in real_chain.runs(original) for part in _split(original, run, shared)]
+        self._runs = [(run, _parts(original, run)) for run in runs]
         self._importance: dict[tuple[range, int], list[Vector]] = {}
 
     def refit(self, now: Sequence[Sequence[Operator]], values: Values, extent: Refit) -> None:
@@ -123,6 +134,19 @@ class Refitter:
         layers = [op for op in operators if op.builtin_code in LAYERS]
         for op, thin, layer in zip(layers, fitted, found, strict=True):
             real.write(op, np.where(thin.weights != 0, layer.weights, 0.0), layer.bias)
+
+
+def _split(original: Subgraph, run: range, shared: Set[int]) -> list[range]:
+    """Return what remains of a run without some layers, with layers at both ends."""
+    found, layers = [], list[int]()
+    for position in [*run, run.stop]:
+        if position == run.stop or position in shared:
+            if layers:
+                found.append(range(layers[0], layers[-1] + 1))
+            layers = []
+        elif original.operators[position].builtin_code in LAYERS:
+            layers.append(position)
+    return found
 
 
 def _parts(original: Subgraph, run: range) -> list[range]:

@@ -99,7 +99,7 @@ class TrialCache:
         largest_total: int = _LARGEST_TOTAL,
     ) -> None:
         self._directory = directory
-        self._context = _digest_of(_code_version(), *context)
+        self._context = digest_of(_code_version(), *context)
         if directory is not None:
             with contextlib.suppress(OSError):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ class TrialCache:
         if self._directory is None:
             return None
         text = json.dumps(dict(setting), sort_keys=True)
-        return self._directory / f"{_digest_of(self._context, text)}{_SUFFIX}"
+        return self._directory / f"{digest_of(self._context, text)}{_SUFFIX}"
 
 
 def cache_directory() -> Path:
@@ -233,7 +233,7 @@ def _clean(directory: Path, largest_total: int) -> None:
         total -= status.st_size
 
 
-def _digest_of(*parts: bytes | str | Array | None) -> str:
+def digest_of(*parts: bytes | str | Array | None) -> str:
     """Return a hash that distinguishes types, shapes and where a part ends."""
     digest = hashlib.sha256()
     for part in parts:
@@ -261,4 +261,4 @@ def _code_version() -> str:
             parts.append(f"{library} {importlib.metadata.version(library)}")
         except importlib.metadata.PackageNotFoundError:
             parts.append(f"{library} absent")
-    return _digest_of(*parts)
+    return digest_of(*parts)

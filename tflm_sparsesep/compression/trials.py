@@ -1,158 +1,92 @@
-"""Build and measure combinations of factorizations: quality in LiteRT, bytes, instructions."""
+"""Choose combinations of factorizations at the levels of a search, and have them built.
+
+Trials are built by workers: processes of this machine, or those of an executor.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from tflm_sparsesep.compression import budget_search
-from tflm_sparsesep.compression.budget_search import Budget, Point
-from tflm_sparsesep.compression.factorization import DENSE, Factorization
+from tflm_sparsesep.compression.budget_search import Budget
+from tflm_sparsesep.compression.factorization import DENSE
 from tflm_sparsesep.compression.form_choice import Front, Option
-from tflm_sparsesep.compression.layer_compressor import (
-    CompressedModel,
-    LayerCompressor,
-    sqnr_db,
-)
-from tflm_sparsesep.compression.operator_cost import dense_cost
 from tflm_sparsesep.compression.parallel import map_ordered
-from tflm_sparsesep.compression.trial_cache import (
-    Entry,
-    TrialCache,
-    model_entry,
-    model_of,
-    options_entry,
-    options_of,
+from tflm_sparsesep.compression.trial_builder import (
+    BuilderCall,
+    Forms,
+    Trial,
+    TrialBuilder,
+    TrialJob,
+    builder_of,
 )
-from tflm_sparsesep.converters import model_cost
-from tflm_sparsesep.converters.cost.cost import Cost, total
-from tflm_sparsesep.converters.decisions import LayerDecision
-from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.factorize.gram import Matrix
-from tflm_sparsesep.converters.layers.convolution import is_convolution
-from tflm_sparsesep.converters.layers.matrix import is_matrix_operator
-from tflm_sparsesep.converters.layers.quantized import check_operator
-from tflm_sparsesep.converters.passes.conversion import Conversion
-from tflm_sparsesep.converters.rewrite import (
-    RewriteResult,
-    check,
-    planned,
-    run_passes,
-    tidy,
-    written,
-)
-from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.converters.tflite.editor import Model
-from tflm_sparsesep.converters.tflite.references import buffer_users
-from tflm_sparsesep.runtime import samples
-
-Array = npt.NDArray[Any]
-Forms = tuple[Factorization, ...]
+from tflm_sparsesep.converters.cost.cost import Cost
 
 # Below this many weights in all layers, starting processes takes longer than all fits.
 _LEAST_PARALLEL = 2000
-# Every fourth sample measures, the others fit.
-_HELD_OUT = 4
-_LEAST_SAMPLES = 8
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A compressed model.
-
-    Attributes:
-        point: its quality and sizes.
-        forms: of each layer.
-        effort: of the fits.
-        tflite: the file before rewriting.
-        rewritten: the file after it.
-    """
-
-    point: Point
-    forms: Forms
-    effort: int
-    tflite: bytes
-    rewritten: RewriteResult
 
 
 class Trials:
     """Tries combinations of factorizations of one model, each once.
 
     Args:
-        data: an int8 .tflite file.
-        dataset: samples; a fourth is held out to measure the quality.
-        labels: the class of each sample, or None.
-        target: a name of `targets.TARGETS`.
-        name: what errors call the model.
+        job: the model and its samples.
         on_step: called after each layer and trial.
-        cache: results found in it are not computed again.
-        workers: processes that factorize layers.
+        workers: processes that build trials; by default one for each core.
+        executor: builds them in their place.
     """
 
     def __init__(
         self,
-        data: bytes,
-        dataset: Array | list[Array],
-        labels: Array | None,
-        target: str,
-        name: str,
-        on_step: Callable[[], None],
+        job: TrialJob,
+        on_step: Callable[[], None] = lambda: None,
         *,
-        cache: TrialCache | None = None,
         workers: int | None = 1,
+        executor: Executor | None = None,
     ) -> None:
         self.done: dict[tuple[Forms, int], Trial] = {}
-        self._target, self._on_step = get_target(target).name, on_step
-        self._cache, self._workers = cache or TrialCache(None), workers
-        self._source = data
-        model = editor.read(data, name=name)
-        _check(model)
-        arrays = samples.split_inputs(dataset, model.subgraphs[0].inputs)
-        count = len(arrays[0]) if arrays else 0
-        if count < _LEAST_SAMPLES:
-            raise ConfigError(f"{count} samples given, accepted: at least {_LEAST_SAMPLES}")
-        held_out = np.arange(count) % _HELD_OUT == _HELD_OUT - 1
-        self._measuring = [array[held_out] for array in arrays]
-        self._labels = None if labels is None else _checked(labels, count)[held_out]
-        self._compressor = LayerCompressor(
-            data,
-            [array[~held_out] for array in arrays],
-            target=target,
-            name=name,
-            cache=self._cache,
-        )
-        self._wanted = self._compressor.original.outputs(self._measuring)
-        self._options = self._compressor.options(self._measuring, self._recalled_options)
+        self._job, self._on_step = job, on_step
+        self._workers, self._executor = workers, executor
+        self._layers = builder_of(job).layers
+        weights = sum(layer.real.weights.size for layer in self._layers)
+        if workers is None and weights < _LEAST_PARALLEL:
+            self._workers = 1
+        indices = [(index,) for index in range(len(self._layers))]
+        self._options: list[list[Option]] = self._map(TrialBuilder.options, indices)
         self._fronts: dict[float, Front] = {}
-        self._rest = self._without_layers(model)
+        self._rest = self._without_layers()
 
     def trial(self, level: int, budget: Budget, *, effort: int = 1) -> Trial:
         """Return the best combination at a level of the search for a budget."""
-        forms: Forms = (DENSE,) * len(self._options)
-        if level:
-            forms = self._front(budget).choose(budget_search.limits(level, budget))
-        return self._of(forms, level, effort)
+        return self.trials([level], budget, effort=effort)[0]
+
+    def trials(self, levels: Sequence[int], budget: Budget, *, effort: int = 1) -> list[Trial]:
+        """Return the same for several levels, built at the same time."""
+        return self._of([(self._forms(level, budget), level, effort) for level in levels])
 
     def finished(self, trial: Trial, budget: Budget) -> Trial:
         """Return the trial with sparse layers that were not rewritten back as they were."""
         kept = {layer.name for layer in trial.rewritten.layers if layer.rewritten}
-        pairs = zip(trial.forms, self._compressor.layers, strict=True)
+        pairs = zip(trial.forms, self._layers, strict=True)
         forms = tuple(
             DENSE if form.kind == "sparse" and layer.name not in kept else form
             for form, layer in pairs
         )
         if forms == trial.forms:
             return trial
-        better = self._of(forms, trial.point.level, trial.effort)
+        (better,) = self._of([(forms, trial.point.level, trial.effort)])
         limit = max(trial.point.flash_bytes, budget.flash_bytes or 0)
         keeps = budget.keeps_quality(better.point) and better.point.flash_bytes <= limit
         return better if keeps else trial
+
+    def _forms(self, level: int, budget: Budget) -> Forms:
+        if not level:
+            return (DENSE,) * len(self._options)
+        return self._front(budget).choose(budget_search.limits(level, budget))
 
     def _front(self, budget: Budget) -> Front:
         arena = math.inf if budget.arena_bytes is None else float(budget.arena_bytes)
@@ -160,106 +94,32 @@ class Trials:
             self._fronts[arena] = Front(self._options, arena, rest=self._rest)
         return self._fronts[arena]
 
-    def _without_layers(self, model: Model) -> Cost:
-        """Return the cost of the dense model without that of its layers; changes `model`."""
-        main = model.subgraphs[0]
-        operators = [main.operators[layer.position] for layer in self._compressor.layers]
-        tidy(model)
-        whole = self._sizes(model, written(model, self._source), [])
-        layers = total(dense_cost(op, self._target) for op in operators)
+    def _without_layers(self) -> Cost:
+        """Return the cost of the converted model without that of its layers."""
+        whole = self._of([((DENSE,) * len(self._options), 0, 1)])[0].point
+        layers = [options[0] for options in self._options]
         return Cost(
-            whole["flash_bytes"] - layers.bytes, whole["instructions"] - layers.instructions
+            max(0, round(whole.flash_bytes - sum(one.flash_bytes for one in layers))),
+            max(0, round(whole.instructions - sum(one.instructions for one in layers))),
         )
 
-    def _of(self, forms: Forms, level: int, effort: int) -> Trial:
-        if (forms, effort) not in self.done:
-            self.done[forms, effort] = self._recalled(forms, level, effort)
-            self._on_step()
-        found = self.done[forms, effort]
-        return replace(found, point=replace(found.point, level=level))
-
-    def _recalled_options(
-        self, look: Callable[[int], list[Option]], layers: Sequence[int]
-    ) -> list[list[Option]]:
-        def of(layer: int) -> list[Option]:
-            entry = self._cache.recall({"layer": layer}, lambda: options_entry(look(layer)))
-            return options_of(entry)
-
-        weights = sum(layer.real.weights.size for layer in self._compressor.layers)
-        is_small = self._workers is None and weights < _LEAST_PARALLEL
-        workers = 1 if is_small else self._workers
-        return map_ordered(of, layers, workers=workers, on_result=self._on_step)
-
-    def _recalled(self, forms: Forms, level: int, effort: int) -> Trial:
-        def compute() -> Entry:
-            trial = self._try(forms, level, effort)
-            return model_entry(trial.tflite, trial.rewritten, [trial.point])
-
-        setting = {"forms": [vars(form) for form in forms], "effort": effort}
-        tflite, rewritten, (point,) = model_of(self._cache.recall(setting, compute))
-        # Another search may have come to these factorizations at another level.
-        return Trial(replace(point, level=level), forms, effort, tflite, rewritten)
-
-    def _try(self, forms: Forms, level: int, effort: int) -> Trial:
-        built = self._compressor.build(forms, effort=effort)
-        outputs = built.outputs(self._measuring)
-        rewritten = self._rewritten(built)
-        point = Point(
-            level,
-            sqnr_db(self._wanted, outputs),
-            accuracy_drop=self._accuracy_drop(outputs),
-            forms=tuple(
-                f"{layer.name}: {form}"
-                for layer, form in zip(self._compressor.layers, forms, strict=True)
-            ),
-            **self._sizes(built.model, rewritten.tflite, rewritten.layers),
-        )
-        return Trial(point, forms, effort, built.tflite, rewritten)
-
-    def _rewritten(self, built: CompressedModel) -> RewriteResult:
-        """Return what `rewrite` makes of the file; the model's objects are changed."""
-        model = built.model
-        users = buffer_users(model)
-        conversion = Conversion(self._target, built.input_zeros, users=users)
-        graphs = planned(model, self._target)
-        layers = [d for graph in graphs for d in run_passes(graph, conversion)]
-        tidy(model)
-        return RewriteResult(written(model, self._source), layers)
-
-    def _sizes(self, model: Model, data: bytes, layers: list[LayerDecision]) -> dict[str, Any]:
-        return {
-            "flash_bytes": len(data),
-            "instructions": model_cost.instructions(model, layers, self._target),
-            "arena_bytes": model_cost.arena_bytes(model, layers),
+    def _of(self, wanted: Sequence[tuple[Forms, int, int]]) -> list[Trial]:
+        """Return trials of forms, at a level, with an effort; each is built once."""
+        new = {
+            (forms, effort): (forms, level, effort)
+            for forms, level, effort in wanted
+            if (forms, effort) not in self.done
         }
+        built = self._map(TrialBuilder.trial, list(new.values()))
+        self.done |= dict(zip(new, built, strict=True))
+        found = [(self.done[forms, effort], level) for forms, level, effort in wanted]
+        return [replace(t, point=replace(t.point, level=level)) for t, level in found]
 
-    def _accuracy_drop(self, outputs: list[Matrix]) -> float | None:
-        """Return points lost, by the class of the highest score of the first output."""
-        if self._labels is None:
-            return None
-        before, after = (
-            float(np.mean(scores[0].reshape(len(self._labels), -1).argmax(axis=1) == self._labels))
-            for scores in (self._wanted, outputs)
+    def _map(self, method: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return map_ordered(
+            BuilderCall(self._job, method),
+            arguments,
+            workers=self._workers,
+            executor=self._executor,
+            on_result=self._on_step,
         )
-        return 100 * (before - after)
-
-
-def _check(model: Model) -> None:
-    """Raise ModelError for a model that `rewrite` refuses."""
-    try:
-        check(model)
-        for op in model.operators:
-            if is_matrix_operator(op) or is_convolution(op):
-                check_operator(op)
-    except ModelError as error:
-        raise ModelError(f"{model.name}: {error}") from None
-
-
-def _checked(labels: Array, count: int) -> Array:
-    found = np.asarray(labels).reshape(-1)
-    if len(found) != count or not np.issubdtype(found.dtype, np.integer):
-        raise ConfigError(
-            f"labels are {found.dtype}{list(np.shape(labels))}, accepted: {count} integers, one "
-            "for each sample"
-        )
-    return found

@@ -25,6 +25,7 @@ from tflm_sparsesep.converters.layers.quantized import (
 from tflm_sparsesep.converters.layers.windows import input_step
 from tflm_sparsesep.converters.rewrite import check
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.dense_constants import make_dense
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 
 Shape = MatrixShape | ConvShape | DepthwiseShape
@@ -65,6 +66,7 @@ def layers_of(data: bytes, name: str) -> list[LayerShape]:
         ModelError: the model is not usable, or was rewritten already.
     """
     model = editor.read(data, name=name)
+    make_dense(model)
     try:
         check(model)
         shapes = [_shape_of(op) for op in model.operators if _matrices(op)]

@@ -18,23 +18,25 @@ from typing import Any
 
 from tflm_sparsesep.converters.errors import DeviceError
 
-_WORKER = Path(__file__).with_name("tflm_worker.py")
+_WORKER = Path(__file__).with_name("worker.py")
 
 
 class Refusal(Exception):
     """The worker refused a request; holds the reason and the lines that it printed.
 
     Attributes:
+        kind: ImportError where the runtime is not installed, else Exception.
         printed: lines on its stderr.
     """
 
-    def __init__(self, reason: str, printed: list[str]) -> None:
+    def __init__(self, kind: type[Exception], reason: str, printed: list[str]) -> None:
         super().__init__(reason)
+        self.kind = kind
         self.printed = printed
 
 
 class Child:
-    """A running `tflm_worker.py`.
+    """A running `worker.py`.
 
     Attributes:
         garbage: interpreters to free with the next request. Python may collect one in the middle
@@ -42,7 +44,7 @@ class Child:
         keys: numbers for interpreters.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: str) -> None:
         self.garbage: list[int] = []
         self.keys = itertools.count()
         self._lock = threading.Lock()
@@ -51,7 +53,7 @@ class Child:
         # The worker shares this file and its position: it can be emptied between two requests.
         self._spool = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, str(_WORKER)],
+            [sys.executable, str(_WORKER), runtime],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._spool,
@@ -72,7 +74,7 @@ class Child:
             DeviceError: its process ended.
         """
         if os.getpid() != self._pid:
-            raise DeviceError("a TFLM interpreter does not pass to a forked process")
+            raise DeviceError("an interpreter does not pass to a forked process")
         with self._lock:
             if self._obituary:
                 raise DeviceError(self._obituary)
@@ -88,7 +90,8 @@ class Child:
                 raise
             lines = self._drain()
         if not done:
-            raise Refusal(result, lines)
+            kind, reason = result
+            raise Refusal(kind, reason, lines)
         return result, lines
 
     def end(self) -> None:
@@ -137,16 +140,16 @@ class Child:
         return f"the model ended its process {how}{said}"
 
 
-def child() -> Child:
-    """Return the worker of this process; start one if there is none."""
-    found = _started(os.getpid())
+def child(runtime: str) -> Child:
+    """Return the worker of this process for "tflm" or "litert"; start one if there is none."""
+    found = _started(os.getpid(), runtime)
     if not found.is_alive:
         _started.cache_clear()
-        found = _started(os.getpid())
+        found = _started(os.getpid(), runtime)
     return found
 
 
-@functools.lru_cache(maxsize=1)
-def _started(pid: int) -> Child:
+@functools.lru_cache(maxsize=2)
+def _started(pid: int, runtime: str) -> Child:
     del pid  # only the cache's key: a forked process gets a worker of its own
-    return Child()
+    return Child(runtime)

@@ -91,7 +91,7 @@ def check_writable(*paths: Path) -> None:
     Raises:
         ConfigError: a file cannot be written, or two paths name the same one.
     """
-    files = [path.resolve() for path in paths if not _is_special(path)]
+    files = [path.resolve() for path in paths if not is_special(path)]
     if len(set(files)) < len(files):
         raise ConfigError(f"{', '.join(map(str, paths))}: one file, accepted: different ones")
     for path in paths:
@@ -104,7 +104,7 @@ def _check_writable(path: Path) -> None:
         raise ConfigError(f"{path}: cannot be written: it is a folder")
     if not folder.is_dir():
         raise ConfigError(f"{path}: cannot be written: folder {folder} does not exist")
-    if _is_special(path):
+    if is_special(path):
         if not os.access(path, os.W_OK):
             raise ConfigError(f"{path}: cannot be written: no permission")
     elif not os.access(folder, os.W_OK):
@@ -129,11 +129,11 @@ def write_all(contents: Sequence[tuple[Path, bytes]]) -> None:
     with contextlib.ExitStack() as cleanup, contextlib.ExitStack() as undo:
         temporaries = []
         for path, data in contents:
-            if not _is_special(path):
+            if not is_special(path):
                 with _one_line(path):
                     temporaries.append((path, _temporary(path.resolve(), data, cleanup)))
         for path, data in contents:
-            if _is_special(path):
+            if is_special(path):
                 with _one_line(path):
                     _write_into(path, data)
         for path, temporary in temporaries:
@@ -144,8 +144,8 @@ def write_all(contents: Sequence[tuple[Path, bytes]]) -> None:
         undo.pop_all()
 
 
-def _is_special(path: Path) -> bool:
-    """Tell devices, pipes and sockets from files, folders and names that are free."""
+def is_special(path: Path) -> bool:
+    """Return True for devices, pipes and sockets; False for files, folders and free names."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 

@@ -1,43 +1,91 @@
-"""LiteRT, with this project's delegate where a model has its operators."""
+"""LiteRT, with this project's delegate where a model has its operators.
+
+It runs in a process of its own: some files end it, and OpenCL drivers crash beside TensorFlow.
+"""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+import sys
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
 from tflm_sparsesep.converters import op_names
-from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError
+from tflm_sparsesep.converters.errors import DeviceError, ToolMissingError, printable
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Model
-from tflm_sparsesep.runtime import delegate
+from tflm_sparsesep.runtime.child import Refusal, child
+from tflm_sparsesep.runtime.delegate import delegate_path
 
 Array = npt.NDArray[Any]
 Invoke = Callable[[list[Array]], list[Array]]
 """One inference: the model's inputs to its outputs."""
 
-# LiteRT under its present name, its former one, and as a part of TensorFlow.
-_LITERT_MODULES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
-
 # Characters: LiteRT lists every tensor that it does not like.
 _MOST_REASON = 300
 
 
-def litert_module() -> tuple[Any, Any]:
-    """Return the module that has the class `Interpreter`, and its enumeration `OpResolverType`.
+class LiteRtInterpreter:
+    """One model in LiteRT.
+
+    Args:
+        data: the bytes of a .tflite file.
+        name: of the model in errors.
+        resolver: which kernels, a name of LiteRT's `OpResolverType`.
+        preserve_all_tensors: keep every activation readable.
+        backend: of the delegate, "cpu" or "opencl"; None for no delegate.
 
     Raises:
-        ToolMissingError: neither LiteRT nor one of its predecessors is installed.
+        ToolMissingError: LiteRT or the delegate is not installed.
+        DeviceError: LiteRT refuses the model, or it ends LiteRT's process.
     """
-    for name in _LITERT_MODULES:
+
+    def __init__(
+        self,
+        data: bytes,
+        name: str,
+        *,
+        resolver: str = "AUTO",
+        preserve_all_tensors: bool = False,
+        backend: str | None = None,
+    ) -> None:
+        """Load a model; arguments and errors are those of the class."""
+        self._name = name
+        self._child = child("litert")
+        self._key = next(self._child.keys)
+        weakref.finalize(self, self._child.garbage.append, self._key)
+        delegate = None if backend is None else (str(delegate_path()), {"backend": backend})
+        self._ask("create", data, resolver, preserve_all_tensors, delegate)
+
+    def invoke(self, inputs: Sequence[Array], tensors: Sequence[int] | None = None) -> list[Array]:
+        """Run one inference; return its outputs, or the tensors of these indices.
+
+        Raises:
+            DeviceError: LiteRT fails.
+        """
+        indices = None if tensors is None else list(tensors)
+        values: list[Array] = self._ask("invoke", list(inputs), indices)
+        return values
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
         try:
-            module = importlib.import_module(name)
-        except ImportError:
-            continue
-        return module, getattr(module, "OpResolverType", None) or module.experimental.OpResolverType
-    raise ToolMissingError("the LiteRT runtime is not installed; pip install ai-edge-litert")
+            result, lines = self._child.ask(method, self._key, *arguments)
+        except Refusal as refusal:
+            if refusal.kind is ImportError:
+                raise ToolMissingError(str(refusal)) from None
+            raise self._refused(str(refusal)) from None
+        except DeviceError as error:
+            raise self._refused(str(error)) from None
+        sys.stderr.writelines(f"{printable(line)}\n" for line in lines)
+        return result
+
+    def _refused(self, reason: str) -> DeviceError:
+        reason = " ".join(reason.split())
+        if len(reason) > _MOST_REASON:
+            reason = f"{reason[:_MOST_REASON]} ..."
+        return DeviceError(f"{self._name}: LiteRT: {reason}")
 
 
 def litert_invoke(data: bytes, model: Model, *, reference: bool, opencl: bool) -> Invoke:
@@ -47,44 +95,16 @@ def litert_invoke(data: bytes, model: Model, *, reference: bool, opencl: bool) -
     whatever operators the model has.
 
     Raises:
-        ConfigError: OpenCL in a process that has imported TensorFlow.
         ToolMissingError: LiteRT or the delegate is not installed.
         DeviceError: LiteRT refuses the model; the returned function raises it where it fails.
     """
-    if opencl:
-        delegate.refuse_opencl_beside_tensorflow()
-    module, resolvers = litert_module()
-    delegates = []
-    if opencl or any(op.custom_code in op_names.ALL for op in model.operators):
-        options = {"backend": "opencl" if opencl else "cpu"}
-        delegates = [delegate.load(module, options)]
-    resolver = resolvers.BUILTIN_REF if reference else resolvers.AUTO
-    try:
-        interpreter = module.Interpreter(
-            model_content=editor.write(model) if model.is_mended else data,
-            experimental_op_resolver_type=resolver,
-            experimental_delegates=delegates,
-        )
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise _refused(model, error) from None
-    inputs = [detail["index"] for detail in interpreter.get_input_details()]
-    outputs = [detail["index"] for detail in interpreter.get_output_details()]
-
-    def invoke(values: list[Array]) -> list[Array]:
-        try:
-            for index, value in zip(inputs, values, strict=True):
-                interpreter.set_tensor(index, value)
-            interpreter.invoke()
-            return [interpreter.get_tensor(index) for index in outputs]
-        except (RuntimeError, ValueError) as error:
-            raise _refused(model, error) from None
-
-    return invoke
-
-
-def _refused(model: Model, error: Exception) -> DeviceError:
-    reason = " ".join(str(error).split())
-    if len(reason) > _MOST_REASON:
-        reason = f"{reason[:_MOST_REASON]} ..."
-    return DeviceError(f"{model.name}: LiteRT: {reason}")
+    backend = "opencl" if opencl else None
+    if backend is None and any(op.custom_code in op_names.ALL for op in model.operators):
+        backend = "cpu"
+    interpreter = LiteRtInterpreter(
+        editor.write(model) if model.is_mended else data,
+        model.name,
+        resolver="BUILTIN_REF" if reference else "AUTO",
+        backend=backend,
+    )
+    return interpreter.invoke

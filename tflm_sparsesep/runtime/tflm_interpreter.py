@@ -33,7 +33,7 @@ _MAX_ARENA_BYTES = (1 << 31) - 1
 _BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
 # At this scale of its int8 input and below, TFLM's SOFTMAX ends the process.
 _SOFTMAX_SCALE_LIMIT = 2.0**-26
-_ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+_ALLOCATED = re.compile(r"Arena allocation (total|head) (\d+) bytes")
 
 
 class TflmInterpreter:
@@ -65,7 +65,7 @@ class TflmInterpreter:
     ) -> None:
         """Load a model; arguments and errors are those of the class."""
         _check_runtime()
-        _refuse_what_ends_the_process(model)
+        _refuse_what_it_misreads(model)
         if external is None and is_paged(model):
             raise ConfigError(
                 f"{model.name}: its weights are pages in an external memory; accepted: its image, "
@@ -77,7 +77,7 @@ class TflmInterpreter:
         library, registerers = None, []
         if any(op.custom_code in op_names.ALL for op in model.operators):
             library, registerers = str(native.library_path(_LIBRARY)), [_REGISTERER]
-        self._child = child()
+        self._child = child("tflm")
         self._key = next(self._child.keys)
         weakref.finalize(self, self._child.garbage.append, self._key)
         arena_bytes = ample_arena_bytes(model) + len(external or b"")
@@ -97,11 +97,19 @@ class TflmInterpreter:
 
         A Cortex-M needs less: its pointers and sizes are 4 bytes.
         """
+        return self._allocated("total")
+
+    @property
+    def planned_bytes(self) -> int | None:
+        """The part of `arena_bytes` that activations and scratch share, as TFLM planned them."""
+        return self._allocated("head")
+
+    def _allocated(self, part: str) -> int | None:
         if self._preserved:
             return None
         _, lines = self._child.ask("print_allocations", self._key)
-        found = _ARENA_TOTAL.search("\n".join(lines))
-        return int(found.group(1)) if found else None
+        found = {name: int(size) for name, size in _ALLOCATED.findall("\n".join(lines))}
+        return found.get(part)
 
     def invoke(self, inputs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         """Run one inference.
@@ -164,8 +172,15 @@ def ample_arena_bytes(model: Model) -> int:
     return total
 
 
-def _refuse_what_ends_the_process(model: Model) -> None:
+def _refuse_what_it_misreads(model: Model) -> None:
+    """Refuse what ends TFLM's process or gives wrong outputs without a word."""
     for op in model.operators:
+        for tensor in op.inputs:
+            if tensor is not None and tensor.raw.sparsity is not None and tensor.is_constant:
+                raise DeviceError(
+                    f"{model.name}: {tensor.name!r} is a sparse tensor, TFLM accepts dense ones "
+                    "only; `convert` writes it dense if it rewrites a layer"
+                )
         logits = op.inputs[0] if op.builtin_code == BuiltinOperator.SOFTMAX else None
         if logits is None or logits.type != TensorType.INT8 or logits.quantization is None:
             continue

@@ -46,7 +46,10 @@ class DeviceLayer:
             fits = False
         cols = math.prod(taps) * channels
         times = math.prod(taps) if taps else 0
-        return cls(MatrixShape(rows, cols, _vectors(layer), times, parameter_bytes_of(layer)), fits)
+        positions = _positions(layer)
+        vectors, lines = math.prod(positions), math.prod(positions[:-1]) if times > 1 else 1
+        parameters = parameter_bytes_of(layer)
+        return cls(MatrixShape(rows, cols, vectors, times, parameters, lines), fits)
 
     @property
     def channels(self) -> int:
@@ -166,10 +169,10 @@ def _image(layer: Any) -> list[int] | None:
     return None if None in sizes else [1] * (4 - len(sizes)) + list(sizes)
 
 
-def _vectors(layer: Any) -> int:
-    """Return the output positions of one inference."""
+def _positions(layer: Any) -> list[int]:
+    """Return the shape of the output positions of one inference."""
     try:
         positions = layer.output.shape[1:-1]
     except (AttributeError, ValueError):  # never called on a symbolic input, or several times
-        return 1
-    return math.prod(size or 1 for size in positions)
+        return []
+    return [size or 1 for size in positions]

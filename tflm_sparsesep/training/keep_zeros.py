@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.training.keras_model import check_keras_model
 from tflm_sparsesep.training.layer_selection import Layers, Selection
 from tflm_sparsesep.training.train_step import ProximalStep
 from tflm_sparsesep.training.train_step_hook import TrainStepHook, UntilBuilt, check_fit
@@ -65,6 +66,11 @@ class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc]
         self._selection = Selection.of(layers, exclude, lambda _: False, "of layers, without goals")
         self.values = values
         self._hook: TrainStepHook | None = None
+
+    def set_model(self, model: Any) -> None:
+        """Check that `model` is one of Keras 3: the fit of Keras 2 fails on its callbacks."""
+        check_keras_model(model)
+        super().set_model(model)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Take the present support and hook into the train step, once the model is built."""

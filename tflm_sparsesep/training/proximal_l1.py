@@ -23,8 +23,10 @@ from tflm_sparsesep.training.callback_arguments import (
     check_penalty,
     check_values,
 )
+from tflm_sparsesep.training.callback_order import warn_of_savers_before
 from tflm_sparsesep.training.device_layer import DeviceLayer
 from tflm_sparsesep.training.distillation import Distillation
+from tflm_sparsesep.training.keras_model import check_keras_model
 from tflm_sparsesep.training.layer_selection import Layers, Selection
 from tflm_sparsesep.training.packed_estimate import model_cost
 from tflm_sparsesep.training.patterns import AUTO, PATTERNS, check_pattern
@@ -172,12 +174,18 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
         self.teacher = teacher
         self._hook: TrainStepHook | None = None
 
+    def set_model(self, model: Any) -> None:
+        """Check that `model` is one of Keras 3: the fit of Keras 2 fails on its callbacks."""
+        check_keras_model(model)
+        super().set_model(model)
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Check the arguments against model and fit, and hook into the train step.
 
         A model that is not built waits for the first batch.
         """
         check_fit(self.model, type(self).__name__)
+        warn_of_savers_before(self)
         self._waiting = not is_built(self.model)
         if self._waiting:
             UntilBuilt(self.model, self._start_late)

@@ -6,8 +6,10 @@
 #include "sparsesep/requantize.h"
 
 // Compilers vectorize the dot product. On x86-64 the loader can choose the
-// version for the machine.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
+// version for the machine, but calls what chooses before ThreadSanitizer is
+// ready.
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
+    !defined(__SANITIZE_THREAD__)
 #define FOR_THIS_MACHINE \
   __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
 #else

@@ -35,7 +35,8 @@ static bool infer_fully_connected(const SparsesepShape* input, int32_t rows,
 // keeps the model's output shape; preparing the layer checks it against the
 // input.
 static bool is_over_windows(const SparsesepOperation* operation) {
-  return operation->options_bytes == SPARSESEP_OPTIONS_BYTES_WINDOWS;
+  return sparsesep_options_head(operation->options, operation->options_bytes) ==
+         SPARSESEP_OPTIONS_HEAD_WINDOWS;
 }
 
 // The blob holds at least a header; it is validated later.

@@ -7,25 +7,60 @@
 #include "sparse_fully_connected/avx2/requantize_avx2.h"
 #include "sparse_fully_connected/avx2/strips_x86.h"
 
-// 32 outputs of a row. Past `vectors`, rounded up to 8, they mean nothing.
+// Eight accumulators with bias.
+SPARSESEP_AVX2
+static inline __m256i eight_sums(const uint32_t* acc, __m256i bias) {
+  return _mm256_add_epi32(_mm256_loadu_si256((const __m256i*)acc), bias);
+}
+
+// Values of 8 * `registers` vectors, as 16 bits in the order that packing
+// leaves. `registers` is a constant at every call.
+SPARSESEP_AVX2_INLINE void requantize_row(const SparsesepRows* rows,
+                                          uint32_t row, const uint32_t* acc,
+                                          uint32_t registers, __m256i* words) {
+  const __m256i bias = _mm256_set1_epi32(rows->bias[row]);
+  const __m256i zero_point = _mm256_set1_epi32(rows->output_zero_point);
+  __m256i value[4];
+  if (sparsesep_shifts_right(rows, row)) {
+    const SparsesepRightShift by = sparsesep_right_shift_avx2(rows, row);
+    for (uint32_t i = 0; i < registers; ++i) {
+      value[i] =
+          sparsesep_requantize_right_avx2(eight_sums(acc + 8 * i, bias), &by);
+    }
+    // Values have fewer than 31 bits: saturated first, they are beyond int8
+    // after the zero point, too.
+    for (uint32_t i = 0; i < registers; i += 2) {
+      words[i / 2] =
+          _mm256_adds_epi16(_mm256_packs_epi32(value[i], value[i + 1]),
+                            _mm256_packs_epi32(zero_point, zero_point));
+    }
+    return;
+  }
+  const __m256i multiplier = _mm256_set1_epi32(rows->multiplier[row]);
+  const __m256i shift = _mm256_set1_epi32(rows->shift[row]);
+  for (uint32_t i = 0; i < registers; ++i) {
+    const __m256i sums = eight_sums(acc + 8 * i, bias);
+    value[i] = _mm256_add_epi32(
+        sparsesep_requantize_avx2(sums, multiplier, shift), zero_point);
+  }
+  for (uint32_t i = 0; i < registers; i += 2) {
+    words[i / 2] = _mm256_packs_epi32(value[i], value[i + 1]);
+  }
+}
+
+// 32 outputs of a row. Past `vectors`, rounded up to 16, they mean nothing.
 SPARSESEP_AVX2
 static inline __m256i finish_row(const SparsesepRows* rows, uint32_t row,
                                  const uint32_t* acc, uint32_t vectors) {
-  const __m256i bias = _mm256_set1_epi32(rows->bias[row]);
-  const __m256i multiplier = _mm256_set1_epi32(rows->multiplier[row]);
-  const __m256i shift = _mm256_set1_epi32(rows->shift[row]);
-  const __m256i zero_point = _mm256_set1_epi32(rows->output_zero_point);
   const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-  __m256i value[4] = {zero_point, zero_point, zero_point, zero_point};
-  for (uint32_t i = 0; 8 * i < vectors; ++i) {
-    const __m256i sum = _mm256_add_epi32(
-        _mm256_loadu_si256((const __m256i*)(acc + 8 * i)), bias);
-    value[i] = _mm256_add_epi32(
-        sparsesep_requantize_avx2(sum, multiplier, shift), zero_point);
+  __m256i words[2];
+  if (vectors > 16) {
+    requantize_row(rows, row, acc, 4, words);
+  } else {
+    requantize_row(rows, row, acc, 2, words);
+    words[1] = words[0];
   }
-  const __m256i bytes =
-      _mm256_packs_epi16(_mm256_packs_epi32(value[0], value[1]),
-                         _mm256_packs_epi32(value[2], value[3]));
+  const __m256i bytes = _mm256_packs_epi16(words[0], words[1]);
   // Limits are int8: packing has not passed them.
   const __m256i low = _mm256_set1_epi8((char)rows->activation_min);
   const __m256i high = _mm256_set1_epi8((char)rows->activation_max);

@@ -1,5 +1,6 @@
 #include "common/isa.h"
 #include "sparse_fully_connected/dsp/rows_dsp.h"
+#include "sparse_fully_connected/variants.h"
 
 #if SPARSESEP_HAS_DSP
 
@@ -9,7 +10,7 @@ void sparsesep_run_dsp(const SparsesepPackedHeader* weights,
                        void* scratch, SparsesepMultiplyDsp multiply) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
   const uint32_t portion = sparsesep_dsp_portion(weights);
-  const int is_wide = weights->block_cols > 1;
+  const int is_wide = SPARSESEP_LINKED_COLS > 1 && weights->block_cols > 1;
   const uint32_t row_count = weights->rows;
   const uint32_t last = weights->block_rows - 1u;
   const int8_t* const value = sparsesep_section(weights, weights->value_offset);

@@ -14,6 +14,13 @@
 // Cores with the DSP extension or Helium have kernels of their own for batches.
 #define SPARSESEP_HAS_FOUR_V7M (SPARSESEP_HAS_V7M && !SPARSESEP_HAS_DSP)
 
+// Rows that are requantized at once.
+#define SPARSESEP_FOUR_ROWS_V7M 32
+
+static inline uint32_t sparsesep_four_portion_v7m(uint32_t rows) {
+  return rows < SPARSESEP_FOUR_ROWS_V7M ? rows : SPARSESEP_FOUR_ROWS_V7M;
+}
+
 // The work of multiply_four(), which reads this struct in assembly.
 typedef struct SparsesepFourV7m {
   const int8_t* value;  // streams: moved on
@@ -129,7 +136,7 @@ static inline uint32_t sparsesep_four_vectors_v7m_bytes(
   const uint32_t padded = sparsesep_padded_vector_bytes(weights, batch);
   if (batch < 4 || padded > 0) return padded;
   const uint32_t last = weights->block_rows - 1u;
-  return 16 * ((sparsesep_portion(weights->rows) + last) & ~last);
+  return 16 * ((sparsesep_four_portion_v7m(weights->rows) + last) & ~last);
 }
 
 #endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_FOUR_VECTORS_V7M_H_

@@ -21,8 +21,8 @@ void sparsesep_run_whole_four_vectors_v7m(
     vectors.index = sparsesep_section(weights, weights->index_offset);
     vectors.counts = sparsesep_section(weights, weights->counts_offset);
     vectors.x = x;
-    for (uint32_t row = 0; row < row_count; row += SPARSESEP_ROW_PORTION) {
-      const uint32_t count = sparsesep_portion(row_count - row);
+    for (uint32_t row = 0; row < row_count; row += SPARSESEP_FOUR_ROWS_V7M) {
+      const uint32_t count = sparsesep_four_portion_v7m(row_count - row);
       vectors.acc = scratch;
       vectors.acc_end = vectors.acc + 4 * count;
       multiply_four(&vectors);

@@ -31,19 +31,37 @@ def layer(
     )
 
 
-def outputs(given: FullyConnectedWeights, zero_point: int, rounding: Rounding) -> list[list[int]]:
+# Output zero points and activation limits.
+OUTPUTS = [(-128, -128, 127), (-5, -5, 127), (0, -128, 127), (127, -100, 20), (-20, 4, 4)]
+
+
+def options_of(layer: FullyConnectedWeights, *output: int) -> FullyConnectedOptions:
+    """Options of a layer with an output of OUTPUTS."""
+    return FullyConnectedOptions(layer.input_zero_point, *output)
+
+
+def outputs(
+    given: FullyConnectedWeights, options: FullyConnectedOptions, rounding: Rounding
+) -> list[list[int]]:
     """What the kernels compute of INPUTS."""
-    options = FullyConnectedOptions(given.input_zero_point, zero_point, -128, 127).to_bytes()
     blob = pack(given, Layout(IndexEncoding.U16))
-    found = native_ops.sparse_fully_connected(options, blob, INPUTS, 2, rounding=rounding)
+    found = native_ops.sparse_fully_connected(
+        options.to_bytes(), blob, INPUTS, 2, rounding=rounding
+    )
     return [[int(value) for value in vector] for vector in found]
 
 
-def assert_same(given: FullyConnectedWeights, bounded: FullyConnectedWeights) -> None:
+def bound(
+    given: FullyConnectedWeights, output: tuple[int, int, int] = OUTPUTS[0]
+) -> FullyConnectedWeights:
+    """The layer with bounded rows, proved to give the same outputs."""
+    options = options_of(given, *output)
+    bounded = bound_constant_rows(given, options)
+    assert isinstance(bounded, FullyConnectedWeights)
     for rounding in ("double", "single"):
-        for zero_point in (-128, -5, 0, 127):
-            wanted = outputs(given, zero_point, rounding)
-            assert outputs(bounded, zero_point, rounding) == wanted
+        wanted = outputs(given, options, rounding)
+        assert outputs(bounded, options, rounding) == wanted
+    return bounded
 
 
 @pytest.mark.parametrize(
@@ -60,23 +78,31 @@ def assert_same(given: FullyConnectedWeights, bounded: FullyConnectedWeights) ->
         (5, 1 << 30, 2),
     ],
 )
-def test_dead_channels_become_bounded(bias: int, multiplier: int, shift: int) -> None:
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_dead_channels_become_bounded(
+    bias: int, multiplier: int, shift: int, output: tuple[int, int, int]
+) -> None:
     given = layer([0, 0], bias, multiplier, shift)
     assert not given.is_bounded()
-    bounded = bound_constant_rows(given)
-    assert isinstance(bounded, FullyConnectedWeights)
+    bounded = bound(given, output)
     assert bounded.is_bounded()
-    assert_same(given, bounded)
     np.testing.assert_array_equal(bounded.weights[0], given.weights[0])
 
 
 def test_weights_that_never_show_are_dropped() -> None:
     given = layer([90, -7], -(1 << 30), 1 << 30, -26)
-    bounded = bound_constant_rows(given)
-    assert isinstance(bounded, FullyConnectedWeights)
+    bounded = bound(given)
     assert bounded.is_bounded()
     assert not bounded.weights[1].any()
-    assert_same(given, bounded)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("bias", [-(1 << 30), 1 << 30])
+def test_constants_are_inside_the_limits(output: tuple[int, int, int], bias: int) -> None:
+    bounded = bound(layer([0, 0], bias, 1 << 30, -24), output)
+    zero_point, lowest, highest = output
+    assert bounded.shift[1] == -2  # the least that rounding by a multiplication takes
+    assert lowest <= bounded.bias[1] // 8 + zero_point <= highest
 
 
 @pytest.mark.parametrize(
@@ -89,7 +115,7 @@ def test_weights_that_never_show_are_dropped() -> None:
 )
 def test_other_rows_stay(weights: list[int], bias: int, shift: int) -> None:
     given = layer(weights, bias, 1 << 30, shift)
-    kept = bound_constant_rows(given)
+    kept = bound_constant_rows(given, options_of(given, *OUTPUTS[0]))
     assert isinstance(kept, FullyConnectedWeights)
     assert not kept.is_bounded()
     np.testing.assert_array_equal(kept.weights, given.weights)
@@ -99,8 +125,9 @@ def test_other_rows_stay(weights: list[int], bias: int, shift: int) -> None:
 def test_bounded_and_float_layers_are_returned_as_they_are() -> None:
     given = layer([1, 2], 5, 1 << 30, -3)
     real = FloatWeights(np.ones((1, 2), np.float32), np.ones(1, np.float32))
-    assert bound_constant_rows(given) is given
-    assert bound_constant_rows(real) is real
+    options = options_of(given, *OUTPUTS[0])
+    assert bound_constant_rows(given, options) is given
+    assert bound_constant_rows(real, options) is real
 
 
 @settings(max_examples=300, deadline=None)
@@ -109,9 +136,9 @@ def test_bounded_and_float_layers_are_returned_as_they_are() -> None:
     bias=st.integers(-(2**31), 2**31 - 1),
     multiplier=st.integers(0, 2**31 - 1),
     shift=st.integers(-31, 4),
+    output=st.sampled_from(OUTPUTS),
 )
-def test_no_output_changes(weights: list[int], bias: int, multiplier: int, shift: int) -> None:
-    given = layer(weights, bias, multiplier, shift)
-    bounded = bound_constant_rows(given)
-    assert isinstance(bounded, FullyConnectedWeights)
-    assert_same(given, bounded)
+def test_no_output_changes(
+    weights: list[int], bias: int, multiplier: int, shift: int, output: tuple[int, int, int]
+) -> None:
+    bound(layer(weights, bias, multiplier, shift), output)

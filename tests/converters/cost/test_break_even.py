@@ -142,8 +142,8 @@ def test_the_largest_rank_that_pays(layer: MatrixShape, target: str) -> None:
     form = break_even_rank(layer, target)
     largest = 0
     if form is None:
-        # A PC takes longer to begin a second layer than to finish so small a first one.
-        assert target == "host"
+        # PCs and Helium take longer to begin a second layer than to finish so small a first one.
+        assert target in ("host", "cortex-m55")
         assert layer.rows * layer.cols * layer.vectors < 2000
     else:
         assert form.rank is not None

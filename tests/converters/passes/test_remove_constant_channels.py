@@ -73,6 +73,16 @@ def test_channels_that_are_zero_leave_the_chain(silent: int) -> None:
     assert channels_of(converted(graph)) == [8, 8, 8]
 
 
+def test_weights_may_lack_zero_points() -> None:
+    """A file may leave them out: they are 0."""
+    graph = block()
+    silence(graph.operators[0], DEAD, -100_000)
+    for op in graph.operators:
+        assert op.weights.quantization is not None
+        op.weights.quantization.raw.zeroPoint = None
+    assert channels_of(rewrite(graph.build(), target=TARGET).tflite) == [8, 8, 8]
+
+
 def test_other_constants_go_to_the_bias_where_nothing_is_padded() -> None:
     graph = block()
     silence(graph.operators[1], DEAD, 1_000)

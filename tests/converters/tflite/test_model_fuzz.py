@@ -9,70 +9,13 @@ import numpy as np
 import pytest
 
 from tests.converters.tflite.mutations import BYTE_MUTATIONS
-from tests.support.models import dense_models
+from tests.converters.tflite.reader_fuzzer import outcome, small_models
 from tests.support.models.shared_models import shared_model
 from tests.support.sweeps import more, seed_of
-from tflm_sparsesep.converters.errors import ModelError
-from tflm_sparsesep.converters.tflite import editor
 
 # CPU seconds that one file may take. Typical are some milliseconds; what the verifier lets pass
 # at most (four times the file plus 64 kB, in objects of 8 bytes) takes about one second.
 LIMIT_SECONDS = 10.0
-# A rebuilt file may unfold bytes that were shared in the damaged one: same bound, plus vtables.
-MAX_GROWTH, GROWTH_SLACK = 16, 1 << 20
-
-
-def small_models() -> list[bytes]:
-    rng = np.random.default_rng(0)
-    weights = rng.integers(-127, 128, (6, 10)).astype(np.int8)
-    layer = dense_models.FullyConnectedLayer(
-        weights, np.arange(6, dtype=np.int32), rng.uniform(0.01, 0.02, 6), 0.5, 2, "RELU"
-    )
-    head = dense_models.FullyConnectedLayer(weights[:3, :6], None, 0.02, 0.5, -7)
-    per_tensor = dense_models.fully_connected_chain(
-        [layer, head], input_shape=[1, 10], input_scale=0.1, input_zero_point=0
-    )
-    conv = dense_models.conv_1x1_model(
-        weights,
-        np.arange(6, dtype=np.int32),
-        input_shape=[1, 2, 2, 10],
-        input_scale=0.1,
-        input_zero_point=0,
-        weight_scales=rng.uniform(0.01, 0.02, 6),
-        output_scale=0.5,
-        output_zero_point=0,
-    )
-    floats = dense_models.float_fully_connected_model(
-        weights.astype(np.float32), None, input_shape=[2, 10], activation="RELU6"
-    )
-    return [per_tensor, conv, floats, with_extras(per_tensor)]
-
-
-def with_extras(data: bytes) -> bytes:
-    """The same model with a second subgraph, metadata and a signature to damage."""
-    model = editor.read(data)
-    main = model.subgraphs[0]
-    model.subgraphs.append(editor.Subgraph("again", inputs=main.inputs, outputs=main.outputs))
-    model.set_metadata("OfflineMemoryAllocation", bytes(12) + bytes(range(40)))
-    alias = [("x", main.inputs[0])]
-    model.signatures = [editor.Signature("serve", main, alias, alias)]
-    return editor.write(model)
-
-
-def outcome(data: bytes) -> str:
-    """Read and rebuild damaged bytes; what happened. Anything but a ModelError escapes."""
-    try:
-        model = editor.read(data, name="damaged.tflite")
-    except ModelError as error:
-        message = str(error)
-        one_line = message.startswith("damaged.tflite: ") and "\n" not in message
-        return "refused" if one_line else f"bad message {message!r}"
-    built = editor.write(model)
-    assert len(built) < MAX_GROWTH * len(data) + GROWTH_SLACK
-    assert editor.write(editor.read(built)) == built
-    editor.prune_unused(model)
-    editor.read(editor.write(model))
-    return "rebuilt"
 
 
 def fuzz(models: list[bytes], rounds: int, seed: int) -> Counter[str]:

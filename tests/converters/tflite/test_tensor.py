@@ -62,6 +62,7 @@ def test_array_of_packed_raw_and_scalar_tensors() -> None:
 
 def test_new_tensors_take_numbers_or_sequences_as_quantization() -> None:
     assert Quantization(0.5, -3).zero_points.tolist() == [-3]
+    assert Quantization([0.5, 0.25], []).zero_points.tolist() == [0, 0]
     per_channel = Quantization([0.5, 0.25], axis=1)
     assert (per_channel.zero_points.tolist(), per_channel.axis) == ([0, 0], 1)
     assert Quantization().scales.size == 0

@@ -9,7 +9,7 @@ import numpy as np
 
 import tflm_sparsesep as ts
 from tests.support.models.dense_models import FullyConnectedLayer, fully_connected_chain
-from tflm_sparsesep.compression.layer_compressor import sqnr_db
+from tflm_sparsesep.runtime.output_quality import sqnr_db
 
 SIZES = (96, 48, 40)
 INPUT_SCALE = 0.03

@@ -235,9 +235,9 @@ def _window(x: Tensor, kernel: Any, stride: tuple[int, int], padding: str) -> li
     return [-(-(n - (k - 1 if padding == "VALID" else 0)) // s) for n, k, s in sizes]
 
 
-def lenet_5(*, quantized: bool) -> GraphBuilder:
+def lenet_5(*, quantized: bool, zeros: float = 0.0) -> GraphBuilder:
     """LeNet-5 on 28 x 28, with max pools."""
-    graph = GraphBuilder(5, quantized=quantized)
+    graph = GraphBuilder(5, quantized=quantized, zeros=zeros)
     x = graph.conv(graph.input(1, 28, 28, 1), 20, (5, 5), padding="VALID", activation="RELU")
     x = graph.pool(x, "MAX", (2, 2), (2, 2))
     x = graph.conv(x, 50, (5, 5), padding="VALID", activation="RELU")

@@ -1,15 +1,16 @@
-"""TFLM in a process of its own: whatever a model does there, the caller's process goes on.
+"""A runtime in a process of its own: whatever a model does there, the caller's process goes on.
 
-    python tflm_worker.py
+    python worker.py {tflm | litert}
 
-Requests come on stdin, replies go to stdout, both pickled; what TFLM prints goes to stderr. Imports
-nothing of this package, so that it starts in a fifth of a second.
+Requests come on stdin, replies go to stdout, both pickled; what the runtime prints goes to stderr.
+Imports nothing of this package, so that it starts in a fifth of a second.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import os
 import pickle
 import signal
@@ -18,9 +19,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+# LiteRT under its present name, its former one, and as a part of TensorFlow.
+_LITERT_MODULES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
 
-class _Interpreters:
-    """The interpreters of this process by number; each method answers one kind of request."""
+
+class _Tflm:
+    """TFLM interpreters by number; each method answers one kind of request."""
 
     def __init__(self) -> None:
         self.living: dict[int, tuple[Any, Any]] = {}
@@ -105,9 +109,67 @@ class _Interpreters:
             self.operators.SparseSepSelectImage(None)
 
 
-def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer requests (method, arguments) with (True, result) or (False, reason)."""
-    interpreters = _Interpreters()
+class _LiteRt:
+    """LiteRT interpreters by number; each method answers one kind of request."""
+
+    def __init__(self) -> None:
+        self.living: dict[int, Any] = {}
+
+    def create(
+        self,
+        key: int,
+        data: bytes,
+        resolver: str,
+        preserve: bool,
+        delegate: tuple[str, dict[str, str]] | None,
+    ) -> None:
+        """Load a model as interpreter `key`; `resolver` is a name of `OpResolverType`."""
+        module = self._module()
+        experimental = getattr(module, "experimental", module)
+        resolvers = getattr(module, "OpResolverType", None) or experimental.OpResolverType
+        delegates = []
+        if delegate is not None:
+            load = getattr(module, "load_delegate", None) or experimental.load_delegate
+            delegates = [load(*delegate)]
+        interpreter = module.Interpreter(
+            model_content=data,
+            experimental_op_resolver_type=getattr(resolvers, resolver),
+            experimental_preserve_all_tensors=preserve,
+            experimental_delegates=delegates,
+        )
+        interpreter.allocate_tensors()
+        self.living[key] = interpreter
+
+    def invoke(self, key: int, inputs: list[Any], tensors: list[int] | None) -> list[Any]:
+        """Run one inference; return the tensors of these indices, or all outputs."""
+        interpreter = self.living[key]
+        for detail, value in zip(interpreter.get_input_details(), inputs, strict=True):
+            interpreter.set_tensor(detail["index"], value)
+        interpreter.invoke()
+        if tensors is None:
+            tensors = [detail["index"] for detail in interpreter.get_output_details()]
+        return [interpreter.get_tensor(index) for index in tensors]
+
+    def close(self, keys: list[int]) -> None:
+        """Free interpreters that nobody refers to any longer."""
+        for key in keys:
+            self.living.pop(key, None)
+
+    def _module(self) -> Any:
+        """Return the module that has the class `Interpreter`."""
+        for name in _LITERT_MODULES:
+            try:
+                return importlib.import_module(name)
+            except ImportError:
+                continue
+        raise ImportError("the LiteRT runtime is not installed; pip install ai-edge-litert")
+
+
+_RUNTIMES = {"tflm": _Tflm, "litert": _LiteRt}
+
+
+def _serve(interpreters: Any, requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer requests (method, arguments) with (True, result) or (False, (kind, reason))."""
     while True:
         try:
             method, arguments = pickle.load(requests)
@@ -116,7 +178,8 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         try:
             reply = True, getattr(interpreters, method)(*arguments)
         except Exception as error:  # the wheel raises whatever its parts raise
-            reply = False, str(error) or type(error).__name__
+            kind = ImportError if isinstance(error, ImportError) else Exception
+            reply = False, (kind, str(error) or type(error).__name__)
         pickle.dump(reply, replies, pickle.HIGHEST_PROTOCOL)
         replies.flush()
 
@@ -124,9 +187,9 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
 def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing that TFLM prints gets between the replies
+    os.dup2(2, 1)  # nothing that a runtime prints gets between the replies
     sys.path[:] = pickle.load(sys.stdin.buffer)
-    _serve(sys.stdin.buffer, replies)
+    _serve(_RUNTIMES[sys.argv[1]](), sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":
