@@ -41,10 +41,10 @@ soak: setup runtimes ## Random tests with new seeds and many more cases: an hour
 
 SECONDS ?= 60
 fuzz: setup ## Coverage-guided fuzzing: make fuzz SECONDS=n for each target
-	$(BIN)/python tests/kernels/libfuzzer.py build/fuzz --seconds $(SECONDS)
+	$(BIN)/python tests/fuzz/libfuzzer.py build/fuzz --seconds $(SECONDS)
 
 fuzz-coverage: setup ## Lines of the validators that the corpora of make fuzz reach
-	$(BIN)/python tests/kernels/libfuzzer.py build/fuzz --coverage
+	$(BIN)/python tests/fuzz/libfuzzer.py build/fuzz --coverage
 
 lint: setup docs ## ruff, mypy, clang-format, clang-tidy, shellcheck, the documentation site
 	$(BIN)/ruff check .

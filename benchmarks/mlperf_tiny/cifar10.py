@@ -1,33 +1,21 @@
-"""CIFAR-10 as JPEG files (`../shared/data`): decoded once, and in batches for training."""
+"""CIFAR-10 as JPEG files (`../shared/data`), decoded once; images uint8[n, 32, 32, 3]."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
+from samples import Data
 
 FILE = Path(__file__).parents[3] / "shared/data/cifar10_jpeg.npz"
 # Pixels that an image is moved by at most, each way.
 _MOST_SHIFT = 4
 
 Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Data:
-    """Images uint8[n, 32, 32, 3] and their classes 0..9."""
-
-    x_train: Images
-    y_train: Labels
-    x_test: Images
-    y_test: Labels
 
 
 def load(work: Path) -> Data:
@@ -53,34 +41,6 @@ def _decoded(files: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         images = [np.asarray(Image.open(io.BytesIO(piece))) for piece in pieces]
         yield f"x_{split}", np.stack(images)
         yield f"y_{split}", files[f"{split}_labels"].astype(np.int32)
-
-
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of training images, flipped and moved at random, in another order each epoch.
-
-    Args:
-        images: uint8[n, height, width, channels].
-        labels: int32[n].
-        size: images in a batch; those left over differ from epoch to epoch.
-        seed: of order, flips and shifts.
-    """
-
-    def __init__(self, images: Images, labels: Labels, size: int, seed: int) -> None:
-        super().__init__()
-        self._images, self._labels, self._size = images, labels, size
-        self._rng = np.random.default_rng(seed)
-        self._order = self._rng.permutation(len(images))
-
-    def __len__(self) -> int:
-        return len(self._images) // self._size
-
-    def __getitem__(self, batch: int) -> tuple[npt.NDArray[np.float32], Labels]:
-        picks = self._order[batch * self._size : (batch + 1) * self._size]
-        return augmented(self._images[picks], self._rng).astype(np.float32), self._labels[picks]
-
-    def on_epoch_end(self) -> None:
-        """Draw the next epoch's order."""
-        self._order = self._rng.permutation(len(self._images))
 
 
 def augmented(images: Images, rng: np.random.Generator) -> Images:

@@ -16,6 +16,7 @@ from measure import arena_bytes, constant_bytes, percent
 import tflm_sparsesep as ts
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
 
 TARGETS = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 MAIN_TARGET = "cortex-m4"
@@ -42,12 +43,13 @@ def judge(
     files = {target: ts.convert(int8, target=target).tflite for target in TARGETS}
     chosen = files[MAIN_TARGET]
     scores = outputs(chosen, x_test[:judged])
-    if not np.array_equal(scores[:COMPARED], outputs(int8, x_test[:COMPARED])):
-        raise RuntimeError(f"outputs on {COMPARED} images differ from those of the dense file")
+    compared = min(COMPARED, judged)
+    if not np.array_equal(scores[:compared], outputs(int8, x_test[:compared])):
+        raise RuntimeError(f"outputs on {compared} samples differ from those of the dense file")
     counted = {target: instructions(file, target, x_test[:1]) for target, file in files.items()}
     return {
         "accuracy": percent(float(np.mean(scores.argmax(axis=1) == y_test[:judged]))),
-        "judged": judged,
+        "judged": len(scores),
         "file_bytes": len(chosen),
         "dense_file_bytes": len(int8),
         "weight_bytes": constant_bytes(chosen),
@@ -78,5 +80,17 @@ def instructions(tflite: bytes, target: str, images: Images) -> int:
 
 def dense_instructions(tflite: bytes, target: str) -> int:
     """Return the sum over the layers that are dense."""
-    operators = editor.read(tflite).subgraphs[0].operators
+    return sum(model_cost.dense_instructions(op, target) for op in _operators(tflite))
+
+
+def sparse_able_instructions(tflite: bytes, target: str) -> int:
+    """Return the sum over the dense layers that have sparse kernels: all but the depthwise ones."""
+    operators = [
+        op for op in _operators(tflite) if op.builtin_code != BuiltinOperator.DEPTHWISE_CONV_2D
+    ]
     return sum(model_cost.dense_instructions(op, target) for op in operators)
+
+
+def _operators(tflite: bytes) -> list[Operator]:
+    operators: list[Operator] = editor.read(tflite).subgraphs[0].operators
+    return operators

@@ -11,7 +11,7 @@ from tflm_sparsesep.runtime.files import write_atomically
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results.json", HERE / "README.md"
 
-_BEGIN, _END = "<!-- resnet8 -->\n", "<!-- end -->"
+_BEGIN, _END = "<!-- trained -->\n", "<!-- end -->"
 
 Row = dict[str, Any]
 
@@ -30,7 +30,7 @@ def find(command: str) -> Row | None:
 def add(row: Row) -> None:
     """Add a row, or replace that of the same command, and write the page again."""
     others = [other for other in load() if other["command"] != row["command"]]
-    rows = sorted([*others, row], key=lambda r: (r["model"], r["epochs"], r["command"]))
+    rows = sorted([*others, row], key=lambda r: (r["model"], r["epochs"], r["seed"], r["command"]))
     text = "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n"
     write_atomically(RESULTS, text.encode())
     report()
@@ -47,9 +47,9 @@ def table(rows: list[Row]) -> str:
     """Return one line for each row, with the parts of the dense network that it takes."""
     cores = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
     lines = [
-        "| method | zeros | epochs x images | accuracy (judged) | file | weights | arena "
-        "| M0 | M3 | M4 | M55 |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| network, seed | method | zeros | epochs x samples | accuracy (judged) | file | weights "
+        "| arena | M0 | M3 | M4 | M55 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         counts = " | ".join(
@@ -57,6 +57,7 @@ def table(rows: list[Row]) -> str:
         )
         change = row["accuracy"] - row["dense_accuracy"]
         lines.append(
+            f"| {row['model']}, {row['seed']} "
             f"| {row['method']}{row['detail']} | {row['zeros']:.1%} "
             f"| {row['epochs']} x {row['samples']:,} "
             f"| {row['accuracy']:.2f}, {change:+.2f} ({row['judged']:,}) "

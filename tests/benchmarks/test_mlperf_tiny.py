@@ -25,28 +25,30 @@ def test_the_page_has_the_table_of_the_results() -> None:
     assert module.table(module.load()) in (FOLDER / "README.md").read_text()
 
 
-def test_every_layer_of_a_sparse_row_is_sparse_and_the_whole_model_gains() -> None:
+def test_every_trained_row_has_its_dense_network_and_ours_gains_on_every_core() -> None:
     found = rows_module().load()
-    dense = {(r["epochs"], r["samples"], r["seed"]): r for r in found if r["method"] == "dense"}
-    sparse = [row for row in found if row["method"] == "ours"]
-    assert {row["model"] for row in found} == {"resnet8"}
-    assert sparse
-    for row in sparse:
-        baseline = dense[row["epochs"], row["samples"], row["seed"]]
+
+    def setting(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in ("model", "epochs", "samples", "seed"))
+
+    dense = {setting(row): row for row in found if row["method"] == "dense"}
+    assert {row["model"] for row in found} == {"ds_cnn", "resnet8"}
+    assert {row["method"] for row in found} == {"dense", "ours", "tfmot"}
+    for row in found:
+        baseline = dense[setting(row)]
         assert row["dense_accuracy"] == baseline["accuracy"]
         assert row["dense_instructions"] == baseline["dense_instructions"]
-        for core, count in row["instructions"].items():
-            assert count < row["dense_instructions"][core]
-        if "--zeros" in row["command"]:
-            # Three of the ten are no 3x3 convolutions.
-            assert min(row["sparse_layers"].values()) >= 7
+        if row["method"] == "ours":
+            assert row["file_bytes"] < baseline["file_bytes"]
+            for core, count in row["instructions"].items():
+                assert count < row["dense_instructions"][core]
 
 
 def test_adding_a_row_writes_the_page(tmp_path: Path, monkeypatch: Any) -> None:
     module = rows_module()
     (row, *_) = module.load()
     page = tmp_path / "README.md"
-    page.write_text("above\n<!-- resnet8 -->\nold\n<!-- end -->\nbelow\n")
+    page.write_text("above\n<!-- trained -->\nold\n<!-- end -->\nbelow\n")
     monkeypatch.setattr(module, "PAGE", page)
     monkeypatch.setattr(module, "RESULTS", tmp_path / "results.json")
     module.add(row)
@@ -54,7 +56,7 @@ def test_adding_a_row_writes_the_page(tmp_path: Path, monkeypatch: Any) -> None:
     assert module.load() == [{**row, "accuracy": 12.34}]
     assert module.find(row["command"])["accuracy"] == 12.34
     text = page.read_text()
-    assert text.startswith("above\n<!-- resnet8 -->\n| method")
+    assert text.startswith("above\n<!-- trained -->\n| network")
     assert text.endswith("|\n<!-- end -->\nbelow\n")
     assert "12.34" in text
     assert "old" not in text

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernels.graph_seeds import graphs
-from tests.kernels.libfuzzer import includes, sources
+from tests.fuzz.graph_seeds import graphs
+from tests.fuzz.libfuzzer import includes, sources
 
 ROOT = Path(__file__).parents[2]
 # The flag of `fuzz_delegate` that gives the thread pool of the CPU backend a second thread.
@@ -18,7 +18,7 @@ TWO_THREADS = 4
 @pytest.mark.slow
 def test_interpreters_in_threads_do_not_race(tmp_path: Path) -> None:
     program = tmp_path / "delegate"
-    main = ROOT / "tests/kernels/fuzz_delegate.c"
+    main = ROOT / "tests/fuzz/fuzz_delegate.c"
     flags = ("-std=gnu11", "-g", "-O1", "-fsanitize=thread")
     files = map(str, (main, *sources("delegate")))
     command = ["cc", *flags, *includes(), *files, "-lm", "-lpthread", "-o", str(program)]

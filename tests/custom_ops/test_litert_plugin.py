@@ -20,7 +20,7 @@ from tests.support.opencl_device import needs_opencl
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.tflite import editor
 
-WORKER = Path(__file__).with_name("compiled_model_worker.py")
+WORKER = Path(__file__).parents[1] / "support/compiled_model_worker.py"
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ai_edge_litert.environment") is None,

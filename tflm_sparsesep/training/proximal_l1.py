@@ -23,7 +23,6 @@ from tflm_sparsesep.training.callback_arguments import (
     check_penalty,
     check_values,
 )
-from tflm_sparsesep.training.callback_order import warn_of_savers_before
 from tflm_sparsesep.training.device_layer import DeviceLayer
 from tflm_sparsesep.training.distillation import Distillation
 from tflm_sparsesep.training.keras_model import check_keras_model
@@ -40,6 +39,7 @@ from tflm_sparsesep.training.train_step_hook import (
     TrainStepHook,
     UntilBuilt,
     check_fit,
+    warn_of_savers_before,
 )
 from tflm_sparsesep.training.trained_layer import TrainedLayer, is_built, select_layers
 from tflm_sparsesep.training.weight_grid import WeightGrid, with_palettes

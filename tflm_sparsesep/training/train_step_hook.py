@@ -1,7 +1,10 @@
-"""A wrapper around the train step of one `fit`."""
+"""A wrapper around the train step of one `fit`, and what is checked when it begins."""
 
 from __future__ import annotations
 
+import gc
+import itertools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +15,7 @@ from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.training.keras_model import check_keras_model
 
 TrainStep = Callable[[Any], Any]
+_SAVERS = (keras.callbacks.BackupAndRestore, keras.callbacks.ModelCheckpoint)
 
 
 def check_fit(model: Any, callback: str) -> None:
@@ -24,6 +28,26 @@ def check_fit(model: Any, callback: str) -> None:
     if not getattr(model, "compiled", False) or model.optimizer is None:
         raise ConfigError(
             f"model {model.name!r} is not compiled with an optimizer: call model.compile first"
+        )
+
+
+def warn_of_savers_before(callback: Any) -> None:
+    """Warn if a callback that saves the model at the end of an epoch is listed before `callback`.
+
+    It saves the weights before `callback` has set their zeros, and what it restores trains on to
+    other weights.
+    """
+    lists = [found for found in gc.get_referrers(callback) if isinstance(found, list)]
+    before = [itertools.takewhile(lambda other: other is not callback, found) for found in lists]
+    savers = {
+        type(other).__name__ for found in before for other in found if isinstance(other, _SAVERS)
+    }
+    for name in sorted(savers):
+        mine = type(callback).__name__
+        warnings.warn(
+            f"{name} is listed before {mine}: it saves weights before {mine} sets their zeros, and "
+            f"what it restores trains on to other weights; list {name} after {mine}",
+            stacklevel=2,
         )
 
 

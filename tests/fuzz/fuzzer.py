@@ -16,7 +16,7 @@ _FLAGS = ("-std=gnu11", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanit
 
 
 def build(name: str, folder: Path) -> Path:
-    """Compile `tests/kernels/<name>.c` with the op core and all kernels into `folder`."""
+    """Compile `<name>.c` of this folder with the op core and all kernels into `folder`."""
     program = folder / name
     source, objects = Path(__file__).with_name(f"{name}.c"), Path(_objects().name).glob("*.o")
     _compile(str(source), *map(str, objects), "-o", str(program))

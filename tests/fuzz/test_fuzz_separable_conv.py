@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.kernels import fuzzer
+from tests.fuzz import fuzzer
 from tests.support.depthwise_layers import DepthwiseCase, random_block
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise

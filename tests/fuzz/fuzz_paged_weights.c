@@ -4,8 +4,8 @@
 // itself stands between them and the kernels.
 //
 //   fuzz_paged_weights TABLE IMAGE OPTIONS MUTATIONS SEED
+#include "../kernels/run_fully_connected.h"
 #include "fuzz_blobs.h"
-#include "run_fully_connected.h"
 #include "sparsesep/paged_weights.h"
 
 typedef struct {

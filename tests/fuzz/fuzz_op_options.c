@@ -3,8 +3,8 @@
 //
 // An input is two bytes that choose the shapes, one with the size of the
 // options, the options, and the blob.
+#include "../kernels/run_fully_connected.h"
 #include "fuzz_blobs.h"
-#include "run_fully_connected.h"
 #include "sparsesep/packed_weights.h"
 
 #define PREFIX 3

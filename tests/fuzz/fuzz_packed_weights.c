@@ -1,8 +1,8 @@
 // Mutated blobs of SPARSE_FULLY_CONNECTED: see fuzz_blobs.h.
 //
 //   fuzz_packed_weights BLOB OPTIONS MUTATIONS SEED
+#include "../kernels/run_fully_connected.h"
 #include "fuzz_blobs.h"
-#include "run_fully_connected.h"
 #include "sparsesep/packed_weights.h"
 
 typedef struct {

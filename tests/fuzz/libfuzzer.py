@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of the kernels with libFuzzer, ASan and UBSan.
 
-    python tests/kernels/libfuzzer.py FOLDER --seconds N
-    python tests/kernels/libfuzzer.py FOLDER --coverage
+    python tests/fuzz/libfuzzer.py FOLDER --seconds N
+    python tests/fuzz/libfuzzer.py FOLDER --coverage
 
 Builds each target with clang, writes seeds from this project's own packers, and fuzzes for N
 seconds. FOLDER keeps the corpora, so that the next run goes on where this one ended; a finding is
@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 import tflm_sparsesep
-from tests.kernels.graph_seeds import graphs
+from tests.fuzz.graph_seeds import graphs
 from tests.support.depthwise_layers import DepthwiseCase, random_block
 from tests.support.layers import layout_case
 from tests.support.sparse_convs import random_conv
