@@ -279,8 +279,8 @@ def test_a_model_of_others() -> None:
     compressed = ts.convert(compressor.build(forms).tflite)
     assert sum(layer.rewritten for layer in compressed.layers) >= 5
     assert len(compressed.tflite) < 0.8 * len(data)
-    # Random inputs drive the outputs into a constant of 20.3 dB, which all must beat.
-    assert tflm_sqnr(data, compressed.tflite, x[300:]) > 22
+    # Random inputs drive the outputs towards a constant, which has 0 dB about the mean.
+    assert tflm_sqnr(data, compressed.tflite, x[300:]) > 4
 
 
 @pytest.mark.slow

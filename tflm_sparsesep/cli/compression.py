@@ -120,13 +120,14 @@ def compress(
 def _result(given: Recipe, workers: int | None, *, is_cached: bool) -> ts.CompressResult:
     from tflm_sparsesep.compress import USER_CACHE
 
+    budget = _budget(given)
     samples = files.read_samples(_samples(given))
     labels = files.read_array(given.inputs["labels"]) if "labels" in given.inputs else None
     progress = sys.stderr.isatty()
     with warnings_as_lines():
         result = ts.compress(
             given.inputs["model"],
-            budget=_budget(given),
+            budget=budget,
             representative_dataset=samples,
             labels=labels,
             target=given.options["target"],
