@@ -372,7 +372,7 @@ void sparsesep_depthwise_lines(const SparsesepDepthwiseConv* conv,
   f.strips = all;
   f.tables = accumulators + plan.accumulator_bytes;
   f.accumulators = (uint32_t*)(void*)accumulators;
-  if (plan.along.dilation == 1) make_rows(&f, input);
+  make_rows(&f, input);
   for (uint32_t c = 0; c < conv->channels; c += variant->channels) {
     const uint32_t left = conv->channels - c;
     if (left < variant->channels) f.strips.channels = left;

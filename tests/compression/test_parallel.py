@@ -54,8 +54,10 @@ def test_a_map_inside_a_worker_stays_in_it() -> None:
     assert map_ordered(inner, [1, 2, 3], workers=2) == [[True], [True] * 2, [True] * 3]
 
 
+# A shell that starts tests in the background has them ignore SIGINT.
 FOREVER = """
-import os, time
+import os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tflm_sparsesep.compression.parallel import map_ordered
 
 def wait(n):
