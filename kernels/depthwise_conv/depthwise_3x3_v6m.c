@@ -39,6 +39,14 @@ static void put_pixels(int32_t* to, uint32_t strip_bytes, uint32_t count,
       : "cc", "memory");
 }
 
+// A register beside the eight low ones. With -Os, GCC has one high register to
+// give, and a low one more.
+#if defined(__OPTIMIZE_SIZE__) && !defined(__clang__)
+#define SPARE "r"
+#else
+#define SPARE "h"
+#endif
+
 // The same where pixels are aligned words.
 static void put_words(int32_t* to, uint32_t strip_bytes, uint32_t count,
                       const int8_t* pixel, int32_t step) {
@@ -64,7 +72,7 @@ static void put_words(int32_t* to, uint32_t strip_bytes, uint32_t count,
         [value] "=&l"(value)
       : [second] "l"(strip_bytes), [third] "l"(2 * strip_bytes),
         [fourth] "l"(3 * strip_bytes), [step] "h"(step),
-        [end] "h"(to + count * ROWS)
+        [end] SPARE(to + count * ROWS)
       : "cc", "memory");
 }
 

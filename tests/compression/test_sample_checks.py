@@ -68,7 +68,7 @@ def test_the_command_warns_in_one_line(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", latent_samples(60, 0))
     command = [sys.executable, "-m", "tflm_sparsesep", "compress", "in.tflite", "-o", "out.tflite"]
     done = subprocess.run(
-        [*command, "--data", "x.npy", "--flash", "1M", "--no-cache"],
+        [*command, "--data", "x.npy", "--flash", "1M", "--no-cache", "--unchanged"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -21,7 +21,7 @@ import tflm_sparsesep as ts
 data = Path(sys.argv[1]).read_bytes()
 x = np.random.default_rng(0).integers(-128, 128, (60, 640)).astype(np.int8)
 files = [ts.convert(data).tflite, ts.convert(data, representative_dataset=x).tflite]
-budget = ts.Budget(min_output_sqnr_db=12)
+budget = ts.Budget(flash_bytes=len(data) * 6 // 10)
 for workers in map(int, sys.argv[2:]):
     found = ts.compress(
         data, budget=budget, representative_dataset=x, workers=workers, cache_dir=None
