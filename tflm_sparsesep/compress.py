@@ -65,7 +65,7 @@ class CompressResult:
         *,
         labels: Array | None = None,
         epochs: int = 40,
-        learning_rate: float = 3e-4,
+        learning_rate: float = 3e-3,
         seed: int = 0,
         progress: bool = False,
     ) -> CompressResult:

@@ -55,8 +55,9 @@ def test_lands_below_the_budget(goal: dict[str, Any]) -> None:
     layers = ts.convert(model, representative_dataset=IMAGES[:50], target="cortex-m4").layers
     ((kind, budget),) = goal.items()
     found = cost(layers, kind)
-    # The tolerance of the goals: at most 3% below for bytes, 5% for instructions.
-    assert (0.97 if kind == "flash_bytes" else 0.95) * budget <= found <= budget
+    # The tolerance of the goals: at most 3% below for bytes, 5% for instructions, and what hidden
+    # channels (below) execute, which is another 7%.
+    assert (0.97 if kind == "flash_bytes" else 0.88) * budget <= found <= budget
     # Activations, and with them the best layout, differ between a batch and the calibration data;
     # and a RELU hides channels that only the converter, which knows biases and scales, removes. A
     # near tie of two layouts of the second layer then makes 6% of all bytes.

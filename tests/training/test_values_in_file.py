@@ -245,12 +245,12 @@ def bounds_of_differences(
 
 @functools.cache
 def trained_to_bytes(values: str | None) -> tuple[Any, dict[str, list[float]]]:
-    """A small net with a budget of 2,800 bytes, and what was logged."""
+    """A small net with a budget of 3,200 bytes, and what was logged."""
     keras.utils.set_random_seed(0)
     dense = keras.layers.Dense
     model = keras.Sequential([keras.Input((12,)), dense(64, "relu"), dense(64, "relu"), dense(3)])
     model.compile("adam", "mse")
-    callback = ts.ProximalL1(flash_bytes=2800, values=values, prefer="flash")
+    callback = ts.ProximalL1(flash_bytes=3200, values=values, prefer="flash")
     return model, fit(model, callback, 6, steps=32).history
 
 
@@ -260,11 +260,11 @@ def test_a_budget_of_bytes_holds_in_the_file_that_prefers_them() -> None:
     stored = sum((x.packed_bytes if x.rewritten else x.dense_bytes) or 0 for x in result.layers)
     # The converter, which knows biases and scales, removes more channels than the estimate.
     assert stored == pytest.approx(logs["estimated_bytes"][-1], rel=0.01)
-    assert stored <= 2800
+    assert stored <= 3200
 
 
 def test_a_budget_holds_more_weights_with_palettes() -> None:
     (_, with_palette), (_, plain) = trained_to_bytes("palette"), trained_to_bytes(None)
     # Small layers gain and lose their sparse form as a whole: bytes jump.
-    assert 0.9 * 2800 <= with_palette["estimated_bytes"][-1] <= 2800
-    assert with_palette["zeros"][-1] < plain["zeros"][-1] - 0.02
+    assert 0.9 * 3200 <= with_palette["estimated_bytes"][-1] <= 3200
+    assert with_palette["zeros"][-1] < plain["zeros"][-1] - 0.03

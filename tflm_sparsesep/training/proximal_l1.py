@@ -104,7 +104,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             compensate.
         instructions: budget for the instructions of one inference, as `convert` estimates them for
             the layers that have sparse kernels: Dense, Conv1D and Conv2D. The result is within 5%
-            below it, likewise.
+            below it, likewise, or further where `convert` finds channels that it can remove.
         target: the core to estimate for, a name of `converters.targets.TARGETS`.
         prefer: the preference among layouts; give `convert` the same.
         pattern: the weights that are kept or pruned together: "1x1", "1x4", "4x1", "2x4", "4x4",
