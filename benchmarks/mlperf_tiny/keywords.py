@@ -24,27 +24,19 @@ import figures  # finds the modules of benchmarks/compression, too
 import numpy as np
 import numpy.typing as npt
 import real_inputs
-from measure import arena_bytes
+from measure import arena_bytes, constant_bytes, percent
+from rows import Row, write_rows, write_table
 
 import tflm_sparsesep as ts
-from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.runtime.files import write_atomically
 
-HERE = Path(__file__).parent
-RESULTS, PAGE = HERE / "keywords.json", HERE / "README.md"
+RESULTS = Path(__file__).with_name("keywords.json")
 MODEL = "kws_ref_model"
 
-_BEGIN, _END = "<!-- keywords -->\n", "<!-- end of keywords -->"
-_WEIGHTED = (
-    editor.BuiltinOperator.FULLY_CONNECTED,
-    editor.BuiltinOperator.CONV_2D,
-    editor.BuiltinOperator.DEPTHWISE_CONV_2D,
-)
+_PRUNED = (editor.BuiltinOperator.FULLY_CONNECTED, editor.BuiltinOperator.CONV_2D)
 _CORES = {"cortex-m0": "M0", "cortex-m3": "M3", "cortex-m4": "M4", "cortex-m55": "M55"}
 
 Array = npt.NDArray[Any]
-Row = dict[str, Any]
 
 
 def main() -> None:
@@ -63,11 +55,8 @@ def main() -> None:
         if all(row["command"] != command for row in rows):
             rows.append(measure(arguments.flash, arguments.epochs, arguments.seed, command))
             rows.sort(key=lambda row: (-row["file_bytes"], row["seed"], row["epochs"]))
-            text = "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n"
-            write_atomically(RESULTS, text.encode())
-    before, rest = PAGE.read_text().split(_BEGIN)
-    after = rest[rest.index(_END) :]
-    write_atomically(PAGE, (before + _BEGIN + table(rows) + after).encode())
+            write_rows(RESULTS, rows)
+    write_table("keywords", table(rows))
 
 
 def measure(flash: int, epochs: int, seed: int, command: str) -> Row:
@@ -95,8 +84,8 @@ def measure(flash: int, epochs: int, seed: int, command: str) -> Row:
         "sqnr_db": [round(one.point.sqnr_db, 2) for one in (small, tuned)],
         "dense_file_bytes": len(dense),
         "file_bytes": len(chosen),
-        "dense_weight_bytes": weight_bytes(dense),
-        "weight_bytes": weight_bytes(chosen),
+        "dense_weight_bytes": constant_bytes(dense),
+        "weight_bytes": constant_bytes(chosen),
         "arena_bytes": arena_bytes(chosen),
         "dense_instructions": {core: figures.dense_instructions(dense, core) for core in _CORES},
         "instructions": {
@@ -114,7 +103,7 @@ def measure(flash: int, epochs: int, seed: int, command: str) -> Row:
 def accuracy(tflite: bytes, x: Array, y: Array) -> float:
     """Return the percentage of samples that TFLM classifies rightly."""
     found = figures.outputs(tflite, x)
-    return round(100 * float(np.mean(found.argmax(axis=1) == y)), 2)
+    return percent(float(np.mean(found.argmax(axis=1) == y)))
 
 
 def zeros(tflite: bytes) -> float:
@@ -122,20 +111,9 @@ def zeros(tflite: bytes) -> float:
     weights = [
         np.asarray(op.weights.array)
         for op in editor.read(tflite).operators
-        if op.builtin_code in _WEIGHTED[:2]
+        if op.builtin_code in _PRUNED
     ]
     return sum(int((w == 0).sum()) for w in weights) / sum(w.size for w in weights)
-
-
-def weight_bytes(tflite: bytes) -> int:
-    """Return the bytes of weights and biases, packed or not, depthwise ones included."""
-    return sum(
-        tensor.buffer.data.nbytes
-        for op in editor.read(tflite).operators
-        if op.builtin_code in _WEIGHTED or op.custom_code in op_names.ALL
-        for tensor in op.inputs[1:]
-        if tensor is not None and tensor.buffer
-    )
 
 
 def table(rows: list[Row]) -> str:

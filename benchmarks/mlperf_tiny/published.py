@@ -19,6 +19,7 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 from measure import arena_bytes  # of benchmarks/compression, which figures.py finds
+from rows import Row, write_table
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -29,7 +30,7 @@ from tflm_sparsesep.runtime.files import write_atomically
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[2] / "shared"
-RESULTS, PAGE = HERE / "published.json", HERE / "README.md"
+RESULTS = HERE / "published.json"
 PICTURE = HERE.parents[1] / "docs/published.svg"
 COMMAND = "python benchmarks/mlperf_tiny/published.py"
 MODELS = ("vww_96_int8", "kws_ref_model", "pretrainedResnet_quant", "str_ww_ref_model")
@@ -37,11 +38,9 @@ KEYWORDS = "mlperf_tiny_kws.npz"
 # Of the samples without labels.
 RANDOM_SAMPLES = 100
 
-_BEGIN, _END = "<!-- published -->\n", "<!-- end of published -->"
 _CORES = {"cortex-m0": "M0", "cortex-m3": "M3", "cortex-m4": "M4", "cortex-m55": "M55"}
 
 Array = npt.NDArray[Any]
-Row = dict[str, Any]
 
 
 def main() -> None:
@@ -51,9 +50,7 @@ def main() -> None:
         measured = [measure(name) for name in MODELS]
         write_atomically(RESULTS, (json.dumps(measured, indent=1) + "\n").encode())
     rows = json.loads(RESULTS.read_text())
-    before, rest = PAGE.read_text().split(_BEGIN)
-    after = rest[rest.index(_END) :]
-    write_atomically(PAGE, (before + _BEGIN + table(rows) + after).encode())
+    write_table("published", table(rows))
     plot(rows)
 
 

@@ -11,8 +11,6 @@ from tflm_sparsesep.runtime.files import write_atomically
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results.json", HERE / "README.md"
 
-_BEGIN, _END = "<!-- trained -->\n", "<!-- end -->"
-
 Row = dict[str, Any]
 
 
@@ -31,16 +29,27 @@ def add(row: Row) -> None:
     """Add a row, or replace that of the same command, and write the page again."""
     others = [other for other in load() if other["command"] != row["command"]]
     rows = sorted([*others, row], key=lambda r: (r["model"], r["epochs"], r["seed"], r["command"]))
-    text = "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n"
-    write_atomically(RESULTS, text.encode())
+    write_rows(RESULTS, rows)
     report()
 
 
 def report() -> None:
-    """Write the table between its marks in README.md."""
-    before, rest = PAGE.read_text().split(_BEGIN)
-    after = rest[rest.index(_END) :]
-    write_atomically(PAGE, (before + _BEGIN + table(load()) + after).encode())
+    """Write the table of the networks that were trained."""
+    write_table("trained", table(load()))
+
+
+def write_rows(path: Path, rows: list[Row]) -> None:
+    """Write one row a line, so that a diff is readable."""
+    text = "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n"
+    write_atomically(path, text.encode())
+
+
+def write_table(name: str, text: str) -> None:
+    """Write a table between the marks of that name in README.md."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, rest = PAGE.read_text().split(begin)
+    after = rest[rest.index(end) :]
+    write_atomically(PAGE, (before + begin + text + after).encode())
 
 
 def table(rows: list[Row]) -> str:

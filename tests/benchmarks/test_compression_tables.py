@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.support.scripts import load_script
 
 pytest.importorskip("matplotlib", reason="no matplotlib: pip install matplotlib")
 
@@ -15,12 +16,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks/compression"
 
 
 def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"compression_{name}", FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(f"benchmarks/compression/{name}.py")
 
 
 def test_the_tables_are_those_of_the_results() -> None:

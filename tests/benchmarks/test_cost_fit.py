@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.support.scripts import load_script
 from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout
 from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.device.kernel_bench import random_layer
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks/cost_model/fit.py"
 LAYOUT = Layout(IndexEncoding.DELTA8)
 # As of a kernel that decodes a blob once for four vectors.
 ALONE = {"per_call": 120.0, "per_vector": 80.0, "per_row": 23.0, "per_block": 3.75}
@@ -25,13 +22,7 @@ TOGETHER = {"per_row_and_pass": 46.0, "per_col_and_pass": 6.25, "per_block_and_p
 @pytest.fixture(scope="module")
 def fit() -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("cost_model_fit", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look there
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/cost_model/fit.py")
 
 
 def counted(fit: ModuleType, instructions: dict[str, float], vectors_per_pass: int) -> list[Any]:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
+
+from tests.support.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks/mlperf_tiny"
 
 
 def rows_module() -> Any:
-    spec = importlib.util.spec_from_file_location("mlperf_tiny_rows", FOLDER / "rows.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/mlperf_tiny/rows.py")
 
 
 def test_the_page_has_the_table_of_the_results() -> None:
@@ -48,7 +44,7 @@ def test_adding_a_row_writes_the_page(tmp_path: Path, monkeypatch: Any) -> None:
     module = rows_module()
     (row, *_) = module.load()
     page = tmp_path / "README.md"
-    page.write_text("above\n<!-- trained -->\nold\n<!-- end -->\nbelow\n")
+    page.write_text("above\n<!-- trained -->\nold\n<!-- end of trained -->\nbelow\n")
     monkeypatch.setattr(module, "PAGE", page)
     monkeypatch.setattr(module, "RESULTS", tmp_path / "results.json")
     module.add(row)
@@ -57,7 +53,7 @@ def test_adding_a_row_writes_the_page(tmp_path: Path, monkeypatch: Any) -> None:
     assert module.find(row["command"])["accuracy"] == 12.34
     text = page.read_text()
     assert text.startswith("above\n<!-- trained -->\n| network")
-    assert text.endswith("|\n<!-- end -->\nbelow\n")
+    assert text.endswith("|\n<!-- end of trained -->\nbelow\n")
     assert "12.34" in text
     assert "old" not in text
 

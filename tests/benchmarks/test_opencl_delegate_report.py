@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+
+from tests.support.scripts import load_script
 
 FOLDER = Path(__file__).parents[2] / "benchmarks/opencl_delegate"
 
 
 def test_the_tables_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(FOLDER)
-    spec = importlib.util.spec_from_file_location("opencl_measure", FOLDER / "measure.py")
-    assert spec is not None
-    assert spec.loader is not None
-    measure = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(measure)
+    measure = load_script("benchmarks/opencl_delegate/measure.py")
     results = json.loads((FOLDER / "results.json").read_text())
     page = (FOLDER / "README.md").read_text()
     assert measure.start_table(results["starts"]) in page

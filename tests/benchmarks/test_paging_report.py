@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
+
+from tests.support.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks/paging"
 
 
 def test_the_table_is_that_of_the_results() -> None:
-    spec = importlib.util.spec_from_file_location("paging_measure", FOLDER / "measure.py")
-    assert spec is not None
-    assert spec.loader is not None
-    measure = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(measure)
+    measure = load_script("benchmarks/paging/measure.py")
     rows = json.loads((FOLDER / "results.json").read_text())["rows"]
     assert [(row["target"], row["page_bytes"]) for row in rows] == [
         (target, page_bytes) for target, _, page_bytes in measure.JOBS

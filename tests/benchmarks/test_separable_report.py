@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
+
+from tests.support.scripts import load_script
 
 FOLDER = Path(__file__).parents[2] / "benchmarks/separable_conv"
 
 
 def test_the_table_is_that_of_the_results() -> None:
-    spec = importlib.util.spec_from_file_location("separable_measure", FOLDER / "measure.py")
-    assert spec is not None
-    assert spec.loader is not None
-    measure = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(measure)
+    measure = load_script("benchmarks/separable_conv/measure.py")
     rows = json.loads((FOLDER / "results.json").read_text())["rows"]
     assert len(rows) == 12
     assert measure.table(rows) in (FOLDER / "README.md").read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -13,6 +12,7 @@ from types import ModuleType
 import pytest
 
 import tflm_sparsesep as ts
+from tests.support.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "docs/recipes/first_model.ipynb"
@@ -21,12 +21,7 @@ REPOSITORY = "https://example.org/code"
 
 @pytest.fixture(scope="module")
 def hook() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("site_hook", ROOT / "tools/site_hook.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tools/site_hook.py")
 
 
 @pytest.mark.parametrize(

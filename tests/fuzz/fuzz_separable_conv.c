@@ -62,25 +62,6 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
   return 1;
 }
 
-#ifdef SPARSESEP_LIBFUZZER
-static int run_parts(const uint8_t* options, size_t options_size,
-                     const uint8_t* blob, size_t blob_size) {
-  (void)options;
-  (void)options_size;
-  return run(blob, blob_size, NULL);
-}
+enum { HEADER_BYTES = sizeof(SparsesepSeparableConv) };
 
-int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  return fuzz_input(data, size, run_parts);
-}
-#else
-int main(int argc, char** argv) {
-  if (argc != 4) return 2;
-  size_t size;
-  uint8_t* blob = read_file(argv[1], &size);
-  const int status = fuzz(blob, size, sizeof(SparsesepSeparableConv),
-                          atol(argv[2]), (uint32_t)atol(argv[3]), run, NULL);
-  free(blob);
-  return status;
-}
-#endif
+#include "fuzz_main.h"
