@@ -10,7 +10,6 @@ from tflm_sparsesep.converters.cost import (
     conv_2d,
     depthwise_conv,
     fully_connected,
-    pointwise_conv,
 )
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
@@ -55,9 +54,6 @@ def dense_instructions(op: Operator, target: str) -> int:
         dtype = "float32" if is_float else "int8"
         return fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype)
     output, strides = op.outputs[0].shape, op.strides
-    if weights.shape[1:3] == (1, 1) and strides == (1, 1):
-        pixels = math.prod(output[:3])
-        return pointwise_conv.dense_instructions(target, weights.shape[0], weights.shape[3], pixels)
     same = op.options is not None and op.options.padding == Padding.SAME
     edges = conv_2d.edge_windows(op.input(0).shape[2], weights.shape[2], strides[1], same=same)
     return conv_2d.dense_instructions(target, weights.shape, output, strides=strides, edges=edges)

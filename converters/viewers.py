@@ -29,11 +29,6 @@ from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.converters.tflite.editor import Operator
 
-_PACKED = (
-    op_names.SPARSE_FULLY_CONNECTED,
-    op_names.SPARSE_CONV_2D,
-    op_names.SEPARABLE_CONV_2D,
-)
 # SPARSESEP_OPTIONS_HEAD_CONV: version 1, 4 bytes.
 _CONV_HEAD = struct.pack("<HH", 1, 4)
 # Facts do not depend on it.
@@ -53,7 +48,7 @@ def annotate(data: bytes, *, name: str = "model") -> bytes:
     model = editor.read(data, name=name)
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
-            facts = _facts(op) if op.op_name in _PACKED else None
+            facts = _facts(op) if op.op_name in op_names.ALL else None
             if facts:
                 fully_connected = op.op_name == op_names.SPARSE_FULLY_CONNECTED
                 head = options_of(op).to_bytes() if fully_connected else _CONV_HEAD
@@ -103,7 +98,7 @@ def node_data(data: bytes, *, target: str, name: str = "model") -> dict[str, dic
         outputs[layer_name(op)] = op.outputs[0].name
     values: dict[str, dict[str, Any]] = {"bytes": {}, "instructions": {}}
     for layer in inspect_model(data, target=target, name=name):
-        packed = layer.op in _PACKED
+        packed = layer.op in op_names.ALL
         size = layer.packed_bytes if packed else layer.dense_bytes
         time = layer.sparse_instructions if packed else layer.dense_instructions
         for metric, value in (("bytes", size), ("instructions", time)):

@@ -46,10 +46,10 @@ def dense_instructions(
     units, height, width, channels = weights_shape
     batch, rows, columns = output_shape[:3]
     pixels = batch * rows * columns
-    if target == "host":
-        return host.convolution_nanoseconds(pixels, units, height * width, channels)
     if height * width == 1 and strides == (1, 1):
         return pointwise_conv.dense_instructions(target, units, channels, pixels)
+    if target == "host":
+        return host.convolution_nanoseconds(pixels, units, height * width, channels)
     if height * width == 1:
         calls = batch * rows
         return pointwise_conv.dense_instructions(target, units, channels, columns, calls=calls)

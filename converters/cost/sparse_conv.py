@@ -15,7 +15,7 @@ from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.size import PackedSize
-from tflm_sparsesep.converters.cost import conv_2d, fully_connected, host, pointwise_conv
+from tflm_sparsesep.converters.cost import conv_2d, fully_connected, host
 from tflm_sparsesep.converters.cost.conv_strip import Strip
 from tflm_sparsesep.converters.cost.data import load
 
@@ -40,9 +40,6 @@ def dense_instructions(
         sizes = math.prod(outputs[:3]), units, math.prod(window.kernel), window.channels
         inside = _inside(window, inputs, 0) * _inside(window, inputs, 1)
         return conv_2d.float_instructions(target, *sizes, inside=inside)
-    if (window.kernel, window.strides) == ((1, 1), (1, 1)):
-        pixels = math.prod(outputs[:3])
-        return pointwise_conv.dense_instructions(target, units, window.channels, pixels)
     weights = (units, *window.kernel, window.channels)
     same = window.padding is Padding.SAME
     edges = conv_2d.edge_windows(inputs[2], window.kernel[1], window.strides[1], same=same)

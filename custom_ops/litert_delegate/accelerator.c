@@ -58,12 +58,11 @@ static size_t split(char* text, const char** keys, const char** values) {
 }
 
 static bool read_options(SparsesepDelegateOptions* options) {
-  char text[MAX_FILE_BYTES] = "backend=opencl";
+  char text[MAX_FILE_BYTES];
   char message[512];
   const char* keys[MAX_OPTIONS];
   const char* values[MAX_OPTIONS];
-  char found[MAX_FILE_BYTES];
-  if (read_file(found, sizeof(found))) memcpy(text, found, sizeof(text));
+  if (!read_file(text, sizeof(text))) strcpy(text, "backend=opencl");
   const size_t count = split(text, keys, values);
   const bool accepted = sparsesep_read_delegate_options(
       keys, values, count, options, message, sizeof(message));

@@ -214,7 +214,8 @@ class DifferentiableModel:
             shape = [-1, *op.outputs[0].shape[1:]]
             return lambda x: tf.reshape(x, shape)
         if op.builtin_code == BuiltinOperator.SOFTMAX:
-            return lambda x: tf.nn.softmax(x)
+            softmax: Callable[..., Any] = tf.nn.softmax
+            return softmax
         if op.builtin_code == BuiltinOperator.MEAN and op.inputs[1] is not None:
             axes = np.asarray(op.inputs[1].array).reshape(-1).tolist()
             shape = [-1, *op.outputs[0].shape[1:]]
