@@ -42,22 +42,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+COMPRESS = ("compress", "--target", "cortex-m55", "--data", "in/x.npy", "--min-sqnr", "15")
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "convert": ("--target", "cortex-m0", "--prefer", "flash", "--annotate"),
-    "compress": ("--data", "in/x.npy", "--min-sqnr", "15", "--target", "cortex-m55"),
+    "convert": ("convert", "--target", "cortex-m0", "--prefer", "flash", "--annotate"),
+    "compress": COMPRESS,
+    "finetune": (*COMPRESS, "--finetune", "--epochs", "3"),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.xdist_group("tensorflow")
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_recipe_makes_the_same_bytes(
-    folder: Path, command: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    assert run(command, "in/dense.tflite", "-o", "small.tflite", *COMMANDS[command]) == (0, "")
+    command, *options = COMMANDS[name]
+    assert run(command, "in/dense.tflite", "-o", "small.tflite", *options) == (0, "")
     recipe = json.loads(Path("small.recipe.json").read_text())
     assert recipe["command"] == command
-    assert recipe["options"]["target"] == COMMANDS[command][1 if command == "convert" else -1]
+    assert recipe["options"]["target"] == options[1]
+    assert recipe["options"].get("finetune") == (3 if name == "finetune" else None)
     # The paths in a recipe start at its folder, wherever it is used from.
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
