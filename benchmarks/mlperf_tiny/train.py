@@ -104,8 +104,10 @@ def callback(arguments: argparse.Namespace, data: Data) -> ts.ProximalL1:
     teacher = dense if arguments.teacher else None
     common = {"pattern": arguments.pattern, "teacher": teacher, "target": figures.MAIN_TARGET}
     if arguments.instructions is not None:
-        able = figures.sparse_able_instructions(_int8(dense, data), figures.MAIN_TARGET)
-        return ts.ProximalL1(instructions=round(arguments.instructions * able), **common)
+        int8, target = _int8(dense, data), figures.MAIN_TARGET
+        able = figures.sparse_able_instructions(int8, target)
+        others = figures.dense_instructions(int8, target) - able
+        return ts.ProximalL1(instructions=round(others + arguments.instructions * able), **common)
     share = arguments.zeros
     return ts.ProximalL1(zeros=share, layers={"(?!depthwise).*": share}, **common)
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
 
 def network() -> Any:
-    """Pools, an addition, a concatenation, a depthwise layer, and activations."""
+    """Pools, an addition, a gate, a concatenation, a depthwise layer, and activations."""
     keras.utils.set_random_seed(0)
     layers = keras.layers
     image = keras.Input((16, 16, 4), batch_size=1)
@@ -24,7 +24,8 @@ def network() -> Any:
     x = layers.MaxPooling2D(2)(x)
     y = layers.DepthwiseConv2D(3, padding="same")(x)
     x = layers.ReLU()(layers.Add()([x, layers.BatchNormalization()(y)]))
-    x = layers.Concatenate()([x, layers.Conv2D(4, 1, activation="sigmoid")(x)])
+    x = layers.Multiply()([x, layers.Conv2D(8, 1, activation="sigmoid")(x)])
+    x = layers.Concatenate()([x, layers.Conv2D(4, 1, activation="relu")(x)])
     x = layers.AveragePooling2D(2)(layers.Dropout(0.1)(x))
     x = layers.Flatten()(x)
     return keras.Model(image, layers.Dense(5, activation="softmax")(x))

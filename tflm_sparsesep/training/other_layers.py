@@ -29,7 +29,10 @@ def fixed_instructions(model: Any, layers: Iterable[TrainedLayer], target: str) 
 
 
 def operators_without_weights(model: Any) -> list[OtherOperator]:
-    """Return what the layers without weights and the activations of a model become."""
+    """Return what the layers without weights and the activations of a model become.
+
+    Requantizations that a quantizer puts in between are not among them.
+    """
     leaves = [layer for layer in walk(model) if not hasattr(layer, "layers")]
     return [op for layer in leaves for op in (*_operators(layer), *_activation(layer))]
 
