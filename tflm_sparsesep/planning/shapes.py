@@ -14,7 +14,7 @@ from tflm_sparsesep.converters.cost.other_operators import OtherOperator
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers import depthwise
-from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
+from tflm_sparsesep.converters.layers.matrix import is_matrix_operator, read_matrix_layer
 from tflm_sparsesep.converters.layers.other_operator import read as read_other
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
@@ -25,7 +25,6 @@ from tflm_sparsesep.converters.layers.quantized import (
     read_numbers,
     read_weights,
 )
-from tflm_sparsesep.converters.layers.windows import input_step
 from tflm_sparsesep.converters.rewrite import check
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.dense_constants import make_dense
@@ -120,7 +119,7 @@ def _convolution(op: Operator) -> MatrixShape | ConvShape:
     check_operator(op)
     weights, inputs = read_weights(op), op.input(0).shape
     units, height, width, channels = weights.shape
-    if (height, width) == (1, 1) or input_step(op) is not None:
+    if is_matrix_operator(op):
         return read_matrix_layer(op).shape
     options = op.options
     if options is None or options.padding not in (0, 1) or len(inputs) != 4:
