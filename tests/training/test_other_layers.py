@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
 
 def network() -> Any:
-    """Pools, an addition, a gate, a concatenation, a depthwise layer, and activations."""
+    """Pools, an addition, a gate, a concatenation, depthwise and dense layers on an image."""
     keras.utils.set_random_seed(0)
     layers = keras.layers
     image = keras.Input((16, 16, 4), batch_size=1)
@@ -27,7 +27,7 @@ def network() -> Any:
     x = layers.Multiply()([x, layers.Conv2D(8, 1, activation="sigmoid")(x)])
     x = layers.Concatenate()([x, layers.Conv2D(4, 1, activation="relu")(x)])
     x = layers.AveragePooling2D(2)(layers.Dropout(0.1)(x))
-    x = layers.Flatten()(x)
+    x = layers.Flatten()(layers.Dense(8, activation="relu")(x))
     return keras.Model(image, layers.Dense(5, activation="softmax")(x))
 
 
