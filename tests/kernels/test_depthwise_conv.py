@@ -102,6 +102,29 @@ def test_many_random_blocks(layout: Layout) -> None:
         check_block(random_block(rng, layout))
 
 
+@pytest.mark.parametrize("layout", INT8_LAYOUTS, ids=str)
+def test_blocks_of_the_build_that_rounds_once(layout: Layout) -> None:
+    """Equal its two operators, one after the other."""
+    rng = np.random.default_rng(11)
+    for _ in range(5):
+        block = random_block(rng, layout)
+        case, pointwise = block.depthwise, block.pointwise
+        middle = native_ops.separable_conv_2d(
+            pack_depthwise(case.layer), case.images, case.output_shape, rounding="single"
+        )
+        wanted = native_ops.sparse_fully_connected(
+            pointwise.options.to_bytes(),
+            pack(pointwise.weights, layout),
+            middle.reshape(-1, case.layer.units),
+            block.output_shape[3],
+            rounding="single",
+        )
+        found = native_ops.separable_conv_2d(
+            block.blob, case.images, block.output_shape, rounding="single"
+        )
+        np.testing.assert_array_equal(found.reshape(wanted.shape), wanted)
+
+
 def test_a_block_of_other_channels_is_refused() -> None:
     blob = bytearray(random_block(np.random.default_rng(10), LAYOUTS[0]).blob)
     header = np.frombuffer(blob, HEADER, 1)
