@@ -124,7 +124,7 @@ def test_devices_need_four_bytes_a_window_element(target: str) -> None:
 
 
 def test_eight_vectors_take_four_bytes_an_element_beside_the_strip() -> None:
-    # On Armv6-M the copy for the kernel is what eight pixels may take; with 16, the strip fits, too.
+    # On Armv6-M the copy for the kernel is what eight pixels may take: with 16, the strip fits.
     layout = next(x for x in layouts_for("cortex-m0") if str(x) == "4x4_delta8_int8")
     window = ConvWindow((3, 3), 8)
     for width, strip in ((8, 10), (16, 18)):
