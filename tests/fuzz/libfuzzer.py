@@ -30,6 +30,7 @@ import tflm_sparsesep
 from tests.fuzz.graph_seeds import graphs
 from tests.support.depthwise_layers import DepthwiseCase, random_block
 from tests.support.layers import layout_case
+from tests.support.pages import page_conv
 from tests.support.sparse_convs import random_conv
 from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -105,15 +106,18 @@ def sparse_conv() -> Iterator[bytes]:
 
 
 def paged_weights() -> Iterator[bytes]:
-    """Yield a table and its pages of each layout, signed, and in a memory that changes."""
+    """Yield tables and pages of both operators, signed, and in a memory that changes."""
     for layout in LAYOUTS:
         case = layout_case(np.random.default_rng(4), layout, 13, 101, zeros=0.8)
         blob, options = pack(case.layer, layout), case.options.to_bytes()
         point = case.options.input_zero_point
         table, image = page_weights(blob, page_bytes=3 * len(blob) // 5, input_zero_point=point)
-        for flags in (1, 3):
-            head = struct.pack("<BBH", flags, len(options), len(table))
-            yield head + options + table + image
+        window = ConvWindow((3, 2), 8, (1, 1), (1, 2))
+        rng = np.random.default_rng(4)
+        conv = random_conv(rng, layout, window=window, units=13, size=(5, 6), zeros=0.6)
+        for paged in ((options, table, image), (b"", *page_conv(conv, layout))):
+            for flags in (1, 3):
+                yield struct.pack("<BBH", flags, len(paged[0]), len(paged[1])) + b"".join(paged)
 
 
 def op_options() -> Iterator[bytes]:

@@ -14,13 +14,13 @@ from typing import Any
 import numpy.typing as npt
 
 from tflm_sparsesep.converters import native, op_names
-from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.errors import (
     ConfigError,
     DeviceError,
     ToolMissingError,
     printable,
 )
+from tflm_sparsesep.converters.layers.packed import is_paged
 from tflm_sparsesep.converters.tflite import types as tensor_types
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, TensorType
 from tflm_sparsesep.runtime.child import Refusal, child
@@ -66,7 +66,7 @@ class TflmInterpreter:
         """Load a model; arguments and errors are those of the class."""
         _check_runtime()
         _refuse_what_it_misreads(model)
-        if external is None and is_paged(model):
+        if external is None and any(map(is_paged, model.operators)):
             raise ConfigError(
                 f"{model.name}: its weights are pages in an external memory; accepted: its image, "
                 "external=result.external"
@@ -190,18 +190,6 @@ def _refuse_what_it_misreads(model: Model) -> None:
                 f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g}; "
                 f"TFLM accepts more than {_SOFTMAX_SCALE_LIMIT:.2g} (were all samples 0 there?)"
             )
-
-
-def is_paged(model: Model) -> bool:
-    """Return whether a model reads weights from an external memory."""
-    weights = [
-        op.inputs[1].array
-        for op in model.operators
-        if op.op_name == op_names.SPARSE_FULLY_CONNECTED
-        and len(op.inputs) > 1
-        and op.inputs[1] is not None
-    ]
-    return any(array is not None and is_table(array.tobytes()) for array in weights)
 
 
 def _check_runtime() -> None:
