@@ -94,7 +94,7 @@ static int run(const Memory* memory, const File* table, const File* options) {
   uint8_t* input = malloc(inputs);
   uint8_t* output = malloc((size_t)batch * shape->rows * width);
   if (input == NULL || output == NULL) exit(2);
-  for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
+  fill_random(input, inputs);
   const SparsesepExternalMemory external = {(void*)memory, fetch,
                                             next_random() % 2 ? wait : NULL,
                                             !memory->is_changing};

@@ -293,6 +293,16 @@ def test_a_scale_that_would_end_the_process_is_refused() -> None:
         runtimes.run(model, np.zeros((1, 4), np.int8))
 
 
+def test_our_operators_where_tflm_plans_no_scratch_are_refused() -> None:
+    """TFLM ends its process on them if they need scratch: they are for a second entry point."""
+    model = editor.read(sparse_model(sparse_case()))
+    (main,) = model.subgraphs
+    parts = {"inputs": main.inputs, "outputs": main.outputs, "operators": main.operators}
+    model.subgraphs.append(Subgraph("second", **parts))
+    with pytest.raises(DeviceError, match="subgraph 'second' has SPARSE_FULLY_CONNECTED, and the"):
+        runtimes.run(editor.write(model), np.zeros((1, 40), np.int8))
+
+
 def test_scales_of_a_bias_in_files_of_tensorflow_1(tmp_path: Path) -> None:
     """Their dimension is 3, as in TFLM's own person detector: TFLM runs it, LiteRT refuses."""
     weights = np.arange(-6, 6, dtype=np.int8).reshape(3, 1, 1, 4)
