@@ -79,13 +79,12 @@ def convert(folder: Path, data: bytes) -> ts.ConvertResult:
     return result
 
 
-def run_in(runtime: str, data: bytes) -> list[np.ndarray[Any, Any]]:
-    """Return the outputs for zeros."""
+def zeros_for(data: bytes) -> list[np.ndarray[Any, Any]]:
+    """Return zeros for one inference."""
     tensors = editor.read(data).subgraphs[0].inputs
     if sum(np.prod(t.shape, dtype=np.float64) for t in tensors) > MOST_INPUT_ELEMENTS:
         raise ts.ConfigError("inputs too large to try")
-    zeros = [np.zeros((1, *t.shape), types.numpy_dtype(t.type)) for t in tensors]
-    return ts.run(data, zeros, runtime=runtime)
+    return [np.zeros((1, *t.shape), types.numpy_dtype(t.type)) for t in tensors]
 
 
 def has_own_operators(data: bytes) -> bool:
@@ -96,8 +95,12 @@ def has_own_operators(data: bytes) -> bool:
 def run_case(contents: list[bytes], seed: int, folder: Path, case: int, watch: Watch) -> None:
     """Put one case through every verb."""
     damaged = damage(contents, seed, case)
+    inputs = watch.call("read", functools.partial(zeros_for, damaged)) or []
     verbs = {"convert": functools.partial(convert, folder), "inspect": ts.inspect, "plan": ts.plan}
-    runs = {f"run {runtime}": functools.partial(run_in, runtime) for runtime in RUNTIMES}
+    runs = {
+        f"run {runtime}": functools.partial(ts.run, inputs=inputs, runtime=runtime)
+        for runtime in RUNTIMES
+    }
     found: dict[str, Any] = {}
     for verb, call in (verbs | runs).items():
         found[verb] = watch.call(verb, functools.partial(call, damaged))
@@ -110,14 +113,15 @@ def run_case(contents: list[bytes], seed: int, folder: Path, case: int, watch: W
     for verb, call in runs.items():
         name, dense = f"{verb} after convert", found[verb]
         outputs = watch.call(name, functools.partial(call, converted.tflite))
-        if (outputs is None) != (dense is None):
-            watch.note(name, "accepted differently", "")
-        elif dense is not None and verb == "run tflm" and not same(dense, outputs):
+        # LiteRT computes shapes anew; where the file holds others, our operators may not fit.
+        if verb == "run tflm" and dense is not None and not same(dense, outputs):
             watch.note(name, "other outputs", "")
 
 
-def same(dense: list[np.ndarray[Any, Any]], sparse: list[np.ndarray[Any, Any]]) -> bool:
+def same(dense: list[np.ndarray[Any, Any]], sparse: list[np.ndarray[Any, Any]] | None) -> bool:
     """Return True if integer outputs are equal; floats are summed in another order."""
+    if sparse is None:
+        return False
     pairs = zip(dense, sparse, strict=True)
     return all(a.dtype.kind == "f" or np.array_equal(a, b) for a, b in pairs)
 
