@@ -93,7 +93,7 @@ def _until_it_ends(run: Case, cases: list[int]) -> Iterator[Outcomes]:
     reports, sender = multiprocessing.Pipe(duplex=False)
     with tempfile.TemporaryFile() as printed, reports:
         process = multiprocessing.get_context("fork").Process(
-            target=_serve, args=(run, cases, sender, printed)
+            target=_serve, args=(run, cases, (reports, sender), printed)
         )
         process.start()
         sender.close()
@@ -116,8 +116,12 @@ def _until_it_ends(run: Case, cases: list[int]) -> Iterator[Outcomes]:
             os.killpg(process.pid or 0, signal.SIGKILL)
 
 
-def _serve(run: Case, cases: list[int], reports: Connection, printed: IO[bytes]) -> None:
+def _serve(
+    run: Case, cases: list[int], ends: tuple[Connection, Connection], printed: IO[bytes]
+) -> None:
     """Run cases; None ends the reports of each."""
+    unused, reports = ends
+    unused.close()  # or this process would outlive the one that reads
     os.setpgid(0, 0)
     for descriptor in (1, 2):
         os.dup2(printed.fileno(), descriptor)
