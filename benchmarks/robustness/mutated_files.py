@@ -23,7 +23,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ OUTPUT = "out.tflite"
 # Inputs of models that ask for more are not made.
 MOST_INPUT_ELEMENTS = 1 << 22
 ZEROS = 0.9
+
+Verbs = dict[str, Callable[[bytes], Any]]
 
 
 def mutation_of(seed: int, case: int) -> tuple[Mutation, np.random.Generator]:
@@ -62,7 +64,7 @@ def forms(data: bytes) -> Iterator[bytes]:
     model = editor.read(data)
     for op in model.operators:
         for tensor in filter(None, op.inputs[1:2]):
-            if tensor.is_constant and len(tensor.shape) > 1:
+            if tensor.array is not None and len(tensor.shape) > 1:
                 values = tensor.array.copy()
                 values[abs(values) <= np.quantile(abs(values), ZEROS)] = 0
                 tensor.buffer = editor.Buffer(values.tobytes())
@@ -96,8 +98,12 @@ def run_case(contents: list[bytes], seed: int, folder: Path, case: int, watch: W
     """Put one case through every verb."""
     damaged = damage(contents, seed, case)
     inputs = watch.call("read", functools.partial(zeros_for, damaged)) or []
-    verbs = {"convert": functools.partial(convert, folder), "inspect": ts.inspect, "plan": ts.plan}
-    runs = {
+    verbs: Verbs = {
+        "convert": functools.partial(convert, folder),
+        "inspect": ts.inspect,
+        "plan": ts.plan,
+    }
+    runs: Verbs = {
         f"run {runtime}": functools.partial(ts.run, inputs=inputs, runtime=runtime)
         for runtime in RUNTIMES
     }
