@@ -23,7 +23,7 @@ def run_case(case: int, watch: Any) -> None:
         1: lambda: refuse("one line"),
         2: lambda: refuse("the model ended its process by SIGSEGV"),
         3: lambda: 1 / 0,
-        4: os.abort,
+        4: lambda: os._exit(3),
     }
     watch.call("second", acts.get(case, lambda: case))
 
@@ -35,4 +35,4 @@ def test_every_case_has_an_outcome() -> None:
     kinds = [outcomes.kinds["second"] for outcomes in found.values()]
     assert kinds == ["done", "refused", "ended", "traceback", "end of process", "done"]
     assert "ZeroDivisionError" in found[3].details["second"]
-    assert found[4].details["second"].startswith("-6\n")
+    assert found[4].details["second"].startswith("3\n")

@@ -297,8 +297,8 @@ def test_our_operators_where_tflm_plans_no_scratch_are_refused() -> None:
     """TFLM ends its process on them if they need scratch: they are for a second entry point."""
     model = editor.read(sparse_model(sparse_case()))
     (main,) = model.subgraphs
-    parts = {"inputs": main.inputs, "outputs": main.outputs, "operators": main.operators}
-    model.subgraphs.append(Subgraph("second", **parts))
+    second = Subgraph("second", inputs=main.inputs, outputs=main.outputs, operators=main.operators)
+    model.subgraphs.append(second)
     with pytest.raises(DeviceError, match="subgraph 'second' has SPARSE_FULLY_CONNECTED, and the"):
         runtimes.run(editor.write(model), np.zeros((1, 40), np.int8))
 
