@@ -6,10 +6,11 @@
 Each file also gets two other forms: one with 90% zeros, and what `convert` makes of that. All of
 them are damaged in turn, N times in all. Each result goes through `convert`, `inspect`, `plan` and
 one inference in each runtime; if `convert` changed layers, so does the converted file, whose int8
-outputs in TFLM have to be those of the file in TFLM, or in LiteRT. Findings are all that is neither a result nor an error of
-this package: tracebacks, messages with control characters, files other than the output, the end
-of a process, over 30 s, over 6 GiB. LOG gets one line for each case, and a run goes on where it
-ends. Prints findings and totals; the exit code is 1 if there is a finding. `--case` repeats one.
+outputs in TFLM have to be those of the file in TFLM, or in LiteRT. Findings are all that is
+neither a result nor an error of this package: tracebacks, messages with control characters, files
+other than the output, the end of a process, over 30 s, over 6 GiB. LOG gets one line for each case,
+and a run goes on where it ends. Prints findings and totals; the exit code is 1 if there is a
+finding. `--case` repeats one.
 
 A runtime that ends its own process is an error of this package, since `run` survives it. It counts
 apart ("ended"), and as a finding if the file has operators of this project.
