@@ -113,8 +113,9 @@ def _pad(rows: int, columns: int, channels: int, *paddings: int) -> Terms:
     for size, times in ((left, rows), (right, rows), ((above + below) * row, 1)):
         parts = [size // _VECTOR, size % _VECTOR // _WORD, size % _WORD, size < _VECTOR, size > 0]
         fills += times * np.array(parts)
-    starts = [(i * line % _WORD, (i * row + above * row + left) % _WORD) for i in range(rows)]
-    shifted = sum(start != (0, 0) for start in starts)
+    # Where rows begin repeats after four of them.
+    starts = [(i * line % _WORD, ((above + i) * row + left) % _WORD) for i in range(_WORD)]
+    shifted = sum(-(-(rows - i) // _WORD) for i, start in enumerate(starts) if any(start))
     return [*_copies((line, rows - shifted)), shifted * line, shifted, *fills, 1.0]
 
 

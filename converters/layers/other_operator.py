@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
 
 from tflm_sparsesep.converters.cost.other_operators import OtherOperator
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Tensor, TensorType
 
 _IMAGE_AXES = [1, 2]
+# A window of a pool has no more, down or right: files may say anything.
+_MOST_TAPS = 1 << 12
 
 
 def read(op: Operator, types: Sequence[int] = (TensorType.INT8,)) -> OtherOperator:
@@ -20,9 +25,10 @@ def read(op: Operator, types: Sequence[int] = (TensorType.INT8,)) -> OtherOperat
     reader = _READERS.get(op.builtin_code)
     data = [t for t in (*op.inputs, *op.outputs) if t is not None and not _is_parameter(t)]
     found = {t.type for t in data}
-    sizes = None
-    if reader is not None and len(op.outputs) == 1 and len(found) == 1 and found <= set(types):
-        sizes = reader(op, [t.shape for t in data[:-1]], data[-1].shape)
+    sizes, shapes = None, [t.shape for t in data]
+    is_plain = len(op.outputs) == 1 and len(found) == 1 and found <= set(types)
+    if reader is not None and is_plain and len(shapes) > 1 and all(shapes):
+        sizes = reader(op, shapes[:-1], shapes[-1])
     return OtherOperator(op.op_name, tuple(map(int, sizes or ())))
 
 
@@ -50,18 +56,19 @@ def _softmax(op: Operator, inputs: list[_Shape], output: _Shape) -> _Sizes:
 def _pool(op: Operator, inputs: list[_Shape], output: _Shape) -> _Sizes:
     if op.options is None or not _is_image(inputs[0]):
         return None
-    window = op.options.filterHeight, op.options.filterWidth
-    return [*inputs[0][1:], *window, *op.strides, not op.is_same]
+    window = op.options.filterHeight, op.options.filterWidth, *op.strides
+    is_possible = min(window) > 0 and max(window) <= _MOST_TAPS
+    return [*inputs[0][1:], *window, not op.is_same] if is_possible else None
 
 
 def _mean(op: Operator, inputs: list[_Shape], output: _Shape) -> _Sizes:
-    axes = op.input(1).array
+    axes = _constant(op)
     is_over_image = axes is not None and sorted(axes.reshape(-1).tolist()) == _IMAGE_AXES
     return inputs[0][1:] if _is_image(inputs[0]) and is_over_image else None
 
 
 def _pad(op: Operator, inputs: list[_Shape], output: _Shape) -> _Sizes:
-    paddings = op.input(1).array
+    paddings = _constant(op)
     if paddings is None or not _is_image(inputs[0]) or paddings.size != 8:
         return None
     batch, rows, columns, channels = paddings.reshape(4, 2).tolist()
@@ -73,6 +80,12 @@ def _concatenation(op: Operator, inputs: list[_Shape], output: _Shape) -> _Sizes
         return None
     axis = op.options.axis % len(output)
     return [math.prod(output[:axis]), *(math.prod(shape[axis:]) for shape in inputs)]
+
+
+def _constant(op: Operator) -> NDArray[Any] | None:
+    """Return the constant second input."""
+    second = op.inputs[1] if len(op.inputs) > 1 else None
+    return None if second is None else second.array
 
 
 def _is_image(shape: _Shape) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.models.operator_models import GraphBuilder
 from tflm_sparsesep.converters import model_cost
-from tflm_sparsesep.converters.cost.other_operators import OtherOperator
+from tflm_sparsesep.converters.cost.other_operators import OtherOperator, instructions
 from tflm_sparsesep.converters.layers.other_operator import read
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
@@ -75,6 +75,32 @@ def test_what_runs_in_other_kernels_has_no_cost() -> None:
     model = editor.read(graph.build())
     assert model_cost.uncounted(model, [], "cortex-m4") == names[:4]
     assert model_cost.instructions(model, [], "cortex-m4") == 0
+
+
+def test_what_no_runtime_runs_has_no_cost() -> None:
+    graph, x = builder(1, 6, 5, 4)
+    for window, stride in (((1 << 30, 2), (1, 1)), ((2, 2), (0, 1))):
+        graph.pool(x, "MAX", (2, 2), (2, 2))
+        options = graph.operators[-1].options
+        options.filterHeight, options.filterWidth = window
+        options.strideH, options.strideW = stride
+    mean(graph, x, 1, 2)
+    graph.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    for op in graph.operators[2:]:
+        del op.inputs[1]
+    scalar = graph.tensor("scalar", (), 0.1, 0)
+    graph.function("SOFTMAX", scalar)
+    graph.add(BuiltinOperator.ADD, [], graph.tensor("none", (1, 4), 0.1, 0), None, 1)
+    assert [read(op).sizes for op in graph.operators] == [()] * 6
+
+
+def test_a_padding_of_many_rows_takes_no_longer_to_estimate() -> None:
+    few, many = (
+        instructions("cortex-m0", OtherOperator("PAD", (rows, 5, 3, 1, 1, 1, 1)))
+        for rows in (400, 1 << 30)
+    )
+    assert few is not None
+    assert many == pytest.approx(few * (1 << 30) / 400, rel=0.01)
 
 
 @pytest.mark.parametrize("target", ["cortex-m0", "cortex-m4"])
