@@ -112,7 +112,7 @@ def test_one_total_and_the_operators_that_it_leaves_out(tmp_path: Path) -> None:
         assert " ".join(done.stdout.split()).count(left_out) == 1, done.stdout
     result, plan = ts.convert(model), ts.plan(model)
     layers = sum(
-        layer.sparse_instructions if layer.rewritten else layer.dense_instructions
+        (layer.sparse_instructions if layer.rewritten else layer.dense_instructions) or 0
         for layer in result.layers
     )
     assert plan.other_instructions > 6000

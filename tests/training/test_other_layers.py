@@ -51,7 +51,9 @@ def test_layers_of_unknown_cost_are_named() -> None:
     layers = keras.layers
     image = keras.Input((8, 8, 4))
     x = layers.Conv2D(4, 3, activation="tanh")(layers.UpSampling2D(2)(image))
+    x = layers.Multiply()([x, layers.GlobalMaxPooling2D(keepdims=True)(x)])  # a broadcast
     model = keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
+    names = ["UpSampling2D", "TANH", "GlobalMaxPooling2D", "MUL"]
     found = operators_without_weights(model)
-    assert [op.kind for op in found if not op.sizes] == ["UpSampling2D", "TANH"]
-    assert ts.plan(model).uncounted == ["UpSampling2D", "TANH"]
+    assert [op.kind for op in found if not op.sizes] == names
+    assert ts.plan(model).uncounted == names

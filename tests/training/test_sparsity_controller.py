@@ -41,7 +41,7 @@ def lenet_300_100() -> Any:
 def cost(result: ts.ConvertResult, kind: str) -> int:
     """Bytes of the layers of a converted model, or its instructions."""
     if kind == "flash_bytes":
-        return sum(x.packed_bytes if x.rewritten else x.dense_bytes for x in result.layers)
+        return sum((x.packed_bytes if x.rewritten else x.dense_bytes) or 0 for x in result.layers)
     return result.instructions
 
 

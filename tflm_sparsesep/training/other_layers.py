@@ -76,11 +76,11 @@ def _operators(layer: Any) -> list[OtherOperator]:
     kind = type(layer).__name__
     if layer.weights or kind in _FOLDED or "Dropout" in kind or "Noise" in kind:
         return []
-    if kind not in _LAYERS:
+    if kind not in _LAYERS or getattr(layer, "data_format", "") == "channels_first":
         return [OtherOperator(kind)]
     name, sizes = _LAYERS[kind]
-    times = len(layer.input) - 1 if name in ("ADD", "MUL") else 1
     try:
+        times = len(layer.input) - 1 if sizes is _pairs else 1
         return [OtherOperator(name, tuple(sizes(layer)))] * times
     except (AttributeError, ValueError, Unsupported):  # called several times, or of open size
         return [OtherOperator(name)]
@@ -101,6 +101,12 @@ def _activation(layer: Any) -> list[OtherOperator]:
 
 def _elements(layer: Any) -> list[int]:
     return [math.prod(fixed(layer.output.shape))]
+
+
+def _pairs(layer: Any) -> list[int]:
+    if len({fixed(x.shape) for x in layer.input}) > 1:
+        raise Unsupported("broadcast: another kernel")
+    return _elements(layer)
 
 
 def _softmax(layer: Any) -> list[int]:
@@ -134,8 +140,8 @@ def _two(value: Any) -> tuple[int, int]:
 
 
 _LAYERS: dict[str, tuple[str, Callable[[Any], list[int]]]] = {
-    "Add": ("ADD", _elements),
-    "Multiply": ("MUL", _elements),
+    "Add": ("ADD", _pairs),
+    "Multiply": ("MUL", _pairs),
     "Flatten": ("RESHAPE", _elements),
     "Reshape": ("RESHAPE", _elements),
     "Softmax": ("SOFTMAX", _softmax),
