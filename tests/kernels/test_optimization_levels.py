@@ -37,7 +37,7 @@ CASES = [
 ]
 
 
-OPERATORS = ("fully_connected", "separable_conv", "paged_fully_connected")
+OPERATORS = ("fully_connected", "separable_conv", "paged_fully_connected", "paged_sparse_conv")
 LLVM_CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 
 
