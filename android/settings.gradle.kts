@@ -12,3 +12,4 @@ dependencyResolutionManagement {
     }
 }
 rootProject.name = "sparsesep-delegate"
+include(":sample")

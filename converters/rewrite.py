@@ -27,6 +27,7 @@ from tflm_sparsesep.converters.tflite.appended import append_files, appended_fil
 from tflm_sparsesep.converters.tflite.dense_constants import Dense
 from tflm_sparsesep.converters.tflite.editor import Model, Subgraph
 from tflm_sparsesep.converters.tflite.references import buffer_users, called_subgraphs
+from tflm_sparsesep.converters.tflite.writer import BUFFER_ALIGNMENT, LITERT_ALIGNMENT
 
 # Pairs come first: a convolution of a pair could also become sparse.
 PASSES: tuple[ModuleType, ...] = (
@@ -76,15 +77,20 @@ def rewrite(
         raise ModelError(f"{name}: {error}") from None
     dense.finish()
     tidy(model)
-    rewritten = written(model, data)
+    rewritten = written(model, data, target=target)
     if not any(layer.rewritten for layer in layers) and len(rewritten) >= len(data):
         rewritten = data
     return RewriteResult(rewritten, layers)
 
 
-def written(model: Model, source: bytes) -> bytes:
-    """Return the model as .tflite bytes, with the files that are packed after `source`."""
-    return append_files(editor.write(model), appended_files(source))
+def written(model: Model, source: bytes, *, target: str | None = None) -> bytes:
+    """Return the model as .tflite bytes, with the files that are packed after `source`.
+
+    Blobs for the host are aligned as LiteRT 2 asks. Microcontrollers read them at 16 bytes, and
+    their files stay small.
+    """
+    alignment = LITERT_ALIGNMENT if target == "host" else BUFFER_ALIGNMENT
+    return append_files(editor.write(model, blob_alignment=alignment), appended_files(source))
 
 
 def planned(model: Model, target: str) -> list[Subgraph]:

@@ -3,7 +3,7 @@
     python benchmarks/compression/front.py [--report-only]
 
 searches each network of NETS (`nets.py`) for budgets of SQNRS, keeps every point that it measured
-in front.json, and draws docs/pareto.svg. With --report-only it only draws.
+in front.json, and draws docs/compress_front.svg. With --report-only it only draws.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import tflm_sparsesep as ts
 from tflm_sparsesep.runtime.files import write_atomically
 
 HERE = Path(__file__).parent
-RESULTS, PICTURE = HERE / "front.json", HERE.parents[1] / "docs/pareto.svg"
+RESULTS, PICTURE = HERE / "front.json", HERE.parents[1] / "docs/compress_front.svg"
 NETS = {"lenet_300_100": "LeNet-300-100"}
 SQNRS = (8, 12)
 SAMPLES = 4000

@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.builder import BuilderSizeError
 from numpy.typing import NDArray
 
+from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.tflite import metadata
 from tflm_sparsesep.converters.tflite.graph import (
@@ -37,6 +38,8 @@ from tflm_sparsesep.converters.tflite.tensor import (
 
 BUFFER_ALIGNMENT = 16
 """In bytes; the schema's `force_align` of buffers, which its generated Python code ignores."""
+LITERT_ALIGNMENT = 64
+"""In bytes; what LiteRT 2 asks of host memory that it wraps in a tensor buffer."""
 
 # `deprecated_builtin_code` is one signed byte; larger codes are written as this placeholder.
 _LARGEST_DEPRECATED_CODE = 127
@@ -44,10 +47,14 @@ _LARGEST_DEPRECATED_CODE = 127
 _BYTES_PER_OBJECT = 256
 
 
-def write(model: Model) -> bytes:
+def write(model: Model, *, blob_alignment: int = BUFFER_ALIGNMENT) -> bytes:
     """Return the model as .tflite bytes. The output is deterministic.
 
     The data of every buffer is 16-byte aligned in the file.
+
+    Args:
+        model: stays as it is.
+        blob_alignment: of the constants of our operators in the file, in bytes.
 
     Raises:
         ModelError: the file would exceed 2 GiB, or the edit invalidated indices in the file (a
@@ -58,6 +65,7 @@ def write(model: Model) -> bytes:
     objects = len(raw.buffers) + sum(len(s.tensors) + len(s.operators) for s in raw.subgraphs)
     try:
         builder = _AligningBuilder(payload + _BYTES_PER_OBJECT * (objects + 16))
+        builder.alignments = {id(blob): blob_alignment for blob in _blobs(model)}
         builder.Finish(raw.Pack(builder), b"TFL3")
     except BuilderSizeError:
         raise ModelError(
@@ -67,12 +75,29 @@ def write(model: Model) -> bytes:
 
 
 class _AligningBuilder(flatbuffers.Builder):  # type: ignore[misc]
-    """A builder that aligns every byte vector, hence every buffer, to BUFFER_ALIGNMENT."""
+    """A builder that aligns every byte vector, hence every buffer.
+
+    Attributes:
+        alignments: of arrays by their id, in bytes; BUFFER_ALIGNMENT of all others.
+    """
+
+    alignments: dict[int, int]
 
     def CreateNumpyVector(self, x: NDArray[Any]) -> int:
         if x.dtype == np.uint8:
-            self.Prep(BUFFER_ALIGNMENT, x.nbytes)
+            self.Prep(self.alignments.get(id(x), BUFFER_ALIGNMENT), x.nbytes)
         return int(super().CreateNumpyVector(x))
+
+
+def _blobs(model: Model) -> list[NDArray[np.uint8]]:
+    """Return the constants of our operators."""
+    return [
+        tensor.buffer.data
+        for op in model.operators
+        if op.custom_code in op_names.ALL
+        for tensor in op.inputs
+        if tensor is not None and tensor.buffer is not None
+    ]
 
 
 class _Writer:

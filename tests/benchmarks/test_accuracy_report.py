@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.scripts import load_script
+
 pytest.importorskip("matplotlib", reason="no matplotlib: pip install matplotlib")
 
 FOLDER = Path(__file__).parents[2] / "benchmarks/accuracy"
@@ -110,3 +112,20 @@ def test_processes_save_side_by_side(tmp_path: Path) -> None:
     assert len(rows) == 40
     assert [row["run"] for row in rows] == sorted(row["run"] for row in rows)
     assert all(f"-seed{row['seed']}-" in row["run"] for row in rows)
+
+
+def test_the_front_compares_each_seed_with_its_dense_network() -> None:
+    front = load_script("benchmarks/accuracy/front.py")
+    rows = [
+        {"model": "net", "method": method, "detail": "", "seed": seed} | figures
+        for method, seed, figures in (
+            ("dense", 0, {"weight_bytes": 800, "accuracy": 80.0}),
+            ("dense", 1, {"weight_bytes": 800, "accuracy": 90.0}),
+            ("ours", 0, {"weight_bytes": 100, "accuracy": 79.0}),
+            ("ours", 1, {"weight_bytes": 200, "accuracy": 92.0}),
+        )
+    ]
+    assert front.points(rows, "net", "ours") == [(6.0, 0.5)]
+    committed = [row for path in front.ROWS for row in json.loads(path.read_text())]
+    for net in front.NETS:
+        assert all(len(front.points(committed, net, method)) > 0 for method in front.STYLES)

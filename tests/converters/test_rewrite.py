@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.inspect_model import inspect_model
+from tflm_sparsesep.converters.layers.packed import blob_of
 from tflm_sparsesep.converters.rewrite import rewrite
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import (
@@ -90,6 +91,18 @@ def test_weights_of_one_user_each_are_packed() -> None:
     result = rewrite(data, target="cortex-m4")
     assert [layer.rewritten for layer in result.layers] == [True, True]
     assert len(result.tflite) < len(data)
+
+
+@pytest.mark.parametrize(("target", "alignment"), [("cortex-m4", 16), ("host", 64)])
+def test_blobs_are_aligned_for_the_runtime(target: str, alignment: int) -> None:
+    # Sparser ones are smaller: each blob moves the next one.
+    layers = [sparse_weights(f"w{zeros}", zeros) for zeros in (0.95, 0.96, 0.97, 0.98)]
+    tflite = rewrite(editor.write(chain(*layers)), target=target).tflite
+    packed = [op for op in editor.read(tflite).operators if op.custom_code in op_names.ALL]
+    positions = [tflite.index(blob_of(op)) for op in packed]
+    assert len(positions) == len(layers)
+    assert {position % alignment for position in positions} == {0}
+    assert any(position % 64 for position in positions) == (alignment == 16)
 
 
 @pytest.mark.parametrize(("target", "is_rewritten"), [("cortex-m4", False), ("host", True)])

@@ -23,7 +23,7 @@ static SparsesepStatus run_on_image(const char* op_name, const uint8_t* blob,
   uint8_t* input = malloc(inputs);
   uint8_t* output = malloc(outputs);
   if (input == NULL || output == NULL) exit(2);
-  for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
+  fill_random(input, inputs);
   const SparsesepTensorType type =
       is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8;
   const int32_t blob_bytes = (int32_t)size;

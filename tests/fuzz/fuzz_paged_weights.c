@@ -136,7 +136,7 @@ static int run_vectors(const Memory* memory, const File* table,
   uint8_t* input = malloc(inputs);
   uint8_t* output = malloc((size_t)batch * shape->rows * width);
   if (input == NULL || output == NULL) exit(2);
-  for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
+  fill_random(input, inputs);
   const SparsesepStatus status = run_fully_connected(
       options->bytes, options->size, table->bytes, table->size, is_float, input,
       batch * (int32_t)shape->cols, output, (int32_t)shape->rows, batch,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,6 +20,17 @@ def test_every_board_has_a_known_core_and_plausible_memories() -> None:
     for name, board in BOARDS.items():
         assert (name, board.target in TARGETS) == (board.name, True)
         assert board.ram_bytes <= board.flash_bytes
+
+
+def test_docs_list_the_boards_with_their_sources() -> None:
+    text = (Path(__file__).parents[2] / "docs/plan.md").read_text()
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\S+) \| (\S+) \| ([\d,]+) KiB \| (\d+) KiB \| \S", text, re.M
+    )
+    assert rows == [
+        (b.name, b.chip, b.target, f"{b.flash_bytes >> 10:,}", str(b.ram_bytes >> 10))
+        for b in BOARDS.values()
+    ]
 
 
 def test_a_model_fits_or_not() -> None:

@@ -91,7 +91,7 @@ class Measurer:
         graphs = planned(model, self._target)
         layers = [d for graph in graphs for d in run_passes(graph, conversion)]
         tidy(model)
-        return RewriteResult(written(model, self._source), layers)
+        return RewriteResult(written(model, self._source, target=self._target), layers)
 
     def _accuracy_drop(self, outputs: list[Matrix]) -> float | None:
         """Return points lost, by the class of the highest score of the first output."""

@@ -23,6 +23,7 @@ from tflm_sparsesep.converters.errors import (
 from tflm_sparsesep.converters.layers.packed import is_paged
 from tflm_sparsesep.converters.tflite import types as tensor_types
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, TensorType
+from tflm_sparsesep.converters.tflite.references import called_subgraphs
 from tflm_sparsesep.runtime.child import Refusal, child
 
 INSTALL = 'pip install "tflm-sparsesep[tflm]"'
@@ -174,6 +175,7 @@ def ample_arena_bytes(model: Model) -> int:
 
 def _refuse_what_it_misreads(model: Model) -> None:
     """Refuse what ends TFLM's process or gives wrong outputs without a word."""
+    _refuse_unplanned_scratch(model)
     for op in model.operators:
         for tensor in op.inputs:
             if tensor is not None and tensor.raw.sparsity is not None and tensor.is_constant:
@@ -189,6 +191,19 @@ def _refuse_what_it_misreads(model: Model) -> None:
             raise DeviceError(
                 f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g}; "
                 f"TFLM accepts more than {_SOFTMAX_SCALE_LIMIT:.2g} (were all samples 0 there?)"
+            )
+
+
+def _refuse_unplanned_scratch(model: Model) -> None:
+    """Refuse operators of ours where TFLM plans no memory for their scratch, and crashes."""
+    planned = called_subgraphs(model)
+    for subgraph in model.subgraphs:
+        own = [op.op_name for op in subgraph.operators if op.custom_code in op_names.ALL]
+        if own and subgraph not in planned:
+            raise DeviceError(
+                f"{model.name}: subgraph {subgraph.name!r} has {own[0]}, and the first subgraph "
+                "does not call it: TFLM would crash; `convert` leaves it dense for all targets but "
+                "host"
             )
 
 
