@@ -9,7 +9,6 @@ import numpy as np
 
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob.pack_depthwise import pointwise_weights
-from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost import (
@@ -21,17 +20,16 @@ from tflm_sparsesep.converters.cost.shapes import parameter_bytes
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.packed import (
-    batch_of,
     blob_of,
     is_depthwise,
-    options_of,
+    is_paged,
     packed_conv,
     packed_depthwise,
     packed_separable,
     packed_weights,
-    paged_weights,
     summarize,
 )
+from tflm_sparsesep.converters.layers.paged import paged_batch, paged_scratch_bytes, paged_weights
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.passes.conversion import Conversion
 from tflm_sparsesep.converters.rewrite import run_passes
@@ -68,9 +66,10 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
 
 
 def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> LayerDecision | None:
+    if is_paged(op):
+        return _describe_paged(op, target)
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
-        paged = is_table(blob_of(op))
-        return _describe_paged(op, target) if paged else _describe_packed(op, target)
+        return _describe_packed(op, target)
     if is_depthwise(op):
         return _describe_depthwise(op, target)
     if op.op_name == op_names.SEPARABLE_CONV_2D:
@@ -110,13 +109,8 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
 
 
 def _describe_paged(op: Operator, target: str) -> LayerDecision:
-    options_of(op)
-    table = paged_weights(op)
-    page = table.page_header()
-    variant = native.variant_name(page, target=target, is_header=True)
-    scratch = None
-    if variant is not None:
-        scratch = table.largest_page + native.scratch_bytes(page, target=target, is_header=True)
+    table, batch = paged_weights(op), paged_batch(op)
+    variant = native.variant_name(table.page_headers()[0], target=target, is_header=True)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
@@ -124,14 +118,14 @@ def _describe_paged(op: Operator, target: str) -> LayerDecision:
         reason=f"{len(table.pages)} pages of at most {table.largest_page:,} bytes, external memory",
         rows=table.rows,
         cols=table.cols,
-        batch=batch_of(op, table.cols),
+        batch=batch,
         pattern=table.layout.pattern,
         index=table.layout.index,
         dense_bytes=table.rows * table.cols * table.weight_bytes
         + parameter_bytes(table.rows, is_float=table.weight_bytes > 1),
         packed_bytes=table.external_bytes,
         variant=variant,
-        scratch_bytes=scratch,
+        scratch_bytes=None if variant is None else paged_scratch_bytes(op, target=target),
     )
 
 

@@ -124,22 +124,24 @@ def scratch_bytes(
     return int(_library().sparsesep_host_scratch_bytes(_isa(target), memory, batch))
 
 
-def conv_scratch_bytes(blob: bytes, height: int, width: int, *, target: str) -> int:
+def conv_scratch_bytes(
+    blob: bytes, height: int, width: int, *, target: str, is_header: bool = False
+) -> int:
     """Return the bytes of arena that a SPARSE_CONV_2D uses during an inference.
 
     Args:
         blob: a blob of the operator.
         height, width: pixels of its input.
         target: a name of `targets.TARGETS`.
+        is_header: `blob` holds only the two headers, which are not validated.
 
     Raises:
         ConfigError: the target is unknown or has no kernel for the layout.
         ModelError: a device would reject the blob.
     """
-    reason = validate_sparse_conv(blob)
-    if reason is not None:
+    if not is_header and (reason := validate_sparse_conv(blob)) is not None:
         raise ModelError(reason)
-    if variant_name(blob[_CONV_HEADER_BYTES:], target=target) is None:
+    if variant_name(blob[_CONV_HEADER_BYTES:], target=target, is_header=is_header) is None:
         raise ConfigError(f"{target} has no kernel for this layout; see layouts_for({target!r})")
     memory = aligned_copy(blob).ctypes  # keeps the array
     return int(_library().sparsesep_host_conv_scratch_bytes(_isa(target), memory, height, width))

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob import paged_format
 from tflm_sparsesep.converters.blob.pack_depthwise import pointwise_weights
-from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
-from tflm_sparsesep.converters.layers.packed import blob_of, is_depthwise
+from tflm_sparsesep.converters.layers.packed import blob_of, is_depthwise, stored_weights
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
@@ -62,10 +61,9 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
 
 def _weights_of(op: Operator) -> bytes | None:
     """Return packed weights, or the table of contents of their pages; None if there are none."""
-    blob = blob_of(op)
     if op.op_name == op_names.SEPARABLE_CONV_2D:
-        return pointwise_weights(blob) if is_depthwise(op) else None
-    return blob[HEADER.itemsize :] if op.op_name == op_names.SPARSE_CONV_2D else blob
+        return pointwise_weights(blob_of(op)) if is_depthwise(op) else None
+    return stored_weights(op)
 
 
 def _variant_of(weights: bytes, target: str) -> str | None:
@@ -73,7 +71,7 @@ def _variant_of(weights: bytes, target: str) -> str | None:
     if not paged_format.is_table(weights):
         return native.variant_name(weights, target=target)
     try:
-        header = paged_format.Table.from_bytes(weights).page_header()
+        header = paged_format.Table.from_bytes(weights).page_headers()[0]
     except ValueError as error:
         raise ModelError(str(error)) from None
     return native.variant_name(header, target=target, is_header=True)

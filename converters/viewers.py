@@ -13,16 +13,15 @@ from typing import Any
 from flatbuffers import flexbuffers
 
 from tflm_sparsesep.converters import op_names
-from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.layers.packed import (
-    blob_of,
     is_depthwise,
+    is_paged,
     options_of,
     packed_separable,
-    paged_weights,
     summarize,
 )
+from tflm_sparsesep.converters.layers.paged import paged_weights
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.rewrite import written
 from tflm_sparsesep.converters.targets import TARGETS
@@ -58,7 +57,7 @@ def annotate(data: bytes, *, name: str = "model") -> bytes:
 
 def _facts(op: Operator) -> dict[str, int | str] | None:
     """Return what is known of a packed layer; None of float32 separable ones."""
-    if op.op_name == op_names.SPARSE_FULLY_CONNECTED and is_table(blob_of(op)):
+    if is_paged(op):
         table = paged_weights(op)
         layout = table.layout
         return {

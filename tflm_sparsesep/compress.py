@@ -65,7 +65,7 @@ class CompressResult:
         *,
         labels: Array | None = None,
         epochs: int = 40,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 1e-3,
         seed: int = 0,
         progress: bool = False,
     ) -> CompressResult:
@@ -82,7 +82,8 @@ class CompressResult:
             labels: classes, int[n]: models that lose accuracy on the samples that measure are not
                 taken. They teach nothing.
             epochs: passes over the samples.
-            learning_rate: of Adam at first; it falls to 0 along a cosine.
+            learning_rate: of Adam at first; it falls to 0 along a cosine. A model that lost much
+                recovers more at 3e-3 (docs/compression.md).
             seed: of the order of the samples.
             progress: show a bar on stderr.
 

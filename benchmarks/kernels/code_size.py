@@ -16,7 +16,7 @@ from pathlib import Path
 from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device import toolchain
-from tflm_sparsesep.sources import source_dir
+from tflm_sparsesep.sources import device_kernels, source_dir
 
 FULLY_CONNECTED, SPARSE_CONV = "sparsesep_fully_connected", "sparsesep_sparse_conv"
 
@@ -80,7 +80,7 @@ def code_size(
         root / "kernels/common/status.c",
         root / "kernels/sparse_fully_connected/select_fully_connected.c",
     ]
-    sources = sorted({*core_sources, *(root / "kernels").rglob("*.c")})
+    sources = sorted({*core_sources, *device_kernels(core.isa)})
     entry_points = [f"{name}_{step}" for name in operators for step in ("init", "prepare", "eval")]
     flags = toolchain.compile_flags(core, optimization)
     by_object = _linked(target, flags, sources, entry_points, variants)

@@ -135,7 +135,20 @@ class UnpackedConv:
 
 def unpack_conv(blob: bytes) -> UnpackedConv:
     """Inverse of `pack_conv`, for a blob that `native.validate_sparse_conv` has accepted."""
+    return UnpackedConv(*unpack_window(blob), unpack(blob[HEADER.itemsize :]))
+
+
+def unpack_window(blob: bytes) -> tuple[ConvWindow, FullyConnectedOptions]:
+    """Return what the header of a blob says: the geometry, zero points and limits.
+
+    Raises:
+        ValueError: `blob` does not begin with a header, or a size is not accepted.
+    """
+    if len(blob) < HEADER.itemsize:
+        raise ValueError(f"{len(blob)} bytes, a convolution begins with {HEADER.itemsize}")
     header = np.frombuffer(blob, HEADER, count=1)[0]
+    if header["magic"] != MAGIC or header["version"] != VERSION:
+        raise ValueError(f"not a sparse convolution of version {VERSION}")
     height, width = (
         [int(header[f"{name}_{axis}"]) for name in ("kernel", "stride", "dilation")]
         for axis in ("height", "width")
@@ -144,5 +157,4 @@ def unpack_conv(blob: bytes) -> UnpackedConv:
     window = ConvWindow(
         kernel, int(header["channels"]), strides, dilations, Padding(int(header["padding"]))
     )
-    params = [int(value) for value in header["params"]]
-    return UnpackedConv(window, FullyConnectedOptions(*params), unpack(blob[HEADER.itemsize :]))
+    return window, FullyConnectedOptions(*(int(value) for value in header["params"]))

@@ -109,15 +109,18 @@ class Table:
             raise ValueError("paged weights contradict themselves")
         return table
 
-    def page_header(self) -> bytes:
-        """Return the header of a blob with as many rows as the page with the most rows.
+    def page_headers(self) -> list[bytes]:
+        """Return the headers of empty blobs with the rows of the pages, one for each number.
 
-        The kernel and its scratch depend on this header only.
+        The kernel and its scratch depend on them only.
         """
+        return [self._header(rows) for rows in sorted({page.rows for page in self.pages})]
+
+    def _header(self, rows: int) -> bytes:
         header = np.zeros((), HEADER)
         for name in _LAYOUT_FIELDS:
             header[name] = getattr(self.layout, name)
-        header["rows"], header["cols"] = max(page.rows for page in self.pages), self.cols
+        header["rows"], header["cols"] = rows, self.cols
         return header.tobytes()
 
 

@@ -23,7 +23,7 @@ _MOST_PASS_WEIGHTS = 24
 # Armv6-M takes passes of eight vectors of at most so many columns (eight_vectors_v6m.h).
 _EIGHT, _MOST_EIGHT_COLS = 8, 128
 # Passes of up to sixteen vectors, an even number (vector_pairs_mve.h), which the DSP extension
-# widens to so many bytes (vector_tile_dsp.h).
+# widens to so many bytes (run_vector_tiles_dsp.h).
 _SIXTEEN, _TILE_BYTES, _LEAST_TILE_VECTORS = 16, 4096, 4
 # Actions that the vectors of a pass share, or that have code of their own in a pass.
 _PASS_TERMS = (

@@ -20,9 +20,10 @@ from tflm_sparsesep.converters.blob.pack_depthwise import (
 from tflm_sparsesep.converters.blob.pack_separable import SeparableConv, read_order
 from tflm_sparsesep.converters.blob.pack_separable import unpack as unpack_separable
 from tflm_sparsesep.converters.blob.pack_sparse_conv import UnpackedConv, unpack_conv
-from tflm_sparsesep.converters.blob.paged_format import Table, is_table
+from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.blob.size import size_of
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER as CONV_HEADER
 from tflm_sparsesep.converters.cost import (
     depthwise_block,
     depthwise_conv,
@@ -46,28 +47,38 @@ def packed_weights(op: Operator) -> UnpackedWeights:
     Raises:
         ModelError: the device would reject the blob, or the layer is paged.
     """
+    _refuse_pages(op)
     blob = blob_of(op)
-    if is_table(blob):
-        raise ModelError(
-            f"layer {layer_name(op)!r}: its weights are pages in external memory, accepted: the "
-            "model as converted without page_bytes"
-        )
     reason = native.validate(blob)
     if reason is not None:
         raise ModelError(f"layer {layer_name(op)!r}: {reason}")
     return unpack(blob)
 
 
-def paged_weights(op: Operator) -> Table:
-    """Return the table of contents of a paged SPARSE_FULLY_CONNECTED.
+def stored_weights(op: Operator) -> bytes:
+    """Return the packed weights or the table of contents of a sparse operator, without a window.
 
     Raises:
-        ModelError: the table is damaged.
+        ModelError: the operator has no such constant.
     """
-    try:
-        return Table.from_bytes(blob_of(op))
-    except ValueError as error:
-        raise ModelError(f"layer {layer_name(op)!r}: {error}") from None
+    blob = blob_of(op)
+    return blob[CONV_HEADER.itemsize :] if op.op_name == op_names.SPARSE_CONV_2D else blob
+
+
+def is_paged(op: Operator) -> bool:
+    """Return True for a sparse operator whose weights are pages in external memory."""
+    if op.op_name not in (op_names.SPARSE_FULLY_CONNECTED, op_names.SPARSE_CONV_2D):
+        return False
+    tensor = op.inputs[1] if len(op.inputs) > 1 else None
+    return tensor is not None and tensor.array is not None and is_table(stored_weights(op))
+
+
+def _refuse_pages(op: Operator) -> None:
+    if is_paged(op):
+        raise ModelError(
+            f"layer {layer_name(op)!r}: its weights are pages in external memory, accepted: the "
+            "model as converted without page_bytes"
+        )
 
 
 def packed_separable(op: Operator) -> tuple[SeparableConv, Order, tuple[int, ...]]:
@@ -155,8 +166,10 @@ def packed_conv(op: Operator) -> tuple[UnpackedConv, tuple[int, ...]]:
     """Return a SPARSE_CONV_2D and the shape [batch, height, width, channels] of its input.
 
     Raises:
-        ModelError: the device would reject the blob, or the input is not an image.
+        ModelError: the device would reject the blob, the input is not an image, or the layer is
+            paged.
     """
+    _refuse_pages(op)
     blob, inputs = blob_of(op), op.inputs[0]
     problem = native.validate_sparse_conv(blob)
     if problem is not None or inputs is None or len(inputs.shape) != 4:

@@ -227,7 +227,7 @@ def _check_quantization(
     if len(weights.scales) > 1 and (weights.axis != axis or len(weights.scales) != rows):
         raise Unsupported("weights are not quantized per output channel")
     input_scale, output_scale = float(found["input"].scales[0]), float(found["output"].scales[0])
-    finite = np.all(np.isfinite([input_scale, output_scale, *weights.scales]))
+    finite = np.isfinite(weights.scales).all() and np.isfinite([input_scale, output_scale]).all()
     if not finite or min(input_scale, output_scale) <= 0 or np.any(weights.scales < 0):
         raise Unsupported("a quantization scale is not a positive number")
     return input_scale, weights.scales, output_scale

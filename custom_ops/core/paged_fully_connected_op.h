@@ -31,9 +31,6 @@ SparsesepStatus sparsesep_paged_fully_connected_prepare(
 SparsesepStatus sparsesep_paged_fully_connected_eval(const SparsesepHost* host,
                                                      void* op_data);
 
-// sparsesep_status_message() with the states of paged weights.
-const char* sparsesep_paged_status_message(SparsesepStatus status);
-
 #ifdef __cplusplus
 }
 #endif

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "core/paged_fully_connected_op.h"
+#include "core/paged_sparse_conv_2d_op.h"
+#include "core/pages.h"
 #include "core/separable_conv_2d_op.h"
 #include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
@@ -83,6 +85,11 @@ SparsesepStatus sparsesep_host_run(const char* op_name, const void* options,
   if (strcmp(op_name, SPARSESEP_OP_SEPARABLE_CONV_2D) == 0) {
     RUN(sparsesep_separable_conv,
         sparsesep_separable_conv_init(&host, options, options_bytes));
+  } else if (strcmp(op_name, SPARSESEP_OP_SPARSE_CONV_2D) == 0 &&
+             memory != NULL) {
+    RUN(sparsesep_paged_sparse_conv,
+        sparsesep_paged_sparse_conv_init(&host, options, options_bytes,
+                                         memory));
   } else if (strcmp(op_name, SPARSESEP_OP_SPARSE_CONV_2D) == 0) {
     RUN(sparsesep_sparse_conv,
         sparsesep_sparse_conv_init(&host, options, options_bytes));

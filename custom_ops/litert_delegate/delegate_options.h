@@ -6,10 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "opencl/launch.h"
-
 #define SPARSESEP_OPTION_LENGTH 256
 #define SPARSESEP_MAX_THREADS 64
+#define SPARSESEP_MAX_LANES 64
+#define SPARSESEP_MAX_GROUP_SIZE 1024
+#define SPARSESEP_MAX_VECTORS 8
+
+// A launch of OpenCL's fully-connected kernels (opencl/launch.h); each a power
+// of two.
+typedef struct SparsesepLaunch {
+  int32_t lanes;       // work-items that share a row group
+  int32_t group_size;  // work-items of a work-group
+  int32_t vectors;     // of the batch, that a work-item takes together
+} SparsesepLaunch;
 
 typedef struct SparsesepDelegateOptions {
   bool use_opencl;   // backend=cpu | opencl

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/paged_fully_connected_op.h"
+#include "core/paged_sparse_conv_2d_op.h"
 #include "core/separable_conv_2d_op.h"
 #include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
@@ -23,17 +24,27 @@ static void* init_paged(const SparsesepHost* host, const void* options,
                                               wheel_selected_image());
 }
 
+static void* init_paged_conv(const SparsesepHost* host, const void* options,
+                             size_t options_bytes) {
+  return sparsesep_paged_sparse_conv_init(host, options, options_bytes,
+                                          wheel_selected_image());
+}
+
 // One row per operator: its name, the prefix of its functions in core/, and its
-// init. The first one takes the place of the second where an image is selected.
+// init. The first two take the places of the next two where an image is
+// selected.
+#define PAGED_OPS 2
 #define SPARSESEP_WHEEL_OPS(ROW)                                            \
   ROW(SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_paged_fully_connected, \
       init_paged)                                                           \
+  ROW(SPARSESEP_OP_SPARSE_CONV_2D, sparsesep_paged_sparse_conv,             \
+      init_paged_conv)                                                      \
   ROW(SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected,       \
       sparsesep_fully_connected_init)                                       \
-  ROW(SPARSESEP_OP_SEPARABLE_CONV_2D, sparsesep_separable_conv,             \
-      sparsesep_separable_conv_init)                                        \
   ROW(SPARSESEP_OP_SPARSE_CONV_2D, sparsesep_sparse_conv,                   \
-      sparsesep_sparse_conv_init)
+      sparsesep_sparse_conv_init)                                           \
+  ROW(SPARSESEP_OP_SEPARABLE_CONV_2D, sparsesep_separable_conv,             \
+      sparsesep_separable_conv_init)
 
 // What the wheel has called init for and not yet free. prepare looks its
 // node's user_data up here, so that a wheel whose nodes are laid out
@@ -218,9 +229,9 @@ bool SparseSepRegisterer(void* resolver) {
     return refuse("another one is already in use in this process");
   }
   g_api = api;
-  const size_t replaced = wheel_selected_image() == NULL ? 0 : 1;
+  const size_t replaced = wheel_selected_image() == NULL ? 0 : PAGED_OPS;
   for (size_t i = 0; i < sizeof(kOps) / sizeof(*kOps); ++i) {
-    if (i == replaced) continue;
+    if (i >= replaced && i < replaced + PAGED_OPS) continue;
     problem = wheel_add_custom(resolver, &kOps[i]);
     if (problem != NULL) return refuse(problem);
   }

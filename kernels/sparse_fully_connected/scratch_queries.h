@@ -5,15 +5,15 @@
 
 #include <string.h>
 
-#include "sparse_fully_connected/avx2/strips_x86.h"
+#include "sparse_fully_connected/avx2/run_strips_x86.h"
 #include "sparse_fully_connected/columns.h"
-#include "sparse_fully_connected/dsp/vector_tile_dsp.h"
+#include "sparse_fully_connected/dsp/run_vector_tiles_dsp.h"
 #include "sparse_fully_connected/float_blocks.h"
-#include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/mve/run_mve.h"
 #include "sparse_fully_connected/neon/strips_neon.h"
 #include "sparse_fully_connected/padded_vector.h"
 #include "sparse_fully_connected/v6m/eight_vectors_v6m.h"
-#include "sparse_fully_connected/v7m/four_vectors_v7m.h"
+#include "sparse_fully_connected/v7m/run_four_vectors_v7m.h"
 #include "sparsesep/sparsesep.h"
 
 static inline uint32_t sparsesep_no_scratch(

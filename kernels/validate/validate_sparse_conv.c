@@ -18,17 +18,27 @@ static SparsesepStatus check_params(const SparsesepFullyConnectedParams* p,
 }
 
 SPARSESEP_COLD
-static SparsesepStatus check_window(const SparsesepSparseConv* h) {
+SparsesepStatus sparsesep_check_sparse_conv(const SparsesepSparseConv* h,
+                                            uint32_t cols,
+                                            uint32_t value_type) {
+  if (h->magic != SPARSESEP_SPARSE_CONV_MAGIC ||
+      h->version != SPARSESEP_SPARSE_CONV_VERSION) {
+    return SPARSESEP_BAD_HEADER;
+  }
   const uint8_t* size = &h->kernel_height;  // the first of six
   for (int n = 0; n < 6; ++n) {
     if (size[n] == 0) return SPARSESEP_BAD_SHAPE;
   }
-  if (h->channels == 0) return SPARSESEP_BAD_SHAPE;
+  // No columns, no channels: weights have some.
+  if (cols != (uint32_t)h->kernel_height * h->kernel_width * h->channels) {
+    return SPARSESEP_BAD_SHAPE;
+  }
   const uint32_t reserved = h->reserved | h->reserved_words[0] |
                             h->reserved_words[1] | h->reserved_words[2];
-  return h->padding > SPARSESEP_PADDING_VALID || reserved != 0
-             ? SPARSESEP_UNSUPPORTED
-             : SPARSESEP_OK;
+  if (h->padding > SPARSESEP_PADDING_VALID || reserved != 0) {
+    return SPARSESEP_UNSUPPORTED;
+  }
+  return check_params(&h->params, value_type == SPARSESEP_VALUE_FLOAT32);
 }
 
 SPARSESEP_COLD
@@ -37,19 +47,11 @@ SparsesepStatus sparsesep_validate_sparse_conv(const void* blob,
   SparsesepSparseConv h;
   SparsesepPackedHeader weights;
   if (blob == NULL || blob_bytes < sizeof(h)) return SPARSESEP_BAD_HEADER;
-  memcpy(&h, blob, sizeof(h));
-  if (h.magic != SPARSESEP_SPARSE_CONV_MAGIC ||
-      h.version != SPARSESEP_SPARSE_CONV_VERSION) {
-    return SPARSESEP_BAD_HEADER;
-  }
-  SparsesepStatus status = check_window(&h);
-  if (status != SPARSESEP_OK) return status;
   const uint8_t* packed = (const uint8_t*)blob + sizeof(h);
-  status = sparsesep_validate_packed_weights(packed, blob_bytes - sizeof(h));
+  const SparsesepStatus status =
+      sparsesep_validate_packed_weights(packed, blob_bytes - sizeof(h));
   if (status != SPARSESEP_OK) return status;
+  memcpy(&h, blob, sizeof(h));
   memcpy(&weights, packed, sizeof(weights));
-  if (weights.cols != (uint32_t)h.kernel_height * h.kernel_width * h.channels) {
-    return SPARSESEP_BAD_SHAPE;
-  }
-  return check_params(&h.params, weights.value_type == SPARSESEP_VALUE_FLOAT32);
+  return sparsesep_check_sparse_conv(&h, weights.cols, weights.value_type);
 }

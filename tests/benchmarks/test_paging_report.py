@@ -14,8 +14,8 @@ FOLDER = ROOT / "benchmarks/paging"
 def test_the_table_is_that_of_the_results() -> None:
     measure = load_script("benchmarks/paging/measure.py")
     rows = json.loads((FOLDER / "results.json").read_text())["rows"]
-    assert [(row["target"], row["page_bytes"]) for row in rows] == [
-        (target, page_bytes) for target, _, page_bytes in measure.JOBS
+    assert [(row["layer"], row["target"], row["page_bytes"]) for row in rows] == [
+        (layer, target, page_bytes) for layer, target, _, page_bytes in measure.JOBS
     ]
     assert measure.table(rows) in (ROOT / "docs/paging.md").read_text()
     # What the page says of the memory: a page, and no more than two kilobytes beside it.

@@ -53,7 +53,7 @@ def test_it_gets_better_and_keeps_its_zeros_and_its_size(
     dense = pruned(mlp(), 0.7)
     spoiled = replace(small, dense_tflite=dense, tflite=ts.convert(dense).tflite)
     before = tflm_sqnr(mlp(), spoiled.tflite, x[3::4])
-    found = spoiled.finetune(x, epochs=20)
+    found = spoiled.finetune(x, epochs=20, learning_rate=3e-3)
     assert found.point.sqnr_db > before + 3
     # The samples that measure are held out, and new ones of the same kind agree.
     assert tflm_sqnr(mlp(), found.tflite, x[3::4]) == pytest.approx(found.point.sqnr_db, abs=0.1)
@@ -63,13 +63,13 @@ def test_it_gets_better_and_keeps_its_zeros_and_its_size(
     assert len(found.tflite) <= len(spoiled.tflite) + 16
     assert found.point.flash_bytes == len(found.tflite)
     assert found.point in found.visited
-    assert spoiled.finetune(x, epochs=20) == found
+    assert spoiled.finetune(x, epochs=20, learning_rate=3e-3) == found
 
 
 @pytest.mark.slow
 def test_palettes_stay(small: ts.CompressResult, x: np.ndarray) -> None:
     assert all("of 16 values" in form for form in small.point.forms)
-    found = small.finetune(x, epochs=10)
+    found = small.finetune(x, epochs=10, learning_rate=3e-3)
     assert found.point.sqnr_db >= small.point.sqnr_db
     assert found is not small
     assert len(found.tflite) == len(small.tflite)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
+from tests.support.depthwise_layers import random_block
 from tests.support.layers import layout_case
 from tests.support.models.operator_models import GraphBuilder
 from tests.support.models.separable_models import separable_model
@@ -38,6 +39,12 @@ def separable() -> bytes:
     return separable_model(pack_separable(conv), images.shape, conv.output_shape(images.shape))
 
 
+def depthwise_block() -> bytes:
+    case = random_block(np.random.default_rng(6), LAYOUTS[0])
+    images = case.depthwise.images[:1]
+    return separable_model(case.blob, images.shape, (1, *case.output_shape[1:]))
+
+
 def operators() -> bytes:
     """All operators that the delegate computes, in one chain."""
     g = GraphBuilder(2, quantized=True)
@@ -51,7 +58,7 @@ def operators() -> bytes:
     return g.build()
 
 
-@pytest.mark.parametrize("model", [sparse, separable, operators])
+@pytest.mark.parametrize("model", [sparse, separable, depthwise_block, operators])
 @pytest.mark.parametrize(
     "options",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,21 @@ import pytest
 
 from tests.support.device_tools import needs_arm_compiler, needs_emulator
 from tests.support.layers import check_outputs, layout_case
+from tests.support.models.sparse_models import sparse_conv_model
+from tests.support.pages import page_conv
+from tests.support.sparse_convs import random_conv
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS, layouts_for
 from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.page_weights import page_weights
 from tflm_sparsesep.converters.blob.paged_format import Table
+from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.errors import DeviceError
-from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
+from tflm_sparsesep.converters.layers.paged import paged_scratch_bytes
+from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D, SPARSE_FULLY_CONNECTED
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.device import emulation, toolchain
 from tflm_sparsesep.device.emulation import ExternalFlash, LayerRun
 
@@ -64,7 +72,10 @@ def test_outputs_equal_reference_and_each_page_is_fetched_once(target: str, layo
     chunks = sum(-(-page.bytes // 128) for page in table.pages)
     assert outcome.fetches == chunks + SAMPLES * len(table.pages)
     # What Python states without a device: a page and what the kernel asks for on it.
-    kernel = native.scratch_bytes(table.page_header(), target=target, is_header=True)
+    kernel = max(
+        native.scratch_bytes(header, target=target, is_header=True)
+        for header in table.page_headers()
+    )
     assert outcome.scratch_bytes == table.largest_page + kernel
 
 
@@ -82,6 +93,33 @@ def test_overlapping_and_trusted_memories(target: str) -> None:
     slow, _ = run(target, layout, loops_per_byte=10)
     # A round of an empty loop takes one instruction or more.
     assert slow.instructions[1] >= plain.instructions[1] + 10 * table.external_bytes
+
+
+@needs_emulator
+@pytest.mark.parametrize(("target", "layout"), CASES)
+def test_convolutions_equal_the_unpaged_ones(target: str, layout: Layout) -> None:
+    # Overlapping windows with padding, and windows that are read in place.
+    for window, size in [
+        (ConvWindow((3, 3), 8), (5, 19)),
+        (ConvWindow((1, 1), 24, (2, 2)), (7, 9)),
+    ]:
+        rng = np.random.default_rng(9)
+        conv = random_conv(rng, layout, window=window, units=42, size=size, zeros=0.7)
+        inputs = np.stack([conv.images[:1]] * 2)
+        shape = (1, *conv.output_shape[1:])
+        blob, image = page_conv(conv, layout)
+        table = Table.from_bytes(blob[HEADER.itemsize :])
+        outcome = emulation.run_layer(
+            target, SPARSE_CONV_2D, b"", blob, inputs, shape, flash=ExternalFlash(image)
+        )
+        pixels = shape[1] * shape[2]
+        first_image = replace(conv.case, inputs=conv.case.inputs[:pixels])
+        for outputs in outcome.outputs:
+            check_outputs(first_image, outputs.reshape(pixels, -1))
+        assert len(table.pages) > 1
+        assert outcome.fetched_bytes == 3 * table.external_bytes
+        (op,) = editor.read(sparse_conv_model(conv, layout, blob=blob)).operators
+        assert outcome.scratch_bytes == paged_scratch_bytes(op, target=target)
 
 
 @needs_emulator
@@ -134,4 +172,5 @@ def test_an_operator_without_paging_carries_none_of_it(target: str) -> None:
         for defines in (("FIRMWARE_PAGING",), ())
     )
     assert "sparsesep_paged_fully_connected_eval" in paging
+    assert "sparsesep_paged_sparse_conv_eval" in paging
     assert "page" not in usual

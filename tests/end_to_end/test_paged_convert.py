@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import tflm_sparsesep as ts
 from tests.support.models.dense_models import fully_connected_model
+from tests.support.models.separable_models import Conv, conv_model
 from tflm_sparsesep import cli
 from tflm_sparsesep.converters.blob.format import HEADER
 from tflm_sparsesep.converters.blob.paged_format import PAGED_HEADER, Table
@@ -48,6 +49,36 @@ def test_pages_compute_what_the_dense_model_does() -> None:
     (outputs,) = ts.run(result.tflite, inputs, external=result.external)
     np.testing.assert_array_equal(outputs, expected)
     assert ts.convert(model).external is None
+
+
+def test_pages_of_a_convolution_compute_what_the_dense_model_does() -> None:
+    rng = np.random.default_rng(3)
+    weights = rng.integers(-127, 128, (48, 3, 3, 16)).astype(np.int8)
+    weights[rng.random(weights.shape) < 0.9] = 0
+    conv = Conv(
+        weights=weights,
+        bias=rng.integers(-1000, 1000, 48).astype(np.int32),
+        weight_scales=np.full(48, 0.002, np.float32),
+        output_scale=0.5,
+        output_zero_point=5,
+        stride=(2, 1),
+        padding="SAME",
+    )
+    model = conv_model([conv], (1, 14, 18, 16))
+    images = rng.integers(-128, 128, (2, 1, 14, 18, 16)).astype(np.int8)
+    (expected,) = ts.run(model, images)
+    result = ts.convert(model, page_bytes=1024)
+    (op,) = editor.read(result.tflite).operators
+    assert op.op_name == "SPARSE_CONV_2D"
+    assert result.external
+    (outputs,) = ts.run(result.tflite, images, external=result.external)
+    np.testing.assert_array_equal(outputs, expected)
+    with pytest.raises(ts.ConfigError, match=r"accepted: its image, external=result\.external"):
+        ts.run(result.tflite, images)
+    with pytest.raises(ts.DeviceError, match="SPARSE_CONV_2D: cannot read external"):
+        ts.run(result.tflite, images, external=b"")
+    with pytest.raises(ts.ModelError, match="its weights are pages in external memory"):
+        ts.benchmark(result.tflite, inputs=images[0])
 
 
 def test_several_interpreters_keep_their_own_images() -> None:

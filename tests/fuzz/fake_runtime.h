@@ -22,7 +22,8 @@ enum {
   kParameterBytes = 64,
   kArenaRw = 2,
 };
-#define MOST_BYTES ((size_t)1 << 20)
+// Of one tensor, and of the memory of a partition: more takes long to run.
+#define MOST_BYTES ((size_t)1 << 16)
 
 typedef struct Bytes {
   const uint8_t* next;

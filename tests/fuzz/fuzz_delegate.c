@@ -75,8 +75,8 @@ static void write_marks(const MarkRunner* runner,
          sparsesep_tensor_bytes(tensor));
 }
 
-static void read_marks(const MarkRunner* runner,
-                       const SparsesepPartitionTensor* tensor) {
+UNWATCHED static void read_marks(const MarkRunner* runner,
+                                 const SparsesepPartitionTensor* tensor) {
   const uint8_t* bytes = slot_of(runner, tensor);
   for (size_t i = sparsesep_tensor_bytes(tensor); i > 0; --i) {
     if (bytes[i - 1] != mark_of(tensor)) abort();

@@ -23,7 +23,7 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
   uint8_t* input = malloc(inputs);
   uint8_t* output = malloc(outputs);
   if (input == NULL || output == NULL) exit(2);
-  for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
+  fill_random(input, inputs);
   const SparsesepStatus status = run_fully_connected(
       options->bytes, options->size, blob, size, is_float, input,
       batch * (int32_t)header.cols, output, (int32_t)header.rows, batch, NULL);

@@ -1,12 +1,15 @@
-// Mutated pages and tables of contents of SPARSE_FULLY_CONNECTED: see
+// Mutated pages and tables of contents of SPARSE_FULLY_CONNECTED, or, where the
+// table stands behind a header of sparse_conv.h, of SPARSE_CONV_2D: see
 // fuzz_blobs.h. Most mutants of pages are forged: their last word makes the
 // checksum the one in the table, so that nothing but the check of the page
 // itself stands between them and the kernels.
 //
 //   fuzz_paged_weights TABLE IMAGE OPTIONS MUTATIONS SEED
 #include "../kernels/run_fully_connected.h"
-#include "fuzz_blobs.h"
+#include "fuzz_images.h"
+#include "op_names.h"
 #include "sparsesep/paged_weights.h"
+#include "sparsesep/sparse_conv.h"
 
 typedef struct {
   uint8_t* bytes;
@@ -14,6 +17,7 @@ typedef struct {
 } File;
 
 typedef struct {
+  const SparsesepSparseConv* conv;    // not mutated; NULL of other layers
   const SparsesepPagedHeader* table;  // not mutated
   const File* image;
   // Whether pages are mutated anew in every Eval: only where they are checked
@@ -32,6 +36,20 @@ static File copy(const File* file, size_t kept) {
   if (copied.bytes == NULL) exit(2);
   memcpy(copied.bytes, file->bytes, kept);
   return copied;
+}
+
+// Bytes before the table.
+static size_t head_of(const File* table) {
+  uint32_t magic = 0;
+  if (table->size < sizeof(SparsesepSparseConv)) return 0;
+  memcpy(&magic, table->bytes, sizeof(magic));
+  return magic == SPARSESEP_SPARSE_CONV_MAGIC ? sizeof(SparsesepSparseConv) : 0;
+}
+
+static Memory memory_of(const File* table, const File* image, int is_changing) {
+  const size_t head = head_of(table);
+  return (Memory){head > 0 ? (const void*)table->bytes : NULL,
+                  (const void*)(table->bytes + head), image, is_changing};
 }
 
 static uint32_t checksum(const uint8_t* page, uint32_t bytes) {
@@ -85,7 +103,31 @@ static bool wait(void* context) {
   return true;
 }
 
-static int run(const Memory* memory, const File* table, const File* options) {
+static int run_conv(const Memory* memory, const File* table,
+                    const SparsesepExternalMemory* external) {
+  SparsesepConvShape shape = {1 + (int32_t)(next_random() % 2),
+                              1 + (int32_t)(next_random() % 12),
+                              1 + (int32_t)(next_random() % 24),
+                              0,
+                              0,
+                              0,
+                              0};
+  if (sparsesep_sparse_conv_shape(memory->conv, &shape) != SPARSESEP_OK) {
+    return 1;
+  }
+  const int32_t input_shape[] = {shape.batch, shape.input_height,
+                                 shape.input_width, memory->conv->channels};
+  const int32_t output_shape[] = {shape.batch, shape.output_height,
+                                  shape.output_width,
+                                  (int32_t)memory->table->rows};
+  return run_on_image(SPARSESEP_OP_SPARSE_CONV_2D, table->bytes, table->size,
+                      memory->table->value_type == SPARSESEP_VALUE_FLOAT32,
+                      input_shape, output_shape, external) == SPARSESEP_OK;
+}
+
+static int run_vectors(const Memory* memory, const File* table,
+                       const File* options,
+                       const SparsesepExternalMemory* external) {
   const SparsesepPagedHeader* shape = memory->table;
   const int32_t batch = 1 + (int32_t)(next_random() % 3);
   const int is_float = shape->value_type == SPARSESEP_VALUE_FLOAT32;
@@ -94,30 +136,37 @@ static int run(const Memory* memory, const File* table, const File* options) {
   uint8_t* input = malloc(inputs);
   uint8_t* output = malloc((size_t)batch * shape->rows * width);
   if (input == NULL || output == NULL) exit(2);
-  for (size_t i = 0; i < inputs; ++i) input[i] = (uint8_t)next_random();
-  const SparsesepExternalMemory external = {(void*)memory, fetch,
-                                            next_random() % 2 ? wait : NULL,
-                                            !memory->is_changing};
+  fill_random(input, inputs);
   const SparsesepStatus status = run_fully_connected(
       options->bytes, options->size, table->bytes, table->size, is_float, input,
       batch * (int32_t)shape->cols, output, (int32_t)shape->rows, batch,
-      &external);
+      external);
   free(input);
   free(output);
   return status == SPARSESEP_OK;
+}
+
+static int run(const Memory* memory, const File* table, const File* options) {
+  const SparsesepExternalMemory external = {(void*)memory, fetch,
+                                            next_random() % 2 ? wait : NULL,
+                                            !memory->is_changing};
+  return memory->conv != NULL ? run_conv(memory, table, &external)
+                              : run_vectors(memory, table, options, &external);
 }
 
 // One mutant: of the table, or of a page in an image that stays as it is or in
 // one that changes.
 static int run_mutant(const File* table, const File* image,
                       const File* options) {
-  const SparsesepPagedHeader* original = (const void*)table->bytes;
+  const int is_changing = next_random() % 2 != 0;
+  const SparsesepPagedHeader* original = memory_of(table, image, 0).table;
   const uint32_t kind = next_random() % 8;
   File tables = copy(table, table->size);
   File pages =
       copy(image, kind == 0 ? next_random() % image->size : image->size);
-  if (kind == 1) mutate(tables.bytes, tables.size, sizeof(*original));
-  const int is_changing = next_random() % 2 != 0;
+  if (kind == 1) {
+    mutate(tables.bytes, tables.size, head_of(table) + sizeof(*original));
+  }
   if (kind > 1 && !is_changing) {
     const SparsesepPage* entry = sparsesep_pages(original);
     uint8_t* page = pages.bytes + original->offset;
@@ -126,7 +175,7 @@ static int run_mutant(const File* table, const File* image,
     }
     mutate_page(page, entry);
   }
-  const Memory memory = {original, &pages, is_changing};
+  const Memory memory = memory_of(table, &pages, is_changing);
   const int accepted = run(&memory, &tables, options);
   free(tables.bytes);
   free(pages.bytes);
@@ -137,9 +186,10 @@ static int run_mutant(const File* table, const File* image,
 // Makes the table's checksums those of the pages in the image.
 static void sign(File* table, const File* image) {
   SparsesepPagedHeader header;
-  if (table->size < sizeof(header)) return;
-  memcpy(&header, table->bytes, sizeof(header));
-  size_t entry = sizeof(header), start = header.offset;
+  const size_t head = head_of(table);
+  if (table->size < head + sizeof(header)) return;
+  memcpy(&header, table->bytes + head, sizeof(header));
+  size_t entry = head + sizeof(header), start = header.offset;
   for (uint32_t n = header.pages; n > 0; --n, entry += sizeof(SparsesepPage)) {
     SparsesepPage page;
     if (table->size - entry < sizeof(page)) return;
@@ -169,11 +219,12 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   File image = copy(&rest, rest.size);
   state = (uint32_t)size * 2654435761u | 1u;
   if (data[0] & kSigned) sign(&table, &image);
-  const SparsesepPagedHeader* header = (const void*)table.bytes;
-  if (sparsesep_validate_paged_weights(header, table.size) == SPARSESEP_OK) {
-    const Memory memory = {header, &image, (data[0] & kChanging) != 0};
-    run(&memory, &table, &options);
-  }
+  const Memory memory = memory_of(&table, &image, (data[0] & kChanging) != 0);
+  const SparsesepStatus status =
+      memory.conv != NULL
+          ? sparsesep_validate_paged_sparse_conv(table.bytes, table.size)
+          : sparsesep_validate_paged_weights(memory.table, table.size);
+  if (status == SPARSESEP_OK) run(&memory, &table, &options);
   free(options.bytes);
   free(table.bytes);
   free(image.bytes);

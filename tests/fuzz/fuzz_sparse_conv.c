@@ -30,7 +30,7 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
                                   shape.output_width, (int32_t)weights.rows};
   const SparsesepStatus status =
       run_on_image(SPARSESEP_OP_SPARSE_CONV_2D, blob, size, is_float,
-                   input_shape, output_shape);
+                   input_shape, output_shape, NULL);
   // Everything fits, so nothing but memory or a kernel can be missing.
   if (status != SPARSESEP_OK && status != SPARSESEP_OUT_OF_MEMORY &&
       status != SPARSESEP_UNSUPPORTED) {

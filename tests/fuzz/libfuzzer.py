@@ -1,12 +1,13 @@
 """Coverage-guided fuzzing of the kernels with libFuzzer, ASan and UBSan.
 
-    python tests/fuzz/libfuzzer.py FOLDER --seconds N
+    python tests/fuzz/libfuzzer.py FOLDER --seconds N [--executions M] [--target NAME]
     python tests/fuzz/libfuzzer.py FOLDER --coverage
 
-Builds each target with clang, writes seeds from this project's own packers, and fuzzes for N
-seconds. FOLDER keeps the corpora, so that the next run goes on where this one ended; a finding is
-left there, too. Prints the executions; the exit code is 1 if there was a finding. With --coverage
-prints the lines of the validators that the corpora reach; that needs llvm-cov of clang's version.
+Builds each target with clang, writes seeds from this project's own packers, and fuzzes each for N
+seconds or M executions. FOLDER keeps the corpora, so that the next run goes on where this one
+ended, and what libFuzzer prints (NAME.log); a finding is left there, too. Prints the executions;
+the exit code is 1 if there was a finding. With --coverage prints the lines of the validators that
+the corpora reach; that needs llvm-cov of clang's version.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import tflm_sparsesep
 from tests.fuzz.graph_seeds import graphs
 from tests.support.depthwise_layers import DepthwiseCase, random_block
 from tests.support.layers import layout_case
+from tests.support.pages import page_conv
 from tests.support.sparse_convs import random_conv
 from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
@@ -46,10 +48,15 @@ from tflm_sparsesep.device.synthetic_separable import (
     random_separable,
 )
 
-_FLAGS = ("-std=gnu11", "-g", "-O1", "-DSPARSESEP_LIBFUZZER", "-fno-sanitize-recover=all")
+_FLAGS = ("-std=gnu11", "-g", "-O2", "-DSPARSESEP_LIBFUZZER", "-fno-sanitize-recover=all")
 _SANITIZERS = "-fsanitize=fuzzer,address,undefined"
+# Comparisons in the loops of kernels take most of the time and decide nothing.
+_KERNEL_FLAGS = ("-fno-sanitize-coverage=trace-cmp",)
+# Freed memory stays poisoned for the next mebibyte, not for the next 256, which take a page fault
+# for each page: five times as many executions.
+_ENVIRONMENT = {"ASAN_OPTIONS": "quarantine_size_mb=1"}
 _COVERAGE = ("-fprofile-instr-generate", "-fcoverage-mapping")
-_LARGEST_INPUT = 4096
+_LARGEST_INPUT = 2560
 # What decides whether a model is taken, and how much memory it gets.
 _DECIDING = (
     "kernels/validate/*.c",
@@ -105,15 +112,18 @@ def sparse_conv() -> Iterator[bytes]:
 
 
 def paged_weights() -> Iterator[bytes]:
-    """Yield a table and its pages of each layout, signed, and in a memory that changes."""
+    """Yield tables and pages of both operators, signed, and in a memory that changes."""
     for layout in LAYOUTS:
         case = layout_case(np.random.default_rng(4), layout, 13, 101, zeros=0.8)
         blob, options = pack(case.layer, layout), case.options.to_bytes()
         point = case.options.input_zero_point
         table, image = page_weights(blob, page_bytes=3 * len(blob) // 5, input_zero_point=point)
-        for flags in (1, 3):
-            head = struct.pack("<BBH", flags, len(options), len(table))
-            yield head + options + table + image
+        window = ConvWindow((3, 2), 8, (1, 1), (1, 2))
+        rng = np.random.default_rng(4)
+        conv = random_conv(rng, layout, window=window, units=13, size=(5, 6), zeros=0.6)
+        for paged in ((options, table, image), (b"", *page_conv(conv, layout))):
+            for flags in (1, 3):
+                yield struct.pack("<BBH", flags, len(paged[0]), len(paged[1])) + b"".join(paged)
 
 
 def op_options() -> Iterator[bytes]:
@@ -162,8 +172,11 @@ def _compile(arguments: list[str], coverage: bool) -> None:
 def _object(source: Path, folder: Path, coverage: bool) -> Path:
     """Compile one file into `folder`, unless that has been done."""
     found = folder / f"{source.stem}.o"
+    kernels = tflm_sparsesep.source_dir() / "kernels"
+    is_kernel = kernels in source.parents and source.parent.name != "validate"
+    flags = _KERNEL_FLAGS if is_kernel else ()
     if not found.is_file() or found.stat().st_mtime < source.stat().st_mtime:
-        _compile(["-c", str(source), "-o", str(found)], coverage)
+        _compile(["-c", *flags, str(source), "-o", str(found)], coverage)
     return found
 
 
@@ -190,23 +203,28 @@ def build(name: str, folder: Path, *, coverage: bool = False) -> Path:
     return program
 
 
-def fuzz(name: str, folder: Path, seconds: int) -> tuple[int, bool]:
-    """Return the executions of one target, and whether all were harmless."""
-    corpus = folder / f"{name}_corpus"
+def fuzz(name: str, folder: Path, limits: list[str]) -> tuple[int, bool]:
+    """Return the executions of one target, and whether all were harmless.
+
+    `limits` are options of libFuzzer; `folder` keeps what it prints, as NAME.log.
+    """
+    corpus, log = folder / f"{name}_corpus", folder / f"{name}.log"
     corpus.mkdir(parents=True, exist_ok=True)
     for at, seed in enumerate(TARGETS[name]()):
         (corpus / f"seed{at}").write_bytes(seed)
     program = build(name, folder)
-    limits = [f"-max_total_time={seconds}", f"-max_len={_LARGEST_INPUT}", "-print_final_stats=1"]
-    done = subprocess.run(
-        [str(program), *limits, f"-artifact_prefix={folder}/{name}-", str(corpus)],
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    found = _EXECUTIONS.search(done.stderr)
+    sizes = [f"-max_len={_LARGEST_INPUT}", "-len_control=0"]
+    outcome = ["-print_final_stats=1", f"-artifact_prefix={folder}/{name}-"]
+    with log.open("w") as printed:
+        done = subprocess.run(
+            [str(program), *limits, *sizes, *outcome, str(corpus)],
+            stderr=printed,
+            env={**os.environ, **_ENVIRONMENT},
+        )
+    text = log.read_text(errors="replace")
+    found = _EXECUTIONS.search(text)
     if done.returncode != 0 or found is None:
-        print(done.stderr[-3000:], file=sys.stderr)
+        print(text[-3000:], file=sys.stderr)
         return 0, False
     return int(found[1]), True
 
@@ -256,17 +274,23 @@ def main() -> int:
     """Fuzz every target, or print what their corpora reach; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seconds", type=int, default=0, help="for each target; 0: no limit")
+    parser.add_argument("--executions", type=int, default=-1, help="of each target; -1: no limit")
+    parser.add_argument("--target", action="append", choices=TARGETS, help="all by default")
     parser.add_argument("--coverage", action="store_true", help="of the corpora; no fuzzing")
     options = parser.parse_args()
     if options.coverage:
         print_coverage(options.folder)
         return 0
+    if options.seconds <= 0 and options.executions < 0:
+        parser.error("without an end: give --seconds or --executions")
+    limits = [f"-max_total_time={options.seconds}", f"-runs={options.executions}"]
     harmless = True
-    for name in TARGETS:
-        executions, fine = fuzz(name, options.folder, options.seconds)
+    for name in options.target or TARGETS:
+        executions, fine = fuzz(name, options.folder, limits)
         harmless &= fine
-        print(f"{name}: {executions:,} executions, {'no finding' if fine else 'A FINDING'}")
+        verdict = "no finding" if fine else "A FINDING"
+        print(f"{name}: {executions:,} executions, {verdict}", flush=True)
     return int(not harmless)
 
 

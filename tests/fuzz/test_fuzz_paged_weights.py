@@ -1,4 +1,4 @@
-"""Mutated pages of SPARSE_FULLY_CONNECTED, under sanitizers."""
+"""Mutated pages of SPARSE_FULLY_CONNECTED and SPARSE_CONV_2D, under sanitizers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 
 from tests.fuzz import fuzzer
 from tests.support.layers import layout_case
+from tests.support.pages import page_conv
+from tests.support.sparse_convs import random_conv
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.page_weights import page_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.sweep, pytest.mark.xdist_group("fuzz")]
@@ -33,7 +36,23 @@ def test_mutated_pages_are_refused_or_harmless(
         page_bytes=3 * len(blob) // 5,
         input_zero_point=case.options.input_zero_point,
     )
-    files = [tmp_path / name for name in ("table", "image", "options")]
-    for path, data in zip(files, (table, image, case.options.to_bytes()), strict=True):
+    check(program, tmp_path, table, image, case.options.to_bytes())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_mutated_pages_of_convolutions_are_refused_or_harmless(
+    program: Path, layout: Layout, tmp_path: Path
+) -> None:
+    window = ConvWindow((3, 2), 16, (1, 1), (1, 2))
+    conv = random_conv(
+        np.random.default_rng(4), layout, window=window, units=13, size=(5, 6), zeros=0.6
+    )
+    check(program, tmp_path, *page_conv(conv, layout, part=0.6), b"")
+
+
+def check(program: Path, folder: Path, table: bytes, image: bytes, options: bytes) -> None:
+    """Assert that all mutants of a table and its pages are refused or harmless."""
+    files = [folder / name for name in ("table", "image", "options")]
+    for path, data in zip(files, (table, image, options), strict=True):
         path.write_bytes(data)
     fuzzer.check(program, *files)

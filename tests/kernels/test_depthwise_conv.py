@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import native_ops
 from tests.support.depthwise_layers import (
+    REAL,
     BlockCase,
     DepthwiseCase,
     as_dense,
@@ -14,6 +15,7 @@ from tests.support.depthwise_layers import (
     outputs_of,
     random_block,
     random_case,
+    real_case,
 )
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters import native
@@ -26,19 +28,6 @@ from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.errors import DeviceError
 from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
-
-VALID = Padding.VALID
-# Layers of real models: window, multiplier, image.
-REAL = [
-    (ConvWindow((3, 3), 64), 1, (25, 5)),
-    (ConvWindow((3, 3), 16, (2, 2)), 1, (48, 48)),
-    (ConvWindow((10, 4), 1, (2, 2)), 64, (49, 10)),
-    (ConvWindow((5, 5), 24, (2, 2)), 1, (12, 12)),
-    (ConvWindow((3, 1), 32), 1, (40, 1)),
-    (ConvWindow((1, 3), 32, padding=VALID), 1, (1, 40)),
-    (ConvWindow((3, 3), 8, dilations=(2, 3)), 2, (14, 13)),
-    (ConvWindow((2, 2), 12, (3, 3), padding=VALID), 1, (11, 12)),
-]
 
 
 def check(case: DepthwiseCase) -> None:
@@ -62,10 +51,7 @@ def test_many_random_layers() -> None:
 
 @pytest.mark.parametrize(("window", "multiplier", "image"), REAL)
 def test_layers_of_real_models(window: ConvWindow, multiplier: int, image: tuple[int, int]) -> None:
-    rng = np.random.default_rng(3)
-    layer = random_depthwise(rng, window, multiplier=multiplier)
-    images = rng.integers(-128, 128, (1, *image, window.channels)).astype(np.int8)
-    check(DepthwiseCase(layer, images))
+    check(real_case(np.random.default_rng(3), window, multiplier, image))
 
 
 def test_accumulator_and_left_shift_wrap() -> None:
@@ -116,6 +102,29 @@ def test_many_random_blocks(layout: Layout) -> None:
         check_block(random_block(rng, layout))
 
 
+@pytest.mark.parametrize("layout", INT8_LAYOUTS, ids=str)
+def test_blocks_of_the_build_that_rounds_once(layout: Layout) -> None:
+    """Equal its two operators, one after the other."""
+    rng = np.random.default_rng(11)
+    for _ in range(5):
+        block = random_block(rng, layout)
+        case, pointwise = block.depthwise, block.pointwise
+        middle = native_ops.separable_conv_2d(
+            pack_depthwise(case.layer), case.images, case.output_shape, rounding="single"
+        )
+        wanted = native_ops.sparse_fully_connected(
+            pointwise.options.to_bytes(),
+            pack(pointwise.weights, layout),
+            middle.reshape(-1, case.layer.units),
+            block.output_shape[3],
+            rounding="single",
+        )
+        found = native_ops.separable_conv_2d(
+            block.blob, case.images, block.output_shape, rounding="single"
+        )
+        np.testing.assert_array_equal(found.reshape(wanted.shape), wanted)
+
+
 def test_a_block_of_other_channels_is_refused() -> None:
     blob = bytearray(random_block(np.random.default_rng(10), LAYOUTS[0]).blob)
     header = np.frombuffer(blob, HEADER, 1)
@@ -148,7 +157,7 @@ def test_tensors_that_do_not_fit_are_refused(
 
 
 def test_an_image_below_a_valid_window_is_refused() -> None:
-    window = ConvWindow((5, 5), 2, padding=VALID)
+    window = ConvWindow((5, 5), 2, padding=Padding.VALID)
     blob = pack_depthwise(random_depthwise(np.random.default_rng(9), window))
     with pytest.raises(DeviceError, match="tensors do not fit"):
         native_ops.separable_conv_2d(blob, np.zeros((1, 4, 6, 2), np.int8), (1, 1, 2, 2))

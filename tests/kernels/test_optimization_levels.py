@@ -1,6 +1,7 @@
 """Every C file of kernels and op core compiles for every core at every optimization level.
 
-By gcc and LLVM, without any flag beyond core, level and language.
+By gcc and LLVM, without any flag beyond core, level and language. What is empty for a core is
+compiled for it by gcc alone, without optimization and at -O2.
 
 Without optimisation compilers keep a frame pointer and spill everything: assembly with many
 operands runs out of registers there first.
@@ -15,7 +16,7 @@ import pytest
 
 from tests.support.device_tools import needs_arm_compiler, needs_clang
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.sources import source_dir
+from tflm_sparsesep.sources import device_kernels, source_dir
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,35 +26,35 @@ pytestmark = [
 LEVELS = ("-O0", "-Og", "-Os", "-O2", "-O3")
 # A core without a board in QEMU: the baseline of Armv8-M, which runs the kernels for Armv6-M.
 CORTEX_M23 = ("-mcpu=cortex-m23", "-mthumb", "-mfloat-abi=soft")
+MAIN_CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
+FLAGS = {name: TARGETS[name].gcc_flags for name in (*MAIN_CORES, "cortex-m7", "cortex-m33")}
+FLAGS["cortex-m23"] = CORTEX_M23
+ISAS = {name: TARGETS[name].isa for name in FLAGS if name in TARGETS} | {"cortex-m23": "v6m"}
 # One core of each instruction set at all levels; others of the same set where it is hardest.
 CASES = [
-    *(("cortex-m23", CORTEX_M23, level) for level in LEVELS),
-    *(
-        (name, TARGETS[name].gcc_flags, level)
-        for name in ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
-        for level in LEVELS
-    ),
-    *((name, TARGETS[name].gcc_flags, "-O0") for name in ("cortex-m7", "cortex-m33")),
+    *((name, level) for name in ("cortex-m23", *MAIN_CORES) for level in LEVELS),
+    *((name, "-O0") for name in ("cortex-m7", "cortex-m33")),
 ]
 
 
 OPERATORS = ("fully_connected", "separable_conv", "paged_fully_connected")
-LLVM_CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 
 
-def sources() -> list[str]:
-    root = source_dir()
-    found = [*(root / "kernels").rglob("*.c"), *(root / "custom_ops/core").glob("*.c")]
-    assert len(found) > 80
-    return [str(path) for path in sorted(found)]
+def sources(core: str) -> list[Path]:
+    """Return the files that hold code for `core`."""
+    found = [*device_kernels(ISAS[core]), *(source_dir() / "custom_ops/core").glob("*.c")]
+    assert len(found) > 60
+    return found
 
 
-def compile_all(compiler: tuple[str, ...], flags: tuple[str, ...], folder: Path) -> None:
+def compile_all(
+    compiler: tuple[str, ...], flags: tuple[str, ...], files: list[Path], folder: Path
+) -> None:
     root = source_dir()
     command = [
         *(*compiler, *flags, "-std=c11", "-Wall", "-Wextra", "-Werror"),
         *(f"-I{root / name}" for name in ("kernels", "kernels/include", "custom_ops")),
-        *("-c", *sources()),
+        *("-c", *map(str, files)),
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -68,28 +69,41 @@ def c_library() -> str:
     return str(next(Path(x).parent for x in done.stdout.split() if x.endswith("/string.h")))
 
 
-@pytest.mark.parametrize(
-    ("flags", "level"), [pytest.param(flags, level, id=f"{n}{level}") for n, flags, level in CASES]
-)
-def test_gcc_compiles_without_warnings(flags: tuple[str, ...], level: str, tmp_path: Path) -> None:
-    compile_all(("arm-none-eabi-gcc",), (*flags, level), tmp_path)
+def clang(core: str) -> tuple[str, ...]:
+    """Return LLVM for `core`: it takes the FPU from -mcpu, and knows no -mfpu=auto."""
+    flags = (flag for flag in FLAGS[core] if flag != "-mfpu=auto")
+    return ("clang", "--target=arm-none-eabi", "-isystem", c_library(), *flags)
+
+
+@pytest.mark.parametrize(("core", "level"), CASES)
+def test_gcc_compiles_without_warnings(core: str, level: str, tmp_path: Path) -> None:
+    compile_all(("arm-none-eabi-gcc",), (*FLAGS[core], level), sources(core), tmp_path)
 
 
 @needs_clang
-@pytest.mark.parametrize("core", LLVM_CORES)
+@pytest.mark.parametrize("core", MAIN_CORES)
 @pytest.mark.parametrize("level", ["-O0", "-Os", "-O3"])
 def test_llvm_compiles_without_warnings(core: str, level: str, tmp_path: Path) -> None:
-    clang = ("clang", "--target=arm-none-eabi", "-isystem", c_library())
-    # LLVM takes the FPU from -mcpu, and knows no -mfpu=auto.
-    flags = [flag for flag in TARGETS[core].gcc_flags if flag != "-mfpu=auto"]
-    compile_all(clang, (*flags, level), tmp_path)
+    compile_all(clang(core), (level,), sources(core), tmp_path)
 
 
-@pytest.mark.parametrize("core", LLVM_CORES)
+@pytest.mark.parametrize("core", MAIN_CORES)
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+def test_other_files_are_empty(core: str, level: str, tmp_path: Path) -> None:
+    others = sorted(set(source_dir().glob("kernels/**/*.c")) - set(sources(core)))
+    assert len(others) > 30
+    compile_all(("arm-none-eabi-gcc",), (*FLAGS[core], level), others, tmp_path)
+    command = ["arm-none-eabi-size", *(f"{path.stem}.o" for path in others)]
+    table = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    rows = [line.split() for line in table.stdout.splitlines()[1:]]
+    assert [row[-1] for row in rows if row[3] != "0"] == []
+
+
+@pytest.mark.parametrize("core", MAIN_CORES)
 def test_links_as_one_program(core: str, tmp_path: Path) -> None:
     """What only assembly names survives optimization at link time."""
-    flags = (*TARGETS[core].gcc_flags, "-O2", "-flto")
-    compile_all(("arm-none-eabi-gcc",), flags, tmp_path)
+    flags = (*FLAGS[core], "-O2", "-flto")
+    compile_all(("arm-none-eabi-gcc",), flags, sources(core), tmp_path)
     main = tmp_path / "main.c"
     names = [f"sparsesep_{op}_{part}" for op in OPERATORS for part in ("init", "prepare", "eval")]
     main.write_text(

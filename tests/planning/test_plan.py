@@ -167,6 +167,19 @@ def test_a_model_of_others(target: str) -> None:
 
 
 @needs_shared_models
+@pytest.mark.parametrize("target", ["cortex-m4", "host"])
+def test_depthwise_layers_have_a_best_case_where_convert_rewrites_them(target: str) -> None:
+    path = SHARED_MODELS / "kws_ref_model.tflite"
+    layers = [x for x in ts.plan(path, target=target).layers if x.op == "DEPTHWISE_CONV_2D"]
+    rewritten = {x.name for x in ts.convert(path, target=target).layers if x.rewritten}
+    assert len(layers) == 4
+    for layer in layers:
+        assert (layer.best_case is not None) == (layer.name in rewritten)
+        assert (layer.note == "") == (layer.best_case is not None)
+        assert layer.best_case is None or layer.best_case.pattern == "kernel"
+
+
+@needs_shared_models
 def test_the_command_prints_a_table_or_json() -> None:
     path = SHARED_MODELS / "kws_ref_model.tflite"
     report = json.loads(cli(path, "--target", "cortex-m0", "--json").stdout)

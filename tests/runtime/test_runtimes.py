@@ -199,6 +199,18 @@ def test_inputs_of_different_lengths() -> None:
         runtimes.run(add_model(), [np.zeros((2, 4), np.int8), np.zeros((3, 4), np.int8)])
 
 
+def test_a_dimension_of_0() -> None:
+    entering, leaving = Tensor("in", (0, 4)), Tensor("out", (1, 0))
+    (inputs,) = samples.split_inputs(np.zeros((2, 0, 4), np.float32), [entering])
+    assert inputs.shape == (2, 0, 4)
+    with pytest.raises(ConfigError, match=r"accepted: \[n, 0, 4\]"):
+        samples.split_inputs(np.zeros((2, 4), np.float32), [entering])
+    (inputs,) = samples.split_inputs(np.zeros((6, 0), np.float32), [Tensor("in", (3, 0))])
+    assert inputs.shape == (2, 3, 0)
+    assert samples.join_outputs(np.zeros((2, 1, 0)), leaving, 1).shape == (2, 0)
+    assert samples.join_outputs(np.zeros((2, 0, 4)), entering, 0).shape == (0, 4)
+
+
 def test_samples_that_do_not_fill_the_batch() -> None:
     with pytest.raises(ConfigError, match="a multiple of 3"):
         runtimes.run(dense_model(batch=3), int8_samples(4))
@@ -231,6 +243,7 @@ def test_litert_says_why_our_operator_refuses() -> None:
     with pytest.raises(DeviceError, match="SPARSE_FULLY_CONNECTED: not packed weights") as caught:
         runtimes.run(sparse_model(case, blob=bytes(200)), case.inputs, runtime="litert")
     assert "\n" not in str(caught.value)
+    assert "; Node number" in str(caught.value)
 
 
 def test_opencl_runs_where_tensorflow_is_imported() -> None:
@@ -291,6 +304,16 @@ def test_a_scale_that_would_end_the_process_is_refused() -> None:
     )
     with pytest.raises(DeviceError, match="input of SOFTMAX, has the scale"):
         runtimes.run(model, np.zeros((1, 4), np.int8))
+
+
+def test_our_operators_where_tflm_plans_no_scratch_are_refused() -> None:
+    """TFLM ends its process on them if they need scratch: they are for a second entry point."""
+    model = editor.read(sparse_model(sparse_case()))
+    (main,) = model.subgraphs
+    second = Subgraph("second", inputs=main.inputs, outputs=main.outputs, operators=main.operators)
+    model.subgraphs.append(second)
+    with pytest.raises(DeviceError, match="subgraph 'second' has SPARSE_FULLY_CONNECTED, and the"):
+        runtimes.run(editor.write(model), np.zeros((1, 40), np.int8))
 
 
 def test_scales_of_a_bias_in_files_of_tensorflow_1(tmp_path: Path) -> None:

@@ -20,6 +20,18 @@ from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 Images = npt.NDArray[np.int8]
 
+# Layers of real models: window, multiplier, image.
+REAL = [
+    (ConvWindow((3, 3), 64), 1, (25, 5)),
+    (ConvWindow((3, 3), 16, (2, 2)), 1, (48, 48)),
+    (ConvWindow((10, 4), 1, (2, 2)), 64, (49, 10)),
+    (ConvWindow((5, 5), 24, (2, 2)), 1, (12, 12)),
+    (ConvWindow((3, 1), 32), 1, (40, 1)),
+    (ConvWindow((1, 3), 32, padding=Padding.VALID), 1, (1, 40)),
+    (ConvWindow((3, 3), 8, dilations=(2, 3)), 2, (14, 13)),
+    (ConvWindow((2, 2), 12, (3, 3), padding=Padding.VALID), 1, (11, 12)),
+]
+
 
 @dataclass(frozen=True)
 class DepthwiseCase:
@@ -58,6 +70,15 @@ def random_case(
     layer = random_depthwise(rng, window, multiplier=multiplier, extreme=extreme)
     shape = (int(rng.integers(1, 3)), *random_size(rng, window, most), window.channels)
     return DepthwiseCase(layer, rng.integers(-128, 128, shape).astype(np.int8))
+
+
+def real_case(
+    rng: np.random.Generator, window: ConvWindow, multiplier: int, image: tuple[int, int]
+) -> DepthwiseCase:
+    """A layer of `REAL`."""
+    layer = random_depthwise(rng, window, multiplier=multiplier)
+    images = rng.integers(-128, 128, (1, *image, window.channels)).astype(np.int8)
+    return DepthwiseCase(layer, images)
 
 
 def outputs_of(layer: DepthwiseLayer, images: Images) -> Images:

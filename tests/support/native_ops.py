@@ -126,6 +126,24 @@ def paged_fully_connected(
         assert not pending, "the operator returned during a transfer"
 
 
+def paged_sparse_conv(
+    blob: bytes,
+    fetch: Callable[[int, int], bytes | None],
+    inputs: Array,
+    output_shape: tuple[int, ...],
+    *,
+    overlaps: bool = False,
+    is_trusted: bool = False,
+    evals: int = 1,
+) -> Run:
+    """Run SPARSE_CONV_2D with a table of contents, or with packed weights."""
+    memory, pending = _external_memory(fetch, overlaps=overlaps, is_trusted=is_trusted)
+    try:
+        return _run(SPARSE_CONV_2D, b"", blob, inputs, output_shape, memory=memory, evals=evals)
+    finally:
+        assert not pending, "the operator returned during a transfer"
+
+
 @functools.cache
 def _library(rounding: Rounding) -> ctypes.CDLL:
     library = ctypes.CDLL(str(native.library_path(_LIBRARIES[rounding])))

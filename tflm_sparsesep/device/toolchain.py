@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +25,7 @@ from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissi
 from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
 from tflm_sparsesep.converters.targets import TARGETS, Target, get_target
 from tflm_sparsesep.runtime import files
-from tflm_sparsesep.sources import source_dir
+from tflm_sparsesep.sources import device_kernels, source_dir
 
 FIRMWARE_DIR = Path(__file__).resolve().parent / "firmware"
 
@@ -159,11 +160,10 @@ def build_firmware(
             f"optimization {optimization!r} is unknown; accepted: {', '.join(OPTIMIZATIONS)}"
         )
     root = source_dir()
-    kernels = sorted((root / "kernels").rglob("*.c"))
     defines = (*defines, *((DEFINE,) if variants else ()))
     flags = (*compile_flags(core, optimization), *(f"-D{define}" for define in defines))
     return build_image(
-        core_sources=[*kernels, *sorted((root / "custom_ops/core").glob("*.c"))],
+        core_sources=[*device_kernels(core.isa), *sorted((root / "custom_ops/core").glob("*.c"))],
         runner_sources=sorted(FIRMWARE_DIR.glob("*.c")),
         include_dirs=(root / "kernels/include", root / "kernels", root / "custom_ops"),
         flags=flags,
@@ -222,17 +222,12 @@ def build_image(
         include_flags.append(f"-I{directory}")
         for name, text in generated.items():
             (directory / name).write_text(text)
-        objects = [
-            _compile(compiler, source, [*flags, *include_flags], directory / f"core{i}.o")
-            for i, source in enumerate(core_sources)
-        ]
+        compile_flags = [*flags, *include_flags]
+        objects = _compile_all(compiler, core_sources, compile_flags, directory / "core")
         archive = directory / "libsparsesep.a"
         ar = str(compiler.path).removesuffix("gcc") + "ar"
         run_tool([ar, "rcs", str(archive), *objects], what="arm-none-eabi-ar")
-        runner = [
-            _compile(compiler, source, [*flags, *include_flags], directory / f"runner{i}.o")
-            for i, source in enumerate(runner_sources)
-        ]
+        runner = _compile_all(compiler, runner_sources, compile_flags, directory / "runner")
         link = [str(compiler.path), *flags, *_LINK_FLAGS, f"-T{script}", f"-L{script.parent}"]
         image = str(directory / "firmware.elf")
         run_tool([*link, *runner, str(archive), "-o", image], what=f"linking for {board}")
@@ -299,6 +294,19 @@ def _require_arm_compiler() -> Tool:
 
 def _headers(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix in (".h", ".inc"))
+
+
+def _compile_all(
+    compiler: Tool, sources: Sequence[Path], flags: Sequence[str], prefix: Path
+) -> list[str]:
+    """Return the objects of `sources`, whose paths begin with `prefix`; all CPUs compile."""
+    outputs = [prefix.with_name(f"{prefix.name}_{source.stem}.o") for source in sources]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        jobs = [
+            threads.submit(_compile, compiler, source, flags, output)
+            for source, output in zip(sources, outputs, strict=True)
+        ]
+        return [job.result() for job in jobs]
 
 
 def _compile(compiler: Tool, source: Path, flags: Sequence[str], output: Path) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError
+from tflm_sparsesep.converters.layers.packed import is_paged
 from tflm_sparsesep.converters.selected_variants import variants_of
 from tflm_sparsesep.converters.targets import Target, get_target
 from tflm_sparsesep.converters.tflite import editor
@@ -21,7 +22,7 @@ from tflm_sparsesep.exporting.arena import Arena, arena_of
 from tflm_sparsesep.exporting.op_resolver import resolver_calls
 from tflm_sparsesep.runtime import samples
 from tflm_sparsesep.runtime.representative_dataset import Samples, arrays_of, tflite_inputs
-from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter, is_paged
+from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
 Array = npt.NDArray[Any]
 
@@ -78,7 +79,7 @@ def prepare(
     if target == "host":
         raise ConfigError("target 'host' has no firmware; accepted: a core")
     model = editor.read(data, name=model_name)
-    if is_paged(model):
+    if any(map(is_paged, model.operators)):
         raise ConfigError(
             f"{model_name}: its weights are pages in an external memory, which export does not "
             "know; accepted: models converted without page_bytes (docs/paging.md)"

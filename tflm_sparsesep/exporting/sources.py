@@ -9,21 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from tflm_sparsesep.converters.selected_variants import HEADER_NAME, variants_header
 from tflm_sparsesep.converters.targets import Target
-from tflm_sparsesep.sources import source_dir
+from tflm_sparsesep.sources import has_code, source_dir
 
 # Where an include is looked up: the include directories of a build.
 _ROOTS = ("kernels/include", "kernels", "custom_ops")
 _INCLUDE = re.compile(r'(#include |__has_include\()"([^"]+)"')
-# Folders of kernels, and the instruction sets that can run them.
-_ISA_FOLDERS = {
-    "avx2": (),
-    "neon": (),
-    "opencl": (),
-    "v6m": ("v6m",),
-    "v7m": ("v7m", "dsp", "mve"),
-    "dsp": ("dsp", "mve"),
-    "mve": ("mve",),
-}
 _GLUE = ("micro_host.h", "micro_registration.h", "sparsesep_ops.cc", "sparsesep_ops.h")
 
 
@@ -54,8 +44,7 @@ def _device_paths(root: Path, target: Target) -> Iterable[PurePosixPath]:
 
 def _is_for(path: PurePosixPath, target: Target) -> bool:
     # Headers refer to those of other cores, under conditions.
-    isas = [_ISA_FOLDERS[part] for part in path.parts if part in _ISA_FOLDERS]
-    if path.suffix == ".c" and not all(target.isa in accepted for accepted in isas):
+    if path.suffix == ".c" and not has_code(path, target.isa):
         return False
     if path.parts[0] == "kernels" or len(path.parts) == 2:
         return True

@@ -20,10 +20,8 @@ BEST_CASE_CHANNELS = 4
 """In the best case of a separated convolution, its stages are joined by the smaller number of its
 input and output channels, divided by this."""
 
-_NONE_WINS = {
-    False: "too small: no form is both smaller and faster",
-    True: "depthwise: d x 1 and 1 x e do not pay",
-}
+_NONE_WINS = "too small: no form is both smaller and faster"
+_NO_DEPTHWISE = "depthwise: neither our kernel nor d x 1 and 1 x e are faster"
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,8 @@ def plan_layer(layer: LayerShape, target: str) -> LayerPlan:
     instructions, note = None, layer.reason
     if layer.shape is not None:
         forms, instructions = _forms(layer.shape, target), layer.shape.dense(target).instructions
-        note = "" if any(forms[:3]) else _NONE_WINS[isinstance(layer.shape, DepthwiseShape)]
+        if not any(forms):
+            note = _NO_DEPTHWISE if isinstance(layer.shape, DepthwiseShape) else _NONE_WINS
     known = (layer.name, layer.op, layer.size, layer.dense_bytes, instructions)
     return LayerPlan(*known, *forms, note)
 

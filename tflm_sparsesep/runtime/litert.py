@@ -5,6 +5,7 @@ It runs in a process of its own: some files end it, and OpenCL drivers crash bes
 
 from __future__ import annotations
 
+import re
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ Invoke = Callable[[list[Array]], list[Array]]
 
 # Characters: LiteRT lists every tensor that it does not like.
 _MOST_REASON = 300
+# LiteRT appends which operator failed to what the operator said.
+_OPERATOR = re.compile(r"(?<=[^\s;])(?=Node number \d)")
 
 
 class LiteRtInterpreter:
@@ -82,7 +85,7 @@ class LiteRtInterpreter:
         return result
 
     def _refused(self, reason: str) -> DeviceError:
-        reason = " ".join(reason.split())
+        reason = _OPERATOR.sub("; ", " ".join(reason.split()))
         if len(reason) > _MOST_REASON:
             reason = f"{reason[:_MOST_REASON]} ..."
         return DeviceError(f"{self._name}: LiteRT: {reason}")

@@ -49,7 +49,7 @@ def join_outputs(outputs: Array, tensor: Tensor, batch: int) -> Array:
     An output without the batch as its first dimension stays [inferences, *shape].
     """
     if outputs.ndim >= 2 and tensor.shape and outputs.shape[1] == batch:
-        return outputs.reshape(-1, *outputs.shape[2:])
+        return outputs.reshape(len(outputs) * batch, *outputs.shape[2:])
     return outputs
 
 
@@ -85,11 +85,11 @@ def _by_inference(array: Array, tensor: Tensor) -> Array:
     batch, sample = (shape[0], shape[1:]) if shape else (1, ())
     if array.ndim == len(shape) + 1 and array.shape[1:] == shape:
         inferences = array
-    elif array.ndim == len(sample) + 1 and array.shape[1:] == sample and len(array) % batch == 0:
-        inferences = array.reshape(-1, *shape)
+    elif batch and array.shape[1:] == sample and array.ndim and len(array) % batch == 0:
+        inferences = array.reshape(len(array) // batch, *shape)
     else:
         first = "n" if batch == 1 else f"a multiple of {batch}"
-        accepted = ", ".join([first, *map(str, sample)])
+        accepted = ", ".join([first, *map(str, sample)] if batch else ["n", *map(str, shape)])
         raise ConfigError(
             f"input {tensor.name!r}: shape {list(array.shape)} given, accepted: [{accepted}]"
         )

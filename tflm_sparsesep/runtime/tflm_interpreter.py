@@ -14,15 +14,16 @@ from typing import Any
 import numpy.typing as npt
 
 from tflm_sparsesep.converters import native, op_names
-from tflm_sparsesep.converters.blob.paged_format import is_table
 from tflm_sparsesep.converters.errors import (
     ConfigError,
     DeviceError,
     ToolMissingError,
     printable,
 )
+from tflm_sparsesep.converters.layers.packed import is_paged
 from tflm_sparsesep.converters.tflite import types as tensor_types
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, TensorType
+from tflm_sparsesep.converters.tflite.references import called_subgraphs
 from tflm_sparsesep.runtime.child import Refusal, child
 
 INSTALL = 'pip install "tflm-sparsesep[tflm]"'
@@ -66,7 +67,7 @@ class TflmInterpreter:
         """Load a model; arguments and errors are those of the class."""
         _check_runtime()
         _refuse_what_it_misreads(model)
-        if external is None and is_paged(model):
+        if external is None and any(map(is_paged, model.operators)):
             raise ConfigError(
                 f"{model.name}: its weights are pages in an external memory; accepted: its image, "
                 "external=result.external"
@@ -174,6 +175,7 @@ def ample_arena_bytes(model: Model) -> int:
 
 def _refuse_what_it_misreads(model: Model) -> None:
     """Refuse what ends TFLM's process or gives wrong outputs without a word."""
+    _refuse_unplanned_scratch(model)
     for op in model.operators:
         for tensor in op.inputs:
             if tensor is not None and tensor.raw.sparsity is not None and tensor.is_constant:
@@ -192,16 +194,17 @@ def _refuse_what_it_misreads(model: Model) -> None:
             )
 
 
-def is_paged(model: Model) -> bool:
-    """Return whether a model reads weights from an external memory."""
-    weights = [
-        op.inputs[1].array
-        for op in model.operators
-        if op.op_name == op_names.SPARSE_FULLY_CONNECTED
-        and len(op.inputs) > 1
-        and op.inputs[1] is not None
-    ]
-    return any(array is not None and is_table(array.tobytes()) for array in weights)
+def _refuse_unplanned_scratch(model: Model) -> None:
+    """Refuse operators of ours where TFLM plans no memory for their scratch, and crashes."""
+    planned = called_subgraphs(model)
+    for subgraph in model.subgraphs:
+        own = [op.op_name for op in subgraph.operators if op.custom_code in op_names.ALL]
+        if own and subgraph not in planned:
+            raise DeviceError(
+                f"{model.name}: subgraph {subgraph.name!r} has {own[0]}, and the first subgraph "
+                "does not call it: TFLM would crash; `convert` leaves it dense for all targets but "
+                "host"
+            )
 
 
 def _check_runtime() -> None:

@@ -6,19 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "delegate_options.h"
 #include "opencl/api.h"
 
-// Each a power of two.
-typedef struct SparsesepLaunch {
-  int32_t lanes;       // work-items that share a row group
-  int32_t group_size;  // work-items of a work-group
-  int32_t vectors;     // of the batch, that a work-item takes together
-} SparsesepLaunch;
-
-#define SPARSESEP_MAX_LANES 64
 #define SPARSESEP_MAX_FLOAT_LANES 8
-#define SPARSESEP_MAX_GROUP_SIZE 1024
-#define SPARSESEP_MAX_VECTORS 8
 
 // Limits of the launch of one layer.
 typedef struct SparsesepLaunchLimits {

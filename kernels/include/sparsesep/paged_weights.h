@@ -66,6 +66,11 @@ static inline const SparsesepPage* sparsesep_pages(
 SparsesepStatus sparsesep_validate_paged_weights(
     const SparsesepPagedHeader* table, size_t table_bytes);
 
+// The same of a paged convolution: the header of sparse_conv.h, 4-byte aligned,
+// and a table of contents behind it.
+SparsesepStatus sparsesep_validate_paged_sparse_conv(const void* blob,
+                                                     size_t blob_bytes);
+
 // The checksum of some words, going on from `checksum`, 0 at the start of a
 // page: FxHash, checksum = (rotate_left(checksum, 5) ^ word) * 0x9e3779b9. It
 // tells a damaged page or one of another model from the right one. It keeps

@@ -9,7 +9,9 @@
 //   weights      packed weights, cols = kernel_width * kernel_height * channels
 //
 // The blob is little-endian, 16-byte aligned in the model file, and read in
-// place. `converters/blob/sparse_conv_format.py` mirrors this file and a test
+// place. Where weights are pages in an external memory, their table of contents
+// (paged_weights.h) takes the place of packed weights.
+// `converters/blob/sparse_conv_format.py` mirrors this file and a test
 // holds the two against each other.
 //
 // Columns. The taps of a window go down first:
@@ -64,6 +66,11 @@ static inline const SparsesepPackedHeader* sparsesep_sparse_conv_weights(
 // any memory, aligned or not.
 SparsesepStatus sparsesep_validate_sparse_conv(const void* blob,
                                                size_t blob_bytes);
+
+// Checks a header against the shape and type of its weights, wherever these
+// are: a part of the above.
+SparsesepStatus sparsesep_check_sparse_conv(const SparsesepSparseConv* conv,
+                                            uint32_t cols, uint32_t value_type);
 
 // Completes a shape whose batch, input_height and input_width are set.
 // SPARSESEP_BAD_TENSOR where the input is empty or gives no output.

@@ -21,7 +21,7 @@ typedef enum SparsesepStatus {
   SPARSESEP_UNALIGNED,  // the model lies at an address that is no multiple of 4
   SPARSESEP_STATUS_COUNT,
   // Of paged weights alone: their messages are with them, so that no other
-  // image carries those (core/paged_fully_connected_op.h).
+  // image carries those (core/pages.h).
   SPARSESEP_FETCH_FAILED,  // the external memory could not be read
   SPARSESEP_BAD_PAGE,      // a page is not the one that the model was made with
 } SparsesepStatus;

@@ -5,7 +5,7 @@
 #if SPARSESEP_HAS_X86
 
 #include "sparse_fully_connected/avx2/requantize_avx2.h"
-#include "sparse_fully_connected/avx2/strips_x86.h"
+#include "sparse_fully_connected/avx2/run_strips_x86.h"
 
 // Eight accumulators with bias.
 SPARSESEP_AVX2

@@ -3,7 +3,7 @@
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_QUADS_AVX2_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_QUADS_AVX2_H_
 
-#include "sparse_fully_connected/avx2/strips_x86.h"
+#include "sparse_fully_connected/avx2/run_strips_x86.h"
 #include "sparse_fully_connected/avx2/x86.h"
 
 // 4 weights of each row, as int16 in memory, from where pairs are broadcast:

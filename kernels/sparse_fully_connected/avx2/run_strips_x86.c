@@ -2,7 +2,7 @@
 
 #if SPARSESEP_HAS_X86
 
-#include "sparse_fully_connected/avx2/strips_x86.h"
+#include "sparse_fully_connected/avx2/run_strips_x86.h"
 #include "sparse_fully_connected/avx2/x86.h"
 
 // How the vectors of a strip stand in lanes.

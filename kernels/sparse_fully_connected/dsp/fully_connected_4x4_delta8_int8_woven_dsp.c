@@ -11,7 +11,7 @@
 // multiply; 1 for the loop of two blocks. 1.06 instructions a weight, and 20
 // for each four rows.
 #include "common/isa.h"
-#include "sparse_fully_connected/dsp/vector_tile_dsp.h"
+#include "sparse_fully_connected/dsp/run_vector_tiles_dsp.h"
 #include "sparse_fully_connected/variants.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS

@@ -7,7 +7,7 @@
 
 #include "common/clamp_dsp.h"
 #include "common/isa.h"
-#include "sparse_fully_connected/dsp/vector_tile_dsp.h"
+#include "sparse_fully_connected/dsp/run_vector_tiles_dsp.h"
 #include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS

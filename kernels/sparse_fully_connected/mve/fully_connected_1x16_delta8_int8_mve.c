@@ -8,7 +8,7 @@
 // Measured, 784 -> 300 at 80, 90 and 95% zeros, everything included: 0.43, 0.48
 // and 0.58 instructions per nonzero.
 #include "common/isa.h"
-#include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/mve/run_mve.h"
 #include "sparse_fully_connected/variants.h"
 
 #if SPARSESEP_HAS_MVE

@@ -8,7 +8,7 @@
 // Measured, 784 -> 300 at 80, 90 and 95% zeros, everything included: 0.53, 0.62
 // and 0.87 instructions per nonzero.
 #include "common/isa.h"
-#include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/mve/run_mve.h"
 #include "sparse_fully_connected/mve/twelve_vectors_mve.h"
 #include "sparse_fully_connected/variants.h"
 

@@ -11,7 +11,7 @@
 // Measured, 784 -> 300 at 80, 90 and 95% zeros, everything included: 0.21, 0.25
 // and 0.33 instructions per nonzero.
 #include "common/isa.h"
-#include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/mve/run_mve.h"
 #include "sparse_fully_connected/mve/vector_pairs_mve.h"
 #include "sparse_fully_connected/variants.h"
 

@@ -1,6 +1,6 @@
+#include "sparse_fully_connected/mve/run_mve.h"
 #include "common/isa.h"
 #include "common/requantize_mve.h"
-#include "sparse_fully_connected/mve/mve.h"
 
 #if SPARSESEP_HAS_MVE
 

@@ -1,7 +1,7 @@
 // The functions of kernels in windows that take the four rows of a block at a
 // time. A file defines LOAD(x) and includes this: assembly that starts the loop
 // of a group (START), and loads the 16 inputs of a run to q1, from `x` on.
-#include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/mve/run_mve.h"
 
 // clang-format off
 

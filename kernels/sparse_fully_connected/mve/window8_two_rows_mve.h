@@ -4,7 +4,7 @@
 // relative to.
 //
 // Tail predication keeps loads inside the streams.
-#include "sparse_fully_connected/mve/mve.h"
+#include "sparse_fully_connected/mve/run_mve.h"
 
 static void accumulate(SparsesepStreams* streams, const int8_t* x,
                        uint32_t quads, const int32_t* bias, int32_t* acc) {

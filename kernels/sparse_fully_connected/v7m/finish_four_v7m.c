@@ -2,7 +2,7 @@
 //
 // 10.5 instructions an output where the accumulators are bounded, 4 more where
 // the activation's limits are narrower than int8.
-#include "sparse_fully_connected/v7m/four_vectors_v7m.h"
+#include "sparse_fully_connected/v7m/run_four_vectors_v7m.h"
 #include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_FOUR_V7M

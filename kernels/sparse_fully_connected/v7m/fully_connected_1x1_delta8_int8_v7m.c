@@ -3,7 +3,7 @@
 // 5.25 instructions a nonzero: step, add, input, weight, mla, and 2 for 8
 // rounds.
 #include "common/isa.h"
-#include "sparse_fully_connected/v7m/four_vectors_v7m.h"
+#include "sparse_fully_connected/v7m/run_four_vectors_v7m.h"
 #include "sparse_fully_connected/v7m/v7m.h"
 #include "sparse_fully_connected/variants.h"
 

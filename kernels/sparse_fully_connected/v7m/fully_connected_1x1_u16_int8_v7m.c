@@ -2,7 +2,7 @@
 //
 // 4.25 instructions a nonzero: column, input, weight, mla, and 2 for 8 rounds.
 #include "common/isa.h"
-#include "sparse_fully_connected/v7m/four_vectors_v7m.h"
+#include "sparse_fully_connected/v7m/run_four_vectors_v7m.h"
 #include "sparse_fully_connected/variants.h"
 
 #if SPARSESEP_HAS_V7M

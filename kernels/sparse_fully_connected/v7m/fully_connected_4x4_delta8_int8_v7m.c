@@ -3,7 +3,7 @@
 // 2.5 instructions a weight: load, mla, and 8 for each block's step, inputs and
 // loop.
 #include "common/isa.h"
-#include "sparse_fully_connected/v7m/four_vectors_v7m.h"
+#include "sparse_fully_connected/v7m/run_four_vectors_v7m.h"
 #include "sparse_fully_connected/variants.h"
 
 #if SPARSESEP_HAS_FOUR_V7M

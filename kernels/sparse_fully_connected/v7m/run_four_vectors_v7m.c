@@ -1,4 +1,4 @@
-#include "sparse_fully_connected/v7m/four_vectors_v7m.h"
+#include "sparse_fully_connected/v7m/run_four_vectors_v7m.h"
 #include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_FOUR_V7M

@@ -1,9 +1,9 @@
 // What the kernels for VNNI, 512 bits wide, share: batches in strips of
-// strips_x86.h. The kernels of AVX2 run single vectors.
+// run_strips_x86.h. The kernels of AVX2 run single vectors.
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_VNNI_VNNI_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_VNNI_VNNI_H_
 
-#include "sparse_fully_connected/avx2/strips_x86.h"
+#include "sparse_fully_connected/avx2/run_strips_x86.h"
 #include "sparse_fully_connected/avx2/x86.h"
 
 // runs_here_x86.c asks for the same.

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.depthwise_layers import random_block, random_case
+from tests.support.models.separable_models import separable_model
 from tests.support.models.shared_models import shared_model
+from tests.support.sweeps import sweep
+from tflm_sparsesep.converters import native
+from tflm_sparsesep.converters.blob.depthwise_format import Kind
+from tflm_sparsesep.converters.blob.layouts import LAYOUTS
+from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
 from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.rewrite import rewrite
@@ -64,3 +71,19 @@ def test_tflm_plans_the_same(name: str, target: str | None) -> None:
     planned = planned_bytes(graph, {i: stated.get(name) or 0 for i, name in names})
     assert planned == TflmInterpreter(data, model).planned_bytes
     assert planned >= arena.peak_bytes(graph)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_tflm_plans_the_scratch_of_depthwise_blobs(kind: Kind) -> None:
+    for rng in sweep(1, 12):
+        case = random_case(rng)
+        blob, shape = pack_depthwise(case.layer), case.output_shape
+        if kind is Kind.BLOCK:
+            block = random_block(rng, LAYOUTS[0], case=case)
+            blob, shape = block.blob, block.output_shape
+        data = separable_model(blob, case.images.shape, shape)
+        height, width = case.images.shape[1:3]
+        scratch = native.depthwise_scratch_bytes(blob, height, width, target="host")
+        model = editor.read(data)
+        planned = planned_bytes(model.subgraphs[0], {0: scratch})
+        assert planned == TflmInterpreter(data, model).planned_bytes

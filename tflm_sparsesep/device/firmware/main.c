@@ -16,6 +16,7 @@
 #include "sparsesep/depthwise_conv.h"
 #ifdef FIRMWARE_PAGING
 #include "core/paged_fully_connected_op.h"
+#include "core/paged_sparse_conv_2d_op.h"
 #include "simulated_flash.h"
 #endif
 
@@ -54,6 +55,9 @@ static const FirmwareOp ops[] = {
     {SPARSESEP_OP_SPARSE_FULLY_CONNECTED, simulated_flash_init,
      sparsesep_paged_fully_connected_prepare, simulated_flash_eval,
      fully_connected_name},
+    {SPARSESEP_OP_SPARSE_CONV_2D, simulated_flash_conv_init,
+     sparsesep_paged_sparse_conv_prepare, simulated_flash_conv_eval,
+     sparse_conv_name},
 #endif
     {SPARSESEP_OP_SPARSE_FULLY_CONNECTED, sparsesep_fully_connected_init,
      sparsesep_fully_connected_prepare, sparsesep_fully_connected_eval,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/paged_fully_connected_op.h"
+#include "core/paged_sparse_conv_2d_op.h"
 
 typedef struct Transfer {
   uint32_t offset;
@@ -65,4 +66,15 @@ void* simulated_flash_init(const SparsesepHost* host, const void* options,
 SparsesepStatus simulated_flash_eval(const SparsesepHost* host,
                                      const void* op_data) {
   return sparsesep_paged_fully_connected_eval(host, (void*)op_data);
+}
+
+void* simulated_flash_conv_init(const SparsesepHost* host, const void* options,
+                                size_t options_bytes) {
+  return sparsesep_paged_sparse_conv_init(host, options, options_bytes,
+                                          &memory);
+}
+
+SparsesepStatus simulated_flash_conv_eval(const SparsesepHost* host,
+                                          const void* op_data) {
+  return sparsesep_paged_sparse_conv_eval(host, (void*)op_data);
 }

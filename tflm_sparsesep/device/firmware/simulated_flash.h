@@ -18,4 +18,10 @@ void* simulated_flash_init(const SparsesepHost* host, const void* options,
 SparsesepStatus simulated_flash_eval(const SparsesepHost* host,
                                      const void* op_data);
 
+// The same of SPARSE_CONV_2D (core/paged_sparse_conv_2d_op.h).
+void* simulated_flash_conv_init(const SparsesepHost* host, const void* options,
+                                size_t options_bytes);
+SparsesepStatus simulated_flash_conv_eval(const SparsesepHost* host,
+                                          const void* op_data);
+
 #endif  // SPARSESEP_FIRMWARE_SIMULATED_FLASH_H_

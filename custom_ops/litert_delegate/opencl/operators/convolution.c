@@ -2,106 +2,106 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/dense_layer.h"
 #include "graph/window.h"
-#include "opencl/operation.h"
+#include "opencl/operators/window_kernel.h"
 #include "opencl/sources.h"
 
-enum { kSizes = 15 };
-
-// Parameters that int8 and float32 layers share.
-typedef struct Layer {
-  const char* source;
-  const char* kernel;
-  TfLiteFusedActivation activation;
-  int32_t units;
-  int32_t sizes[kSizes];  // kernel arguments after the buffers
-} Layer;
-
-static Layer read_layer(const SparsesepOpenclNode* node) {
+static SparsesepWindowSizes read_sizes(const SparsesepOpenclNode* node,
+                                       const SparsesepWindow* window) {
   const int32_t* in = node->input->shape.dims;
   const int32_t* out = node->output->shape.dims;
-  const SparsesepWindow window = sparsesep_read_window(
-      node->operation, sparsesep_node_input(node, 1)->dims->data);
-  int32_t pad[2];
+  SparsesepWindowSizes sizes = {.batch = in[0]};
+  memcpy(sizes.input, in + 1, sizeof(sizes.input));
+  memcpy(sizes.output, out + 1, sizeof(sizes.output));
   for (int i = 0; i < 2; ++i) {
-    sparsesep_window_output(&window, i, in[1 + i], &pad[i]);
+    sizes.kernel[i] = window->kernel[i];
+    sizes.stride[i] = window->stride[i];
+    sizes.dilation[i] = window->dilation[i];
+    sparsesep_window_output(window, i, in[1 + i], &sizes.pad[i]);
   }
-  const int32_t sizes[kSizes] = {in[0],
-                                 in[1],
-                                 in[2],
-                                 in[3],
-                                 out[1],
-                                 out[2],
-                                 out[3],
-                                 window.kernel[0],
-                                 window.kernel[1],
-                                 window.stride[0],
-                                 window.stride[1],
-                                 window.dilation[0],
-                                 window.dilation[1],
-                                 pad[0],
-                                 pad[1]};
-  static const char* const kernels[2][2] = {
+  return sizes;
+}
+
+static SparsesepWindowKernel choose_kernel(const SparsesepOpenclNode* node,
+                                           const SparsesepWindow* window) {
+  static const char* const names[2][2] = {
       {"conv_2d_float", "conv_2d_int8"},
       {"depthwise_conv_2d_float", "depthwise_conv_2d_int8"}};
   const bool depthwise = node->operation->kind == SPARSESEP_DEPTHWISE_CONV_2D;
-  Layer layer = {
+  return (SparsesepWindowKernel){
       depthwise ? sparsesep_cl_depthwise_conv_2d : sparsesep_cl_conv_2d,
-      kernels[depthwise][node->input->type == kTfLiteInt8],
-      window.activation,
-      out[3],
-      {0}};
-  memcpy(layer.sizes, sizes, sizeof(sizes));
-  return layer;
+      names[depthwise][node->input->type == kTfLiteInt8],
+      sparsesep_buffer_of(node->runner, node->output),
+      read_sizes(node, window)};
 }
 
-static void add_int8(const SparsesepOpenclNode* node, const Layer* layer) {
+static void add_sizes(const SparsesepOpenclNode* node,
+                      const SparsesepWindowKernel* kernel) {
+  const SparsesepWindowSizes* sizes = &kernel->sizes;
+  sparsesep_add_buffer_argument(node->runner, kernel->output);
+  sparsesep_add_int_arguments(node->runner, sizeof(*sizes) / sizeof(int32_t),
+                              (const int32_t*)sizes);
+  sparsesep_set_items(node->runner, sizes->output[2], sizes->output[1],
+                      (int64_t)sizes->batch * sizes->output[0]);
+}
+
+void sparsesep_add_int8_window(const SparsesepOpenclNode* node,
+                               const SparsesepWindowKernel* kernel,
+                               const SparsesepInt8Layer* layer,
+                               const void* weights, size_t bytes) {
   SparsesepOpenclRunner* runner = node->runner;
-  const TfLiteTensor* weights = sparsesep_node_input(node, 1);
-  SparsesepInt8Layer numbers;
-  if (!sparsesep_read_int8_layer(node->context, node->operation, layer->units,
-                                 layer->activation, &numbers)) {
-    sparsesep_opencl_fail(runner, "out of memory", 0);
-    return;
-  }
-  const size_t bytes = (size_t)layer->units * sizeof(int32_t);
-  const void* constants[] = {numbers.bias, numbers.multiplier, numbers.shift};
-  sparsesep_add_node_step(node, layer->source, layer->kernel);
-  sparsesep_add_buffer_argument(
-      runner, sparsesep_add_constant(runner, weights->data, weights->bytes));
+  const int32_t* constants[] = {layer->bias, layer->multiplier, layer->shift};
+  sparsesep_add_node_step(node, kernel->source, kernel->name);
+  sparsesep_add_buffer_argument(runner,
+                                sparsesep_add_constant(runner, weights, bytes));
   for (int i = 0; i < 3; ++i) {
     sparsesep_add_buffer_argument(
-        runner, sparsesep_add_constant(runner, constants[i], bytes));
+        runner, sparsesep_add_constant(
+                    runner, constants[i],
+                    (size_t)kernel->sizes.output[2] * sizeof(int32_t)));
   }
-  sparsesep_add_output_argument(node);
-  sparsesep_add_int_arguments(runner, kSizes, layer->sizes);
-  const int32_t last[] = {numbers.input_zero_point, numbers.output_zero_point,
-                          numbers.limits.min, numbers.limits.max};
+  add_sizes(node, kernel);
+  const int32_t last[] = {layer->input_zero_point, layer->output_zero_point,
+                          layer->limits.min, layer->limits.max};
   sparsesep_add_int_arguments(runner, 4, last);
-  free(numbers.bias);
 }
 
-static void add_float(const SparsesepOpenclNode* node, const Layer* layer) {
+static void add_int8(const SparsesepOpenclNode* node,
+                     const SparsesepWindowKernel* kernel,
+                     TfLiteFusedActivation activation) {
+  const TfLiteTensor* weights = sparsesep_node_input(node, 1);
+  SparsesepInt8Layer layer;
+  if (!sparsesep_read_int8_layer(node->context, node->operation,
+                                 kernel->sizes.output[2], activation, &layer)) {
+    sparsesep_opencl_fail(node->runner, "out of memory", 0);
+    return;
+  }
+  sparsesep_add_int8_window(node, kernel, &layer, weights->data,
+                            weights->bytes);
+  free(layer.bias);
+}
+
+static void add_float(const SparsesepOpenclNode* node,
+                      const SparsesepWindowKernel* kernel,
+                      TfLiteFusedActivation activation) {
   SparsesepOpenclRunner* runner = node->runner;
   const TfLiteTensor* weights = sparsesep_node_input(node, 1);
-  sparsesep_add_node_step(node, layer->source, layer->kernel);
+  sparsesep_add_node_step(node, kernel->source, kernel->name);
   sparsesep_add_buffer_argument(
       runner, sparsesep_add_floats(runner, weights->data, weights->bytes / 4));
-  sparsesep_add_buffer_argument(runner, sparsesep_add_bias(node, layer->units));
-  sparsesep_add_output_argument(node);
-  sparsesep_add_int_arguments(runner, kSizes, layer->sizes);
-  sparsesep_add_float_limits(runner, layer->activation);
+  sparsesep_add_buffer_argument(
+      runner, sparsesep_add_bias(node, kernel->sizes.output[2]));
+  add_sizes(node, kernel);
+  sparsesep_add_float_limits(runner, activation);
 }
 
 void sparsesep_opencl_convolution(const SparsesepOpenclNode* node) {
-  const int32_t* out = node->output->shape.dims;
-  const Layer layer = read_layer(node);
+  const SparsesepWindow window = sparsesep_read_window(
+      node->operation, sparsesep_node_input(node, 1)->dims->data);
+  const SparsesepWindowKernel kernel = choose_kernel(node, &window);
   if (node->input->type == kTfLiteInt8) {
-    add_int8(node, &layer);
+    add_int8(node, &kernel, window.activation);
   } else {
-    add_float(node, &layer);
+    add_float(node, &kernel, window.activation);
   }
-  sparsesep_set_items(node->runner, layer.units, out[2],
-                      (int64_t)out[0] * out[1]);
 }

@@ -3,9 +3,8 @@
 
 #include "core/separable_conv_2d_op.h"
 #include "graph/core_port.h"
-#include "opencl/operation.h"
+#include "opencl/operators/window_kernel.h"
 #include "opencl/sources.h"
-#include "sparsesep/depthwise_conv.h"
 
 // With more local memory, groups would not run concurrently.
 #define LOCAL_BYTES 16384
@@ -98,14 +97,14 @@ static size_t row_bytes(const SparsesepSeparableConv* conv, int32_t tile) {
          (conv->value_type == SPARSESEP_SEPARABLE_FLOAT32 ? 4 : 1);
 }
 
-// Needs room for tile = 1, whatever the image size.
+// Pairs need room for tile = 1, whatever the image size; depthwise blobs none.
 bool sparsesep_opencl_fits_separable(const SparsesepOpenclDevice* device,
                                      const TfLiteTensor* blob) {
   SparsesepSeparableConv conv;
   if (blob->bytes < sizeof(conv)) return false;
   memcpy(&conv, blob->data, sizeof(conv));
-  if (sparsesep_is_depthwise(&conv)) return false;
-  return row_bytes(&conv, 1) <= device->local_bytes / 2;
+  return sparsesep_is_depthwise(&conv) ||
+         row_bytes(&conv, 1) <= device->local_bytes / 2;
 }
 
 static void add_numbers(const SparsesepOpenclNode* node,
@@ -162,10 +161,13 @@ void sparsesep_opencl_separable_conv_2d(const SparsesepOpenclNode* node) {
   const SparsesepConvOp* op =
       sparsesep_open_core_op(node->context, node->operation,
                              &node->input->shape, &node->output->shape, &port);
-  if (op != NULL) {
-    add_layer(node, port.tensors[SPARSESEP_SLOT_WEIGHTS].data, &op->shape);
-  } else {
+  const void* blob = port.tensors[SPARSESEP_SLOT_WEIGHTS].data;
+  if (op == NULL) {
     sparsesep_opencl_fail(node->runner, "SEPARABLE_CONV_2D refused", 0);
+  } else if (sparsesep_is_depthwise(blob)) {
+    sparsesep_add_depthwise_blob(node, blob, &op->shape);
+  } else {
+    add_layer(node, blob, &op->shape);
   }
   sparsesep_close_port(&port);
 }

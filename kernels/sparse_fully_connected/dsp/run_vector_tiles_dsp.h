@@ -3,8 +3,8 @@
 //
 // Scratch: sums[vectors][2] of two rows; after them the vectors, widened:
 // uint32 [columns / 4][vectors][2], as rows_dsp.h tells.
-#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_VECTOR_TILE_DSP_H_
-#define SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_VECTOR_TILE_DSP_H_
+#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_RUN_VECTOR_TILES_DSP_H_
+#define SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_RUN_VECTOR_TILES_DSP_H_
 
 #include "sparse_fully_connected/dsp/rows_dsp.h"
 
@@ -57,4 +57,4 @@ static inline uint32_t sparsesep_dsp_vector_tile_bytes(
   return many > one ? many : one;
 }
 
-#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_VECTOR_TILE_DSP_H_
+#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_RUN_VECTOR_TILES_DSP_H_

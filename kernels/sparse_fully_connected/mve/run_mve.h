@@ -3,8 +3,8 @@
 //
 // Scratch: int32 accumulators of all rows; after them, for patterns wider than
 // one column, room for a copy of one input vector.
-#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_MVE_H_
-#define SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_MVE_H_
+#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_RUN_MVE_H_
+#define SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_RUN_MVE_H_
 
 #include "common/rows.h"
 
@@ -107,4 +107,4 @@ static inline uint32_t sparsesep_accumulators_and_vector_bytes(
          (always_fits ? 0 : (cols + 15) / 16 * 16);
 }
 
-#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_MVE_H_
+#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_MVE_RUN_MVE_H_

@@ -11,8 +11,8 @@
 // Vectors that overlap by whole steps share rows: column c of vector v is
 // column c modulo step of the vector that begins c / step later. `offset` tells
 // where columns stand.
-#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_STRIPS_X86_H_
-#define SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_STRIPS_X86_H_
+#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_RUN_STRIPS_X86_H_
+#define SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_RUN_STRIPS_X86_H_
 
 #include "sparse_fully_connected/avx2/wide_vector.h"
 
@@ -119,4 +119,4 @@ static inline uint32_t sparsesep_batch_bytes_vnni(
                    : sparsesep_strip_bytes(weights, 4);
 }
 
-#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_STRIPS_X86_H_
+#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_AVX2_RUN_STRIPS_X86_H_

@@ -4,8 +4,8 @@
 // Scratch: uint32 acc[rows of a portion, rounded up to whole blocks][4]. Where
 // the last block reaches past a vector, vectors go one by one: see
 // padded_vector.h.
-#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_FOUR_VECTORS_V7M_H_
-#define SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_FOUR_VECTORS_V7M_H_
+#ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_RUN_FOUR_VECTORS_V7M_H_
+#define SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_RUN_FOUR_VECTORS_V7M_H_
 
 #include "common/isa.h"
 #include "sparse_fully_connected/padded_vector.h"
@@ -139,4 +139,4 @@ static inline uint32_t sparsesep_four_vectors_v7m_bytes(
   return 16 * ((sparsesep_four_portion_v7m(weights->rows) + last) & ~last);
 }
 
-#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_FOUR_VECTORS_V7M_H_
+#endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_V7M_RUN_FOUR_VECTORS_V7M_H_

@@ -1,5 +1,6 @@
 // Armv6-M and what builds upon it: 4 instructions for 16 bytes, 4 for each word
 // behind them, 11 a pixel.
+#include <stddef.h>
 #include <string.h>
 
 #include "common/isa.h"
@@ -7,31 +8,39 @@
 
 #if (SPARSESEP_HAS_V6M || SPARSESEP_HAS_V7M) && !SPARSESEP_HAS_MVE
 
+_Static_assert(offsetof(SparsesepPixels, bytes) == 0 &&
+                   offsetof(SparsesepPixels, to_step) == 4 &&
+                   offsetof(SparsesepPixels, from_step) == 8,
+               "assembly reads words");
+
 // r0 to, r1 from, r2 bytes in blocks, r3 where the pixel ends, r4-r7 words; r8
 // where the last pixel's successor begins, r9 bytes behind blocks, r12 and lr
 // steps from the end of a pixel to the next, of `to` and `from`.
 __attribute__((naked)) static void copy_words(
+    const SparsesepPixels* pixels __attribute__((unused)),
     uint8_t* to __attribute__((unused)),
     const uint8_t* from __attribute__((unused)),
-    uint32_t bytes __attribute__((unused)),
-    const uint8_t* from_end __attribute__((unused)),
-    uint32_t to_gap __attribute__((unused)),
-    uint32_t from_gap __attribute__((unused))) {
+    int32_t count __attribute__((unused))) {
   __asm__ volatile(
       ".syntax unified\n"  // gcc takes Thumb-1 assembly for the older syntax
       "  push  {r4-r7, lr}\n"
       "  mov   r4, r8\n"
       "  mov   r5, r9\n"
       "  push  {r4, r5}\n"
+      "  ldmia r0!, {r4, r5, r6}\n"
+      "  muls  r3, r6, r3\n"
+      "  adds  r3, r3, r2\n"
       "  mov   r8, r3\n"
-      "  ldr   r4, [sp, #28]\n"
-      "  mov   r12, r4\n"
-      "  ldr   r4, [sp, #32]\n"
-      "  mov   lr, r4\n"
-      "  movs  r4, #15\n"
-      "  ands  r4, r4, r2\n"
-      "  subs  r2, r2, r4\n"
-      "  mov   r9, r4\n"
+      "  subs  r5, r5, r4\n"
+      "  mov   r12, r5\n"
+      "  subs  r6, r6, r4\n"
+      "  mov   lr, r6\n"
+      "  mov   r0, r1\n"
+      "  mov   r1, r2\n"
+      "  movs  r2, #15\n"
+      "  ands  r2, r2, r4\n"
+      "  mov   r9, r2\n"
+      "  subs  r2, r4, r2\n"
       "1:\n"
       "  adds  r3, r1, r2\n"
       "  cmp   r1, r3\n"
@@ -63,17 +72,14 @@ __attribute__((naked)) static void copy_words(
 
 void sparsesep_copy_pixels(const SparsesepPixels* pixels, uint8_t* to,
                            const uint8_t* from, int32_t count) {
-  const uint32_t bytes = pixels->bytes;
-  const uint32_t step = pixels->from_step;
   if (pixels->are_words) {
-    copy_words(to, from, bytes, from + (uint32_t)count * step,
-               pixels->to_step - bytes, step - bytes);
+    copy_words(pixels, to, from, count);
     return;
   }
   for (; count > 0; --count) {
-    memcpy(to, from, bytes);
+    memcpy(to, from, pixels->bytes);
     to += pixels->to_step;
-    from += step;
+    from += pixels->from_step;
   }
 }
 

@@ -1,0 +1,40 @@
+// SPARSE_CONV_2D whose weights may be pages in an external memory.
+//
+// Takes the place of sparse_conv_2d_op.h where an application has such a
+// memory: layers whose packed weights are in the model run as there, those with
+// a table of contents (paged_weights.h) behind the header of the convolution
+// page by page, each page for the whole image. Memory in the arena, for the
+// time of one Eval: the largest page (two with `wait`), the strip and the
+// kernel's scratch as without pages, and the outputs of a page for one line of
+// pixels.
+#ifndef SPARSESEP_PAGED_SPARSE_CONV_2D_OP_H_
+#define SPARSESEP_PAGED_SPARSE_CONV_2D_OP_H_
+
+#include "core/sparse_conv_2d_op.h"
+#include "external_memory.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// `memory` outlives the operator; NULL refuses layers that need it.
+void* sparsesep_paged_sparse_conv_init(const SparsesepHost* host,
+                                       const void* options,
+                                       size_t options_bytes,
+                                       const SparsesepExternalMemory* memory);
+
+// Validates as sparsesep_sparse_conv_prepare() does; the pages, which do not
+// fit anywhere yet, by their checksums. Reads the external memory once.
+SparsesepStatus sparsesep_paged_sparse_conv_prepare(const SparsesepHost* host,
+                                                    void* op_data);
+
+// Runs the layer. Fails, and says so, where a page cannot be fetched or is not
+// what it was; the output is then incomplete.
+SparsesepStatus sparsesep_paged_sparse_conv_eval(const SparsesepHost* host,
+                                                 void* op_data);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // SPARSESEP_PAGED_SPARSE_CONV_2D_OP_H_
