@@ -132,8 +132,10 @@ def _stored(groups: Mask, layout: Layout) -> tuple[Counts, Counts, Counts]:
     A gap is the difference to the previous tile; the first of a group counts from -1.
     """
     owners, tiles = np.nonzero(groups)
-    first = np.diff(owners, prepend=-1) != 0
-    gaps = np.where(first, tiles + 1, np.diff(tiles, prepend=-1))
+    first = np.ones(len(owners), bool)
+    first[1:] = owners[1:] != owners[:-1]
+    gaps = tiles + 1
+    gaps[1:] -= np.where(first[1:], 0, gaps[:-1])
     counts = np.bincount(owners, minlength=len(groups)).astype(np.int64)
     if layout.index_encoding is IndexEncoding.DELTA8:
         deltas = gaps - first  # the first delta counts from tile 0

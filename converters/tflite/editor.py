@@ -40,6 +40,7 @@ from tflm_sparsesep.converters.tflite.tensor import (
     schema_object,
     to_text,
 )
+from tflm_sparsesep.converters.tflite.unpack import unpack
 from tflm_sparsesep.converters.tflite.verifier import verify
 from tflm_sparsesep.converters.tflite.writer import write
 
@@ -81,7 +82,7 @@ def read(data: bytes, *, name: str = "model") -> Model:
     """
     data = bytes(data)
     verify(data, name)
-    raw = schema.ModelT.InitFromPackedBuf(data, 0)
+    raw = unpack(data)
     check(raw, len(data), name)
     return _Reader(raw, data, name).read()
 

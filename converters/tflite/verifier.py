@@ -51,6 +51,7 @@ class Field:
         name: of its accessor.
         slot: in the vtable.
         size: bytes of a scalar, or of one vector element.
+        number: flatbuffers' class of a scalar, or of one vector element; None for offsets.
         is_vector, is_string: its kind.
         table: the class of the table that the field, or each vector element, points at.
         members: the tables of a union by their number, which the scalar in slot - 1 holds.
@@ -59,6 +60,7 @@ class Field:
     name: str
     slot: int
     size: int = 4
+    number: Any = None
     is_vector: bool = False
     is_string: bool = False
     table: Any = None
@@ -93,7 +95,7 @@ class _Probe:
         self.noted["members"] = {}
 
     def Get(self, flags: Any, _offset: int) -> int:
-        self.noted["size"] = flags.bytewidth
+        self.noted |= {"size": flags.bytewidth, "number": flags}
         return 0
 
 

@@ -13,6 +13,7 @@ the corpora reach; that needs llvm-cov of clang's version.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import re
@@ -170,14 +171,23 @@ def _compile(arguments: list[str], coverage: bool) -> None:
 
 
 def _object(source: Path, folder: Path, coverage: bool) -> Path:
-    """Compile one file into `folder`, unless that has been done."""
+    """Compile one file into `folder`, unless neither it nor a header has changed since."""
     found = folder / f"{source.stem}.o"
     kernels = tflm_sparsesep.source_dir() / "kernels"
     is_kernel = kernels in source.parents and source.parent.name != "validate"
     flags = _KERNEL_FLAGS if is_kernel else ()
-    if not found.is_file() or found.stat().st_mtime < source.stat().st_mtime:
+    changed = max(source.stat().st_mtime, _last_header())
+    if not found.is_file() or found.stat().st_mtime < changed:
         _compile(["-c", *flags, str(source), "-o", str(found)], coverage)
     return found
+
+
+@functools.cache
+def _last_header() -> float:
+    """Return when a header was changed last."""
+    root = tflm_sparsesep.source_dir()
+    headers = (path for part in ("kernels", "custom_ops") for path in (root / part).rglob("*.h"))
+    return max(path.stat().st_mtime for path in headers)
 
 
 def sources(name: str) -> list[Path]:
