@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
 
@@ -304,6 +305,25 @@ def test_a_scale_that_would_end_the_process_is_refused() -> None:
     )
     with pytest.raises(DeviceError, match="input of SOFTMAX, has the scale"):
         runtimes.run(model, np.zeros((1, 4), np.int8))
+
+
+def test_tflm_runs_files_without_the_lists_that_it_reads_unasked() -> None:
+    x, y = Tensor("x", (1, 4)), Tensor("y", (1, 4))
+    relu = Operator(BuiltinOperator.RELU, [x], [y])
+    data = editor.write(Model([Subgraph("main", inputs=[x], outputs=[y], operators=[relu])]))
+    raw = schema.ModelT.InitFromPackedBuf(data, 0)
+    raw.buffers = raw.metadata = None
+    inputs = np.array([[-1, 0, 1, 2]], np.float32)
+    (outputs,) = runtimes.run(_packed(raw), inputs)
+    np.testing.assert_array_equal(outputs, [[0, 0, 1, 2]])
+    raw.subgraphs[0].outputs = None
+    assert runtimes.run(_packed(raw), inputs) == []
+
+
+def _packed(raw: Any) -> bytes:
+    builder = flatbuffers.Builder()
+    builder.Finish(raw.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def test_our_operators_where_tflm_plans_no_scratch_are_refused() -> None:

@@ -21,6 +21,7 @@ from tflm_sparsesep.converters.errors import (
     printable,
 )
 from tflm_sparsesep.converters.layers.packed import is_paged
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite import types as tensor_types
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, TensorType
 from tflm_sparsesep.converters.tflite.references import called_subgraphs
@@ -83,6 +84,7 @@ class TflmInterpreter:
         weakref.finalize(self, self._child.garbage.append, self._key)
         arena_bytes = ample_arena_bytes(model) + len(external or b"")
         try:
+            data = editor.write(model) if _lacks_lists(model) else data
             self._ask(
                 "create", data, library, registerers, arena_bytes, preserve_all_tensors, external
             )
@@ -192,6 +194,16 @@ def _refuse_what_it_misreads(model: Model) -> None:
                 f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g}; "
                 f"TFLM accepts more than {_SOFTMAX_SCALE_LIMIT:.2g} (were all samples 0 there?)"
             )
+
+
+def _lacks_lists(model: Model) -> bool:
+    """Return True if lists are absent that TFLM reads unasked; `editor.write` writes empty ones."""
+    parts = [
+        *(op.raw for op in model.operators),
+        *(subgraph.raw for subgraph in model.subgraphs),
+    ]
+    lists = [model.raw.buffers, *(vector for x in parts for vector in (x.inputs, x.outputs))]
+    return any(vector is None for vector in lists)
 
 
 def _refuse_unplanned_scratch(model: Model) -> None:
