@@ -292,13 +292,14 @@ def test_activations_beyond_what_tflm_can_count_are_refused() -> None:
         TflmInterpreter(model, editor.read(model))
 
 
-def test_a_scale_that_would_end_the_process_is_refused() -> None:
+@pytest.mark.parametrize(("scale", "beta"), [(2.0**-27, 1.0), (1.0, 2.0**-27), (1.0, np.nan)])
+def test_a_softmax_that_would_end_the_process_is_refused(scale: float, beta: float) -> None:
     logits, shares = (
         Tensor(name, (1, 4), TensorType.INT8, quantization=Quantization(scale, zero_point))
-        for name, scale, zero_point in (("logits", 2.0**-27, 0), ("shares", 1 / 256, -128))
+        for name, scale, zero_point in (("logits", scale, 0), ("shares", 1 / 256, -128))
     )
     options = schema.SoftmaxOptionsT()
-    options.beta = 1.0
+    options.beta = beta
     softmax = Operator(BuiltinOperator.SOFTMAX, [logits], [shares], options=options)
     model = editor.write(
         Model([Subgraph("main", inputs=[logits], outputs=[shares], operators=[softmax])])

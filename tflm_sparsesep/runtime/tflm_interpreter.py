@@ -33,7 +33,7 @@ _REGISTERER = "SparseSepRegisterer"
 _MAX_ARENA_BYTES = (1 << 31) - 1
 # Structs, quantization parameters and the copies that kernels keep of them.
 _BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
-# At this scale of its int8 input and below, TFLM's SOFTMAX ends the process.
+# At this product of beta and the scale of its int8 input, and below, TFLM's SOFTMAX ends the process.
 _SOFTMAX_SCALE_LIMIT = 2.0**-26
 _ALLOCATED = re.compile(r"Arena allocation (total|head) (\d+) bytes")
 
@@ -189,10 +189,12 @@ def _refuse_what_it_misreads(model: Model) -> None:
         if logits is None or logits.type != TensorType.INT8 or logits.quantization is None:
             continue
         scale = float(min(logits.quantization.scales, default=0.0))
-        if scale <= _SOFTMAX_SCALE_LIMIT:
+        beta = 1.0 if op.options is None else float(op.options.beta)
+        if not scale * beta > _SOFTMAX_SCALE_LIMIT:
             raise DeviceError(
-                f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g}; "
-                f"TFLM accepts more than {_SOFTMAX_SCALE_LIMIT:.2g} (were all samples 0 there?)"
+                f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g} "
+                f"and beta {beta:.2g}; TFLM accepts a product of more than "
+                f"{_SOFTMAX_SCALE_LIMIT:.2g} (were all samples 0 there?)"
             )
 
 
