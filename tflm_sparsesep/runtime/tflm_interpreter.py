@@ -33,7 +33,8 @@ _REGISTERER = "SparseSepRegisterer"
 _MAX_ARENA_BYTES = (1 << 31) - 1
 # Structs, quantization parameters and the copies that kernels keep of them.
 _BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
-# At this product of beta and the scale of its int8 input, and below, TFLM's SOFTMAX ends the process.
+# At this product of beta and the scale of its int8 input, and below, TFLM's SOFTMAX ends the
+# process.
 _SOFTMAX_SCALE_LIMIT = 2.0**-26
 _ALLOCATED = re.compile(r"Arena allocation (total|head) (\d+) bytes")
 
