@@ -84,7 +84,9 @@ def variants_header(variants: Sequence[str], *, target: str) -> str:
         ConfigError: `variants` is empty.
     """
     if not variants:
-        raise ConfigError("no kernels to link: the models have no sparse layers")
+        raise ConfigError(
+            "no kernels to link: the models have no sparse layers; `convert` makes them"
+        )
     lines = [
         f"// Kernels to link for {target}, in builds that define {DEFINE}.",
         "// Written by `tflm-sparsesep variants`.",

@@ -45,9 +45,6 @@ static SparsesepStatus prepare(const SparsesepHost* host, PagedOp* paged) {
   if (status == SPARSESEP_OK) {
     status = sparsesep_get_blob(host, &weights, &bytes);
   }
-  if (status == SPARSESEP_OK) {
-    status = sparsesep_pages_check_memory(&paged->pages);
-  }
   const SparsesepPagedHeader* const table = weights;
   if (status == SPARSESEP_OK) {
     status = sparsesep_validate_paged_weights(table, bytes);

@@ -186,9 +186,7 @@ SparsesepStatus sparsesep_paged_sparse_conv_prepare(const SparsesepHost* host,
   if (!sparsesep_pages_find(&paged->pages, host, HEAD)) {
     return sparsesep_sparse_conv_prepare(host, paged->op);
   }
-  SparsesepStatus status = sparsesep_pages_check_memory(&paged->pages);
-  if (status != SPARSESEP_OK) return report(host, status);
-  status = sparsesep_conv_prepare(host, paged->op, &kind);
+  const SparsesepStatus status = sparsesep_conv_prepare(host, paged->op, &kind);
   return status == SPARSESEP_OK ? report(host, reserve(host, paged)) : status;
 }
 

@@ -50,13 +50,6 @@ int sparsesep_pages_find(SparsesepPages* pages, const SparsesepHost* host,
   return pages->is_paged;
 }
 
-SPARSESEP_COLD
-SparsesepStatus sparsesep_pages_check_memory(const SparsesepPages* pages) {
-  return pages->memory == NULL || pages->memory->fetch == NULL
-             ? SPARSESEP_FETCH_FAILED
-             : SPARSESEP_OK;
-}
-
 // Reads a page through the stack and compares its checksum.
 SPARSESEP_COLD
 static SparsesepStatus compare_page(const SparsesepExternalMemory* memory,
@@ -80,10 +73,12 @@ static SparsesepStatus compare_page(const SparsesepExternalMemory* memory,
 SPARSESEP_COLD
 SparsesepStatus sparsesep_pages_compare(const SparsesepPages* pages,
                                         const SparsesepPagedHeader* table) {
+  const SparsesepExternalMemory* const memory = pages->memory;
+  if (memory == NULL || memory->fetch == NULL) return SPARSESEP_FETCH_FAILED;
   const SparsesepPage* page = sparsesep_pages(table);
   uint32_t offset = table->offset;
   for (uint32_t n = table->pages; n > 0; --n, ++page) {
-    const SparsesepStatus status = compare_page(pages->memory, page, offset);
+    const SparsesepStatus status = compare_page(memory, page, offset);
     if (status != SPARSESEP_OK) return status;
     offset += page->bytes;
   }

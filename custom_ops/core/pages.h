@@ -20,10 +20,8 @@ typedef struct SparsesepPages {
 int sparsesep_pages_find(SparsesepPages* pages, const SparsesepHost* host,
                          size_t head);
 
-// Whether there is a memory to read.
-SparsesepStatus sparsesep_pages_check_memory(const SparsesepPages* pages);
-
-// Reads all pages once, through the stack, and compares their checksums.
+// Reads all pages once, through the stack, and compares their checksums;
+// SPARSESEP_FETCH_FAILED where there is no memory to read.
 SparsesepStatus sparsesep_pages_compare(const SparsesepPages* pages,
                                         const SparsesepPagedHeader* table);
 

@@ -80,13 +80,11 @@ static inline void multiply(const int32_t* numbers, uint32_t fours,
   sums->of[1] = sum1;
 }
 
-// 18 instructions for four taps of two units and two windows. The tables of the
-// units are `bytes` apart.
-static inline void multiply_two_units(const int32_t* numbers, uint32_t bytes,
-                                      uint32_t fours, const int16_t* first,
+// 17 instructions for four taps of two units and two windows.
+static inline void multiply_two_units(const int32_t* numbers,
+                                      const int32_t* other, uint32_t fours,
+                                      const int16_t* first,
                                       const int16_t* second, Sums* sums) {
-  const int32_t* other =
-      (const int32_t*)(const void*)((const uint8_t*)numbers + bytes);
 #ifndef __OPTIMIZE__
   // GCC at -O0 keeps too few registers for the loop below.
   Sums own, others;
@@ -99,26 +97,32 @@ static inline void multiply_two_units(const int32_t* numbers, uint32_t bytes,
   int32_t sum1 = sum0;
   int32_t sum2 = other[2];
   int32_t sum3 = sum2;
-  uint32_t a, c, d;
+  const int32_t* others = other + 4;
+  uint32_t a, b, c, d;
   __asm__ volatile(
       "1:\n"
-      ".rept 2\n"
-      "  ldr %[d], [%[weights], %[bytes]]\n"
-      "  ldr %[c], [%[weights]], #4\n"
+      "  ldrd %[b], %[c], [%[weights]], #8\n"
+      "  ldr %[d], [%[others]], #4\n"
+      "  ldr %[a], [%[first]], #4\n"
+      "  smlad %[sum0], %[b], %[a], %[sum0]\n"
+      "  smlad %[sum2], %[d], %[a], %[sum2]\n"
+      "  ldr %[a], [%[second]], #4\n"
+      "  smlad %[sum1], %[b], %[a], %[sum1]\n"
+      "  smlad %[sum3], %[d], %[a], %[sum3]\n"
+      "  ldr %[d], [%[others]], #4\n"
       "  ldr %[a], [%[first]], #4\n"
       "  smlad %[sum0], %[c], %[a], %[sum0]\n"
       "  smlad %[sum2], %[d], %[a], %[sum2]\n"
       "  ldr %[a], [%[second]], #4\n"
       "  smlad %[sum1], %[c], %[a], %[sum1]\n"
       "  smlad %[sum3], %[d], %[a], %[sum3]\n"
-      ".endr\n"
       "  subs %[fours], %[fours], #1\n"
       "  bne 1b\n"
-      : [weights] "+r"(weights), [first] "+r"(first), [second] "+r"(second),
-        [sum0] "+r"(sum0), [sum1] "+r"(sum1), [sum2] "+r"(sum2),
-        [sum3] "+r"(sum3), [fours] "+r"(fours), [a] "=&r"(a), [c] "=&r"(c),
-        [d] "=&r"(d)
-      : [bytes] "r"(bytes)
+      : [weights] "+r"(weights), [others] "+r"(others), [first] "+r"(first),
+        [second] "+r"(second), [sum0] "+r"(sum0), [sum1] "+r"(sum1),
+        [sum2] "+r"(sum2), [sum3] "+r"(sum3), [fours] "+r"(fours), [a] "=&r"(a),
+        [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
+      :
       : "cc", "memory");
   sums->of[0] = sum0;
   sums->of[1] = sum1;
@@ -127,8 +131,8 @@ static inline void multiply_two_units(const int32_t* numbers, uint32_t bytes,
 #endif
 }
 
-static inline int8_t finish(const SparsesepLines* lines, const int32_t* numbers,
-                            int32_t sum) {
+static inline int32_t finish(const int32_t* numbers, int32_t zero_point,
+                             int32_t sum) {
   __asm__(
       "  smmulr %[sum], %[sum], %[multiplier]\n"
       "  add %[sum], %[sum], %[sum], asr #31\n"
@@ -137,50 +141,61 @@ static inline int8_t finish(const SparsesepLines* lines, const int32_t* numbers,
       "  ssat %[sum], #8, %[sum]\n"
       : [sum] "+r"(sum)
       : [multiplier] "r"(numbers[0]), [shift] "r"(numbers[1]),
-        [zero_point] "r"(lines->zero_point)
+        [zero_point] "r"(zero_point)
       : "cc");
-  return (int8_t)sum;
+  return sum;
 }
 
-// A lone last window takes the place of both.
+// Two outputs of a unit. Stores follow both, so that numbers are loaded once.
+static inline void finish_two(const int32_t* numbers, int32_t zero_point,
+                              const int32_t* sums, int8_t* output,
+                              int32_t output_step) {
+  const int32_t first = finish(numbers, zero_point, sums[0]);
+  const int32_t second = finish(numbers, zero_point, sums[1]);
+  output[0] = (int8_t)first;
+  output[output_step] = (int8_t)second;
+}
+
+// A lone last window is both of a step.
 static void run_unit(const SparsesepLines* lines, const int32_t* numbers,
                      const int16_t* window, int8_t* output) {
-  const uint32_t step = lines->window_step;
+  uint32_t step = lines->window_step;
+  int32_t output_step = lines->output_step;
+  const int32_t zero_point = lines->zero_point;
   const uint32_t fours = (lines->window + 3) / 4;
-  for (uint32_t left = lines->outputs; left > 0;) {
+  for (int32_t left = (int32_t)lines->outputs; left > 0; left -= 2) {
     Sums sums;
-    multiply(numbers, fours, window, left > 1 ? window + step : window, &sums);
-    *output = finish(lines, numbers, sums.of[0]);
-    output += lines->output_step;
-    if (left == 1) return;
-    *output = finish(lines, numbers, sums.of[1]);
-    output += lines->output_step;
+    if (left == 1) {
+      step = 0;
+      output_step = 0;
+    }
+    multiply(numbers, fours, window, window + step, &sums);
+    finish_two(numbers, zero_point, sums.of, output, output_step);
+    output += 2 * output_step;
     window += 2 * step;
-    left -= 2;
   }
 }
 
 // Two units that share a strip.
 static void run_two_units(const SparsesepLines* lines, const int32_t* numbers,
                           const int16_t* window, int8_t* output) {
-  const uint32_t step = lines->window_step;
-  const uint32_t bytes = lines->table_step;
+  uint32_t step = lines->window_step;
+  int32_t output_step = lines->output_step;
+  const int32_t zero_point = lines->zero_point;
   const uint32_t fours = (lines->window + 3) / 4;
-  const int32_t* other =
-      (const int32_t*)(const void*)((const uint8_t*)numbers + bytes);
-  for (uint32_t left = lines->outputs; left > 0;) {
+  const int32_t* other = (const int32_t*)(const void*)((const uint8_t*)numbers +
+                                                       lines->table_step);
+  for (int32_t left = (int32_t)lines->outputs; left > 0; left -= 2) {
     Sums sums;
-    multiply_two_units(numbers, bytes, fours, window,
-                       left > 1 ? window + step : window, &sums);
-    output[0] = finish(lines, numbers, sums.of[0]);
-    output[1] = finish(lines, other, sums.of[2]);
-    output += lines->output_step;
-    if (left == 1) return;
-    output[0] = finish(lines, numbers, sums.of[1]);
-    output[1] = finish(lines, other, sums.of[3]);
-    output += lines->output_step;
+    if (left == 1) {
+      step = 0;
+      output_step = 0;
+    }
+    multiply_two_units(numbers, other, fours, window, window + step, &sums);
+    finish_two(numbers, zero_point, sums.of, output, output_step);
+    finish_two(other, zero_point, sums.of + 2, output + 1, output_step);
+    output += 2 * output_step;
     window += 2 * step;
-    left -= 2;
   }
 }
 

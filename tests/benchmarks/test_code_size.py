@@ -43,8 +43,18 @@ def test_one_kernel_brings_neither_the_others_nor_their_frames() -> None:
     assert alone.core <= whole.core - 16 * (len(whole.kernels) - 1)
 
 
-@pytest.mark.parametrize("variant", ["2x4_delta8_int8_woven_dsp", "4x1_delta8_int8_dsp"])
-def test_two_operators_with_one_kernel_fit_5_kib(variant: str) -> None:
+# Bytes with one kernel. Those that take several vectors at once have a second loop and a frame for
+# it, 0.9 to 1 KB: without these, they would fit 5 KB, too.
+@pytest.mark.parametrize(
+    ("variant", "limit"),
+    [
+        ("2x4_delta8_int8_woven_dsp", 5 * 1024),
+        ("4x1_delta8_int8_dsp", 5 * 1024),
+        ("1x1_delta8_int8_dsp", 6 * 1024),
+        ("4x4_delta8_int8_woven_dsp", 6 * 1024),
+    ],
+)
+def test_two_operators_with_one_kernel_fit_their_flash(variant: str, limit: int) -> None:
     size = code_size("cortex-m4", operators=(FULLY_CONNECTED, SPARSE_CONV), variants=[variant])
     assert list(size.kernels) == [variant]
-    assert size.total <= 5 * 1024, size
+    assert size.total <= limit, size

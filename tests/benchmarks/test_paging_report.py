@@ -18,6 +18,12 @@ def test_the_table_is_that_of_the_results() -> None:
         (layer, target, page_bytes) for layer, target, _, page_bytes in measure.JOBS
     ]
     assert measure.table(rows) in (ROOT / "docs/paging.md").read_text()
-    # What the page says of the memory: a page, and no more than two kilobytes beside it.
-    assert all(row["scratch_bytes"] <= row["page_bytes"] + 2048 for row in rows)
-    assert {round(row["paging_code_bytes"] / 1000, 1) for row in rows} == {1.7, 1.8}
+    # What the page says of the memory: a page, and no more than two kilobytes beside it; with a
+    # convolution what it takes without pages, too.
+    assert all(
+        row["scratch_bytes"]
+        <= row["page_bytes"]
+        + max(2048, 1024 * (row["layer"] == measure.CONVOLUTION) + row["unpaged_scratch_bytes"])
+        for row in rows
+    )
+    assert {round(row["paging_code_bytes"] / 1000, 1) for row in rows} == {2.8, 2.9}

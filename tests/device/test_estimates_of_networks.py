@@ -39,11 +39,11 @@ def test_the_person_detector(target: str) -> None:
     check(rewrite(shared_model("vww_96_int8.tflite"), target=target), target)
 
 
-@pytest.mark.parametrize(("block", "limit"), [(4, 1_700_000), (1, 2_240_000)])
+@pytest.mark.parametrize(("block", "limit"), [(4, 1_650_000), (1, 2_200_000)])
 def test_the_keyword_spotter_with_90_percent_zeros_in_its_pointwise_layers(
     block: int, limit: int
 ) -> None:
-    """Of 7.8M instructions at most 2.2M are left in blocks, a little more without them."""
+    """Of 7.8M instructions at most 2.2M are left, without blocks, too."""
     data = prune_pointwise(shared_model("kws_ref_model.tflite"), block=block, zeros=0.9)
     result = rewrite(data, target="cortex-m4")
     total = model_cost.instructions(editor.read(result.tflite), result.layers, "cortex-m4")

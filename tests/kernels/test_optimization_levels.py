@@ -37,7 +37,7 @@ CASES = [
 ]
 
 
-OPERATORS = ("fully_connected", "separable_conv", "paged_fully_connected")
+OPERATORS = ("fully_connected", "separable_conv", "paged_fully_connected", "paged_sparse_conv")
 
 
 def sources(core: str) -> list[Path]:

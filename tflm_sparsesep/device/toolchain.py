@@ -297,11 +297,10 @@ def _headers(folder: Path) -> list[Path]:
 
 
 def _compile_all(
-    compiler: Tool, sources: Sequence[Path], flags: Sequence[str], folder: Path
+    compiler: Tool, sources: Sequence[Path], flags: Sequence[str], prefix: Path
 ) -> list[str]:
-    """Return the objects of `sources`, compiled into a new folder on all cores of this machine."""
-    folder.mkdir()
-    outputs = [folder / f"{source.stem}.o" for source in sources]
+    """Return the objects of `sources`, whose paths begin with `prefix`; all CPUs compile."""
+    outputs = [prefix.with_name(f"{prefix.name}_{source.stem}.o") for source in sources]
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         jobs = [
             threads.submit(_compile, compiler, source, flags, output)

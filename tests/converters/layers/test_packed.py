@@ -16,8 +16,8 @@ from tflm_sparsesep.converters.layers.packed import (
     options_of,
     packed_separable,
     packed_weights,
-    paged_weights,
 )
+from tflm_sparsesep.converters.layers.paged import paged_weights
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator, Tensor, TensorType
 
