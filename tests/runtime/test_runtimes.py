@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
 
@@ -291,19 +292,39 @@ def test_activations_beyond_what_tflm_can_count_are_refused() -> None:
         TflmInterpreter(model, editor.read(model))
 
 
-def test_a_scale_that_would_end_the_process_is_refused() -> None:
+@pytest.mark.parametrize(("scale", "beta"), [(2.0**-27, 1.0), (1.0, 2.0**-27), (1.0, np.nan)])
+def test_a_softmax_that_would_end_the_process_is_refused(scale: float, beta: float) -> None:
     logits, shares = (
         Tensor(name, (1, 4), TensorType.INT8, quantization=Quantization(scale, zero_point))
-        for name, scale, zero_point in (("logits", 2.0**-27, 0), ("shares", 1 / 256, -128))
+        for name, scale, zero_point in (("logits", scale, 0), ("shares", 1 / 256, -128))
     )
     options = schema.SoftmaxOptionsT()
-    options.beta = 1.0
+    options.beta = beta
     softmax = Operator(BuiltinOperator.SOFTMAX, [logits], [shares], options=options)
     model = editor.write(
         Model([Subgraph("main", inputs=[logits], outputs=[shares], operators=[softmax])])
     )
     with pytest.raises(DeviceError, match="input of SOFTMAX, has the scale"):
         runtimes.run(model, np.zeros((1, 4), np.int8))
+
+
+def test_tflm_runs_files_without_the_lists_that_it_reads_unasked() -> None:
+    x, y = Tensor("x", (1, 4)), Tensor("y", (1, 4))
+    relu = Operator(BuiltinOperator.RELU, [x], [y])
+    data = editor.write(Model([Subgraph("main", inputs=[x], outputs=[y], operators=[relu])]))
+    raw = schema.ModelT.InitFromPackedBuf(data, 0)
+    raw.buffers = raw.metadata = None
+    inputs = np.array([[-1, 0, 1, 2]], np.float32)
+    (outputs,) = runtimes.run(_packed(raw), inputs)
+    np.testing.assert_array_equal(outputs, [[0, 0, 1, 2]])
+    raw.subgraphs[0].outputs = None
+    assert runtimes.run(_packed(raw), inputs) == []
+
+
+def _packed(raw: Any) -> bytes:
+    builder = flatbuffers.Builder()
+    builder.Finish(raw.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def test_our_operators_where_tflm_plans_no_scratch_are_refused() -> None:

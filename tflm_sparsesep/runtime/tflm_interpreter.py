@@ -21,6 +21,7 @@ from tflm_sparsesep.converters.errors import (
     printable,
 )
 from tflm_sparsesep.converters.layers.packed import is_paged
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite import types as tensor_types
 from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, TensorType
 from tflm_sparsesep.converters.tflite.references import called_subgraphs
@@ -32,7 +33,8 @@ _REGISTERER = "SparseSepRegisterer"
 _MAX_ARENA_BYTES = (1 << 31) - 1
 # Structs, quantization parameters and the copies that kernels keep of them.
 _BYTES_PER_TENSOR, _BYTES_PER_CHANNEL, _BYTES_PER_OPERATOR = 256, 64, 4096
-# At this scale of its int8 input and below, TFLM's SOFTMAX ends the process.
+# At this product of beta and the scale of its int8 input, and below, TFLM's SOFTMAX ends the
+# process.
 _SOFTMAX_SCALE_LIMIT = 2.0**-26
 _ALLOCATED = re.compile(r"Arena allocation (total|head) (\d+) bytes")
 
@@ -83,6 +85,7 @@ class TflmInterpreter:
         weakref.finalize(self, self._child.garbage.append, self._key)
         arena_bytes = ample_arena_bytes(model) + len(external or b"")
         try:
+            data = editor.write(model) if _lacks_lists(model) else data
             self._ask(
                 "create", data, library, registerers, arena_bytes, preserve_all_tensors, external
             )
@@ -187,11 +190,23 @@ def _refuse_what_it_misreads(model: Model) -> None:
         if logits is None or logits.type != TensorType.INT8 or logits.quantization is None:
             continue
         scale = float(min(logits.quantization.scales, default=0.0))
-        if scale <= _SOFTMAX_SCALE_LIMIT:
+        beta = 1.0 if op.options is None else float(op.options.beta)
+        if not scale * beta > _SOFTMAX_SCALE_LIMIT:
             raise DeviceError(
-                f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g}; "
-                f"TFLM accepts more than {_SOFTMAX_SCALE_LIMIT:.2g} (were all samples 0 there?)"
+                f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g} "
+                f"and beta {beta:.2g}; TFLM accepts a product of more than "
+                f"{_SOFTMAX_SCALE_LIMIT:.2g} (were all samples 0 there?)"
             )
+
+
+def _lacks_lists(model: Model) -> bool:
+    """Return True if lists are absent that TFLM reads unasked; `editor.write` writes empty ones."""
+    parts = [
+        *(op.raw for op in model.operators),
+        *(subgraph.raw for subgraph in model.subgraphs),
+    ]
+    lists = [model.raw.buffers, *(vector for x in parts for vector in (x.inputs, x.outputs))]
+    return any(vector is None for vector in lists)
 
 
 def _refuse_unplanned_scratch(model: Model) -> None:
