@@ -100,7 +100,8 @@ def train(arguments: argparse.Namespace, data: Data) -> Any:
 
 def callback(arguments: argparse.Namespace, data: Data) -> ts.ProximalL1:
     """Return the callback that reaches the zeros in every layer, or the instructions."""
-    dense = train(_dense(arguments), data)
+    needs_dense = arguments.teacher or arguments.instructions is not None
+    dense = train(_dense(arguments), data) if needs_dense else None
     teacher = dense if arguments.teacher else None
     common = {"pattern": arguments.pattern, "teacher": teacher, "target": figures.MAIN_TARGET}
     if arguments.instructions is not None:
