@@ -129,8 +129,14 @@ class PackedDepthwise:
         return math.prod(self.layer.output_shape(self.inputs)[:3])
 
     def dense_instructions(self, target: str) -> int:
-        """Return the instructions of the one or two operators that it replaces."""
+        """Return the instructions of the one or two operators that it replaces.
+
+        On one channel CONV_2D computes the same; the faster operator counts.
+        """
         dense = depthwise_conv.dense_instructions(target, self.run.shape)
+        if self.layer.window.channels == 1:
+            shape = self.layer.window, self.inputs, self.layer.units
+            dense = min(dense, sparse_conv.dense_instructions(target, *shape))
         if self.pointwise is None:
             return dense
         rows, cols = self.pointwise.weights.shape

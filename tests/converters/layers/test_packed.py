@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tflm_sparsesep as ts
 from tests.support.layers import layout_case
+from tests.support.models.shared_models import needs_shared_models, shared_model
 from tests.support.models.sparse_models import sparse_model
+from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.packed import (
@@ -16,8 +19,10 @@ from tflm_sparsesep.converters.layers.packed import (
     options_of,
     packed_separable,
     packed_weights,
+    summarize,
 )
 from tflm_sparsesep.converters.layers.paged import paged_weights
+from tflm_sparsesep.converters.layers.quantized import layer_name
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator, Tensor, TensorType
 
@@ -59,3 +64,23 @@ def test_damaged_operators_are_refused() -> None:
     op.inputs[1] = Tensor("activation", [4], TensorType.UINT8)
     with pytest.raises(ModelError, match="has no constant packed weights"):
         blob_of(op)
+
+
+@needs_shared_models
+@pytest.mark.parametrize("target", ["cortex-m0", "cortex-m4", "cortex-m55"])
+def test_packed_layers_replace_what_the_file_had(target: str) -> None:
+    """The first convolution has one channel and becomes a depthwise layer: it was a CONV_2D."""
+    source = shared_model("kws_ref_model.tflite")
+    packed = editor.read(ts.convert(source, target=target).tflite).operators
+    summaries = [(op, summarize(op, target)) for op in packed]
+    found = {layer_name(op): one.dense_instructions for op, one in summaries if one is not None}
+    dense = {
+        layer_name(op).split(";")[0]: model_cost.dense_instructions(op, target)
+        for op in editor.read(source).operators
+    }
+    # Blocks have the name of their last layer.
+    alone = {name: count for name, count in found.items() if name in dense}
+    assert len(alone) >= 5
+    first = next(iter(dense))
+    assert alone[first] == dense[first]
+    assert all(count >= dense[name] for name, count in alone.items())
