@@ -75,7 +75,7 @@ def measure(kind: str, goal: int) -> dict[str, Any]:
     seconds = time.process_time() - start
     result = ts.convert(model, representative_dataset=data.x_train[:200], target=TARGET)
     sizes = (x.packed_bytes if x.rewritten else x.dense_bytes for x in result.layers)
-    reached = sum(map(int, sizes)) if kind == "flash_bytes" else result.instructions
+    reached = sum(size or 0 for size in sizes) if kind == "flash_bytes" else result.instructions
     weights = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
     return {
         "kind": kind,
