@@ -74,7 +74,7 @@ _DECIDING = (
 _PARTS = {
     "split_rows": ("cpu/split_rows.c",),
     "unpack_tiles": ("opencl/unpack_tiles.c",),
-    "delegate": ("delegate*.c", "graph/*.c", "cpu/*.c"),
+    "delegate": ("delegate*.c", "message.c", "graph/*.c", "cpu/*.c"),
 }
 _EXECUTIONS = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 

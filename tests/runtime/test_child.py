@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 
-import flatbuffers
 import numpy as np
 import pytest
 
@@ -27,18 +26,6 @@ from tflm_sparsesep.converters.tflite.editor import (
 from tflm_sparsesep.runtime.child import child
 from tflm_sparsesep.runtime.litert import LiteRtInterpreter
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
-
-
-def without_buffers() -> bytes:
-    """A model whose vector of buffers is absent: TFLM reads its first entry."""
-    tensors = [Tensor(name, (1, 4)) for name in "xy"]
-    relu = Operator(BuiltinOperator.RELU, [tensors[0]], tensors[1:])
-    main = Subgraph("main", inputs=tensors[:1], outputs=tensors[1:], operators=[relu])
-    raw = schema.ModelT.InitFromPackedBuf(editor.write(Model([main])), 0)
-    raw.buffers = None
-    builder = flatbuffers.Builder()
-    builder.Finish(raw.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def with_odd_scales() -> bytes:
@@ -63,11 +50,10 @@ def calls_itself() -> bytes:
 @pytest.mark.parametrize(
     ("data", "inputs"),
     [
-        (without_buffers(), np.ones((1, 4), np.float32)),
         (with_odd_scales(), [np.ones((1, 4), np.int8)] * 2),
         (calls_itself(), np.ones((1, 1), np.bool_)),
     ],
-    ids=["without_buffers", "odd_scales", "calls_itself"],
+    ids=["odd_scales", "calls_itself"],
 )
 def test_a_model_that_ends_tflm(data: bytes, inputs: np.ndarray | list[np.ndarray]) -> None:
     with pytest.raises(DeviceError, match=r"^model: TFLM: ") as caught:
