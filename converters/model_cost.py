@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from tflm_sparsesep.converters import op_names
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost import (
     conv_2d,
     depthwise_conv,
     fully_connected,
+    other_operators,
 )
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.layers import depthwise as depthwise_layer
+from tflm_sparsesep.converters.layers import other_operator
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     dense_bytes,
@@ -29,16 +32,40 @@ _COUNTED = (
 
 
 def instructions(model: Model, layers: Sequence[LayerDecision], target: str) -> int:
-    """Return the estimated instructions of all layers of a rewritten model for one inference.
+    """Return the estimated instructions of a rewritten model for one inference.
 
-    Packed layers count as decided, dense layers as CMSIS-NN's kernels. Operators without weights
-    are not counted, because the conversion does not change them.
+    Packed layers count as decided, all other operators as in TFLM on CMSIS-NN. Those that
+    `uncounted` names are not in the sum.
     """
-    return sum(layer_instructions(model, layers, target).values())
+    return sum(count or 0 for _, count in _counts(model, layers, target))
+
+
+def uncounted(model: Model, layers: Sequence[LayerDecision], target: str) -> list[str]:
+    """Return the names of the operators whose instructions are not known, each once."""
+    unknown = (op.op_name for op, count in _counts(model, layers, target) if count is None)
+    return list(dict.fromkeys(unknown))
+
+
+def _counts(
+    model: Model, layers: Sequence[LayerDecision], target: str
+) -> list[tuple[Operator, int | None]]:
+    packed = {x.name: x.sparse_instructions for x in layers if x.rewritten}
+    return [(op, _count(op, packed, target)) for op in model.subgraphs[0].operators]
+
+
+def _count(op: Operator, packed: Mapping[str, int | None], target: str) -> int | None:
+    if op.op_name in op_names.ALL:
+        return packed.get(layer_name(op))
+    if op.builtin_code in _COUNTED:
+        return dense_instructions(op, target) or None
+    return other_operators.instructions(target, other_operator.read(op))
 
 
 def dense_instructions(op: Operator, target: str) -> int:
-    """Return the instructions of a FULLY_CONNECTED, CONV_2D or DEPTHWISE_CONV_2D; 0 for others."""
+    """Return the instructions of a FULLY_CONNECTED, CONV_2D or DEPTHWISE_CONV_2D; 0 for others.
+
+    Operators without weights have costs of their own (`instructions`).
+    """
     if op.builtin_code not in _COUNTED or op.inputs[1] is None:
         return 0
     if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
@@ -52,7 +79,8 @@ def dense_instructions(op: Operator, target: str) -> int:
         batch = math.prod(op.input(0).shape) // cols
         is_float = weights.type == TensorType.FLOAT32
         dtype = "float32" if is_float else "int8"
-        return fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype)
+        rank = len(op.outputs[0].shape)
+        return fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype, rank=rank)
     output, strides = op.outputs[0].shape, op.strides
     same = op.options is not None and op.options.padding == Padding.SAME
     edges = conv_2d.edge_windows(op.input(0).shape[2], weights.shape[2], strides[1], same=same)
@@ -75,7 +103,7 @@ def arena_by_operator(model: Model, layers: Sequence[LayerDecision]) -> list[int
 def layer_instructions(
     model: Model, layers: Sequence[LayerDecision], target: str
 ) -> dict[str, int]:
-    """Return the terms of `instructions`, by layer."""
+    """Return the instructions of the layers with weights, by name."""
     found = {layer_name(op): dense_instructions(op, target) for op in model.subgraphs[0].operators}
     return found | {x.name: x.sparse_instructions or 0 for x in layers if x.rewritten}
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.compression.budget_search import Budget, Point, pareto
+from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
 from tflm_sparsesep.converters.tflite import editor
@@ -178,6 +179,11 @@ class CompressResult:
             return None
 
     @property
+    def uncounted(self) -> list[str]:
+        """Return the operators that the estimates leave out: their cost is not known."""
+        return model_cost.uncounted(editor.read(self.tflite), self.layers, self.target)
+
+    @property
     def pareto(self) -> list[Point]:
         """Return the points of `visited` that no other beats, smallest first."""
         return pareto(self.visited)
@@ -186,6 +192,7 @@ class CompressResult:
         """Return everything but the models as plain values."""
         return {
             **self.point.to_json(),
+            "uncounted": self.uncounted,
             "warnings": list(self.warnings),
             "tflm_arena_bytes": self.tflm_arena_bytes,
             "layers": [layer.to_json() for layer in self.layers],

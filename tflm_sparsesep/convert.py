@@ -25,10 +25,11 @@ class ConvertResult:
         tflite: the model with custom operators where they reduce its cost.
         layers: one decision for each layer that a pass examined, in execution order.
         dense_tflite: the model before it was rewritten.
-        dense_instructions, instructions: estimates of all layers for one inference, before and
-            after (nanoseconds on target `host`); operators without weights are not counted.
+        dense_instructions, instructions: estimates of the model for one inference, before and
+            after (nanoseconds on target `host`).
         external: with `page_bytes`, the image of the external memory that holds the paged weights;
             else None.
+        uncounted: operators that no estimate includes, because their cost is not known.
     """
 
     tflite: bytes
@@ -37,6 +38,7 @@ class ConvertResult:
     dense_instructions: int
     instructions: int
     external: bytes | None = None
+    uncounted: tuple[str, ...] = ()
 
 
 def convert(
@@ -83,9 +85,11 @@ def convert(
     zeros = input_sparsity_tflm(dense, given.samples, name=name)
     result = rewrite(source, target=target, input_zeros=zeros, name=name, prefer=prefer)
     before = model_cost.instructions(dense_model, (), target)
-    after = model_cost.instructions(editor.read(result.tflite, name=name), result.layers, target)
+    rewritten = editor.read(result.tflite, name=name)
+    after = model_cost.instructions(rewritten, result.layers, target)
+    uncounted = model_cost.uncounted(rewritten, result.layers, target)
     tflite, external = result.tflite, None
     if page_bytes is not None:
         paged = page_model(result.tflite, page_bytes=page_bytes, name=name)
         tflite, external = paged.tflite, paged.external
-    return ConvertResult(tflite, result.layers, source, before, after, external)
+    return ConvertResult(tflite, result.layers, source, before, after, external, tuple(uncounted))

@@ -179,7 +179,7 @@ def _print_summary(summary: dict[str, Any], output_dir: Path, console: Console) 
         f"{summary['dense_int8_accuracy']:.2%}, sparse int8 {summary['sparse_int8_accuracy']:.2%}"
         f" (int8 in TFLM, {summary['zeros']:.1%} zeros)",
         f".tflite: {dense:,} -> {sparse:,} bytes ({sparse / dense:.1%})",
-        f"instructions of all layers, estimated: {summary['dense_instructions']:,} -> "
+        f"instructions of the model, estimated: {summary['dense_instructions']:,} -> "
         f"{summary['sparse_instructions']:,} on {TARGET}",
         f"Cortex-M outputs equal TFLM's: {exact}",
         f"{summary['seconds']:.0f} s; written: {output_dir}/summary.json, model_dense.tflite, "

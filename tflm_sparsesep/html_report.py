@@ -59,6 +59,8 @@ def _facts(given: ModelInput, target: str) -> ModelFacts:
     layers = inspect_model(data, target=target, name=given.name)
     packed = [layer for layer in layers if layer.op in op_names.ALL]
     sizes = model_cost.layer_bytes(model, packed, target)
+    counts = model_cost.layer_instructions(model, packed, target)
+    known = sum(counts.get(layer.name, 0) for layer in layers)
     return ModelFacts(
         name=given.name,
         bytes=len(data),
@@ -67,7 +69,9 @@ def _facts(given: ModelInput, target: str) -> ModelFacts:
             layer.name: layer.packed_bytes or 0 if layer in packed else sizes[layer.name]
             for layer in layers
         },
-        instructions=model_cost.layer_instructions(model, packed, target),
+        instructions=counts,
+        other_instructions=model_cost.instructions(model, packed, target) - known,
+        uncounted=model_cost.uncounted(model, packed, target),
         operators=[op.op_name for op in model.subgraphs[0].operators],
         arena=model_cost.arena_by_operator(model, packed),
     )

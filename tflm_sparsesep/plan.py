@@ -11,8 +11,8 @@ from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.model_input import ModelInput
 from tflm_sparsesep.planning import shapes
 from tflm_sparsesep.planning.board_fit import fit_of
-from tflm_sparsesep.planning.gains import Plan, plan_layer
-from tflm_sparsesep.planning.shapes import LayerShape
+from tflm_sparsesep.planning.gains import Plan, plan_model
+from tflm_sparsesep.planning.shapes import ModelShapes
 
 
 def plan(
@@ -48,16 +48,16 @@ def plan(
         raise ConfigError(f"board {board!r} has target {known.target!r}, given: {target!r}")
     core = known.target if known is not None else get_target(target or "cortex-m4").name
     given = ModelInput.of(model, name=name)
-    result = Plan(core, [plan_layer(layer, core) for layer in _layers_of(given)])
+    result = plan_model(_shapes_of(given), core)
     if known is None:
         return result
     fit = fit_of(given.tflite, result.dense_bytes, result.best_case_bytes, known)
     return dataclasses.replace(result, fit=fit)
 
 
-def _layers_of(given: ModelInput) -> list[LayerShape]:
+def _shapes_of(given: ModelInput) -> ModelShapes:
     if given.tflite is not None:
-        return shapes.layers_of(given.tflite, given.name)
+        return shapes.shapes_of(given.tflite, given.name)
     from tflm_sparsesep.planning import keras_shapes
 
-    return keras_shapes.layers_of(given.keras)
+    return keras_shapes.shapes_of(given.keras)

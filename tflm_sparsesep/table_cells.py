@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.table import Table
 from rich.text import Text
 
 from tflm_sparsesep.converters.errors import printable
+from tflm_sparsesep.converters.targets import get_target
 
 NOTHING = "-"
 """A cell without a value."""
@@ -30,3 +33,9 @@ def number(value: int | None) -> str:
 def ratio(before: int | None, after: int | None) -> str:
     """Format how many times smaller `after` is."""
     return f"{before / after:.1f}x" if before and after else NOTHING
+
+
+def not_counted(operators: Sequence[str], target: str) -> list[str]:
+    """Return the line that names operators of unknown cost, if there are any."""
+    names = ", ".join(operators)
+    return [f"{get_target(target).cost_unit} of {names} are not counted"] if operators else []

@@ -74,7 +74,8 @@ def measure(kind: str, goal: int) -> dict[str, Any]:
     )
     seconds = time.process_time() - start
     result = ts.convert(model, representative_dataset=data.x_train[:200], target=TARGET)
-    reached = sum(_cost(layer, kind) for layer in result.layers)
+    sizes = (x.packed_bytes if x.rewritten else x.dense_bytes for x in result.layers)
+    reached = sum(map(int, sizes)) if kind == "flash_bytes" else result.instructions
     weights = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
     return {
         "kind": kind,
@@ -111,12 +112,6 @@ def accuracy(model: Any, data: Any) -> float:
     """Of the float model on the test images."""
     classes = model.predict(data.x_test, batch_size=1000, verbose=0).argmax(axis=1)
     return float((classes == data.y_test).mean())
-
-
-def _cost(layer: Any, kind: str) -> int:
-    if kind == "flash_bytes":
-        return int(layer.packed_bytes if layer.rewritten else layer.dense_bytes)
-    return int(layer.sparse_instructions if layer.rewritten else layer.dense_instructions)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from measure import arena_bytes, constant_bytes, percent
 import tflm_sparsesep as ts
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator
 
 TARGETS = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 MAIN_TARGET = "cortex-m4"
@@ -67,7 +67,7 @@ def outputs(tflite: bytes, images: Images) -> Images:
 
 
 def instructions(tflite: bytes, target: str, images: Images) -> int:
-    """Return the sum over layers: ours counted in QEMU, dense ones by the fits to CMSIS-NN.
+    """Return the sum over operators: ours counted in QEMU, others by the fits to TFLM's counts.
 
     Raises:
         RuntimeError: the emulated core gives other outputs than TFLM.
@@ -79,18 +79,16 @@ def instructions(tflite: bytes, target: str, images: Images) -> int:
 
 
 def dense_instructions(tflite: bytes, target: str) -> int:
-    """Return the sum over the layers that are dense."""
-    return sum(model_cost.dense_instructions(op, target) for op in _operators(tflite))
+    """Return the sum over all operators but ours."""
+    return model_cost.instructions(editor.read(tflite), (), target)
 
 
 def sparse_able_instructions(tflite: bytes, target: str) -> int:
     """Return the sum over the dense layers that have sparse kernels: all but the depthwise ones."""
-    operators = [
-        op for op in _operators(tflite) if op.builtin_code != BuiltinOperator.DEPTHWISE_CONV_2D
-    ]
-    return sum(model_cost.dense_instructions(op, target) for op in operators)
-
-
-def _operators(tflite: bytes) -> list[Operator]:
-    operators: list[Operator] = editor.read(tflite).subgraphs[0].operators
-    return operators
+    operators = editor.read(tflite).subgraphs[0].operators
+    depthwise = BuiltinOperator.DEPTHWISE_CONV_2D
+    return sum(
+        model_cost.dense_instructions(op, target)
+        for op in operators
+        if op.builtin_code != depthwise
+    )

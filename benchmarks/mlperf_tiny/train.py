@@ -100,12 +100,15 @@ def train(arguments: argparse.Namespace, data: Data) -> Any:
 
 def callback(arguments: argparse.Namespace, data: Data) -> ts.ProximalL1:
     """Return the callback that reaches the zeros in every layer, or the instructions."""
-    dense = train(_dense(arguments), data)
+    needs_dense = arguments.teacher or arguments.instructions is not None
+    dense = train(_dense(arguments), data) if needs_dense else None
     teacher = dense if arguments.teacher else None
     common = {"pattern": arguments.pattern, "teacher": teacher, "target": figures.MAIN_TARGET}
     if arguments.instructions is not None:
-        able = figures.sparse_able_instructions(_int8(dense, data), figures.MAIN_TARGET)
-        return ts.ProximalL1(instructions=round(arguments.instructions * able), **common)
+        int8, target = _int8(dense, data), figures.MAIN_TARGET
+        able = figures.sparse_able_instructions(int8, target)
+        others = figures.dense_instructions(int8, target) - able
+        return ts.ProximalL1(instructions=round(others + arguments.instructions * able), **common)
     share = arguments.zeros
     return ts.ProximalL1(zeros=share, layers={"(?!depthwise).*": share}, **common)
 

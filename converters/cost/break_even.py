@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -91,15 +91,9 @@ def sparse_form(layer: SparseShape, target: str, pattern: str, zeros: float) -> 
 
 def low_rank_form(layer: MatrixShape, target: str, rank: int) -> PlannedForm:
     """Return `layer` as two dense layers."""
-    inner = MatrixShape(
-        rank,
-        layer.cols,
-        layer.vectors,
-        layer.taps,
-        layer.parameter_bytes // layer.rows * rank,
-        layer.lines,
-    )
-    outer = MatrixShape(layer.rows, rank, layer.vectors, min(layer.taps, 1), layer.parameter_bytes)
+    inner_bytes = layer.parameter_bytes // layer.rows * rank
+    inner = replace(layer, rows=rank, parameter_bytes=inner_bytes)
+    outer = replace(layer, cols=rank, taps=min(layer.taps, 1))
     both = total([inner.dense(target), outer.dense(target)])
     return PlannedForm(both.bytes, both.instructions, rank=rank)
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.size import PackedSize
-from tflm_sparsesep.converters.cost import host
+from tflm_sparsesep.converters.cost import host, pointwise_conv
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.fit import Vector, fit
 from tflm_sparsesep.converters.cost.terms import sparse_terms
@@ -31,21 +31,25 @@ from tflm_sparsesep.converters.targets import get_target
 
 _DENSE_FILE = "dense_cmsis_nn.json"
 _HELIUM_COLS = 16
+_CONVOLUTION_COLS = 4
 
 
 def dense_instructions(
-    target: str, rows: int, cols: int, batch: int = 1, *, dtype: str = "int8"
+    target: str, rows: int, cols: int, batch: int = 1, *, dtype: str = "int8", rank: int = 2
 ) -> int:
     """Return the instructions of a dense layer (nanoseconds on `host`) for `batch` input vectors.
 
-    int8 is TFLM's operator on CMSIS-NN, exact for measured shapes. float32 is TFLM's reference
-    kernel, scaled from one measured shape by the number of weights.
+    int8 is TFLM's operator on CMSIS-NN, exact for measured shapes. It runs an output of more than
+    two dimensions (`rank`) as a 1x1 convolution if the inputs are a multiple of four. float32 is
+    TFLM's reference kernel, scaled from one measured shape by the number of weights.
     """
     if target == "host":
         return host.dense_nanoseconds(rows, cols, batch, dtype)
     if dtype == "float32":
         measured: int = load(_DENSE_FILE)["fully_connected_float32_784_to_300"][target]
         return round(measured * (rows * cols * batch) / (784 * 300))
+    if rank > 2 and cols % _CONVOLUTION_COLS == 0:
+        return pointwise_conv.dense_instructions(target, rows, cols, batch)
     table = load(_DENSE_FILE)["fully_connected_s8"]
     if [cols, rows, batch] in table["shapes"]:
         return int(table["targets"][target][table["shapes"].index([cols, rows, batch])])

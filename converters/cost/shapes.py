@@ -58,6 +58,7 @@ class MatrixShape:
             fully-connected layers.
         parameter_bytes: bias and quantization of the dense layer, as a file stores them.
         lines: of the output of a convolution along one axis, of all images.
+        rank: dimensions of the output.
     """
 
     rows: int
@@ -66,6 +67,7 @@ class MatrixShape:
     taps: int = 0
     parameter_bytes: int = 0
     lines: int = 1
+    rank: int = 2
 
     def __str__(self) -> str:
         taps = f"1x{self.taps} " if self.taps else ""
@@ -99,7 +101,7 @@ class MatrixShape:
             output = (1, self.lines, self.vectors // self.lines, self.rows)
             return conv_2d.dense_instructions(target, weights, output)
         return fully_connected.dense_instructions(
-            target, self.rows, self.cols, self.vectors, dtype=dtype
+            target, self.rows, self.cols, self.vectors, dtype=dtype, rank=self.rank
         )
 
 

@@ -112,7 +112,8 @@ def _on_last_dimension(op: Operator, weights: npt.NDArray[Any], *, taps: int) ->
             f"input {list(inputs)} and output {list(output)} do not fit {rows}x{cols} weights"
         )
     layer, options = read_numbers(op, weights)
-    shape = MatrixShape(rows, cols, elements // cols, taps, parameter_bytes(op))
+    rank = len(output)
+    shape = MatrixShape(rows, cols, elements // cols, taps, parameter_bytes(op), rank=rank)
     return MatrixLayer(layer, options, shape)
 
 

@@ -219,7 +219,8 @@ def matrix_shape(op: Operator, rows: int, cols: int) -> MatrixShape:
         taps, lines = cols // shape[-1], math.prod(op.outputs[0].shape[:2])
     elif len(shape) == 4:
         taps = 1
-    return MatrixShape(rows, cols, batch_of(op, cols), taps, parameter_bytes(rows), lines)
+    vectors, rank = batch_of(op, cols), len(op.outputs[0].shape)
+    return MatrixShape(rows, cols, vectors, taps, parameter_bytes(rows), lines, rank)
 
 
 def dense_instructions(op: Operator, unpacked: UnpackedWeights, target: str) -> int:

@@ -30,11 +30,17 @@ from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_depthwise import DepthwiseLayer, Pointwise, pack_block
 from tflm_sparsesep.converters.blob.size import PackedSize
-from tflm_sparsesep.converters.cost import depthwise_block, depthwise_conv, fully_connected
+from tflm_sparsesep.converters.cost import (
+    depthwise_block,
+    depthwise_conv,
+    fully_connected,
+    other_operators,
+)
 from tflm_sparsesep.converters.cost.choose_layout import SPEED_GROWTH, choose_layout
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.cost.depthwise_kernels import DepthwiseRun
 from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.layers import other_operator
 from tflm_sparsesep.converters.layers.depthwise import read_depthwise, run_of
 from tflm_sparsesep.converters.layers.matrix import MatrixLayer, read_matrix_layer
 from tflm_sparsesep.converters.layers.quantized import Unsupported, dense_bytes, layer_name
@@ -212,7 +218,10 @@ def _choose(
     conversion: Conversion,
 ) -> tuple[list[_Candidate], str]:
     """Return the candidates to fuse, and what that does to the arena."""
-    total = sum(map(choose_blocks.instructions_of, decisions))
+    others, _ = other_operators.total(
+        conversion.target, map(other_operator.read, subgraph.operators)
+    )
+    total = others + sum(map(choose_blocks.instructions_of, decisions))
     scratch = {d.name: d.scratch_bytes or 0 for d in decisions if d.rewritten}
 
     def planned(chosen: Iterable[_Candidate]) -> int:

@@ -16,6 +16,7 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.models.dense_models import FullyConnectedLayer, fully_connected_chain
+from tests.support.models.operator_models import GraphBuilder
 from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
 from tflm_sparsesep.cli import main
 
@@ -92,6 +93,34 @@ def test_convert_prints_json(models: Path, tmp_path: Path) -> None:
     kept = dense["dense_instructions"]
     assert report["dense_instructions"] == sparse["dense_instructions"] + kept
     assert report["sparse_instructions"] == sparse["sparse_instructions"] + kept
+
+
+def test_one_total_and_the_operators_that_it_leaves_out(tmp_path: Path) -> None:
+    graph = GraphBuilder(0, quantized=True, zeros=0.9)
+    x = graph.fully_connected(graph.input(1, 200), 64, "RELU")
+    x = graph.arithmetic("ADD", x, graph.fully_connected(x, 64))
+    graph.function("SOFTMAX", graph.arithmetic("MUL", x, graph.constant(1)))
+    model, output = tmp_path / "model.tflite", tmp_path / "out.tflite"
+    samples, small = tmp_path / "x.npy", tmp_path / "small.tflite"
+    model.write_bytes(graph.build())
+    np.save(samples, graph.samples(400)[0].reshape(400, 200))
+    left_out = "instructions of MUL are not counted"  # a broadcast
+    planned, converted = cli("plan", model), cli("convert", model, "-o", output)
+    compressed = cli("compress", model, "-o", small, "--data", samples, "--min-sqnr", "8")
+    for done in (planned, converted, compressed):
+        assert done.returncode == 0, done.stderr
+        assert " ".join(done.stdout.split()).count(left_out) == 1, done.stdout
+    result, plan = ts.convert(model), ts.plan(model)
+    layers = sum(
+        (layer.sparse_instructions if layer.rewritten else layer.dense_instructions) or 0
+        for layer in result.layers
+    )
+    assert plan.other_instructions > 6000
+    assert result.dense_instructions == plan.dense_instructions
+    assert result.instructions == plan.other_instructions + layers
+    said = " ".join((planned.stdout + converted.stdout).split())
+    assert f"{plan.dense_instructions:,} -> {plan.best_case_instructions:,} instructions" in said
+    assert f"{result.dense_instructions:,} -> {result.instructions:,} instructions" in said
 
 
 def test_convert_prefers_bytes_or_instructions(models: Path, tmp_path: Path) -> None:

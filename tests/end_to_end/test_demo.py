@@ -68,7 +68,8 @@ def test_demo(tmp_path: Path) -> None:
     # Channels that are constant leave the model; the dense figure of a layer is that of the others.
     assert first["rows"] < 300
     assert first["cols"] == 784
-    assert summary["dense_instructions"] == 521199
+    # Of the three layers, the reshape and the softmax.
+    assert summary["dense_instructions"] == 521199 + 548 + 5393
     assert sum(x["sparse_instructions"] for x in summary["layers"]) * 2.5 <= 521199
     assert np.isclose(
         first["speedup"], first["dense_instructions"] / first["sparse_instructions"], 1e-3

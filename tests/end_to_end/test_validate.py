@@ -17,6 +17,7 @@ from tests.support.models.dense_models import (
     fully_connected_model,
     sparse_weights,
 )
+from tests.support.models.operator_models import lenet_300_100
 from tests.support.models.small_models import dense_model, int8_samples
 from tests.support.sparse_network import sparse_network
 from tflm_sparsesep.cli import main
@@ -185,6 +186,15 @@ def test_the_dense_model_counts_as_it_is() -> None:
     text = ts.html_report(result.tflite, dense=dense)
     assert f"{result.dense_instructions:,} &rarr; {result.instructions:,} estimated" in text
     assert f"{len(dense):,} &rarr; {len(result.tflite):,} bytes" in text
+
+
+def test_operators_without_weights_count_on_the_page() -> None:
+    dense = lenet_300_100(quantized=True).build()
+    result = ts.convert(dense)
+    text = ts.html_report(result.tflite, dense=dense)
+    assert result.dense_instructions > sum(x.dense_instructions or 0 for x in result.layers)
+    assert f"{result.dense_instructions:,} &rarr; {result.instructions:,} estimated<" in text
+    assert "estimated, SOFTMAX not counted" in ts.html_report(result.tflite, target="host")
 
 
 def test_names_in_a_file_are_text_on_the_page(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import tflm_sparsesep as ts
 from tests.support.models.dense_models import fully_connected_model
 from tests.support.models.separable_models import changed, conv_model, random_pair
 from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
+from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost import fully_connected as cost
 from tflm_sparsesep.converters.cost.break_even import (
@@ -164,6 +165,17 @@ def test_a_model_of_others(target: str) -> None:
     for int8_layer, float_layer in zip(plan.layers, float32.layers, strict=True):
         assert (int8_layer.op, int8_layer.size) == (float_layer.op, float_layer.size)
         assert int8_layer.dense_instructions == float_layer.dense_instructions
+
+
+@needs_shared_models
+@pytest.mark.parametrize("name", ["kws_ref_model", "pretrainedResnet_quant"])
+def test_a_plan_counts_the_entire_model(name: str) -> None:
+    path = SHARED_MODELS / f"{name}.tflite"
+    plan = ts.plan(path, target="cortex-m0")
+    model = editor.read(path.read_bytes())
+    assert plan.dense_instructions == model_cost.instructions(model, (), "cortex-m0")
+    assert plan.other_instructions > 0
+    assert plan.uncounted == []
 
 
 @needs_shared_models

@@ -32,7 +32,7 @@ def described(layer: Any, *shape: int) -> DeviceLayer:
         (
             lambda: layers.Dense(3, use_bias=False),
             (5, 12),
-            MatrixShape(3, 12, 5, 0, parameter_bytes(3, has_bias=False)),
+            MatrixShape(3, 12, 5, 0, parameter_bytes(3, has_bias=False), rank=3),
         ),
         (lambda: layers.Conv2D(8, 1), (6, 7, 4), MatrixShape(8, 4, 42, 1, EIGHT)),
         (lambda: layers.Conv1D(8, 5), (40, 4), MatrixShape(8, 20, 36, 5, EIGHT)),

@@ -25,6 +25,7 @@ from tflm_sparsesep.cli.recipes import MadeFrom, RecipeFile, check_made, followe
 from tflm_sparsesep.converters.errors import ConfigError, printable
 from tflm_sparsesep.recipe import Recipe
 from tflm_sparsesep.runtime import files
+from tflm_sparsesep.table_cells import not_counted
 
 SamplesFile = Annotated[
     Path | None, typer.Option("--data", help=r"Unlabeled samples \[n, ...] as .npy or .npz.")
@@ -176,7 +177,8 @@ def _print_compression(result: ts.CompressResult, target: str, output: Path) -> 
     possible = [f"possible: {point}" for point in result.pareto]
     arena = result.tflm_arena_bytes
     in_tflm = "" if arena is None else f", {arena:,} bytes of arena in TFLM"
-    say(*map(str, result.point.forms), *possible, f"{output}: {result.point}{in_tflm}")
+    lines = [*map(str, result.point.forms), *possible, f"{output}: {result.point}{in_tflm}"]
+    say(*lines, *not_counted(result.uncounted, target))
 
 
 def _amount(text: str | None, kilo: int) -> int | None:

@@ -31,6 +31,7 @@ from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.recipe import Recipe
 from tflm_sparsesep.runtime import files
+from tflm_sparsesep.table_cells import not_counted
 
 Preference = Annotated[
     str | None,
@@ -121,6 +122,7 @@ def _conversion(result: ts.ConvertResult, output: Path, external: Path | None) -
         "sparse_tflite_bytes": len(result.tflite),
         "dense_instructions": result.dense_instructions,
         "sparse_instructions": result.instructions,
+        "uncounted": list(result.uncounted),
         "external": None if external is None else str(external),
         "external_bytes": len(result.external or b""),
         "layers": [layer.to_json() for layer in result.layers],
@@ -137,7 +139,8 @@ def _print_conversion(
     say(
         f"{output}: {rewritten} of {len(result.layers)} layers rewritten, "
         f"{len(result.dense_tflite):,} -> {len(result.tflite):,} bytes, "
-        f"{result.dense_instructions:,} -> {result.instructions:,} {get_target(target).cost_unit}"
+        f"{result.dense_instructions:,} -> {result.instructions:,} {get_target(target).cost_unit}",
+        *not_counted(result.uncounted, target),
     )
     if external is not None:
         say(f"{external}: {len(result.external or b''):,} bytes of pages")

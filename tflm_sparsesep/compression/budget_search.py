@@ -50,7 +50,7 @@ class Budget:
         min_output_sqnr_db: signal-to-noise ratio of the outputs. The signal is what the original's
             outputs vary about their mean over samples (`output_quality`).
         flash_bytes: of the .tflite file.
-        instructions: estimate for the fully-connected and convolution layers in one inference
+        instructions: estimate for one inference of the entire model
             (`model_cost.instructions`).
         max_accuracy_drop: loss against the original model in percentage points; needs labels.
         arena_bytes: the activations' peak: those alive at once, with scratch

@@ -7,12 +7,12 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from tflm_sparsesep.converters.cost import break_even
+from tflm_sparsesep.converters.cost import break_even, other_operators
 from tflm_sparsesep.converters.cost.break_even import PlannedForm
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape
 from tflm_sparsesep.planning.board_fit import BoardFit
-from tflm_sparsesep.planning.shapes import LayerShape, Shape
+from tflm_sparsesep.planning.shapes import LayerShape, ModelShapes, Shape
 
 BEST_CASE_ZEROS = 0.95
 """Zeros in the best case of a sparse layer."""
@@ -63,11 +63,15 @@ class Plan:
     Attributes:
         target: the core that costs are estimated for.
         layers: those with weights, in execution order.
+        other_instructions: of the operators without weights, which no form changes.
+        uncounted: operators that no estimate includes, because their cost is not known.
         fit: on the board that was named; None without one.
     """
 
     target: str
     layers: list[LayerPlan]
+    other_instructions: int
+    uncounted: list[str]
     fit: BoardFit | None = None
 
     @property
@@ -77,8 +81,8 @@ class Plan:
 
     @property
     def dense_instructions(self) -> int:
-        """Sum over the layers where they are known."""
-        return sum(layer.dense_instructions or 0 for layer in self.layers)
+        """Of the model: sum over the operators where they are known."""
+        return self.other_instructions + sum(x.dense_instructions or 0 for x in self.layers)
 
     @property
     def best_case_bytes(self) -> int:
@@ -87,9 +91,10 @@ class Plan:
 
     @property
     def best_case_instructions(self) -> int:
-        """Instructions in that case, over the layers where they are known."""
+        """Of the model in that case, over the operators where they are known."""
         best = ((x.best_case, x.dense_instructions or 0) for x in self.layers)
-        return sum(form.instructions if form else dense for form, dense in best)
+        layers = sum(form.instructions if form else dense for form, dense in best)
+        return self.other_instructions + layers
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -97,12 +102,22 @@ class Plan:
         return {
             "target": self.target,
             "layers": [dataclasses.asdict(layer) for layer in self.layers],
+            "other_instructions": self.other_instructions,
+            "uncounted": self.uncounted,
             **{name: getattr(self, name) for name in totals},
             "fit": None if self.fit is None else self.fit.to_json(),
         }
 
 
-def plan_layer(layer: LayerShape, target: str) -> LayerPlan:
+def plan_model(shapes: ModelShapes, target: str) -> Plan:
+    """Weigh the forms of each layer of a model."""
+    plans = [_plan_layer(layer, target) for layer in shapes.layers]
+    others, unknown = other_operators.total(target, shapes.others)
+    names = [plan.op for plan in plans if plan.dense_instructions is None]
+    return Plan(target, plans, others, list(dict.fromkeys(names + unknown)))
+
+
+def _plan_layer(layer: LayerShape, target: str) -> LayerPlan:
     """Weigh the forms that one layer could take on a target."""
     forms: _Forms = (None, None, None, None)
     instructions, note = None, layer.reason

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import Unsupported
-from tflm_sparsesep.planning.shapes import GROUPED, TOO_LARGE, LayerShape, Shape
+from tflm_sparsesep.planning.shapes import GROUPED, TOO_LARGE, LayerShape, ModelShapes, Shape
 from tflm_sparsesep.training.device_layer import DeviceLayer, parameter_bytes_of
+from tflm_sparsesep.training.other_layers import (
+    depthwise_shape,
+    fixed,
+    operators_without_weights,
+)
 
 _OPERATORS = {
     "Dense": "FULLY_CONNECTED",
@@ -21,8 +23,10 @@ _OPERATORS = {
 }
 
 
-def layers_of(model: Any) -> list[LayerShape]:
-    """Return every layer with a kernel, in the order of the model, nested models included.
+def shapes_of(model: Any) -> ModelShapes:
+    """Return every layer with a kernel, in the order of the model, and the other operators.
+
+    Nested models are included.
 
     Raises:
         ModelError: there is none: the model has not been built, or has no weights.
@@ -33,7 +37,7 @@ def layers_of(model: Any) -> list[LayerShape]:
             f"model {getattr(model, 'name', '?')!r} has no layer with weights; accepted: a Keras "
             "model that has been built"
         )
-    return layers
+    return ModelShapes(layers, operators_without_weights(model))
 
 
 def _flat(model: Any) -> list[Any]:
@@ -52,29 +56,12 @@ def _shape_of(layer: Any) -> LayerShape:
     size = "x".join(str(n) for n in _weights(layer)[0].shape)
     shape, reason = None, ""
     try:
-        shape = _depthwise(layer) if kind == "DepthwiseConv2D" else _other(layer, kind)
+        shape = depthwise_shape(layer) if kind == "DepthwiseConv2D" else _other(layer, kind)
     except Unsupported as unsupported:
         reason = str(unsupported)
     matrices = sum(math.prod(weight.shape) for weight in _weights(layer))
     total = matrices + parameter_bytes_of(layer)
     return LayerShape(layer.name, op, shape, str(shape or size), total, reason)
-
-
-def _depthwise(layer: Any) -> DepthwiseShape:
-    """Return the shape; raise Unsupported with the reason if its cost is unknown."""
-    if layer.data_format != "channels_last":
-        raise Unsupported(f"{layer.data_format}: no kernel")
-    _, *image, channels = _fixed(layer.input.shape)
-    return DepthwiseShape(
-        (image[0], image[1]),
-        channels,
-        _two(layer.kernel_size),
-        _two(layer.strides),
-        layer.padding == "same",
-        layer.depth_multiplier,
-        dilation=_two(layer.dilation_rate),
-        parameter_bytes=parameter_bytes_of(layer),
-    )
 
 
 def _other(layer: Any, kind: str) -> Shape:
@@ -89,17 +76,5 @@ def _other(layer: Any, kind: str) -> Shape:
             raise Unsupported(f"{layer.data_format} and padding {layer.padding!r}: no kernel")
         if layer.groups != 1:
             raise Unsupported(GROUPED)
-        _fixed(layer.input.shape)
+        fixed(layer.input.shape)
     raise Unsupported(TOO_LARGE)
-
-
-def _two(value: Any) -> tuple[int, int]:
-    down, right = np.broadcast_to(value, 2).tolist()
-    return down, right
-
-
-def _fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
-    """Return `shape` with a batch of 1."""
-    if None in shape[1:]:
-        raise Unsupported(f"image of open size {list(shape[1:])}")
-    return (1, *(int(size or 1) for size in shape[1:]))

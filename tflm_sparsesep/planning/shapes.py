@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tflm_sparsesep.converters.blob.format import MAX_DIM
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.sparse_conv_format import MAX_KERNEL
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
+from tflm_sparsesep.converters.cost.other_operators import OtherOperator
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers import depthwise
-from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
+from tflm_sparsesep.converters.layers.matrix import is_matrix_operator, read_matrix_layer
+from tflm_sparsesep.converters.layers.other_operator import read as read_other
 from tflm_sparsesep.converters.layers.quantized import (
     Unsupported,
     check_operator,
@@ -22,13 +25,15 @@ from tflm_sparsesep.converters.layers.quantized import (
     read_numbers,
     read_weights,
 )
-from tflm_sparsesep.converters.layers.windows import input_step
 from tflm_sparsesep.converters.rewrite import check
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.dense_constants import make_dense
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, TensorType
 
 Shape = MatrixShape | ConvShape | DepthwiseShape
+
+# Of what is int8, or will be.
+_TYPES = (TensorType.INT8, TensorType.FLOAT32)
 
 GROUPED = "grouped: no sparse kernel"
 TOO_LARGE = "more rows, columns or taps than the packed format holds"
@@ -55,11 +60,18 @@ class LayerShape:
     reason: str = ""
 
 
-def layers_of(data: bytes, name: str) -> list[LayerShape]:
-    """Return every operator with weights, in execution order; float32 as the int8 it becomes.
+class ModelShapes(NamedTuple):
+    """The layers with weights of a model, in execution order, and its other operators."""
+
+    layers: list[LayerShape]
+    others: list[OtherOperator]
+
+
+def shapes_of(data: bytes, name: str) -> ModelShapes:
+    """Return the operators of a .tflite file; float32 ones as the int8 ones that they become.
 
     Args:
-        data: the bytes of a .tflite file.
+        data: the bytes of the file.
         name: what errors call it.
 
     Raises:
@@ -69,15 +81,16 @@ def layers_of(data: bytes, name: str) -> list[LayerShape]:
     make_dense(model)
     try:
         check(model)
-        shapes = [_shape_of(op) for op in model.operators if _matrices(op)]
+        layers = [_shape_of(op) for op in model.operators if _matrices(op)]
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
-    return shapes
+    others = [read_other(op, _TYPES) for op in model.operators if not _matrices(op)]
+    return ModelShapes(layers, others)
 
 
 def _matrices(op: Operator) -> list[editor.Tensor]:
     found = [t for t in op.inputs[1:] if t is not None]
-    return [t for t in found if t.is_constant and len(t.shape) > 1]
+    return [t for t in found if t.is_constant and len(t.shape) > 1 and t.type != TensorType.INT32]
 
 
 def _shape_of(op: Operator) -> LayerShape:
@@ -106,7 +119,7 @@ def _convolution(op: Operator) -> MatrixShape | ConvShape:
     check_operator(op)
     weights, inputs = read_weights(op), op.input(0).shape
     units, height, width, channels = weights.shape
-    if (height, width) == (1, 1) or input_step(op) is not None:
+    if is_matrix_operator(op):
         return read_matrix_layer(op).shape
     options = op.options
     if options is None or options.padding not in (0, 1) or len(inputs) != 4:

@@ -10,7 +10,7 @@ from tflm_sparsesep.converters.cost.break_even import PlannedForm
 from tflm_sparsesep.converters.errors import printable
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.planning.gains import BEST_CASE_ZEROS, LayerPlan, Plan
-from tflm_sparsesep.table_cells import NOTHING, add_row, number, ratio, short_name
+from tflm_sparsesep.table_cells import NOTHING, add_row, not_counted, number, ratio, short_name
 
 
 def plan_table(plan: Plan) -> Table:
@@ -68,8 +68,9 @@ def notes(plan: Plan) -> list[Text]:
         Text.assemble((printable(", ".join(names)), "yellow"), f": {printable(reason)}")
         for reason, names in by_reason.items()
     ]
+    unknown = [Text(printable(line)) for line in not_counted(plan.uncounted, plan.target)]
     fit = [] if plan.fit is None else [Text(str(plan.fit))]
-    return [Text(totals), *reasons, *fit]
+    return [Text(totals), *reasons, *unknown, *fit]
 
 
 def _cells(layer: LayerPlan) -> list[str]:

@@ -24,6 +24,8 @@ class ModelFacts:
         layers: those with weights, in execution order.
         weight_bytes: of weights, bias and requantization, by layer.
         instructions: for one inference, by layer.
+        other_instructions: of all other operators.
+        uncounted: operators of unknown cost.
         operators: names of all operators, in execution order.
         arena: bytes of activations and scratch during each of them.
     """
@@ -33,6 +35,8 @@ class ModelFacts:
     layers: list[LayerDecision]
     weight_bytes: dict[str, int]
     instructions: dict[str, int]
+    other_instructions: int
+    uncounted: list[str]
     operators: list[str]
     arena: list[int]
 
@@ -65,11 +69,14 @@ def page(
 
 
 def _totals(sparse: ModelFacts, dense: ModelFacts | None, unit: str) -> str:
-    before, after = _instructions(sparse, dense)
+    before, after = map(sum, _instructions(sparse, dense))
+    before += (dense or sparse).other_instructions
+    after += sparse.other_instructions
+    how = ", ".join(["estimated", *(f"{name} not counted" for name in sparse.uncounted)])
     was = None if dense is None else sum(dense.weight_bytes.values())
     cards = [
         _card("weights and bias", was, sum(sparse.weight_bytes.values()), "bytes"),
-        _card(f"{unit}, layers with weights", sum(before), sum(after), "estimated"),
+        _card(unit, before, after, how),
         _card("arena", max(dense.arena) if dense else None, max(sparse.arena, default=0), "bytes"),
         _card("file", dense.bytes if dense else None, sparse.bytes, "bytes"),
     ]
@@ -79,7 +86,7 @@ def _totals(sparse: ModelFacts, dense: ModelFacts | None, unit: str) -> str:
 def _card(what: str, before: int | None, after: int, unit: str) -> str:
     factor = f'<b class="gain">{ratio(before, after)}</b>' if before and before != after else ""
     was = f"{number(before)} &rarr; " if before is not None else ""
-    return f"<div><h2>{escape(what)}</h2><p>{was}{number(after)} {unit}</p>{factor}</div>"
+    return f"<div><h2>{escape(what)}</h2><p>{was}{number(after)} {escape(unit)}</p>{factor}</div>"
 
 
 def _instructions(sparse: ModelFacts, dense: ModelFacts | None) -> tuple[list[int], list[int]]:

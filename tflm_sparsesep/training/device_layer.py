@@ -48,8 +48,8 @@ class DeviceLayer:
         times = math.prod(taps) if taps else 0
         positions = _positions(layer)
         vectors, lines = math.prod(positions), math.prod(positions[:-1]) if times > 1 else 1
-        parameters = parameter_bytes_of(layer)
-        return cls(MatrixShape(rows, cols, vectors, times, parameters, lines), fits)
+        parameters, rank = parameter_bytes_of(layer), 2 if taps else len(positions) + 2
+        return cls(MatrixShape(rows, cols, vectors, times, parameters, lines, rank), fits)
 
     @property
     def channels(self) -> int:

@@ -27,6 +27,7 @@ from tflm_sparsesep.training.device_layer import DeviceLayer
 from tflm_sparsesep.training.distillation import Distillation
 from tflm_sparsesep.training.keras_model import check_keras_model
 from tflm_sparsesep.training.layer_selection import Layers, Selection
+from tflm_sparsesep.training.other_layers import fixed_instructions
 from tflm_sparsesep.training.packed_estimate import model_cost
 from tflm_sparsesep.training.patterns import AUTO, PATTERNS, check_pattern
 from tflm_sparsesep.training.phases import Phases
@@ -72,9 +73,9 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
     then on the number of nonzeros, which keeps more accuracy than L1, which shrinks all weights.
     Bytes and instructions are turned into fractions of zeros by quantizing the present weights and
     asking the cost model, at the beginning of each epoch and in the debias phase. Weights are
-    ranked across layers by score against cost on the device (`weight_price`), and layers that zeros
-    would not make smaller and faster keep their weights. If the estimate exceeds the budget in the
-    debias phase, more weights become 0.
+    ranked across layers by score against cost on the device (`packed_estimate.price`), and layers
+    that zeros would not make smaller and faster keep their weights. If the estimate exceeds the
+    budget in the debias phase, more weights become 0.
 
     With `values`, the last epochs round weights after each step to the values that the device will
     store, so that metrics are those of the converted weights. Gradients are taken at the rounded
@@ -103,8 +104,8 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
             or further if the best layout changes at exactly that sparsity and no other layer can
             compensate.
         instructions: budget for the instructions of one inference, as `convert` estimates them for
-            the layers that have sparse kernels: Dense, Conv1D and Conv2D. The result is within 5%
-            below it, likewise, or further where `convert` finds channels that it can remove.
+            the model. The result is within 5% below it, likewise, or further where `convert` finds
+            channels that it can remove.
         target: the core to estimate for, a name of `converters.targets.TARGETS`.
         prefer: the preference among layouts; give `convert` the same.
         pattern: the weights that are kept or pruned together: "1x1", "1x4", "4x1", "2x4", "4x4",
@@ -223,6 +224,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
                 self.prefer,
                 self.penalty,
                 self._readers,
+                fixed_instructions(model, self._layers, self.target),
             )
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)

@@ -22,12 +22,11 @@ import numpy.typing as npt
 from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost, total
 from tflm_sparsesep.converters.errors import ConfigError
-from tflm_sparsesep.training.packed_estimate import layer_cost, model_cost
+from tflm_sparsesep.training.packed_estimate import amount, layer_cost, model_cost, price
 from tflm_sparsesep.training.patterns import Blocks
 from tflm_sparsesep.training.proximal import PENALTIES
 from tflm_sparsesep.training.target_band import LayerCost, TargetBand, bracket, find_zeros
 from tflm_sparsesep.training.trained_layer import TrainedLayer
-from tflm_sparsesep.training.weight_price import amount, price
 
 Array = npt.NDArray[Any]
 
@@ -68,17 +67,18 @@ class Snapshot:
 class SparsityController:
     """Finds the fraction of zeros of each layer for one budget, or for two.
 
-    Weights are ranked across layers by score and price (`weight_price`). Layers that zeros would
-    not make smaller and faster stay dense, and keep their weights.
+    Weights are ranked across layers by score and price (`packed_estimate.price`). Layers that zeros
+    would not make smaller and faster stay dense, and keep their weights.
 
     Args:
         budgets: of "flash_bytes", the weights, biases and requantization of all layers as stored;
-            of "instructions", those estimated for the layers that have sparse kernels; or of both.
+            of "instructions", those estimated for the model; or of both.
         layers: all Dense and convolutional layers of the model.
         target: a name of `targets.TARGETS`.
         prefer: the preference among layouts, as for `convert`.
         penalty: a name of `proximal.PENALTIES`, which the scores are of.
         readers: see `removed_channels.readers`.
+        fixed_instructions: of what no zeros change (`other_layers.fixed_instructions`).
 
     Raises:
         ConfigError: a budget cannot be met, or all are met without zeros.
@@ -92,6 +92,7 @@ class SparsityController:
         prefer: Prefer | None = None,
         penalty: str = "l0",
         readers: Mapping[TrainedLayer, TrainedLayer] | None = None,
+        fixed_instructions: int = 0,
     ) -> None:
         self._target, self._prefer = target, prefer
         self._readers = readers or {}
@@ -109,9 +110,13 @@ class SparsityController:
                 "at least one layer without its own goal, to be adapted to the budget"
             )
         self._packable = [x for x in layers if x.packable]
-        self._unpackable = self._total([x for x in layers if not x.packable], {})
-        least = self._total(layers, {x: _sparsest(x) for x in self._packable})
-        dense = self._total(layers, {})
+        unpackable = self._total([x for x in layers if not x.packable], {})
+        self._unpackable = total([unpackable, Cost(0, fixed_instructions)])
+        sparsest = {x: _sparsest(x) for x in self._packable}
+        least, dense = (
+            total([self._unpackable, self._total(self._packable, kernels)])
+            for kernels in (sparsest, {})
+        )
         self._check(budgets, least, dense)
         # Levels rise with the price of weights as with the strength of a penalty.
         root = 1 / (2 - PENALTIES[penalty])

@@ -80,3 +80,14 @@ def test_generic_has_the_kernels_and_costs_of_cortex_m3() -> None:
             for target in ("generic", "cortex-m3")
         }
         assert len(costs) == 1
+
+
+@pytest.mark.parametrize("target", DEVICES)
+def test_more_dimensions_run_as_a_convolution(target: str) -> None:
+    data = load("dense_cmsis_nn.json")["fully_connected_s8_as_convolution"]
+    for (cols, rows, vectors), count in zip(data["shapes"], data["targets"][target], strict=True):
+        found = fully_connected.dense_instructions(target, rows, cols, vectors, rank=3)
+        assert found == pytest.approx(count, rel=0.04)
+    # Other numbers of inputs are batches of vectors.
+    odd, flat = (fully_connected.dense_instructions(target, 9, 33, 5, rank=n) for n in (3, 2))
+    assert odd == flat

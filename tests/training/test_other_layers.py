@@ -1,0 +1,59 @@
+"""Estimates of what zeros do not change, against the int8 model that a Keras model becomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import tflm_sparsesep as ts
+from tflm_sparsesep.training.other_layers import fixed_instructions, operators_without_weights
+from tflm_sparsesep.training.trained_layer import layers_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
+
+
+def network() -> Any:
+    """Pools, an addition, a gate, a concatenation, depthwise and dense layers on an image."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    image = keras.Input((16, 16, 4), batch_size=1)
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    x = layers.MaxPooling2D(2)(x)
+    y = layers.DepthwiseConv2D(3, padding="same")(x)
+    x = layers.ReLU()(layers.Add()([x, layers.BatchNormalization()(y)]))
+    x = layers.Multiply()([x, layers.Conv2D(8, 1, activation="sigmoid")(x)])
+    x = layers.Concatenate()([x, layers.Conv2D(4, 1, activation="relu")(x)])
+    x = layers.AveragePooling2D(2)(layers.Dropout(0.1)(x))
+    x = layers.Flatten()(layers.Dense(8, activation="relu")(x))
+    return keras.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+@pytest.mark.parametrize("target", ["cortex-m0", "cortex-m4", "cortex-m55"])
+def test_a_keras_model_plans_as_its_int8_file_converts(target: str) -> None:
+    model = network()
+    x = np.random.default_rng(0).normal(size=(50, 16, 16, 4)).astype(np.float32)
+    plan = ts.plan(model, target=target)
+    result = ts.convert(model, representative_dataset=x, target=target)
+    int8 = ts.plan(result.dense_tflite, target=target)
+    assert plan.uncounted == int8.uncounted == list(result.uncounted) == []
+    assert int8.dense_instructions == result.dense_instructions
+    assert plan.dense_instructions == pytest.approx(result.dense_instructions, rel=0.001)
+    assert plan.other_instructions == pytest.approx(int8.other_instructions, rel=0.001)
+    depthwise = [layer for layer in plan.layers if layer.op == "DEPTHWISE_CONV_2D"]
+    fixed = plan.other_instructions + sum(layer.dense_instructions or 0 for layer in depthwise)
+    assert fixed_instructions(model, layers_of(model), target) == fixed
+
+
+def test_layers_of_unknown_cost_are_named() -> None:
+    layers = keras.layers
+    image = keras.Input((8, 8, 4))
+    x = layers.Conv2D(4, 3, activation="tanh")(layers.UpSampling2D(2)(image))
+    x = layers.Multiply()([x, layers.GlobalMaxPooling2D(keepdims=True)(x)])  # a broadcast
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
+    names = ["UpSampling2D", "TANH", "GlobalMaxPooling2D", "MUL"]
+    found = operators_without_weights(model)
+    assert [op.kind for op in found if not op.sizes] == names
+    assert ts.plan(model).uncounted == names
