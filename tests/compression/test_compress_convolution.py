@@ -15,6 +15,8 @@ from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D, SPARSE_FULLY_CONN
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtime.output_quality import sqnr_db
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CHANNELS, UNITS, RANK = 8, 24, 3
 SHAPE = (1, 12, 12, CHANNELS)

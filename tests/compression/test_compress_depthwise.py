@@ -14,6 +14,8 @@ from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtime.output_quality import sqnr_db
 
+pytestmark = pytest.mark.slow
+
 CHANNELS = 16
 SHAPE = (12, 10, CHANNELS)
 

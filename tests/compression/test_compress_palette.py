@@ -19,6 +19,8 @@ from tflm_sparsesep.converters.tflite.editor import Operator
 from tflm_sparsesep.runtime.output_quality import sqnr_db
 from tflm_sparsesep.training.palette import to_palette
 
+pytestmark = pytest.mark.slow
+
 SIZES = (600, 400)
 
 

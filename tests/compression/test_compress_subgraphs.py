@@ -24,6 +24,8 @@ from tflm_sparsesep.converters.tflite.editor import (
     schema_object,
 )
 
+pytestmark = pytest.mark.slow
+
 COLS, STATE, ROWS = 48, 8, 64
 RNG = np.random.default_rng(0)
 SAMPLES = RNG.integers(-128, 128, (200, COLS)).astype(np.int8)

@@ -16,6 +16,8 @@ import tflm_sparsesep as ts
 from tests.support.models.latent_models import latent_samples, mlp
 from tflm_sparsesep.compression.parallel import map_ordered
 
+pytestmark = pytest.mark.slow
+
 BUDGET = ts.Budget(min_output_sqnr_db=20)
 
 

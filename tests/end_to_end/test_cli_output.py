@@ -73,6 +73,7 @@ def check(text: str) -> None:
         assert line.isprintable(), repr(line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "environment"),
     [
@@ -110,6 +111,7 @@ def test_messages_are_one_printable_line() -> None:
     assert str(ConfigError("grün [n, ...]")) == "grün [n, ...]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["", "0", "1", "x"])
 def test_terminals_of_any_width(model: Path, columns: str) -> None:
     done = process("inspect", model, COLUMNS=columns)
@@ -118,12 +120,14 @@ def test_terminals_of_any_width(model: Path, columns: str) -> None:
     assert "Options" in process("convert", "--help", COLUMNS="0").stdout
 
 
+@pytest.mark.slow
 def test_help_shows_brackets() -> None:
     for command in ("convert", "compress", "run", "bench"):
         shown = " ".join(process(command, "--help", COLUMNS="200").stdout.split())
         assert re.search(r"(amples|amples,) \[n, \.\.\.\] as \.npy", shown), shown
 
 
+@pytest.mark.slow
 def test_a_stdout_that_is_full_or_closed(model: Path, tmp_path: Path) -> None:
     for verb in ("inspect", "plan"):
         full = process(verb, model, stdout=">/dev/full")
@@ -138,11 +142,13 @@ def test_a_stdout_that_is_full_or_closed(model: Path, tmp_path: Path) -> None:
     assert editor.read(output.read_bytes())
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves(model: Path) -> None:
     done = process("inspect", model, stdout="| head -c 1")
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_output_to_a_device(model: Path) -> None:
     before = Path("/dev/null").stat().st_ino
     assert process("convert", model, "-o", "/dev/null").returncode == 0
@@ -157,6 +163,7 @@ def test_output_to_a_device(model: Path) -> None:
     assert piped.stderr.startswith("error: /dev/zero: not a .tflite file")
 
 
+@pytest.mark.slow
 def test_a_paged_conversion_writes_both_files_or_none(model: Path, tmp_path: Path) -> None:
     output, pages = tmp_path / "out.tflite", Path("/dev/full")
     output.write_bytes(b"old")

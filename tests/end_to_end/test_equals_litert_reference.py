@@ -25,6 +25,8 @@ from tflm_sparsesep.converters.layers.matrix import read_matrix_layer
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtimes import run
 
+pytestmark = pytest.mark.slow
+
 CHUNKS, SHAPES = 6, 40
 INT8_LAYOUTS = [layout for layout in LAYOUTS if layout.value_type is ValueType.INT8]
 
