@@ -30,6 +30,8 @@ _COUNTED = (
     BuiltinOperator.DEPTHWISE_CONV_2D,
 )
 
+_IMAGE_RANK = 4
+
 
 def instructions(model: Model, layers: Sequence[LayerDecision], target: str) -> int:
     """Return the estimated instructions of a rewritten model for one inference.
@@ -82,6 +84,8 @@ def dense_instructions(op: Operator, target: str) -> int:
         rank = len(op.outputs[0].shape)
         return fully_connected.dense_instructions(target, rows, cols, batch, dtype=dtype, rank=rank)
     output, strides = op.outputs[0].shape, op.strides
+    if len(output) != _IMAGE_RANK:  # no runtime runs it
+        return 0
     same = op.options is not None and op.options.padding == Padding.SAME
     edges = conv_2d.edge_windows(op.input(0).shape[2], weights.shape[2], strides[1], same=same)
     return conv_2d.dense_instructions(target, weights.shape, output, strides=strides, edges=edges)

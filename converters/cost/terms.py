@@ -7,8 +7,6 @@ that a kernel does not take have no coefficient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tflm_sparsesep.converters.blob.format import WINDOW_TILES, IndexEncoding, Layout, Major
 from tflm_sparsesep.converters.blob.size import PackedSize
 
@@ -65,8 +63,7 @@ def sparse_terms(
     (terms `.._and_pass`); where passes differ in size, terms `.._in_pass` count their vectors. The
     remaining vectors of the batch are multiplied one by one.
     """
-    passes = list(_passes(layout, size, batch, vectors_per_pass))
-    vectors = sum(passes)
+    passes, vectors = _passes(layout, size, batch, vectors_per_pass)
     once = _vector_terms(layout, size) | _block_terms(layout, size, input_zeros)
     paired = vectors if vectors_per_pass == _SIXTEEN else 0
     return {
@@ -82,18 +79,21 @@ def sparse_terms(
             for name, term in once.items()
             if name not in _ONLY_PASS_TERMS
         },
-        **{f"{name}_and_pass": once[name] * len(passes) for name in _PASS_TERMS},
+        **{f"{name}_and_pass": once[name] * passes for name in _PASS_TERMS},
         **{f"{name}_in_pass": once[name] * paired for name in _PASS_VECTOR_TERMS},
     }
 
 
-def _passes(layout: Layout, size: PackedSize, batch: int, vectors_per_pass: int) -> Iterator[int]:
-    """Yield the vectors of each pass over the blob that takes several."""
+def _passes(layout: Layout, size: PackedSize, batch: int, vectors_per_pass: int) -> tuple[int, int]:
+    """Return the passes over the blob that take several vectors, and the vectors that they take."""
+    passes, left = 0, batch
     if vectors_per_pass == 1 or not _takes_passes(layout, size, vectors_per_pass):
-        return
-    while vectors := _pass_vectors(layout, size, batch, vectors_per_pass):
-        yield vectors
-        batch -= vectors
+        return 0, 0
+    while vectors := _pass_vectors(layout, size, left, vectors_per_pass):
+        # Passes are alike until the batch ends.
+        alike = max(1, (left - vectors_per_pass) // vectors)
+        passes, left = passes + alike, left - alike * vectors
+    return passes, batch - left
 
 
 def _pass_vectors(layout: Layout, size: PackedSize, batch: int, most: int) -> int:

@@ -9,7 +9,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tflm_sparsesep.converters.cost.other_operators import OtherOperator
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Operator, Tensor, TensorType
+from tflm_sparsesep.converters.tflite.editor import (
+    BuiltinOperator,
+    Operator,
+    Tensor,
+    TensorType,
+    schema,
+)
 
 _IMAGE_AXES = [1, 2]
 # A window of a pool has no more, down or right: files may say anything.
@@ -54,7 +60,7 @@ def _softmax(op: Operator, inputs: list[_Shape], output: _Shape) -> _Sizes:
 
 
 def _pool(op: Operator, inputs: list[_Shape], output: _Shape) -> _Sizes:
-    if op.options is None or not _is_image(inputs[0]):
+    if not (isinstance(op.options, schema.Pool2DOptionsT) and _is_image(inputs[0])):
         return None
     window = op.options.filterHeight, op.options.filterWidth, *op.strides
     is_possible = min(window) > 0 and max(window) <= _MOST_TAPS
@@ -76,7 +82,7 @@ def _pad(op: Operator, inputs: list[_Shape], output: _Shape) -> _Sizes:
 
 
 def _concatenation(op: Operator, inputs: list[_Shape], output: _Shape) -> _Sizes:
-    if op.options is None:
+    if not isinstance(op.options, schema.ConcatenationOptionsT):
         return None
     axis = op.options.axis % len(output)
     return [math.prod(output[:axis]), *(math.prod(shape[axis:]) for shape in inputs)]

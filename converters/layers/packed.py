@@ -273,6 +273,8 @@ def summarize(op: Operator, target: str) -> PackedSummary | None:
         ModelError: the layer is damaged, or a float32 SEPARABLE_CONV_2D, for which there is no
             dense figure to compare with.
     """
+    if op.op_name in op_names.ALL and not (op.inputs and op.outputs):
+        raise ModelError(f"layer {layer_name(op)!r}: {op.op_name} lacks its input or output")
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
         return _summarize_fully_connected(op, target)
     if is_depthwise(op):

@@ -189,7 +189,7 @@ def parameter_bytes(op: Operator) -> int:
     """
     weights = op.weights
     if weights.type == TensorType.FLOAT32:
-        units = op.outputs[0].shape[-1]
+        units = next(reversed(op.outputs[0].shape), 0)
         return shapes.parameter_bytes(units, has_bias=op.bias is not None)
     return dense_bytes([op]) - (0 if weights.buffer is None else weights.buffer.stored_bytes)
 

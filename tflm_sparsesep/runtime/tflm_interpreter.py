@@ -23,7 +23,7 @@ from tflm_sparsesep.converters.errors import (
 from tflm_sparsesep.converters.layers.packed import is_paged
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite import types as tensor_types
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, TensorType
+from tflm_sparsesep.converters.tflite.editor import BuiltinOperator, Model, TensorType, schema
 from tflm_sparsesep.converters.tflite.references import called_subgraphs
 from tflm_sparsesep.runtime.child import Refusal, child
 
@@ -186,11 +186,11 @@ def _refuse_what_it_misreads(model: Model) -> None:
                     f"{model.name}: {tensor.name!r} is a sparse tensor, TFLM accepts dense ones "
                     "only; `convert` writes it dense if it rewrites a layer"
                 )
-        logits = op.inputs[0] if op.builtin_code == BuiltinOperator.SOFTMAX else None
+        logits = next(iter(op.inputs), None) if op.builtin_code == BuiltinOperator.SOFTMAX else None
         if logits is None or logits.type != TensorType.INT8 or logits.quantization is None:
             continue
         scale = float(min(logits.quantization.scales, default=0.0))
-        beta = 1.0 if op.options is None else float(op.options.beta)
+        beta = float(op.options.beta) if isinstance(op.options, schema.SoftmaxOptionsT) else 1.0
         if not scale * beta > _SOFTMAX_SCALE_LIMIT:
             raise DeviceError(
                 f"{model.name}: {logits.name!r}, the input of SOFTMAX, has the scale {scale:.2g} "
