@@ -149,7 +149,9 @@ class _Reader:
     def operator(self, raw: Any, tensors: list[Tensor]) -> Operator:
         code = self.codes[raw.opcodeIndex]
         large = (raw.largeCustomOptionsOffset, raw.largeCustomOptionsSize)
-        has_options = raw.customOptions is not None or large[0] > 1
+        # Runtimes look for options behind the flatbuffer for custom operators alone.
+        is_large = large[0] > 1 and code.builtin_code == BuiltinOperator.CUSTOM
+        has_options = raw.customOptions is not None or is_large
         return Operator(
             code.builtin_code,
             [None if i < 0 else tensors[i] for i in _indices(raw.inputs)],

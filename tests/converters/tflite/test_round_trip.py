@@ -96,3 +96,15 @@ def test_data_after_the_flatbuffer_is_read() -> None:
         editor.read(data[:-1])
     with pytest.raises(ModelError, match=r"buffer 1 of 2 bytes at offset .* outside the file"):
         editor.read(data[: flatbuffer_size + 1])
+
+
+def test_an_operator_of_tflite_gets_no_custom_options() -> None:
+    """TFLM refuses them; it does not look for options behind the flatbuffer of such operators."""
+    model = rich_model()
+    _, loop, *_ = model.subgraphs[0].operators
+    assert loop.customOptions is None
+    loop.largeCustomOptionsOffset, loop.largeCustomOptionsSize = 7, 4
+    back = editor.read(editor.write(editor.read(pack(model) + b"data")))
+    _, found, *_ = back.subgraphs[0].operators
+    assert found.op_name == "WHILE"
+    assert found.custom_options is None
