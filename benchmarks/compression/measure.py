@@ -27,7 +27,8 @@ from threadpoolctl import threadpool_limits
 import tflm_sparsesep as ts
 from tflm_sparsesep.compression.budget_search import Budget, pareto
 from tflm_sparsesep.compression.model_search import best_trial
-from tflm_sparsesep.compression.trial_builder import Trial, TrialJob
+from tflm_sparsesep.compression.parallel import mapper
+from tflm_sparsesep.compression.trial_builder import BuilderCall, Trial, TrialJob
 from tflm_sparsesep.compression.trials import Trials
 from tflm_sparsesep.converters import model_cost, op_names
 from tflm_sparsesep.converters.rewrite import rewrite
@@ -95,8 +96,12 @@ def measure(
     samples = net.x_train[:SAMPLES]
     rows = {_budget_of(row): row for row in document.get(name, {}).get("compressed", [])}
     row: Row = {"part": part, "fewer": fewer}
-    with threadpool_limits(limits=1):  # as `compress` does: on threads depend the last bits
-        trials = Trials(TrialJob(net.int8, [samples], None, "cortex-m4", name, cache_dir))
+    job = TrialJob(net.int8, [samples], None, "cortex-m4", name, cache_dir)
+    with (
+        threadpool_limits(limits=1),  # as `compress` does: on threads depend the last bits
+        mapper(BuilderCall(job), workers=1) as calls,
+    ):
+        trials = Trials(job, calls)
         trial = best_trial(trials, budget_of(net, part, fewer))
     row |= compressed(net, trial, dense)
     print(row, flush=True)

@@ -197,6 +197,37 @@ def accumulate(batches: Iterable[npt.NDArray[Any]], *, refit_bias: bool = True) 
     return accumulator.finish()
 
 
+def few_vectors(*parts: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """Return few vectors with the means and second moments of many.
+
+    Args:
+        parts: [n, columns] each, of the same n samples.
+
+    Returns:
+        The same for each part, with one sample more than there are columns in all; or the parts
+        themselves where these are no more samples.
+
+    Example:
+        >>> (few,) = few_vectors(np.arange(10.0)[:, None])
+        >>> len(few), few.mean().round(6), np.square(few).mean().round(6)
+        (2, np.float64(4.5), np.float64(28.5))
+    """
+    joined = np.hstack(parts).astype(np.float64)
+    mean, (count, columns) = joined.mean(axis=0), joined.shape
+    if count <= columns + 1:
+        return list(parts)
+    joined -= mean
+    values, vectors = linalg.eigh(joined.T @ joined / count)
+    root = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
+    # Rows of the Helmert matrix are orthonormal and of mean 0.
+    few = math.sqrt(columns + 1) * (linalg.helmert(columns + 1).T @ root) + mean
+    ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+    return [
+        one.astype(part.dtype)
+        for one, part in zip(np.split(few, ends, axis=1), parts, strict=True)
+    ]
+
+
 def identity(cols: int) -> Gram:
     """Return the Gram matrix of independent inputs of variance 1 and mean 0, used without data."""
     return Gram(np.eye(cols), np.zeros(cols))

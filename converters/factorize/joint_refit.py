@@ -14,12 +14,15 @@ the importance-times-power diagonal) and goes as far along delta as the loss fal
 learning rate, no batches; a few steps are enough.
 
 Time: three passes over the samples for each conjugate-gradient iteration. These are in float32,
-since only the direction depends on them; the result is measured on samples held out.
+since only the direction depends on them; the result is measured on samples held out. Where the loss
+is quadratic and the layers are factors of one matrix, it depends on means and second moments only:
+few vectors that have the same ones take the place of all windows of all samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,12 +36,15 @@ from tflm_sparsesep.converters.factorize.chain import (
     RealLayer,
     forward,
 )
-from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
+from tflm_sparsesep.converters.factorize.gram import Matrix, Vector, few_vectors
+from tflm_sparsesep.converters.factorize.steps import arrive
 
 _DAMPING = 1e-2
 _ITERATIONS = 20
 _HALVINGS = 6
 _HELD_OUT = 0.1
+# Of a layer's outputs: so few beyond the limits leave it linear.
+_FEW = 1e-3
 
 Parameters = list[Array]  # weights of all layers, then biases of all layers
 
@@ -50,7 +56,6 @@ class _Task:
     samples: Array
     wanted: list[Array | None]  # None for layers that are free
     importance: list[Array]  # of those, zeros
-    scale: list[Array]  # of the preconditioner
     loss: OutputLoss
     inner: float
 
@@ -120,22 +125,49 @@ def refit(
     now = [_float32(layer) for layer in layers]
     whole = _task(now, wanted, samples, importance, loss or OutputLoss(), inner)
     split = len(samples) - max(1, round(len(samples) * _HELD_OUT))
-    best = _descend(now, whole.part(slice(split)), whole.part(slice(split, None)), steps)
-    return [_float64(layer) for layer in best]
+    task, judge = whole.part(slice(split)), whole.part(slice(split, None))
+    first, linear = now, _linear(now, task)
+    if linear is not None:
+        first, task = linear
+    best = _descend(first, task, lambda found: judge.value(_with_numbers(now, found)), steps)
+    return [_float64(layer) for layer in _with_numbers(now, best)]
 
 
-def _descend(now: list[RealLayer], task: _Task, judge: _Task, steps: int) -> list[RealLayer]:
+def _linear(layers: list[RealLayer], task: _Task) -> tuple[list[RealLayer], _Task] | None:
+    """Return the problem on few vectors; None where it depends on more than their moments."""
+    wanted = task.wanted[-1]
+    is_quadratic = task.loss.temperature is None
+    if not is_quadratic or wanted is None or any(z is not None for z in task.wanted[:-1]):
+        return None
+    if any(layer.steps for layer in layers[1:]):
+        return None
+    for layer, z in zip(layers[:-1], forward(layers[:-1], task.samples).outputs, strict=True):
+        if np.mean((z <= layer.lower) | (z >= layer.upper)) > _FEW:
+            return None
+    free = [replace(layer, steps=(), lower=-math.inf, upper=math.inf) for layer in layers]
+    cols, count = layers[0].weights.shape[1], len(task.samples)
+    entering = arrive(layers[0].steps, task.samples, cols, count).vectors
+    samples, last = few_vectors(entering, wanted)
+    return free, replace(task, samples=samples, wanted=[*task.wanted[:-1], last])
+
+
+def _descend(
+    now: list[RealLayer],
+    task: _Task,
+    judge: Callable[[list[RealLayer]], float],
+    steps: int,
+) -> list[RealLayer]:
     """Return the layers after the step with the least loss of `judge`."""
-    best, least = now, judge.value(now)
-    current, damping = task.value(now), _DAMPING
+    best, least = now, judge(now)
+    current, damping, scale = task.value(now), _DAMPING, _scale(now, task)
     for _ in range(steps):
-        delta = _direction(now, task, damping)
+        delta = _direction(now, task, scale, damping)
         moved = _line_search(now, delta, task, current)
         if moved is None:
             damping *= 10
             continue
         now, current = moved
-        if (value := judge.value(now)) < least:
+        if (value := judge(now)) < least:
             best, least = now, value
     return best
 
@@ -150,12 +182,20 @@ def _task(
 ) -> _Task:
     x, given = np.asarray(samples, np.float32), iter(importance)
     targets = [None if z is None else np.asarray(z, np.float32) for z in wanted]
-    matter, scale = [], []
-    for layer, z, own in zip(layers, wanted, chain.importance(layers, x, loss), strict=True):
-        values = np.zeros(len(layer.bias)) if z is None else next(given)
-        matter.append(np.asarray(values, np.float32))
-        scale.append(np.asarray(own if z is None else values, np.float32))
-    return _Task(x, targets, matter, scale, loss, inner)
+    matter = [
+        np.asarray(np.zeros(len(layer.bias)) if z is None else next(given), np.float32)
+        for layer, z in zip(layers, wanted, strict=True)
+    ]
+    return _Task(x, targets, matter, loss, inner)
+
+
+def _scale(layers: Sequence[RealLayer], task: _Task) -> list[Array]:
+    """Return the importance of all outputs, for the preconditioner."""
+    if all(z is not None for z in task.wanted):
+        return task.importance
+    own = chain.importance(layers, task.samples, task.loss)
+    pairs = zip(own, task.importance, task.wanted, strict=True)
+    return [np.asarray(v if z is None else matter, np.float32) for v, matter, z in pairs]
 
 
 def _line_search(
@@ -168,11 +208,13 @@ def _line_search(
     return None
 
 
-def _direction(layers: list[RealLayer], task: _Task, damping: float) -> Parameters:
+def _direction(
+    layers: list[RealLayer], task: _Task, scale: list[Array], damping: float
+) -> Parameters:
     """Solve by conjugate gradients, preconditioned by importance times mean input power."""
     flow = forward(layers, task.samples)
     masks = [layer.weights != 0 for layer in layers]
-    floor = [v + np.float32(1e-3) * (v.mean() + np.float32(1e-30)) for v in task.scale]
+    floor = [v + np.float32(1e-3) * (v.mean() + np.float32(1e-30)) for v in scale]
     places = [np.float32(len(z) / len(task.samples)) for z in flow.outputs]
     floor = [v * n for v, n in zip(floor, places, strict=True)]
     power = [np.square(x).mean(axis=0) for x in flow.inputs[:-1]]
@@ -239,6 +281,12 @@ def _moved(layers: list[RealLayer], delta: Parameters, size: float) -> list[Real
         replace(layer, weights=layer.weights + size * w, bias=layer.bias + size * b)
         for layer, w, b in zip(layers, weights, biases, strict=True)
     ]
+
+
+def _with_numbers(layers: list[RealLayer], found: list[RealLayer]) -> list[RealLayer]:
+    """Return the layers with the weights and biases of others."""
+    pairs = zip(layers, found, strict=True)
+    return [replace(layer, weights=own.weights, bias=own.bias) for layer, own in pairs]
 
 
 def _dot(a: Parameters, b: Parameters) -> float:

@@ -164,6 +164,7 @@ class LayerCompressor:
         later = {t for op in main.operators[first:] if not is_stateful(op) for t in op.outputs}
         same = zip(main.tensors, self._main.tensors, strict=True)  # of one file
         values = {t: self._values[o] for t, o in same if o in self._values and t not in later}
+        before = dict(values)
         now = [[op] for op in main.operators]
         pending: list[Operator] = []
         for position, op in enumerate(main.operators[first:], first):
@@ -176,9 +177,7 @@ class LayerCompressor:
         main.operators = [op for operators in now for op in operators]
         together = together or (WHOLE if effort > 1 else None)
         if changed and together is not None:
-            states = [t for op in main.operators if is_stateful(op) for t in op.outputs]
-            inputs = {t: values[t] for t in (*main.inputs, *states) if t in values}
-            self._refitter.refit(now, inputs, together)
+            self._refitter.refit(now, before, together, first=first)
             for position, index in changed.items():
                 if forms[index].palette:
                     _round_to_palette(now[position][0], self._problems[index])

@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
-from tflm_sparsesep.compression.trial_builder import Trial, TrialJob
+from tflm_sparsesep.compression.parallel import mapper
+from tflm_sparsesep.compression.trial_builder import BuilderCall, Trial, TrialJob, builder_of
 from tflm_sparsesep.compression.trial_cache import Entry, model_entry, model_of
 from tflm_sparsesep.compression.trials import Trials
 from tflm_sparsesep.converters import model_cost
@@ -32,6 +33,8 @@ _QUICK_AT_ONCE, _CAREFUL_AT_ONCE = 4, 2
 # Where only sizes are limited: levels relative to that of quick fits, as careful fits may have
 # slightly different sizes.
 _LEVELS_ABOUT = (-4, -2, 0, 2, 5)
+# Weights in all layers from which processes pay.
+_LEAST_PARALLEL = 2000
 
 
 def search_model(
@@ -56,8 +59,14 @@ def search_model(
             _fits_kept(job, is_local=executor is None) as kept,
             steps_bar("trials", shown=progress) as on_step,
             threadpool_limits(limits=1),  # the last bits of matrix products depend on it
+            mapper(
+                BuilderCall(kept),
+                workers=_enough(kept) if workers is None else workers,
+                executor=executor,
+                on_result=on_step,
+            ) as calls,
         ):
-            trials = Trials(kept, on_step, workers=workers, executor=executor)
+            trials = Trials(kept, calls)
             trial = best_trial(trials, budget)
         # The quality limit can always be met: level 0 leaves the layers unchanged.
         if not budget.is_small(trial.point):
@@ -66,6 +75,12 @@ def search_model(
         return model_entry(trial.tflite, trial.rewritten, points)
 
     return model_of(job.cache().recall({"budget": vars(budget)}, search))
+
+
+def _enough(job: TrialJob) -> int | None:
+    """Return 1 where starting processes would take longer than all fits, else None."""
+    weights = sum(layer.real.weights.size for layer in builder_of(job).layers)
+    return 1 if weights < _LEAST_PARALLEL else None
 
 
 @contextlib.contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from typing import Any, TypeVar
 
@@ -20,28 +21,29 @@ Result = TypeVar("Result")
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
-# What workers run. They are forked while it is set, so it need not be pickled.
+# What a worker runs: it is forked with it, so it need not be pickled.
 _task: Callable[[Any], Any] | None = None
 
 
-def map_ordered(
+@contextlib.contextmanager
+def mapper(
     function: Callable[[Item], Result],
-    items: Sequence[Item],
     *,
     workers: int | None = None,
     executor: Executor | None = None,
     on_result: Callable[[], None] = lambda: None,
-) -> list[Result]:
-    """Return `function` of each item, in the order of the items.
+) -> Iterator[Callable[[Sequence[Item]], list[Result]]]:
+    """Give a map: `function` of each of some items, in their order.
 
     Matrix products run on one thread, whatever `workers` is: their last bits depend on the number
     of threads. Changes that `function` makes in memory may be lost; items and results are pickled.
+    Processes start with the first items and keep what they learn until the end of the block.
 
     Args:
         function: any callable, closures too.
-        items: its arguments.
-        workers: processes; by default one for each core that this process may use. With 1, inside a
-            worker, and where forking is unsafe (Windows, macOS), everything runs in this process.
+        workers: processes; by default one for each core that this process may use. With 1, with a
+            single item, inside a worker, and where forking is unsafe (Windows, macOS), everything
+            runs in this process.
         executor: runs everything in the place of such processes; `function` is pickled, too.
         on_result: called after each result, in this process.
 
@@ -51,20 +53,34 @@ def map_ordered(
         Exception: what `function` raises for the first item that fails; later ones are abandoned.
 
     Example:
-        >>> map_ordered(lambda n: n * n, [3, 1, 2], workers=2)
+        >>> with mapper(lambda n: n * n, workers=2) as squares:
+        ...     squares([3, 1, 2])
         [9, 1, 4]
     """
-    wanted = cores() if workers is None else workers
-    if not isinstance(wanted, int) or wanted < 1:
+    count = cores() if workers is None else workers
+    if not isinstance(count, int) or count < 1:
         raise ConfigError(f"workers is {workers!r}, accepted: an integer from 1 up")
-    if executor is not None:
-        futures = [executor.submit(function, item) for item in items]
-        return _collected(futures, on_result)
-    count = min(wanted, len(items))
-    with threadpool_limits(limits=1):
-        if count < 2 or not _can_fork():
-            return [_reported(function(item), on_result) for item in items]
-        return _forked(function, items, count, on_result)
+    pool: ProcessPoolExecutor | None = None
+
+    def run(items: Sequence[Item]) -> list[Result]:
+        nonlocal pool
+        if executor is not None:
+            return _collected([executor.submit(function, item) for item in items], on_result)
+        with threadpool_limits(limits=1):
+            if min(count, len(items)) < 2 or not _can_fork():
+                return [_reported(function(item), on_result) for item in items]
+            pool = pool or _forking(count, function)
+            return _collected([pool.submit(_run, item) for item in items], on_result)
+
+    try:
+        yield run
+    except (KeyboardInterrupt, SystemExit):
+        for process in pool._processes.values() if pool else ():  # they would finish their items
+            process.kill()
+        raise
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
 
 
 def cores() -> int:
@@ -79,29 +95,14 @@ def _can_fork() -> bool:
     return sys.platform == "linux" and _task is None
 
 
-def _forked(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    count: int,
-    on_result: Callable[[], None],
-) -> list[Result]:
-    global _task
-    _task = function
-    pool = ProcessPoolExecutor(
+def _forking(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor:
+    """Return processes that are forked with the first item, and run a function."""
+    return ProcessPoolExecutor(
         count,
         mp_context=multiprocessing.get_context("fork"),
-        initializer=_end_with,
-        initargs=(os.getpid(),),
+        initializer=_start,
+        initargs=(os.getpid(), function),
     )
-    try:
-        return _collected([pool.submit(_run, item) for item in items], on_result)
-    except (KeyboardInterrupt, SystemExit):
-        for process in pool._processes.values():  # they would finish their items first
-            process.kill()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        _task = None
 
 
 def _collected(futures: Sequence[Future[Result]], on_result: Callable[[], None]) -> list[Result]:
@@ -117,15 +118,17 @@ def _collected(futures: Sequence[Future[Result]], on_result: Callable[[], None])
             future.cancel()
 
 
-def _end_with(parent: int) -> None:
-    """End this worker when its parent ends, killed or not: nobody else would."""
+def _start(parent: int, function: Callable[[Any], Any]) -> None:
+    """Prepare a worker for a function; it ends when its parent does, killed or not."""
+    global _task
+    _task = function
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
 
 
 def _run(item: Any) -> Any:
-    assert _task is not None  # set when this process was forked
+    assert _task is not None  # by `_start`
     return _task(item)
 
 

@@ -63,9 +63,11 @@ class Refitter:
         shared = {i for i, op in enumerate(original.operators) if is_shared(op, users)}
         runs = [part for run in real_chain.runs(original) for part in _split(original, run, shared)]
         self._runs = [(run, _parts(original, run)) for run in runs]
-        self._importance: dict[tuple[range, int], list[Vector]] = {}
+        self._targets: dict[tuple[range, int], tuple[list[Vector], list[Array]]] = {}
 
-    def refit(self, now: Sequence[Sequence[Operator]], values: Values, extent: Refit) -> None:
+    def refit(
+        self, now: Sequence[Sequence[Operator]], values: Values, extent: Refit, *, first: int = 0
+    ) -> None:
         """Improve all weights that are not zero (`joint_refit`), run after run.
 
         A run with convolutions sees few samples, as it takes much memory: its fully-connected
@@ -73,11 +75,14 @@ class Refitter:
 
         Args:
             now: the operators in the place of each original one; their layers are changed.
-            values: of the inputs of the compressed model, and of its variables.
+            values: of what the operators from `first` on read from elsewhere, or from variables.
             extent: how far to go.
+            first: position of the first operator that is not the original one.
         """
-        at, known = 0, dict(values)
+        at, known = first, dict(values)
         for run, parts in self._runs:
+            if run.stop <= first:
+                continue
             for positions in parts:
                 picks = self._picks(now, positions, extent)
                 if picks is None:
@@ -118,12 +123,8 @@ class Refitter:
         readers = self._original.consumers(original[-1].outputs[0])
         is_classifier = any(op.builtin_code == BuiltinOperator.SOFTMAX for op in readers)
         loss = OutputLoss() if is_classifier else OutputLoss(None)
-        before = _real(self._values, original[0].input(0), picks)
-        dense = real_chain.read(original)
-        if (positions, len(picks)) not in self._importance:
-            self._importance[positions, len(picks)] = importance(dense, before, loss)
-        weights = self._importance[positions, len(picks)]
-        outputs = iter(forward(dense, before).outputs)
+        weights, targets = self._wanted(positions, original, picks, loss)
+        outputs = iter(targets)
         wanted: list[Array | None] = []
         for position, op in zip(positions, original, strict=True):
             if op.builtin_code in LAYERS:
@@ -134,6 +135,18 @@ class Refitter:
         layers = [op for op in operators if op.builtin_code in LAYERS]
         for op, thin, layer in zip(layers, fitted, found, strict=True):
             real.write(op, np.where(thin.weights != 0, layer.weights, 0.0), layer.bias)
+
+    def _wanted(
+        self, positions: range, original: Sequence[Operator], picks: Array, loss: OutputLoss
+    ) -> tuple[list[Vector], list[Array]]:
+        """Return the importance and the pre-activations, float32, of original layers."""
+        key = positions, len(picks)
+        if key not in self._targets:
+            before = _real(self._values, original[0].input(0), picks)
+            dense = real_chain.read(original)
+            outputs = [z.astype(np.float32) for z in forward(dense, before).outputs]
+            self._targets[key] = importance(dense, before, loss), outputs
+        return self._targets[key]
 
 
 def _split(original: Subgraph, run: range, shared: Set[int]) -> list[range]:

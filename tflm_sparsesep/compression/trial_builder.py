@@ -157,19 +157,19 @@ class TrialBuilder:
 
 @dataclass(frozen=True)
 class BuilderCall:
-    """A call of a method of a job's builder, with matrix products on one thread.
+    """Calls methods of a job's builder, with matrix products on one thread.
 
     Their last bits depend on the number of threads. It can be pickled; the process that runs it
     keeps the builder for the next call.
     """
 
     job: TrialJob
-    method: Callable[..., Any]
 
-    def __call__(self, arguments: tuple[Any, ...]) -> Any:
-        """Return what the method returns."""
+    def __call__(self, call: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
+        """Return what a method returns for some arguments."""
+        method, arguments = call
         with threadpool_limits(limits=1):
-            return self.method(builder_of(self.job), *arguments)
+            return method(builder_of(self.job), *arguments)
 
 
 _builders: OrderedDict[str, TrialBuilder] = OrderedDict()

@@ -1,13 +1,9 @@
-"""Choose combinations of factorizations at the levels of a search, and have them built.
-
-Trials are built by workers: processes of this machine, or those of an executor.
-"""
+"""Choose combinations of factorizations at the levels of a search, and have them built."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +11,7 @@ from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget
 from tflm_sparsesep.compression.factorization import DENSE
 from tflm_sparsesep.compression.form_choice import Front, Option
-from tflm_sparsesep.compression.parallel import map_ordered
 from tflm_sparsesep.compression.trial_builder import (
-    BuilderCall,
     Forms,
     Trial,
     TrialBuilder,
@@ -26,8 +20,8 @@ from tflm_sparsesep.compression.trial_builder import (
 )
 from tflm_sparsesep.converters.cost.cost import Cost
 
-# Below this many weights in all layers, starting processes takes longer than all fits.
-_LEAST_PARALLEL = 2000
+Calls = Callable[[Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]], list[Any]]
+"""Run methods of the builder of a job with their arguments."""
 
 
 class Trials:
@@ -35,26 +29,13 @@ class Trials:
 
     Args:
         job: the model and its samples.
-        on_step: called after each layer and trial.
-        workers: processes that build trials; by default one for each core.
-        executor: builds them in their place.
+        calls: runs `BuilderCall` of the job (`mapper`), perhaps in several processes.
     """
 
-    def __init__(
-        self,
-        job: TrialJob,
-        on_step: Callable[[], None] = lambda: None,
-        *,
-        workers: int | None = 1,
-        executor: Executor | None = None,
-    ) -> None:
+    def __init__(self, job: TrialJob, calls: Calls) -> None:
         self.done: dict[tuple[Forms, int], Trial] = {}
-        self._job, self._on_step = job, on_step
-        self._workers, self._executor = workers, executor
+        self._calls = calls
         self._layers = builder_of(job).layers
-        weights = sum(layer.real.weights.size for layer in self._layers)
-        if workers is None and weights < _LEAST_PARALLEL:
-            self._workers = 1
         indices = [(index,) for index in range(len(self._layers))]
         self._options: list[list[Option]] = self._map(TrialBuilder.options, indices)
         self._fronts: dict[float, Front] = {}
@@ -116,10 +97,4 @@ class Trials:
         return [replace(t, point=replace(t.point, level=level)) for t, level in found]
 
     def _map(self, method: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        return map_ordered(
-            BuilderCall(self._job, method),
-            arguments,
-            workers=self._workers,
-            executor=self._executor,
-            on_result=self._on_step,
-        )
+        return self._calls([(method, values) for values in arguments])

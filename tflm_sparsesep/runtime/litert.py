@@ -62,14 +62,22 @@ class LiteRtInterpreter:
         delegate = None if backend is None else (str(delegate_path()), {"backend": backend})
         self._ask("create", data, resolver, preserve_all_tensors, delegate)
 
-    def invoke(self, inputs: Sequence[Array], tensors: Sequence[int] | None = None) -> list[Array]:
-        """Run one inference; return its outputs, or the tensors of these indices.
+    def invoke(self, inputs: Sequence[Array]) -> list[Array]:
+        """Run one inference and return its outputs.
 
         Raises:
             DeviceError: LiteRT fails.
         """
-        indices = None if tensors is None else list(tensors)
-        values: list[Array] = self._ask("invoke", list(inputs), indices)
+        values: list[Array] = self._ask("invoke", list(inputs))
+        return values
+
+    def run(self, inputs: Sequence[Array], tensors: Sequence[int]) -> list[Array]:
+        """Run inferences [n, *shape] of each input, at least one; return the same of tensors.
+
+        Raises:
+            DeviceError: LiteRT fails.
+        """
+        values: list[Array] = self._ask("run", list(inputs), list(tensors))
         return values
 
     def _ask(self, method: str, *arguments: Any) -> Any:

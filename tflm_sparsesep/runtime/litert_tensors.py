@@ -28,5 +28,4 @@ def litert_tensors(
     interpreter = LiteRtInterpreter(
         tflite, name, resolver="BUILTIN_WITHOUT_DEFAULT_DELEGATES", preserve_all_tensors=True
     )
-    rows = [interpreter.invoke(values, indices) for values in zip(*inputs, strict=True)]
-    return [np.stack(column) for column in zip(*rows, strict=True)]
+    return interpreter.run(inputs, indices)

@@ -140,15 +140,22 @@ class _LiteRt:
         interpreter.allocate_tensors()
         self.living[key] = interpreter
 
-    def invoke(self, key: int, inputs: list[Any], tensors: list[int] | None) -> list[Any]:
-        """Run one inference; return the tensors of these indices, or all outputs."""
+    def invoke(self, key: int, inputs: list[Any]) -> list[Any]:
+        """Run one inference and return its outputs."""
+        indices = [detail["index"] for detail in self.living[key].get_output_details()]
+        return [values[0] for values in self.run(key, [[value] for value in inputs], indices)]
+
+    def run(self, key: int, inputs: list[Any], tensors: list[int]) -> list[Any]:
+        """Run inferences; return [inferences, *shape] for the tensors of these indices."""
         interpreter = self.living[key]
-        for detail, value in zip(interpreter.get_input_details(), inputs, strict=True):
-            interpreter.set_tensor(detail["index"], value)
-        interpreter.invoke()
-        if tensors is None:
-            tensors = [detail["index"] for detail in interpreter.get_output_details()]
-        return [interpreter.get_tensor(index) for index in tensors]
+        entries = [detail["index"] for detail in interpreter.get_input_details()]
+        rows = []
+        for values in zip(*inputs, strict=True):
+            for index, value in zip(entries, values, strict=True):
+                interpreter.set_tensor(index, value)
+            interpreter.invoke()
+            rows.append([interpreter.get_tensor(index) for index in tensors])
+        return [np.stack(column) for column in zip(*rows, strict=True)]
 
     def close(self, keys: list[int]) -> None:
         """Free interpreters that nobody refers to any longer."""
