@@ -43,6 +43,8 @@ _DAMPING = 1e-2
 _ITERATIONS = 20
 _HALVINGS = 6
 _HELD_OUT = 0.1
+# A step that leaves more of the loss is the last.
+_LITTLE = 0.99
 # Of a layer's outputs: so few beyond the limits leave it linear.
 _FEW = 1e-3
 
@@ -167,8 +169,11 @@ def _descend(
             damping *= 10
             continue
         now, current = moved
-        if (value := judge(now)) < least:
+        before, value = least, judge(now)
+        if value < least:
             best, least = now, value
+        if value > _LITTLE * before:
+            break
     return best
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import tflm_sparsesep as ts
 from tests.support.models.latent_models import latent_samples, mlp
-from tflm_sparsesep.compression.parallel import map_ordered
+from tflm_sparsesep.compression.parallel import mapper
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +99,7 @@ def test_a_dask_cluster_of_two_workers(x: np.ndarray, alone: ts.CompressResult) 
 def test_a_worker_that_dies_is_named() -> None:
     with (
         ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor,
+        mapper(os._exit, executor=executor) as run,
         pytest.raises(ts.DeviceError, match="a worker process was killed"),
     ):
-        map_ordered(os._exit, [9], executor=executor)
+        run([9])

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from tflm_sparsesep.compression.parallel import cores, map_ordered
+from tflm_sparsesep.compression.parallel import cores, mapper
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ModelError
 
 
@@ -22,10 +22,29 @@ def products(seed: int) -> bytes:
 
 
 def test_results_are_the_same_whatever_the_number_of_workers() -> None:
-    wanted = map_ordered(products, range(6), workers=1)
+    with mapper(products, workers=1) as run:
+        wanted = run(range(6))
     assert len(set(wanted)) == 6
     for workers in (2, 3, 8, None):
-        assert map_ordered(products, range(6), workers=workers) == wanted
+        with mapper(products, workers=workers) as run:
+            assert run(range(6)) == wanted
+
+
+def test_processes_live_until_the_end_of_the_block() -> None:
+    counts: list[int] = []
+
+    def call(_: int) -> tuple[int, int]:
+        counts.append(1)
+        return os.getpid(), len(counts)
+
+    with mapper(call, workers=2) as run:
+        found = [*run(range(6)), *run(range(6))]
+    last = {process: 0 for process, _ in found}
+    for process, count in found:
+        last[process] = max(last[process], count)
+    assert os.getpid() not in last
+    assert len(last) <= 2
+    assert sum(last.values()) == 12
 
 
 def test_they_come_in_order_from_other_processes() -> None:
@@ -38,7 +57,8 @@ def test_they_come_in_order_from_other_processes() -> None:
         return n, os.getpid()
 
     reports: list[int] = []
-    found = map_ordered(slow_first, range(9), workers=3, on_result=lambda: reports.append(1))
+    with mapper(slow_first, workers=3, on_result=lambda: reports.append(1)) as run:
+        found = run(range(9))
     assert [n for n, _ in found] == list(range(9))
     processes = {process for _, process in found}
     assert os.getpid() not in processes
@@ -49,22 +69,25 @@ def test_they_come_in_order_from_other_processes() -> None:
 def test_a_map_inside_a_worker_stays_in_it() -> None:
     def inner(n: int) -> list[bool]:
         here = os.getpid()
-        return map_ordered(lambda _: os.getpid() == here, range(n), workers=4)
+        with mapper(lambda _: os.getpid() == here, workers=4) as run:
+            return run(range(n))
 
-    assert map_ordered(inner, [1, 2, 3], workers=2) == [[True], [True] * 2, [True] * 3]
+    with mapper(inner, workers=2) as run:
+        assert run([1, 2, 3]) == [[True], [True] * 2, [True] * 3]
 
 
 # A shell that starts tests in the background has them ignore SIGINT.
 FOREVER = """
 import os, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from tflm_sparsesep.compression.parallel import map_ordered
+from tflm_sparsesep.compression.parallel import mapper
 
 def wait(n):
     os.write(1, b"x")
     time.sleep(3600)
 
-map_ordered(wait, [1, 2], workers=2)
+with mapper(wait, workers=2) as run:
+    run([1, 2])
 """
 
 
@@ -88,19 +111,27 @@ def test_errors_are_those_of_the_function(workers: int) -> None:
             raise ModelError("layer 2 is broken")
         return n
 
-    with pytest.raises(ModelError, match="layer 2 is broken"):
-        map_ordered(fails, range(5), workers=workers)
-    assert map_ordered(fails, range(2), workers=workers) == [0, 1]
+    with mapper(fails, workers=workers) as run:
+        with pytest.raises(ModelError, match="layer 2 is broken"):
+            run(range(5))
+        assert run(range(2)) == [0, 1]
 
 
 def test_a_killed_worker_is_reported() -> None:
-    with pytest.raises(DeviceError, match="a worker process was killed"):
-        map_ordered(lambda n: os._exit(9), range(4), workers=2)
+    with (
+        mapper(lambda n: os._exit(9), workers=2) as run,
+        pytest.raises(DeviceError, match="a worker process was killed"),
+    ):
+        run(range(4))
 
 
 def test_workers_must_be_a_positive_integer() -> None:
     for workers in (0, -1, 1.5, "2"):
-        with pytest.raises(ConfigError, match="workers is"):
-            map_ordered(products, [1], workers=workers)  # type: ignore[arg-type]
-    assert map_ordered(products, []) == []
+        with (
+            pytest.raises(ConfigError, match="workers is"),
+            mapper(products, workers=workers),  # type: ignore[arg-type]
+        ):
+            pass
+    with mapper(products) as run:
+        assert run([]) == []
     assert cores() >= 1

@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -239,7 +239,7 @@ class LayerCompressor:
         self, index: int, forms: Forms, effort: int, inputs: Matrix | None
     ) -> tuple[Fitted, Vector]:
         """Return the matrices and the bias of a layer, fitted once for the same layers before."""
-        before = [asdict(form) for form in forms[:index]] if inputs is not None else []
+        before = [vars(form) for form in forms[:index]] if inputs is not None else []
         form = replace(forms[index], palette=False)  # rounding comes after
 
         def compute() -> Entry:
@@ -250,7 +250,7 @@ class LayerCompressor:
                 fitted = problem.refit(self._fit(index, forms, 1, None)[0])
             return fit_entry(fitted, bias + problem.bias_shift(fitted))
 
-        setting = {"fit": index, "form": asdict(form), "before": before, "effort": effort}
+        setting = {"fit": index, "form": vars(form), "before": before, "effort": effort}
         return fit_of(self._recalled(setting, compute))
 
     def _problem(self, index: int, inputs: Matrix | None) -> tuple[FitProblem, Vector]:

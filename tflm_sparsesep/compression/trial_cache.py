@@ -22,7 +22,7 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def fit_entry(fitted: Fitted, bias: Vector) -> Entry:
         blobs[f"kept{number}"] = np.packbits(kept).tobytes()
         blobs[f"values{number}"] = matrix[kept].astype("<f8").tobytes()
     shapes = [matrix.shape for matrix in fitted.matrices]
-    return Entry({"form": asdict(fitted.form), "shapes": shapes}, blobs)
+    return Entry({"form": vars(fitted.form), "shapes": shapes}, blobs)
 
 
 def fit_of(entry: Entry) -> tuple[Fitted, Vector]:
@@ -174,7 +174,7 @@ def fit_of(entry: Entry) -> tuple[Fitted, Vector]:
 
 def options_entry(options: Sequence[Option]) -> Entry:
     """Return the entry of what one layer can become."""
-    return Entry({"options": [asdict(option) for option in options]})
+    return Entry({"options": [{**vars(option), "form": vars(option.form)} for option in options]})
 
 
 def options_of(entry: Entry) -> list[Option]:
@@ -188,7 +188,7 @@ def model_entry(tflite: bytes, rewritten: RewriteResult, points: Sequence[Point]
     """Return the entry of a compressed model before and after rewriting, and of search points."""
     values = {
         "layers": [layer.to_json() for layer in rewritten.layers],
-        "points": [asdict(point) for point in points],
+        "points": [vars(point) for point in points],
     }
     return Entry(values, {"tflite": tflite, "rewritten": rewritten.tflite})
 
