@@ -27,7 +27,7 @@ LEVELS = 121
 _DB_PER_LEVEL = 0.5
 # Output SQNR expected at level 0 of a search for quality.
 _BEST_DB = 60.0
-_LEAST_DB = 1e-3
+LEAST_DB = 1e-3
 # Shares of a size budget: level 1, and the ratio of successive levels.
 _FIRST_SHARE, _SHARE_RATIO = 1.10, 0.985
 # Expected sizes are a few per cent off: with a quality to keep as well, aim a little below.
@@ -92,7 +92,7 @@ class Budget:
         db, points = self.min_output_sqnr_db, self.max_accuracy_drop
         eased = replace(
             self,
-            min_output_sqnr_db=None if db is None else max(db - _CAREFUL_DB, _LEAST_DB),
+            min_output_sqnr_db=None if db is None else max(db - _CAREFUL_DB, LEAST_DB),
             max_accuracy_drop=None if points is None else points + _CAREFUL_POINTS,
         )
         return eased.keeps_quality(point)

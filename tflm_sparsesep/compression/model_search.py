@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +31,10 @@ Array = npt.NDArray[Any]
 # Trials of a search for quality that are built at the same time, whatever the number of workers.
 _QUICK_AT_ONCE, _CAREFUL_AT_ONCE = 4, 2
 # Where only sizes are limited: levels relative to that of quick fits, as careful fits may have
-# slightly different sizes.
-_LEVELS_ABOUT = (-4, -2, 0, 2, 5)
+# slightly different sizes; and to the lowest level of noise at which they are small enough.
+_LEVELS_ABOUT = (-2, 0, 2)
+_LEVELS_BELOW = (0, 2, 4, 6, 8)
+_MIDDLE = 80
 # Weights in all layers from which processes pay.
 _LEAST_PARALLEL = 2000
 
@@ -141,13 +143,28 @@ def _kept(trials: Trials, budget: Budget, careful: Trial, quick: Trial) -> Trial
 
 
 def _most_exact(trials: Trials, quick: Trial, budget: Budget) -> Trial:
-    """Return the better of the quick trial and the first careful one that keeps the sizes."""
-    for more in _LEVELS_ABOUT:
-        level = min(max(quick.point.level + more, 0), budget_search.LEVELS - 1)
-        found = trials.finished(trials.trial(level, budget, effort=2), budget)
-        if budget.is_small(found.point):
-            return max(trials.finished(quick, budget), found, key=lambda t: t.point.sqnr_db)
-    return trials.finished(quick, budget)
+    """Return the best of the quick trial and some careful ones that keep the sizes.
+
+    They are those about its level, and those of a search for quality: its choices are others, and
+    the noise of a choice is but an estimate.
+    """
+    found = [quick, *_careful(trials, quick.point.level, _LEVELS_ABOUT, budget)]
+    by_noise = Budget(min_output_sqnr_db=budget_search.LEAST_DB, arena_bytes=budget.arena_bytes)
+    too_large = budget_search.edge(
+        lambda level: not budget.is_small(trials.trial(level, by_noise).point),
+        0,
+        budget_search.LEVELS - 1,
+        _MIDDLE,
+    )
+    found += _careful(trials, too_large + 1, _LEVELS_BELOW, by_noise)
+    small = [t for t in (trials.finished(t, budget) for t in found) if budget.is_small(t.point)]
+    return max(small, key=lambda t: t.point.sqnr_db)
+
+
+def _careful(trials: Trials, level: int, steps: Sequence[int], budget: Budget) -> list[Trial]:
+    """Return careful trials at some steps from a level."""
+    levels = [level + step for step in steps if 0 <= level + step < budget_search.LEVELS]
+    return trials.trials(levels, budget, effort=2)
 
 
 def _too_tight(name: str, target: str, budget: Budget, trial: Trial) -> str:
