@@ -223,8 +223,7 @@ def few_vectors(*parts: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     few = math.sqrt(columns + 1) * (linalg.helmert(columns + 1).T @ root) + mean
     ends = np.cumsum([part.shape[1] for part in parts])[:-1]
     return [
-        one.astype(part.dtype)
-        for one, part in zip(np.split(few, ends, axis=1), parts, strict=True)
+        one.astype(part.dtype) for one, part in zip(np.split(few, ends, axis=1), parts, strict=True)
     ]
 
 

@@ -37,6 +37,23 @@ def test_leading_axes_are_samples() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_few_vectors_have_the_moments_of_many(dtype: type) -> None:
+    x = (RNG.normal(size=(500, 6)) @ RNG.normal(size=(6, 6)) + 3).astype(dtype)
+    parts = [x, x[:, :4] @ RNG.normal(size=(4, 2)).astype(dtype)]  # the second depends on the first
+    few = gram.few_vectors(*parts)
+    assert [one.shape for one in few] == [(9, 6), (9, 2)]
+    assert {one.dtype for one in few} == {np.dtype(dtype)}
+    many, joined = np.hstack(parts), np.hstack(few)
+    tolerance = 1e-4 if dtype is np.float32 else 1e-9
+    np.testing.assert_allclose(joined.mean(axis=0), many.mean(axis=0), rtol=tolerance)
+    np.testing.assert_allclose(
+        joined.T @ joined / len(joined), many.T @ many / len(many), rtol=tolerance, atol=tolerance
+    )
+    for part, same in zip(parts, gram.few_vectors(*(p[:9] for p in parts)), strict=True):
+        np.testing.assert_array_equal(same, part[:9])
+
+
 def test_target_weights_are_the_least_squares_solution() -> None:
     x = RNG.normal(size=(200, 5)) + 2
     y = RNG.normal(size=(200, 3))
