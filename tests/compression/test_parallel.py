@@ -119,10 +119,10 @@ def test_errors_are_those_of_the_function(workers: int) -> None:
 
 def test_a_killed_worker_is_reported() -> None:
     with (
-        mapper(lambda n: os._exit(9), workers=2) as run,
+        mapper(os._exit, workers=2) as run,
         pytest.raises(DeviceError, match="a worker process was killed"),
     ):
-        run(range(4))
+        run([9] * 4)
 
 
 def test_workers_must_be_a_positive_integer() -> None:
@@ -133,5 +133,6 @@ def test_workers_must_be_a_positive_integer() -> None:
         ):
             pass
     with mapper(products) as run:
-        assert run([]) == []
+        nothing: list[int] = []
+        assert run(nothing) == []
     assert cores() >= 1

@@ -39,7 +39,7 @@ def test_leading_axes_are_samples() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_few_vectors_have_the_moments_of_many(dtype: type) -> None:
-    x = (RNG.normal(size=(500, 6)) @ RNG.normal(size=(6, 6)) + 3).astype(dtype)
+    x: np.ndarray = (RNG.normal(size=(500, 6)) @ RNG.normal(size=(6, 6)) + 3).astype(dtype)
     parts = [x, x[:, :4] @ RNG.normal(size=(4, 2)).astype(dtype)]  # the second depends on the first
     few = gram.few_vectors(*parts)
     assert [one.shape for one in few] == [(9, 6), (9, 2)]
