@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -60,27 +61,37 @@ def mapper(
     count = cores() if workers is None else workers
     if not isinstance(count, int) or count < 1:
         raise ConfigError(f"workers is {workers!r}, accepted: an integer from 1 up")
-    pool: ProcessPoolExecutor | None = None
-
-    def run(items: Sequence[Item]) -> list[Result]:
-        nonlocal pool
-        if executor is not None:
-            return _collected([executor.submit(function, item) for item in items], on_result)
-        with threadpool_limits(limits=1):
-            if min(count, len(items)) < 2 or not _can_fork():
-                return [_reported(function(item), on_result) for item in items]
-            pool = pool or _forking(count, function)
-            return _collected([pool.submit(_run, item) for item in items], on_result)
-
+    run = _Map(function, count, executor, on_result)
     try:
         yield run
     except (KeyboardInterrupt, SystemExit):
-        for process in pool._processes.values() if pool else ():  # they would finish their items
-            process.kill()
+        for process in run.pool._processes.values() if run.pool else ():
+            process.kill()  # they would finish their items first
         raise
     finally:
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
+        if run.pool is not None:
+            run.pool.shutdown(cancel_futures=True)
+
+
+@dataclass
+class _Map:
+    """What `mapper` gives; the pool is there from the first items on that need it."""
+
+    function: Callable[[Any], Any]
+    count: int
+    executor: Executor | None
+    on_result: Callable[[], None]
+    pool: ProcessPoolExecutor | None = None
+
+    def __call__(self, items: Sequence[Any]) -> list[Any]:
+        if self.executor is not None:
+            futures = [self.executor.submit(self.function, item) for item in items]
+            return _collected(futures, self.on_result)
+        with threadpool_limits(limits=1):
+            if min(self.count, len(items)) < 2 or not _can_fork():
+                return [_reported(self.function(item), self.on_result) for item in items]
+            self.pool = self.pool or _forking(self.count, self.function)
+            return _collected([self.pool.submit(_run, item) for item in items], self.on_result)
 
 
 def cores() -> int:
