@@ -45,7 +45,7 @@ def test_mutated_pages_of_convolutions_are_refused_or_harmless(
 ) -> None:
     window = ConvWindow((3, 2), 16, (1, 1), (1, 2))
     conv = random_conv(
-        np.random.default_rng(4), layout, window=window, units=13, size=(3, 6), zeros=0.6
+        np.random.default_rng(4), layout, window=window, units=13, size=(5, 6), zeros=0.6
     )
     check(program, tmp_path, *page_conv(conv, layout, part=0.6), b"")
 
