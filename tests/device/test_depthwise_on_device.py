@@ -50,7 +50,7 @@ def check(
     runs = emulation.run_layers(target, jobs, board=board)
     for case, job, run in zip(cases, jobs, runs, strict=True):
         layer, (height, width) = case.layer, case.images.shape[1:3]
-        expected = outputs_of(layer, job.inputs[:, 0])
+        expected = outputs_of(layer, np.asarray(job.inputs[:, 0], np.int8))
         np.testing.assert_array_equal(run.outputs.reshape(expected.shape), expected)
         kernel = run.kernel
         assert kernel == native.depthwise_variant_name(job.blob, target=target)
