@@ -1,6 +1,9 @@
 # Everything a developer or a user of the checkout runs. `make help` lists it.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests start hundreds of Python processes: they read what the first one compiled, even in containers
+# that ask Python to keep nothing.
+unexport PYTHONDONTWRITEBYTECODE
 # Parallel test processes: a number, or `auto` for one per core.
 JOBS ?= auto
 # Lists of variants and layouts (*.inc) are tables of one row a line, OpenCL C (*.cl) holds names

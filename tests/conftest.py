@@ -1,10 +1,13 @@
-"""Profiles of hypothesis, and skips of machines that tflite-micro has no wheel for."""
+"""Profiles of hypothesis, what `make quick` imports, and skips where there is no tflite-micro."""
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
+import re
 from collections.abc import Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -17,6 +20,21 @@ hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000, p
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 HAS_TFLM = importlib.util.find_spec("tflite_micro") is not None
+
+_ALL_SLOW = re.compile(r"^pytestmark = (\[[^]]*)?pytest\.mark\.slow\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave modules of slow tests out of `make quick`: importing TensorFlow takes as long as it."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return True if _ALL_SLOW.search(collection_path.read_text()) else None
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives as long as the process: a million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

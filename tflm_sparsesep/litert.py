@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
-from tflm_sparsesep.device.toolchain import cache_dir
+from tflm_sparsesep.device.build_cache import cache_dir
 from tflm_sparsesep.runtime import files
 from tflm_sparsesep.runtime.delegate import delegate_path
 

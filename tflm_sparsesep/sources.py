@@ -38,8 +38,9 @@ def device_kernels(isa: str | None) -> list[Path]:
 
     Builds may take every file; for other instruction sets they are empty.
     """
-    files = sorted((source_dir() / "kernels").rglob("*.c"))
-    return [file for file in files if has_code(file.relative_to(source_dir()), isa)]
+    root = source_dir()
+    files = sorted((root / "kernels").rglob("*.c"))
+    return [file for file in files if has_code(file.relative_to(root), isa)]
 
 
 def has_code(path: PurePath, isa: str | None) -> bool:

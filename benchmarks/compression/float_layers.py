@@ -40,17 +40,28 @@ def _shape(op: Operator) -> Shape:
     return (height, width, channels, weights[1], weights[2], weights[0])
 
 
+def _row(shape: Shape) -> str:
+    return f"{{{', '.join(map(str, shape))}}},\n"
+
+
 def count(target: str, shapes: Sequence[Shape]) -> list[int]:
     """Executed instructions of each layer."""
     board = toolchain.board_of(get_target(target))
     root = source_dir()
     image = toolchain.build_image(
-        core_sources=[HERE / "float_layers.c"],
+        toolchain.CoreSources(
+            paths=[HERE / "float_layers.c"],
+            include_dirs=(
+                root / "kernels/include",
+                root / "kernels",
+                root / "custom_ops",
+                toolchain.FIRMWARE_DIR,
+            ),
+            flags=(*toolchain.compile_flags(get_target(target), "-O2"), *CPP_FLAGS),
+            generated={"float_layers.h": "".join(_row(shape) for shape in shapes)},
+        ),
         runner_sources=[toolchain.FIRMWARE_DIR / name for name in RUNNER],
-        include_dirs=(root / "kernels/include", root / "kernels", root / "custom_ops"),
-        flags=(*toolchain.compile_flags(get_target(target), "-O2"), *CPP_FLAGS),
         board=board,
-        generated={"float_layers.h": "".join(f"{{{', '.join(map(str, s))}}},\n" for s in shapes)},
     )
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

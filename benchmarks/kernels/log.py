@@ -25,6 +25,7 @@ from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation, toolchain
+from tflm_sparsesep.device.emulation import LayerJob
 from tflm_sparsesep.device.kernel_bench import bench_kernels
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
@@ -88,11 +89,12 @@ def _separable_entry(
     target: str, conv: SeparableConv, order: Order, inputs: list[npt.NDArray[Any]]
 ) -> Entry:
     entry: Entry = {"target": target}
-    for batch, images in zip(BATCHES, inputs, strict=True):
-        shape = conv.output_shape(images.shape)
-        run = emulation.run_layer(
-            target, SEPARABLE_CONV_2D, b"", pack(conv, order), images[None], shape
-        )
+    blob = pack(conv, order)
+    jobs = [
+        LayerJob(SEPARABLE_CONV_2D, b"", blob, images[None], conv.output_shape(images.shape))
+        for images in inputs
+    ]
+    for batch, run in zip(BATCHES, emulation.run_layers(target, jobs), strict=True):
         entry["kernel"] = f"conv_separable_{run.kernel}"
         entry["code_bytes"] = run.kernel_code_bytes
         entry[f"batch_{batch}"] = run.instructions[0]

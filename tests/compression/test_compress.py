@@ -124,6 +124,7 @@ def operators_by_layer(tflite: bytes) -> list[list[Operator]]:
     return groups[:-1]
 
 
+@pytest.mark.slow
 def test_bytes_and_instructions_are_kept(dense: bytes, x: np.ndarray) -> None:
     limits = ts.Budget(flash_bytes=6_000, instructions=6_000)
     result = ts.compress(dense, budget=limits, representative_dataset=x)
@@ -134,6 +135,7 @@ def test_bytes_and_instructions_are_kept(dense: bytes, x: np.ndarray) -> None:
     assert result.point.sqnr_db >= max(p.sqnr_db for p in small) - 1
 
 
+@pytest.mark.slow
 def test_a_budget_out_of_reach_says_how_close_it_came(dense: bytes, x: np.ndarray) -> None:
     with pytest.raises(ts.ConfigError) as caught:
         ts.compress(
@@ -171,6 +173,7 @@ def test_what_cannot_be_compressed_is_refused(dense: bytes, x: np.ndarray) -> No
         ts.compress(dense, budget=budget, representative_dataset=x, labels=np.zeros(399, int))
 
 
+@pytest.mark.slow
 def test_accuracy_is_kept_where_labels_are_given(dense: bytes, x: np.ndarray) -> None:
     """Labels of a teacher that the model is right about, but for some."""
     (scores,) = ts.run(dense, x, runtime="tflm")
@@ -191,6 +194,7 @@ def test_accuracy_is_kept_where_labels_are_given(dense: bytes, x: np.ndarray) ->
     assert len(result.tflite) < 0.75 * len(dense)
 
 
+@pytest.mark.slow
 def test_the_arena_is_a_budget(dense: bytes, x: np.ndarray) -> None:
     with pytest.raises(ts.ConfigError, match=r"arena_bytes is .* limit 100"):
         ts.compress(
@@ -200,6 +204,7 @@ def test_the_arena_is_a_budget(dense: bytes, x: np.ndarray) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_command_gives_the_same_bytes(
     dense: bytes, x: np.ndarray, at_20_db: ts.CompressResult, tmp_path: Path
 ) -> None:
@@ -214,6 +219,7 @@ def test_the_command_gives_the_same_bytes(
     assert len(report["pareto"]) == len(at_20_db.pareto)
 
 
+@pytest.mark.slow
 def test_what_does_not_pay_is_not_written(dense: bytes, x: np.ndarray, tmp_path: Path) -> None:
     (tmp_path / "in.tflite").write_bytes(dense)
     np.save(tmp_path / "x.npy", x)

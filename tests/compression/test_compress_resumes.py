@@ -18,6 +18,8 @@ from tests.support.models.latent_models import latent_samples, mlp
 from tflm_sparsesep.compression.trial_cache import Entry
 from tflm_sparsesep.model_input import int8_input
 
+pytestmark = pytest.mark.slow
+
 BUDGET = ts.Budget(min_output_sqnr_db=20)
 
 
@@ -151,7 +153,6 @@ def test_the_command_keeps_nothing_if_told_so(tmp_path: Path) -> None:
     assert len(found.tflite) < len(int8_input(model, x).tflite)
 
 
-@pytest.mark.slow
 @pytest.mark.xdist_group("tensorflow")
 def test_a_keras_model_is_quantized_and_compressed(x: np.ndarray) -> None:
     """Workers are forked from a process that has TensorFlow in it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tflm_sparsesep.device import toolchain
+from tflm_sparsesep.device import build_cache
 
 CONTENT = b"an image of some length"
 
@@ -47,18 +47,18 @@ def test_damaged_entries_are_built_again(
     damage: Callable[[Path], None],
     victim: str,
 ) -> None:
-    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(build_cache.CACHE_VARIABLE, str(tmp_path))
     builds = []
 
     def build(directory: Path) -> None:
         builds.append(directory)
         (directory / "firmware.elf").write_bytes(CONTENT)
 
-    entry = toolchain._cached("firmware-1", build)
-    assert toolchain._cached("firmware-1", build) == entry
+    entry = build_cache.cached("firmware-1", build)
+    assert build_cache.cached("firmware-1", build) == entry
     assert len(builds) == 1
     damage(entry / victim)
-    assert toolchain._cached("firmware-1", build) == entry
+    assert build_cache.cached("firmware-1", build) == entry
     assert len(builds) == 2
     assert (entry / "firmware.elf").read_bytes() == CONTENT
     assert [path.name for path in tmp_path.iterdir()] == ["firmware-1"]

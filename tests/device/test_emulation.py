@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,8 @@ from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout
 from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.targets import TARGETS
-from tflm_sparsesep.device import emulation, toolchain
+from tflm_sparsesep.device import build_cache, emulation, toolchain
+from tflm_sparsesep.device.emulation import ExternalFlash, LayerJob
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 
 CORES = [name for name, target in TARGETS.items() if target.qemu_machine]
@@ -40,15 +41,6 @@ BYTE = np.zeros((1, 1), np.int8)
 
 # firmware/misbehave.h
 UNDEFINED, BAD_ADDRESS, UNALIGNED, STACK_OVERFLOW, HANG, OVERRUN, FAIL = range(7)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of the test's own, so that every image is built from today's sources."""
-    directory = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(toolchain.CACHE_VARIABLE, str(directory))
-        yield directory
 
 
 def run_case(
@@ -144,6 +136,43 @@ def test_a_batch_is_one_evaluation() -> None:
     assert run.outputs.shape == (1, 2, 3, 11)
     np.testing.assert_array_equal(run.outputs.reshape(6, 11), reference(case))
     assert len(run.instructions) == 1
+
+
+def u16_job(case: LayerCase[Any], blob: bytes | None = None) -> LayerJob:
+    rows, layout = case.layer.weights.shape[0], Layout(IndexEncoding.U16)
+    blob = pack(case.layer, layout) if blob is None else blob
+    return LayerJob(OP, case.options.to_bytes(), blob, case.inputs[:, None, :], (1, rows))
+
+
+@needs_qemu
+def test_layers_of_one_start_run_as_they_do_alone() -> None:
+    rng = np.random.default_rng(13)
+    cases = [random_case(rng, 9 * n, 50 - 7 * n, zeros=0.6, batch=n) for n in (3, 1, 4)]
+    together = emulation.run_layers("cortex-m4", [u16_job(case) for case in cases])
+    for case, run in zip(cases, together, strict=True):
+        alone = run_case("cortex-m4", case)
+        np.testing.assert_array_equal(run.outputs, alone.outputs)
+        np.testing.assert_array_equal(run.outputs[:, 0], reference(case))
+        assert dataclasses.replace(run, outputs=alone.outputs) == alone
+
+
+@needs_qemu
+def test_the_layer_that_fails_is_named() -> None:
+    case = random_case(np.random.default_rng(14), 5, 9, zeros=0.5)
+    jobs = [u16_job(case), u16_job(case, b"x"), u16_job(case)]
+    with pytest.raises(DeviceError, match=rf"{OP} \(layer 2 of 3\) on .* failed in prepare: \w+"):
+        emulation.run_layers("cortex-m4", jobs)
+    jobs[1] = LayerJob("MISBEHAVE", bytes([UNDEFINED]), b"", BYTE, (1,))
+    with pytest.raises(DeviceError, match=r"3 layers on cortex-m4 .* fault at pc=0x"):
+        emulation.run_layers("cortex-m4", jobs)
+
+
+def test_layers_with_and_without_external_memory_do_not_share_a_start() -> None:
+    plain = LayerJob(OP, b"", b"", BYTE, (1,))
+    paged = dataclasses.replace(plain, flash=ExternalFlash(b""))
+    for jobs in ([], [plain, paged]):
+        with pytest.raises(ConfigError, match="accepted: one or more layers"):
+            emulation.run_layers("cortex-m4", jobs)
 
 
 @needs_qemu
@@ -296,23 +325,25 @@ def test_a_qemu_that_takes_no_plugin_is_named(
 
 
 @needs_qemu
-def test_images_are_built_once_per_flags(cache: Path) -> None:
+def test_images_are_built_once_per_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(build_cache.CACHE_VARIABLE, str(tmp_path))
     first = toolchain.build_firmware("cortex-m4")
     built = first.stat().st_mtime_ns
     assert toolchain.build_firmware("cortex-m4") == first
     assert first.stat().st_mtime_ns == built
-    assert first.parent.parent == cache
-    assert toolchain.build_firmware("cortex-m4", optimization="-O3") != first
+    assert first.parent.parent == tmp_path
+    assert toolchain.build_firmware("cortex-m4", optimization="-O0") != first
     assert toolchain.build_firmware("cortex-m4", defines=("X=1",)) != first
-    # Nothing half-built stays: entries only.
-    assert all(path.name.startswith(("firmware-", "plugin-")) for path in cache.iterdir())
+    # Nothing half-built stays: three images, and the kernels of two flags.
+    kinds = [path.name.partition("-")[0] for path in tmp_path.iterdir()]
+    assert sorted(kinds) == ["core", "core", *["firmware"] * 3]
 
 
 @needs_qemu
 def test_a_source_that_does_not_compile_is_an_error_and_leaves_no_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(build_cache.CACHE_VARIABLE, str(tmp_path))
     with pytest.raises(DeviceError, match=r"compiling \w+\.c failed .*error"):
         toolchain.build_firmware("cortex-m4", defines=("int=",))
     assert list(tmp_path.iterdir()) == []
@@ -324,8 +355,8 @@ def test_a_cache_that_cannot_be_written_is_an_error(
 ) -> None:
     file = tmp_path / "file"
     file.write_text("not a directory")
-    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(file))
-    with pytest.raises(ConfigError, match=f"cannot write the cache .*{toolchain.CACHE_VARIABLE}"):
+    monkeypatch.setenv(build_cache.CACHE_VARIABLE, str(file))
+    with pytest.raises(ConfigError, match=f"cannot write the cache .*{build_cache.CACHE_VARIABLE}"):
         toolchain.build_firmware("cortex-m4")
 
 

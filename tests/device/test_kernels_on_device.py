@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.synthetic_layers import random_case
+from tflm_sparsesep.device.emulation import LayerJob
+from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,7 +48,7 @@ CASES = [
 ]
 
 
-def check(target: str, board: str | None, layout: Layout, *, extreme: bool) -> None:
+def cases_of(layout: Layout, *, extreme: bool) -> Iterator[tuple[LayerCase[Any], LayerJob]]:
     palette = 16 if layout.value_type is ValueType.PALETTE4 else None
     layers = EXTREME_LAYERS if extreme else LAYERS
     for seed, (rows, cols, zeros, batch, samples) in enumerate(layers):
@@ -62,22 +65,18 @@ def check(target: str, board: str | None, layout: Layout, *, extreme: bool) -> N
         )
         if seed % 2 == 1:  # both limits narrower than int8
             case = replace(case, options=replace(case.options, activation_max=20))
-        run = emulation.run_layer(
-            target,
-            SPARSE_FULLY_CONNECTED,
-            case.options.to_bytes(),
-            pack(case.layer, layout),
-            case.inputs.reshape(samples, batch, cols),
-            (batch, rows),
-            board=board,
-        )
-        np.testing.assert_array_equal(run.outputs.reshape(-1, rows), reference(case))
+        options, blob = case.options.to_bytes(), pack(case.layer, layout)
+        inputs = case.inputs.reshape(samples, batch, cols)
+        yield case, LayerJob(SPARSE_FULLY_CONNECTED, options, blob, inputs, (batch, rows))
 
 
 @pytest.mark.parametrize(("target", "board", "layout"), CASES)
 def test_equals_reference(target: str, board: str | None, layout: Layout) -> None:
-    check(target, board, layout, extreme=False)
-    check(target, board, layout, extreme=True)
+    cases = [*cases_of(layout, extreme=False), *cases_of(layout, extreme=True)]
+    runs = emulation.run_layers(target, [job for _, job in cases], board=board)
+    for (case, job), run in zip(cases, runs, strict=True):
+        outputs = run.outputs.reshape(-1, job.output_shape[1])
+        np.testing.assert_array_equal(outputs, reference(case))
 
 
 @pytest.mark.parametrize(("target", "board", "layout"), CASES)

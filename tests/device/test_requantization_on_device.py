@@ -14,6 +14,7 @@ from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, pack
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.emulation import LayerJob
 from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 pytestmark = [
@@ -60,15 +61,16 @@ def edge_case(rng: np.random.Generator) -> LayerCase[Any]:
 @pytest.mark.parametrize(("target", "board"), BOARDS)
 def test_bounded_accumulators(target: str, board: str | None) -> None:
     rng = np.random.default_rng(8)
-    for _ in range(25):
-        case = edge_case(rng)
-        run = emulation.run_layer(
-            target,
+    cases = [edge_case(rng) for _ in range(25)]
+    jobs = [
+        LayerJob(
             SPARSE_FULLY_CONNECTED,
             case.options.to_bytes(),
             pack(case.layer, Layout(IndexEncoding.U16)),
             case.inputs[:, None, :],
             (1, ROWS),
-            board=board,
         )
+        for case in cases
+    ]
+    for case, run in zip(cases, emulation.run_layers(target, jobs, board=board), strict=True):
         np.testing.assert_array_equal(run.outputs[:, 0], reference(case))

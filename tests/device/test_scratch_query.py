@@ -15,6 +15,7 @@ from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.emulation import LayerJob
 
 DEVICES = [name for name in TARGETS if TARGETS[name].qemu_machine]
 CASES = [
@@ -35,19 +36,17 @@ def blob_of(layout: Layout, rows: int = 13, cols: int = 67) -> bytes:
 @needs_emulator
 @pytest.mark.parametrize(("target", "layout"), CASES)
 def test_equals_what_the_core_asks_for(target: str, layout: Layout) -> None:
+    jobs = []
     for rows, cols, batch in SHAPES:
         case = layout_case(np.random.default_rng(2), layout, rows, cols, zeros=0.8, batch=batch)
-        blob = pack(case.layer, layout)
-        run = emulation.run_layer(
-            target,
-            SPARSE_FULLY_CONNECTED,
-            case.options.to_bytes(),
-            blob,
-            case.inputs[None],
-            (batch, rows),
+        options, blob = case.options.to_bytes(), pack(case.layer, layout)
+        jobs.append(
+            LayerJob(SPARSE_FULLY_CONNECTED, options, blob, case.inputs[None], (batch, rows))
         )
-        assert native.scratch_bytes(blob, batch, target=target) == run.scratch_bytes
-        assert native.variant_name(blob, target=target) == run.kernel
+    for job, run in zip(jobs, emulation.run_layers(target, jobs), strict=True):
+        scratch = native.scratch_bytes(job.blob, job.output_shape[0], target=target)
+        assert scratch == run.scratch_bytes
+        assert native.variant_name(job.blob, target=target) == run.kernel
 
 
 def test_the_host_states_its_own_scratch() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.emulation import LayerJob
 
 pytestmark = [pytest.mark.slow, pytest.mark.sweep, needs_emulator]
 
@@ -33,32 +35,42 @@ CASES = [
 WINDOWS, IMAGES = 20, 5
 
 
-def check(target: str, board: str | None, conv: ConvCase, layout: Layout, images: int) -> None:
-    """Runs `conv` on several images of the size of its first."""
+def check(
+    target: str, board: str | None, convs: Sequence[ConvCase], layout: Layout, images: int
+) -> None:
+    """Runs each of `convs` on several images of the size of its first."""
+    jobs = [job_of(conv, layout, images) for conv in convs]
+    runs = emulation.run_layers(target, jobs, board=board)
+    for conv, job, run in zip(convs, jobs, runs, strict=True):
+        zero_point = conv.case.options.input_zero_point
+        windows = windows_of(job.inputs[:, 0], conv.window, zero_point)
+        case = replace(conv.case, inputs=windows)
+        check_outputs(case, run.outputs.reshape(len(windows), -1))
+        height, width = conv.images.shape[1:3]
+        scratch = native.conv_scratch_bytes(job.blob, height, width, target=target)
+        assert run.scratch_bytes == scratch
+
+
+def job_of(conv: ConvCase, layout: Layout, images: int) -> LayerJob:
     rng = np.random.default_rng(0)
     inputs = rng.integers(-128, 128, (images, 1, *conv.images.shape[1:])).astype(np.int8)
-    blob = conv.blob(layout)
-    shape = (1, *conv.output_shape[1:])
-    run = emulation.run_layer(target, SPARSE_CONV_2D, b"", blob, inputs, shape, board=board)
-    zero_point = conv.case.options.input_zero_point
-    windows = windows_of(inputs[:, 0], conv.window, zero_point)
-    check_outputs(replace(conv.case, inputs=windows), run.outputs.reshape(-1, shape[3]))
-    height, width = conv.images.shape[1:3]
-    assert run.scratch_bytes == native.conv_scratch_bytes(blob, height, width, target=target)
+    return LayerJob(SPARSE_CONV_2D, b"", conv.blob(layout), inputs, (1, *conv.output_shape[1:]))
 
 
 @pytest.mark.parametrize(("target", "board", "layout"), CASES)
 def test_equals_reference(target: str, board: str | None, layout: Layout) -> None:
     rng = np.random.default_rng(seed_of(1))
+    convs = []
     for number in range(WINDOWS):
         # Pixels of whole words, and others.
         channels = 4 * int(rng.integers(1, 5)) if number % 2 else int(rng.integers(1, 12))
         window = random_window(rng, channels=channels)
-        conv = random_conv(rng, layout, window=window, zeros=float(rng.choice([0.5, 0.8, 0.95])))
-        check(target, board, conv, layout, IMAGES)
+        zeros = float(rng.choice([0.5, 0.8, 0.95]))
+        convs.append(random_conv(rng, layout, window=window, zeros=zeros))
+    check(target, board, convs, layout, IMAGES)
 
 
 @pytest.mark.parametrize(("target", "board", "layout"), CASES)
 def test_accumulators_wrap(target: str, board: str | None, layout: Layout) -> None:
     conv = random_conv(np.random.default_rng(2), layout, units=9, zeros=0.3, extreme=True)
-    check(target, board, conv, layout, 1)
+    check(target, board, [conv], layout, 1)

@@ -16,32 +16,48 @@ from tests.support.layers import layout_case
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.pack import can_pack, pack
+from tflm_sparsesep.converters.native import library_path
 from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 Case = LayerCase[Any]
 
 # SparsesepTensorType of custom_ops/port.h.
 TENSOR_TYPES = {"int8": 1, "float32": 3}
-_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-static")
+_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
+
+
+def link(compiler: str, folder: Path) -> dict[str, Path]:
+    """run_layers.c over the libraries that Python loads, by kind of rounding."""
+    libraries = {"double": "libsparsesep_host.so", "single": "libsparsesep_host_single_rounding.so"}
+    return {
+        rounding: _compile(compiler, [library_path(name)], folder / rounding)
+        for rounding, name in libraries.items()
+    }
 
 
 def build(compiler: str, folder: Path) -> dict[str, Path]:
-    """run_layers.c by `compiler`, by kind of rounding."""
+    """run_layers.c and the kernels by a cross compiler, by kind of rounding."""
     root = tflm_sparsesep.source_dir()
     sources = [
-        Path(__file__).with_name("run_layers.c"),
-        root / "custom_ops/host/host_port.c",
+        *sorted((root / "custom_ops/host").glob("*.c")),
         *sorted((root / "custom_ops/core").glob("*.c")),
         *sorted((root / "kernels").rglob("*.c")),
     ]
-    folders = ("kernels", "kernels/include", "custom_ops")
-    includes = [f"-I{root / folder}" for folder in folders]
-    built = {}
-    for rounding, single in (("double", 0), ("single", 1)):
-        built[rounding] = folder / rounding
-        command = [compiler, *_FLAGS, f"-DTFLITE_SINGLE_ROUNDING={single}", *includes]
-        subprocess.run([*command, *map(str, sources), "-o", str(built[rounding])], check=True)
-    return built
+    return {
+        rounding: _compile(
+            compiler, sources, folder / rounding, "-static", f"-DTFLITE_SINGLE_ROUNDING={single}"
+        )
+        for rounding, single in (("double", 0), ("single", 1))
+    }
+
+
+def _compile(compiler: str, inputs: list[Path], program: Path, *flags: str) -> Path:
+    root = tflm_sparsesep.source_dir()
+    includes = [f"-I{root / name}" for name in ("kernels", "kernels/include", "custom_ops")]
+    main = Path(__file__).with_name("run_layers.c")
+    command = [compiler, *_FLAGS, *flags, *includes, *map(str, [main, *inputs])]
+    subprocess.run([*command, "-o", str(program)], check=True)
+    return program
 
 
 def run_all(

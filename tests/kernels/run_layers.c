@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "host/device_variants.h"
 #include "run_fully_connected.h"
 #include "sparsesep/packed_weights.h"
 
@@ -63,8 +64,7 @@ static void run_layer(const uint32_t header[6], FILE* layers, FILE* outputs) {
     fprintf(stderr, "%s\n", sparsesep_host_status_message(status));
     exit(1);
   }
-  puts(sparsesep_fully_connected_variant_name(
-      sparsesep_select_fully_connected((const void*)blob.data)));
+  puts(sparsesep_host_variant_name(NULL, blob.data));
   fwrite(output.data, width, (size_t)rows * batch, outputs);
   release(options);
   release(blob);

@@ -1,7 +1,8 @@
 """Every C file of kernels and op core compiles for every core at every optimization level.
 
 By gcc and LLVM, without any flag beyond core, level and language. What is empty for a core is
-compiled for it by gcc alone, without optimization and at -O2.
+compiled for it by gcc alone, without optimization and at -O2. Where a core has the files of
+another, `make soak` compiles them at all levels, `make test` where it is hardest.
 
 Without optimisation compilers keep a frame pointer and spill everything: assembly with many
 operands runs out of registers there first.
@@ -15,11 +16,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.device_tools import needs_arm_compiler, needs_clang
+from tests.support.sweeps import SOAK
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.sources import device_kernels, source_dir
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.sweep,
     needs_arm_compiler,
 ]
 
@@ -30,10 +33,18 @@ MAIN_CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 FLAGS = {name: TARGETS[name].gcc_flags for name in (*MAIN_CORES, "cortex-m7", "cortex-m33")}
 FLAGS["cortex-m23"] = CORTEX_M23
 ISAS = {name: TARGETS[name].isa for name in FLAGS if name in TARGETS} | {"cortex-m23": "v6m"}
-# One core of each instruction set at all levels; others of the same set where it is hardest.
+# One core of each instruction set at all levels; others of the same set where registers are scarce.
 CASES = [
-    *((name, level) for name in ("cortex-m23", *MAIN_CORES) for level in LEVELS),
+    *((name, level) for name in MAIN_CORES for level in LEVELS),
+    *(("cortex-m23", level) for level in (LEVELS if SOAK else ("-O0", "-Os"))),
     *((name, "-O0") for name in ("cortex-m7", "cortex-m33")),
+]
+# What Cortex-M3 has, Cortex-M4 compiles, too.
+LLVM_LEVELS = ("-O0", "-Os", "-O3")
+LLVM_CASES = [
+    (name, level)
+    for name in MAIN_CORES
+    for level in (LLVM_LEVELS if SOAK or name != "cortex-m3" else ("-O0",))
 ]
 
 
@@ -81,8 +92,7 @@ def test_gcc_compiles_without_warnings(core: str, level: str, tmp_path: Path) ->
 
 
 @needs_clang
-@pytest.mark.parametrize("core", MAIN_CORES)
-@pytest.mark.parametrize("level", ["-O0", "-Os", "-O3"])
+@pytest.mark.parametrize(("core", "level"), LLVM_CASES)
 def test_llvm_compiles_without_warnings(core: str, level: str, tmp_path: Path) -> None:
     compile_all(clang(core), (level,), sources(core), tmp_path)
 

@@ -1,6 +1,6 @@
 """The x86 kernels on processors with and without their ISA, against the oracle and each other.
 
-The first processor is emulated without AVX2: the same program must not touch it there.
+The first processor is emulated without AVX2: the same library must not touch it there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PROCESSORS: dict[str, Callable[[Layout], str]] = {
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return emulated.build(COMPILER, tmp_path_factory.mktemp("x86"))
+    return emulated.link(COMPILER, tmp_path_factory.mktemp("x86"))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)

@@ -12,7 +12,6 @@ from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import can_pack, pack, unpack
-from tflm_sparsesep.training.packed_estimate import quantize_rows
 from tflm_sparsesep.training.palette import fit_palette, nearest_in, to_palette
 
 PALETTE_LAYOUTS = [x for x in LAYOUTS if x.value_type is ValueType.PALETTE4]
@@ -82,9 +81,12 @@ def test_nearest_is_the_lower_one_of_two() -> None:
     ]
 
 
+@pytest.mark.xdist_group("tensorflow")
 @pytest.mark.parametrize("layout", PALETTE_LAYOUTS, ids=str)
 @pytest.mark.parametrize("zeros", [0.0, 0.5, 0.9, 0.996, 1.0])
 def test_rounded_weights_pack_without_loss(layout: Layout, zeros: float) -> None:
+    from tflm_sparsesep.training.packed_estimate import quantize_rows
+
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(53, 811)) * (rng.random((53, 811)) >= zeros)
     quantized = quantize_rows(weights)

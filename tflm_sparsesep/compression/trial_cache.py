@@ -36,7 +36,7 @@ from tflm_sparsesep.compression.form_choice import Option
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.converters.rewrite import RewriteResult
-from tflm_sparsesep.device import toolchain
+from tflm_sparsesep.device import build_cache
 from tflm_sparsesep.runtime import files
 
 Array = npt.NDArray[Any]
@@ -145,7 +145,7 @@ class TrialCache:
 
 def cache_directory() -> Path:
     """Return the default directory: $TFLM_SPARSESEP_CACHE, or the user's cache directory."""
-    return toolchain.cache_dir() / "trials"
+    return build_cache.cache_dir() / "trials"
 
 
 def fit_entry(fitted: Fitted, bias: Vector) -> Entry:

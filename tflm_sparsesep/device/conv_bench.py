@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, pack_conv
@@ -10,6 +13,7 @@ from tflm_sparsesep.converters.cost import sparse_conv
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
 from tflm_sparsesep.device import emulation
+from tflm_sparsesep.device.emulation import LayerJob, LayerRun
 from tflm_sparsesep.device.kernel_bench import check_arguments, random_layer
 from tflm_sparsesep.device.kernel_figures import (
     ConvFigures,
@@ -48,36 +52,48 @@ def bench_conv_kernels(
     if 0 in window.output_shape((1, *image, window.channels), units):
         raise ConfigError(f"input {image[0]}x{image[1]} is smaller than the window")
     layouts = select_layouts(target, pattern, floats=False)
-    figures = [_measure(target, layout, window, units, image, zeros) for layout in layouts]
+    cases = [
+        random_layer(layout, units, window.cols, zeros=zeros, batch=1, input_zeros=0.0)
+        for layout in layouts
+    ]
+    inputs = (1, *image, window.channels)
+    pixels = np.random.default_rng(_SEED).integers(-128, 128, inputs).astype(np.int8)
+    outputs = window.output_shape(inputs, units)
+    jobs = [
+        LayerJob(
+            SPARSE_CONV_2D,
+            b"",
+            pack_conv(window, case.options, case.layer, layout),
+            pixels[None],
+            outputs,
+        )
+        for layout, case in zip(layouts, cases, strict=True)
+    ]
+    runs = emulation.run_layers(target, jobs)
+    figures = [
+        _figures(layout, window, case.layer.weights, job, run)
+        for layout, case, job, run in zip(layouts, cases, jobs, runs, strict=True)
+    ]
     return sorted(figures, key=lambda f: f.instructions)
 
 
-def _measure(
-    target: str,
-    layout: Layout,
-    window: ConvWindow,
-    units: int,
-    image: tuple[int, int],
-    zeros: float,
+def _figures(
+    layout: Layout, window: ConvWindow, weights: npt.NDArray[Any], job: LayerJob, run: LayerRun
 ) -> ConvFigures:
-    case = random_layer(layout, units, window.cols, zeros=zeros, batch=1, input_zeros=0.0)
-    inputs = (1, *image, window.channels)
-    outputs = window.output_shape(inputs, units)
-    pixels = np.random.default_rng(_SEED).integers(-128, 128, inputs).astype(np.int8)
-    blob = pack_conv(window, case.options, case.layer, layout)
-    run = emulation.run_layer(target, SPARSE_CONV_2D, b"", blob, pixels[None], outputs)
+    inputs, outputs = job.inputs.shape[1:], job.output_shape
     height, width = window.kernel
+    units = outputs[3]
     return ConvFigures(
         **common_figures(
-            target,
+            run.target,
             run,
             layout_names(layout),
-            case.layer.weights,
+            weights,
             vectors=outputs[1] * outputs[2],
-            blob_bytes=len(blob),
-            dense_instructions=sparse_conv.dense_instructions(target, window, inputs, units),
+            blob_bytes=len(job.blob),
+            dense_instructions=sparse_conv.dense_instructions(run.target, window, inputs, units),
         ),
         shape=f"{height}x{width}x{window.channels}x{units}",
-        inputs=f"{image[0]}x{image[1]}",
+        inputs=f"{inputs[1]}x{inputs[2]}",
         outputs=f"{outputs[1]}x{outputs[2]}",
     )

@@ -11,10 +11,13 @@ each iteration of a low-overhead loop count as one instruction each.
 
 from __future__ import annotations
 
+import io
+import itertools
 import math
 import struct
 import subprocess
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +37,8 @@ DEFAULT_OPTIMIZATION = "-O2"
 CLASSES = ("load", "store", "multiply", "branch", "vector", "other")
 
 # Mirror of firmware/job.h.
-_JOB = struct.Struct("<3I32s5I7i7i4I")
-_JOB_MAGIC = 0x314A5353
+_JOB = struct.Struct("<4I32s5I7i7i4I")
+_JOB_MAGIC = 0x324A5353
 _RESULT = struct.Struct("<9I64s128s")
 _NUMBERS = ("persistent_bytes", "scratch_bytes", "code_bytes", "fetches", "fetched_bytes")
 _RESULT_MAGIC = 0x31525353
@@ -71,6 +74,25 @@ class ExternalFlash:
     failing_fetch: int = 0
     overlaps: bool = False
     is_trusted: bool = False
+
+
+@dataclass(frozen=True)
+class LayerJob:
+    """One custom operator and K inputs: init and prepare run once, eval K times.
+
+    Attributes:
+        op_name, options, blob: the operator's name, custom_options and packed weights in the file.
+        inputs: [K, ...], int8 or float32: K input tensors.
+        output_shape: shape of one output, for instance (batch, rows).
+        flash: the external memory, where `blob` is a table of contents.
+    """
+
+    op_name: str
+    options: bytes
+    blob: bytes
+    inputs: Array
+    output_shape: tuple[int, ...]
+    flash: ExternalFlash | None = None
 
 
 @dataclass(frozen=True)
@@ -128,66 +150,83 @@ def run_layer(
 
     Args:
         target: the core to compile for and to run on, such as "cortex-m4".
-        op_name, options, blob: the operator's name, custom_options and packed weights in the file.
-        inputs: [K, ...], int8 or float32: K input tensors. Init and prepare run once, eval K times.
-        output_shape: shape of one output, for instance (batch, rows).
+        op_name, options, blob, inputs, output_shape, flash: as in `LayerJob`.
+        optimization, variants, board, timeout: as for `run_layers`.
+
+    Raises:
+        ConfigError, ToolMissingError, DeviceError: as for `run_layers`.
+    """
+    job = LayerJob(op_name, options, blob, inputs, output_shape, flash)
+    (run,) = run_layers(
+        target,
+        [job],
+        optimization=optimization,
+        variants=variants,
+        board=board,
+        timeout=timeout,
+    )
+    return run
+
+
+def run_layers(
+    target: str,
+    jobs: Sequence[LayerJob],
+    *,
+    optimization: str = DEFAULT_OPTIMIZATION,
+    variants: tuple[str, ...] = (),
+    board: str | None = None,
+    timeout: float | None = None,
+) -> list[LayerRun]:
+    """Run one or more layers, one after another, in one start of the emulator.
+
+    Each layer has all memory of the board and counts what it counts alone.
+
+    Args:
+        target: the core to compile for and to run on, such as "cortex-m4".
+        jobs: the layers, all with an external memory or all without.
         optimization: flag of gcc.
         variants: names of the fully-connected kernels to link; none links all.
-        flash: the external memory, where `blob` is a table of contents.
         board: an emulated board of the target; None takes its default.
         timeout: seconds; None derives a generous limit from the size of the work.
 
     Raises:
         ConfigError: an argument is not accepted.
         ToolMissingError: QEMU (with TCG plugins) or a compiler is missing.
-        DeviceError: the operator refused (with its reason), crashed, or ran out of time.
+        DeviceError: an operator refused (with its reason), crashed, or ran out of time.
     """
     core = get_target(target)
-    job = _pack_job(op_name, options, blob, inputs, output_shape, flash)
-    defines = () if flash is None else (_FLASH_DEFINE,)
+    if len({job.flash is None for job in jobs}) != 1:
+        raise ConfigError(
+            f"jobs: {sum(job.flash is not None for job in jobs)} of {len(jobs)} have an external "
+            "memory; accepted: one or more layers, all with one or all without"
+        )
+    packed = [_pack_job(job, len(jobs) - number) for number, job in enumerate(jobs, 1)]
+    defines = () if jobs[0].flash is None else (_FLASH_DEFINE,)
     image = toolchain.build_firmware(
         target, optimization=optimization, defines=defines, variants=variants, board=board
     )
+    archive = toolchain.build_core(target, optimization=optimization, variants=variants)
     machine = toolchain.board_of(core, board)
-    seconds = _generous_timeout(blob, inputs, flash) if timeout is None else timeout
-    where = f"{op_name} on {target} ({machine})"
-    counted = _counted(image, machine, job, seconds, where, inputs, output_shape)
-    kernel = counted["kernel"]
-    return LayerRun(
-        **counted,
-        kernel_code_bytes=toolchain.kernel_text_bytes(core, kernel, optimization) if kernel else 0,
-        target=target,
-        board=machine,
-        flags=" ".join(toolchain.compile_flags(core, optimization)),
-        compiler=_name_and_version("arm-none-eabi-gcc"),
-        qemu=_name_and_version("qemu-system-arm"),
-    )
-
-
-def _counted(
-    image: Path,
-    machine: str,
-    job: bytes,
-    timeout: float,
-    where: str,
-    inputs: Array,
-    output_shape: tuple[int, ...],
-) -> dict[str, Any]:
-    """Run a job and return what the emulator counted: fields of `LayerRun`."""
+    seconds = _generous_timeout(jobs) if timeout is None else timeout
+    where = f"{target} ({machine})"
+    everything = f"{len(jobs)} layers" if len(jobs) > 1 else jobs[0].op_name
     with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
         work = Path(directory)
-        (work / "job.bin").write_bytes(job)
-        _run_qemu(image, machine, work, timeout, where)
-        sizes, kernel = _read_result(work, where)
-        counts = _read_counts(work / "counts.txt", len(inputs), where)
-        outputs: npt.NDArray[Any] = np.fromfile(work / "outputs.bin", inputs.dtype)
-    return {
-        **sizes,
-        "outputs": outputs.reshape((len(inputs), *output_shape)),
-        "instructions": [sum(region) for region in counts],
-        "classes": dict(zip(CLASSES, map(sum, zip(*counts, strict=True)), strict=True)),
-        "kernel": kernel,
-    }
+        (work / "job.bin").write_bytes(b"".join(packed))
+        _run_qemu(image, machine, work, seconds, f"{everything} on {where}")
+        return [
+            LayerRun(
+                **counted,
+                kernel=kernel,
+                kernel_code_bytes=toolchain.kernel_text_bytes(archive, kernel) if kernel else 0,
+                target=target,
+                board=machine,
+                flags=" ".join(toolchain.compile_flags(core, optimization)),
+                compiler=_name_and_version("arm-none-eabi-gcc"),
+                qemu=_name_and_version("qemu-system-arm"),
+            )
+            for kernel, counted in _read_runs(work, jobs, where)
+        ]
 
 
 def check_counter(target: str, *, loops: int = 1000, board: str | None = None) -> None:
@@ -212,27 +251,25 @@ def check_counter(target: str, *, loops: int = 1000, board: str | None = None) -
         )
 
 
-def _generous_timeout(blob: bytes, inputs: Array, flash: ExternalFlash | None) -> float:
-    size = len(blob) if flash is None else len(flash.image) * (1 + flash.loops_per_byte)
-    return _START_SECONDS + size * math.prod(inputs.shape[:-1]) * _SECONDS_PER_MAC
+def _generous_timeout(jobs: Sequence[LayerJob]) -> float:
+    return _START_SECONDS + sum(map(_work_of, jobs)) * _SECONDS_PER_MAC
+
+
+def _work_of(job: LayerJob) -> int:
+    flash = job.flash
+    size = len(job.blob) if flash is None else len(flash.image) * (1 + flash.loops_per_byte)
+    return size * math.prod(job.inputs.shape[:-1])
 
 
 def _name_and_version(tool: str) -> str:
     return f"{tool} {toolchain.find_tools()[tool].version}"
 
 
-def _pack_job(
-    op_name: str,
-    options: bytes,
-    blob: bytes,
-    inputs: Array,
-    output_shape: tuple[int, ...],
-    flash: ExternalFlash | None,
-) -> bytes:
-    """Return job.bin as firmware/job.h describes it."""
-    name = op_name.encode()
+def _pack_job(job: LayerJob, following: int) -> bytes:
+    """Return a layer of job.bin as firmware/job.h describes it."""
+    name, inputs = job.op_name.encode(), job.inputs
     if not 0 < len(name) < 32:
-        raise ConfigError(f"op_name {op_name!r} has {len(name)} bytes; accepted: 1 to 31")
+        raise ConfigError(f"op_name {job.op_name!r} has {len(name)} bytes; accepted: 1 to 31")
     if inputs.dtype not in _TENSOR_TYPES:
         raise ConfigError(f"inputs have dtype {inputs.dtype}; accepted: int8, float32")
     if inputs.ndim < 2 or 0 in inputs.shape:
@@ -241,19 +278,20 @@ def _pack_job(
     header = _JOB.pack(
         _JOB_MAGIC,
         _JOB.size,
+        following,
         len(inputs),
         name,
-        len(options),
-        len(blob),
+        len(job.options),
+        len(job.blob),
         _TENSOR_TYPES[inputs.dtype],
         math.prod(inputs.shape[1:]) * itemsize,
-        math.prod(output_shape) * itemsize,
+        math.prod(job.output_shape) * itemsize,
         *_pack_shape("inputs[k]", inputs.shape[1:]),
-        *_pack_shape("output_shape", output_shape),
-        *_pack_flash(flash),
+        *_pack_shape("output_shape", job.output_shape),
+        *_pack_flash(job.flash),
     )
-    external = b"" if flash is None else flash.image
-    return header + options + blob + external + inputs.tobytes()
+    external = b"" if job.flash is None else job.flash.image
+    return header + job.options + job.blob + external + inputs.tobytes()
 
 
 def _pack_flash(flash: ExternalFlash | None) -> tuple[int, int, int, int]:
@@ -294,9 +332,40 @@ def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str)
         raise DeviceError(f"{where} ended with exit code {done.returncode}: {reason}")
 
 
-def _read_result(work: Path, where: str) -> tuple[dict[str, int], str]:
-    """Return the numbers of a result by name, and the kernel."""
-    data = (work / "result.bin").read_bytes()
+def _read_runs(
+    work: Path, jobs: Sequence[LayerJob], where: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the kernel of each layer, and what the emulator counted: fields of `LayerRun`."""
+    results = (work / "result.bin").read_bytes()
+    parsed = [
+        _read_result(results[number * _RESULT.size :][: _RESULT.size], _name(jobs, number, where))
+        for number in range(len(jobs))
+    ]
+    counts = _read_counts(work / "counts.txt", sum(len(job.inputs) for job in jobs), where)
+    outputs, regions = io.BytesIO((work / "outputs.bin").read_bytes()), iter(counts)
+    for job, (sizes, kernel) in zip(jobs, parsed, strict=True):
+        counted = list(itertools.islice(regions, len(job.inputs)))
+        shape = (len(job.inputs), *job.output_shape)
+        written = bytearray(outputs.read(math.prod(shape) * job.inputs.itemsize))
+        values: npt.NDArray[Any] = np.frombuffer(written, job.inputs.dtype)
+        yield (
+            kernel,
+            {
+                **sizes,
+                "outputs": values.reshape(shape),
+                "instructions": [sum(region) for region in counted],
+                "classes": dict(zip(CLASSES, map(sum, zip(*counted, strict=True)), strict=True)),
+            },
+        )
+
+
+def _name(jobs: Sequence[LayerJob], number: int, where: str) -> str:
+    which = f" (layer {number + 1} of {len(jobs)})" if len(jobs) > 1 else ""
+    return f"{jobs[number].op_name}{which} on {where}"
+
+
+def _read_result(data: bytes, where: str) -> tuple[dict[str, int], str]:
+    """Return the numbers of a layer's result by name, and the kernel."""
     if len(data) != _RESULT.size:
         raise DeviceError(f"{where}: result.bin has {len(data)} bytes, expected {_RESULT.size}")
     magic, size, stage, _, *numbers, kernel, message = _RESULT.unpack(data)

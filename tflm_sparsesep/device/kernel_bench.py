@@ -14,6 +14,7 @@ from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device import emulation, toolchain
+from tflm_sparsesep.device.emulation import LayerJob, LayerRun
 from tflm_sparsesep.device.kernel_figures import (
     MatrixFigures,
     common_figures,
@@ -48,14 +49,24 @@ def bench_kernels(
     """
     check_arguments(target, rows=rows, cols=cols, zeros=zeros, batch=batch, input_zeros=input_zeros)
     layouts = select_layouts(target, pattern, floats=True)
-    figures = [
-        _measure(
-            target,
-            layout,
-            random_layer(layout, rows, cols, zeros=zeros, batch=batch, input_zeros=input_zeros),
-            input_zeros=input_zeros,
-        )
+    cases = [
+        random_layer(layout, rows, cols, zeros=zeros, batch=batch, input_zeros=input_zeros)
         for layout in layouts
+    ]
+    jobs = [
+        LayerJob(
+            SPARSE_FULLY_CONNECTED,
+            case.options.to_bytes(),
+            pack(case.layer, layout),
+            case.inputs[None],
+            (batch, rows),
+        )
+        for layout, case in zip(layouts, cases, strict=True)
+    ]
+    runs = emulation.run_layers(target, jobs)
+    figures = [
+        _figures(layout, case, len(job.blob), run, input_zeros=input_zeros)
+        for layout, case, job, run in zip(layouts, cases, jobs, runs, strict=True)
     ]
     return sorted(figures, key=lambda f: f.instructions)
 
@@ -107,20 +118,11 @@ def random_layer(
     return dataclasses.replace(case, options=options)
 
 
-def _measure(
-    target: str, layout: Layout, case: LayerCase[Any], *, input_zeros: float
+def _figures(
+    layout: Layout, case: LayerCase[Any], blob_bytes: int, run: LayerRun, *, input_zeros: float
 ) -> MatrixFigures:
-    rows, cols = case.layer.weights.shape
+    target, (rows, cols) = run.target, case.layer.weights.shape
     batch = len(case.inputs)
-    blob = pack(case.layer, layout)
-    run = emulation.run_layer(
-        target,
-        SPARSE_FULLY_CONNECTED,
-        case.options.to_bytes(),
-        blob,
-        case.inputs[None],
-        (batch, rows),
-    )
     dtype = case.layer.weights.dtype.name
     if batch > 1 and dtype == "int8":
         dense = pointwise_conv.dense_instructions(target, rows, cols, batch)
@@ -133,7 +135,7 @@ def _measure(
             layout_names(layout),
             case.layer.weights,
             vectors=batch,
-            blob_bytes=len(blob),
+            blob_bytes=blob_bytes,
             dense_instructions=dense,
         ),
         rows=rows,

@@ -1,38 +1,32 @@
 """Find gcc and QEMU, and build the firmware and the counting plugin into a cache.
 
 Nothing is compiled at install time: the first figure for a target builds its image (about two
-seconds), later ones reuse it. A cache entry is named by a hash of every source, every flag and
-the compiler, so it never goes stale.
+seconds), later ones reuse it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.selected_variants import DEFINE, HEADER_NAME, variants_header
 from tflm_sparsesep.converters.targets import TARGETS, Target, get_target
-from tflm_sparsesep.runtime import files
+from tflm_sparsesep.device.build_cache import cached, hash_of
 from tflm_sparsesep.sources import device_kernels, source_dir
 
 FIRMWARE_DIR = Path(__file__).resolve().parent / "firmware"
 
-CACHE_VARIABLE = "TFLM_SPARSESEP_CACHE"
 COMPILE_TIMEOUT_SECONDS = 120
-
-_CHECKSUMS = "sha256sums"  # in each cache entry
 
 # Linker script of each emulated board.
 BOARD_SCRIPTS = {
@@ -72,6 +66,32 @@ class Tool:
     path: Path | None
     version: str | None
     install: str
+
+
+@dataclass(frozen=True)
+class CoreSources:
+    """What an archive is built from: the part of an image whose bytes are counted.
+
+    Attributes:
+        paths: C files.
+        include_dirs: folders of their headers.
+        flags: of gcc, for the runner too.
+        generated: texts of generated headers by name.
+    """
+
+    paths: Sequence[Path]
+    include_dirs: Sequence[Path]
+    flags: Sequence[str]
+    generated: Mapping[str, str] = field(default_factory=dict)
+
+    def inputs(self) -> list[Path]:
+        """Return the files that the archive depends on."""
+        return [*self.paths, *(path for folder in self.include_dirs for path in _headers(folder))]
+
+    def words(self) -> tuple[str, ...]:
+        """Return what else it depends on."""
+        version = str(require_tool("arm-none-eabi-gcc").version)
+        return (version, *self.flags, *self.generated, *self.generated.values())
 
 
 def find_tools() -> dict[str, Tool]:
@@ -123,15 +143,6 @@ def run_tool(command: Sequence[str], *, what: str, cwd: Path | None = None) -> s
     return done.stdout
 
 
-def cache_dir() -> Path:
-    """Return where built images are kept: $TFLM_SPARSESEP_CACHE, or the user's cache directory."""
-    override = os.environ.get(CACHE_VARIABLE)
-    if override:
-        return Path(override)
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "tflm-sparsesep"
-
-
 def build_firmware(
     target: str,
     *,
@@ -146,28 +157,42 @@ def build_firmware(
         target: the core to compile for, a name of `targets.TARGETS`.
         board: an emulated board of the target; None takes its default.
         optimization: flag of gcc, one of `OPTIMIZATIONS`.
-        defines: preprocessor macros, "NAME" or "NAME=VALUE".
+        defines: preprocessor macros of the runner, "NAME" or "NAME=VALUE".
         variants: names of the fully-connected kernels to link; none links all.
 
     Raises:
         ConfigError: the board does not run the target's code, or no such optimization.
         ToolMissingError, DeviceError: as for `build_image`.
     """
-    core = get_target(target)
-    board = board_of(core, board)
+    board = board_of(get_target(target), board)
+    return build_image(
+        _core_of(target, optimization, variants),
+        runner_sources=sorted(FIRMWARE_DIR.glob("*.c")),
+        runner_flags=[f"-D{define}" for define in defines],
+        board=board,
+    )
+
+
+def build_core(target: str, *, optimization: str = "-O2", variants: Sequence[str] = ()) -> Path:
+    """Compile kernels and op core for `target` into an archive, which its images share.
+
+    The arguments and errors are those of `build_firmware`.
+    """
+    board_of(get_target(target))
+    return _build_archive(_core_of(target, optimization, variants))
+
+
+def _core_of(target: str, optimization: str, variants: Sequence[str]) -> CoreSources:
+    core, root = get_target(target), source_dir()
     if optimization not in OPTIMIZATIONS:
         raise ConfigError(
             f"optimization {optimization!r} is unknown; accepted: {', '.join(OPTIMIZATIONS)}"
         )
-    root = source_dir()
-    defines = (*defines, *((DEFINE,) if variants else ()))
-    flags = (*compile_flags(core, optimization), *(f"-D{define}" for define in defines))
-    return build_image(
-        core_sources=[*device_kernels(core.isa), *sorted((root / "custom_ops/core").glob("*.c"))],
-        runner_sources=sorted(FIRMWARE_DIR.glob("*.c")),
+    selection = (f"-D{DEFINE}",) if variants else ()
+    return CoreSources(
+        paths=[*device_kernels(core.isa), *sorted((root / "custom_ops/core").glob("*.c"))],
         include_dirs=(root / "kernels/include", root / "kernels", root / "custom_ops"),
-        flags=flags,
-        board=board,
+        flags=(*compile_flags(core, optimization), *selection),
         generated={HEADER_NAME: variants_header(variants, target=target)} if variants else {},
     )
 
@@ -195,18 +220,16 @@ def compile_flags(target: Target, optimization: str) -> tuple[str, ...]:
 
 
 def build_image(
+    core: CoreSources,
     *,
-    core_sources: Sequence[Path],
     runner_sources: Sequence[Path],
-    include_dirs: Sequence[Path],
-    flags: Sequence[str],
     board: str,
-    generated: Mapping[str, str] = MappingProxyType({}),
+    runner_flags: Sequence[str] = (),
 ) -> Path:
     """Compile and link a bare-metal image for a key of `BOARD_SCRIPTS`, or find it in the cache.
 
-    Core sources go into an archive of their own, so that the linker script can tell their bytes
-    from the runner's. `generated` holds the text of generated headers by name.
+    The core is an archive of its own, so that the linker script can tell its bytes from the
+    runner's; images that differ in the board or the runner share it.
 
     Raises:
         ToolMissingError: no arm-none-eabi-gcc.
@@ -214,46 +237,48 @@ def build_image(
     """
     compiler = _require_arm_compiler()
     script = FIRMWARE_DIR / "boards" / BOARD_SCRIPTS[board]
-    include_flags = [f"-I{directory}" for directory in (*include_dirs, FIRMWARE_DIR)]
-    headers = [header for folder in (*include_dirs, FIRMWARE_DIR) for header in _headers(folder)]
-    inputs = [*core_sources, *runner_sources, *headers, *script.parent.glob("*.ld")]
+    folders = (*core.include_dirs, FIRMWARE_DIR)
 
     def build(directory: Path) -> None:
-        include_flags.append(f"-I{directory}")
-        for name, text in generated.items():
-            (directory / name).write_text(text)
-        compile_flags = [*flags, *include_flags]
-        objects = _compile_all(compiler, core_sources, compile_flags, directory / "core")
-        archive = directory / "libsparsesep.a"
-        ar = str(compiler.path).removesuffix("gcc") + "ar"
-        run_tool([ar, "rcs", str(archive), *objects], what="arm-none-eabi-ar")
-        runner = _compile_all(compiler, runner_sources, compile_flags, directory / "runner")
-        link = [str(compiler.path), *flags, *_LINK_FLAGS, f"-T{script}", f"-L{script.parent}"]
-        image = str(directory / "firmware.elf")
-        run_tool([*link, *runner, str(archive), "-o", image], what=f"linking for {board}")
+        link = [str(compiler.path), *core.flags, *_LINK_FLAGS, f"-T{script}", f"-L{script.parent}"]
+        flags = [*core.flags, *runner_flags, *(f"-I{folder}" for folder in folders)]
+        with _objects(compiler, runner_sources, flags, core.generated) as objects:
+            image = str(directory / "firmware.elf")
+            archive = str(_build_archive(core))
+            run_tool([*link, *objects, archive, "-o", image], what=f"linking for {board}")
 
-    version = str(compiler.version)
-    key = _hash(inputs, (version, board, *flags, *_LINK_FLAGS, *generated, *generated.values()))
-    return _cached(f"firmware-{key}", build) / "firmware.elf"
+    inputs = [*runner_sources, *_headers(FIRMWARE_DIR), *script.parent.glob("*.ld")]
+    key = hash_of([*core.inputs(), *inputs], (*core.words(), board, *_LINK_FLAGS, *runner_flags))
+    return cached(f"firmware-{key}", build) / "firmware.elf"
+
+
+def _build_archive(core: CoreSources) -> Path:
+    def build(directory: Path) -> None:
+        compiler, archive = _require_arm_compiler(), str(directory / "libsparsesep.a")
+        flags = [*core.flags, *(f"-I{folder}" for folder in core.include_dirs)]
+        with _objects(compiler, core.paths, flags, core.generated) as objects:
+            run_tool([_binary_tool("ar"), "rcs", archive, *objects], what="arm-none-eabi-ar")
+
+    return cached(f"core-{hash_of(core.inputs(), core.words())}", build) / "libsparsesep.a"
 
 
 @functools.cache
-def kernel_text_bytes(target: Target, variant: str, optimization: str) -> int:
-    """Return the bytes of code and constants in one kernel variant's file, compiled anew."""
-    compiler = _require_arm_compiler()
-    root = source_dir()
+def text_bytes(archive: Path) -> dict[str, int]:
+    """Return the bytes of code and constants of each object in an archive that was built here."""
+    table = run_tool([_binary_tool("size"), str(archive)], what="arm-none-eabi-size")
+    # text data bss dec hex name.o (ex libsparsesep.a)
+    rows = [line.split() for line in table.splitlines()[1:]]
+    return {row[5].removesuffix(".o"): int(row[0]) for row in rows}
+
+
+def kernel_text_bytes(archive: Path, variant: str) -> int:
+    """Return the bytes of code and constants in one kernel variant's file."""
     # A file of portable C may hold all block patterns of a family.
     families = (variant, variant.partition("_")[2])
     operators = ("fully_connected", "separable_conv", "depthwise")
-    names = (f"{op}_{name}.c" for name in families for op in operators)
-    source = next(path for name in names for path in (root / "kernels").rglob(name))
-    include = (f"-I{root / folder}" for folder in ("kernels", "kernels/include"))
-    flags = [*compile_flags(target, optimization), *include]
-    with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as directory:
-        compiled = _compile(compiler, source, flags, Path(directory) / "kernel.o")
-        size = str(compiler.path).removesuffix("gcc") + "size"
-        table = run_tool([size, compiled], what="arm-none-eabi-size")
-    return int(table.splitlines()[1].split()[0])
+    names = (f"{op}_{name}" for name in families for op in operators)
+    sizes = text_bytes(archive)
+    return next(sizes[name] for name in names if name in sizes)
 
 
 def build_plugin() -> Path:
@@ -269,8 +294,8 @@ def build_plugin() -> Path:
         run_tool(command, what="compiling the QEMU plugin")
 
     inputs = [*sources, *_headers(FIRMWARE_DIR / "plugin")]
-    key = _hash(inputs, (str(compiler.version), *flags))
-    return _cached(f"plugin-{key}", build) / "count_instructions.so"
+    key = hash_of(inputs, (str(compiler.version), *flags))
+    return cached(f"plugin-{key}", build) / "count_instructions.so"
 
 
 def plugin_api(qemu_version: str | None) -> int:
@@ -292,79 +317,61 @@ def _require_arm_compiler() -> Tool:
     return compiler
 
 
+def _binary_tool(name: str) -> str:
+    """Return the path of a tool of the Arm compiler's binutils, such as "ar".
+
+    The compiler knows its own: what is found on PATH as the compiler may be a link to ccache, in a
+    folder that holds no binutils.
+
+    Raises:
+        ToolMissingError: neither the compiler nor PATH has it.
+    """
+    compiler = require_tool("arm-none-eabi-gcc")
+    command = [str(compiler.path), f"-print-prog-name={name}"]
+    known = run_tool(command, what=compiler.name).strip()
+    # gcc prints the bare name of a program that it looks for on PATH.
+    found = known if Path(known).is_absolute() else shutil.which(f"arm-none-eabi-{name}")
+    if found is None:
+        raise ToolMissingError(
+            f"{compiler.path} has no {name}, and arm-none-eabi-{name} was not found on PATH; "
+            "sudo apt install binutils-arm-none-eabi"
+        )
+    return found
+
+
 def _headers(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix in (".h", ".inc"))
+    return sorted(
+        Path(directory, name)
+        for directory, _, names in os.walk(folder)
+        for name in names
+        if name.endswith((".h", ".inc"))
+    )
 
 
-def _compile_all(
-    compiler: Tool, sources: Sequence[Path], flags: Sequence[str], prefix: Path
-) -> list[str]:
-    """Return the objects of `sources`, whose paths begin with `prefix`; all CPUs compile."""
-    outputs = [prefix.with_name(f"{prefix.name}_{source.stem}.o") for source in sources]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        jobs = [
-            threads.submit(_compile, compiler, source, flags, output)
-            for source, output in zip(sources, outputs, strict=True)
-        ]
-        return [job.result() for job in jobs]
+@contextlib.contextmanager
+def _objects(
+    compiler: Tool, sources: Sequence[Path], flags: Sequence[str], generated: Mapping[str, str]
+) -> Iterator[list[str]]:
+    """Yield the objects of `sources`, which last as long as the context; all CPUs compile."""
+    with tempfile.TemporaryDirectory(prefix="tflm-sparsesep-") as name:
+        directory = Path(name)
+        for header, text in generated.items():
+            (directory / header).write_text(text)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            jobs = [
+                threads.submit(
+                    _compile,
+                    compiler,
+                    source,
+                    [*flags, f"-I{directory}"],
+                    directory / f"{source.stem}.o",
+                )
+                for source in sources
+            ]
+            yield [job.result() for job in jobs]
 
 
 def _compile(compiler: Tool, source: Path, flags: Sequence[str], output: Path) -> str:
     command = [str(compiler.path), *flags, "-c", str(source), "-o", str(output)]
     run_tool(command, what=f"compiling {source.name}")
     return str(output)
-
-
-def _hash(files: Iterable[Path], words: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for word in words:
-        digest.update(word.encode() + b"\0")
-    for file in files:
-        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()[:32]
-
-
-def _cached(name: str, build: Callable[[Path], None]) -> Path:
-    """Return cache entry `name`; `build` makes it in a private directory, then it is renamed.
-
-    An entry that is not what was built, after a full disk for instance, is built anew.
-    """
-    entry = cache_dir() / name
-    if _is_intact(entry):
-        return entry
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=entry.parent, ignore_cleanup_errors=True) as work:
-            built = Path(work) / name
-            built.mkdir()
-            build(built)
-            (built / _CHECKSUMS).write_text(_checksums(built))
-            if not _is_intact(entry):
-                with contextlib.suppress(OSError):
-                    entry.rename(Path(work) / "damaged")
-            try:
-                built.rename(entry)
-            except OSError:
-                # Another process was faster: its entry has the same contents.
-                if not _is_intact(entry):
-                    raise
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write the cache {entry.parent}: {error.strerror}; set {CACHE_VARIABLE} to a "
-            "directory that can be written"
-        ) from error
-    return entry
-
-
-def _checksums(entry: Path) -> str:
-    """Return a line for each file of a cache entry, but for the file that holds these lines."""
-    paths = sorted(path for path in entry.iterdir() if path.name != _CHECKSUMS)
-    hashes = (hashlib.sha256(files.read_regular(path)).hexdigest() for path in paths)
-    return "".join(f"{found}  {path.name}\n" for found, path in zip(hashes, paths, strict=True))
-
-
-def _is_intact(entry: Path) -> bool:
-    try:
-        return files.read_regular(entry / _CHECKSUMS).decode() == _checksums(entry)
-    except (OSError, UnicodeDecodeError):
-        return False

@@ -15,6 +15,11 @@ static uint8_t* next = __arena_start;
 static uint8_t* guards[MAX_BLOCKS];
 static int blocks;
 
+void arena_reset(void) {
+  next = __arena_start;
+  blocks = 0;
+}
+
 void* arena_allocate(size_t bytes) {
   uint8_t* start = next;
   const size_t room = (size_t)(__arena_end - start);

@@ -1,9 +1,12 @@
-// All memory of a job: blocks cut from the RAM that the image leaves free,
+// All memory of a layer: blocks cut from the RAM that the image leaves free,
 // each followed by a guard, so that a kernel that writes too far is noticed.
 #ifndef SPARSESEP_FIRMWARE_ARENA_H_
 #define SPARSESEP_FIRMWARE_ARENA_H_
 
 #include <stddef.h>
+
+// Takes all blocks back.
+void arena_reset(void);
 
 // 16-byte aligned, or NULL where RAM or the list of guards is full.
 void* arena_allocate(size_t bytes);

@@ -3,23 +3,25 @@
 // Files in QEMU's working directory, little-endian. `emulation.py` mirrors the
 // structs; the sizes inside them let each side refuse the other's version.
 //
-//   job.bin       FirmwareJob, options, weights, external memory, every input
+//   job.bin       for each layer: FirmwareJob, options, weights, external
+//   memory,
+//                 every input
 //   outputs.bin   every output, in the order of the inputs
-//   result.bin    FirmwareResult; absent where the firmware crashed
+//   result.bin    FirmwareResult of each layer, up to the first that failed
 #ifndef SPARSESEP_FIRMWARE_JOB_H_
 #define SPARSESEP_FIRMWARE_JOB_H_
 
 #include <stdint.h>
 
-#define FIRMWARE_JOB_MAGIC 0x314a5353u     // "SSJ1"
+#define FIRMWARE_JOB_MAGIC 0x324a5353u     // "SSJ2"
 #define FIRMWARE_RESULT_MAGIC 0x31525353u  // "SSR1"
 #define FIRMWARE_MAX_RANK 6
 
-// How far a job came.
+// How far a layer came.
 enum {
   FIRMWARE_STAGE_DONE = 0,
   FIRMWARE_STAGE_JOB,      // job.bin is not what this firmware reads
-  FIRMWARE_STAGE_MEMORY,   // the job does not fit into the board's RAM
+  FIRMWARE_STAGE_MEMORY,   // the layer does not fit into the board's RAM
   FIRMWARE_STAGE_INIT,     // the operator's init returned NULL
   FIRMWARE_STAGE_PREPARE,  // prepare refused
   FIRMWARE_STAGE_EVAL,     // eval failed
@@ -46,7 +48,8 @@ typedef struct FirmwareFlash {
 
 typedef struct FirmwareJob {
   uint32_t magic;
-  uint32_t bytes;  // sizeof(FirmwareJob)
+  uint32_t bytes;      // sizeof(FirmwareJob)
+  uint32_t following;  // layers behind this one in the file
   uint32_t inputs;
   char op_name[32];  // ends with a NUL
   uint32_t options_bytes;
@@ -70,10 +73,10 @@ typedef struct FirmwareResult {
   uint32_t fetches;     // from the external memory, all evaluations and prepare
   uint32_t fetched_bytes;
   char kernel[64];    // which one ran; ends with a NUL
-  char message[128];  // why the job ended early; ends with a NUL
+  char message[128];  // why the layer ended early; ends with a NUL
 } FirmwareResult;
 
-_Static_assert(sizeof(FirmwareJob) == 136, "the job is a file format");
+_Static_assert(sizeof(FirmwareJob) == 140, "the job is a file format");
 _Static_assert(sizeof(FirmwareResult) == 228, "the result is a file format");
 
 #endif  // SPARSESEP_FIRMWARE_JOB_H_

@@ -1,4 +1,4 @@
-// Runs one job: reads job.bin, evaluates an operator once per input with the
+// Runs the layers of job.bin: evaluates an operator once per input with the
 // call marked for the counting plugin, writes outputs.bin and result.bin.
 #include <string.h>
 
@@ -75,6 +75,9 @@ static const FirmwareOp ops[] = {
 
 extern const uint8_t __core_start[], __core_end[];
 
+static struct {
+  int32_t job, outputs, results;
+} files;
 static FirmwareJob job;
 static FirmwareResult result;
 static ArrayPort port;
@@ -95,25 +98,21 @@ static const FirmwareOp* find_op(const char* name) {
   return NULL;
 }
 
-// Memory filled with the next `bytes` bytes of the file; NULL without room or
+// Memory filled with the next `bytes` bytes of job.bin; NULL without room or
 // where the file ends early.
-static void* read_block(int32_t file, uint32_t bytes) {
+static void* read_block(uint32_t bytes) {
   void* memory = arena_allocate(bytes);
-  if (memory == NULL || semihosting_read(file, memory, bytes) != 0) return NULL;
+  if (memory == NULL || semihosting_read(files.job, memory, bytes) != 0)
+    return NULL;
   return memory;
 }
 
 static uint32_t evaluate(const FirmwareOp* op, const SparsesepHost* host,
-                         const void* op_data, int32_t job_file) {
-  const int32_t outputs =
-      semihosting_open("outputs.bin", SEMIHOSTING_OPEN_WRITE);
-  if (outputs < 0) {
-    return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK, "cannot write outputs.bin");
-  }
+                         const void* op_data) {
   void* input = port.tensors[SPARSESEP_SLOT_INPUT].data;
   void* output = port.tensors[SPARSESEP_SLOT_OUTPUT].data;
   for (uint32_t i = 0; i < job.inputs; ++i) {
-    if (semihosting_read(job_file, input, job.input_bytes) != 0) {
+    if (semihosting_read(files.job, input, job.input_bytes) != 0) {
       return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK, "job.bin ends early");
     }
     const SparsesepStatus status = measured_call(op->eval, host, op_data);
@@ -125,19 +124,18 @@ static uint32_t evaluate(const FirmwareOp* op, const SparsesepHost* host,
       return stop(FIRMWARE_STAGE_OVERRUN, SPARSESEP_OK,
                   "wrote behind the end of a buffer");
     }
-    if (semihosting_write(outputs, output, job.output_bytes) != 0) {
+    if (semihosting_write(files.outputs, output, job.output_bytes) != 0) {
       return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK, "cannot write outputs.bin");
     }
   }
-  semihosting_close(outputs);
   return FIRMWARE_STAGE_DONE;
 }
 
-static uint32_t run_op(const FirmwareOp* op, int32_t job_file) {
-  void* options = read_block(job_file, job.options_bytes);
-  void* weights = read_block(job_file, job.weights_bytes);
+static uint32_t run_op(const FirmwareOp* op) {
+  void* options = read_block(job.options_bytes);
+  void* weights = read_block(job.weights_bytes);
 #ifdef FIRMWARE_PAGING
-  void* external = read_block(job_file, job.flash.bytes);
+  void* external = read_block(job.flash.bytes);
   if (external == NULL) {
     return stop(FIRMWARE_STAGE_MEMORY, SPARSESEP_OUT_OF_MEMORY,
                 "the external memory does not fit into RAM");
@@ -176,12 +174,11 @@ static uint32_t run_op(const FirmwareOp* op, int32_t job_file) {
   }
   port.tensors[SPARSESEP_SLOT_INPUT].data = input;
   port.tensors[SPARSESEP_SLOT_OUTPUT].data = output;
-  return evaluate(op, &host, op_data, job_file);
+  return evaluate(op, &host, op_data);
 }
 
-static uint32_t run_job(void) {
-  const int32_t file = semihosting_open("job.bin", SEMIHOSTING_OPEN_READ);
-  if (file < 0 || semihosting_read(file, &job, sizeof(job)) != 0 ||
+static uint32_t run_layer(void) {
+  if (semihosting_read(files.job, &job, sizeof(job)) != 0 ||
       job.magic != FIRMWARE_JOB_MAGIC || job.bytes != sizeof(job)) {
     return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK,
                 "job.bin is not a job of this firmware");
@@ -192,19 +189,31 @@ static uint32_t run_job(void) {
     return stop(FIRMWARE_STAGE_JOB, SPARSESEP_UNSUPPORTED,
                 "this firmware has no such operator");
   }
-  return run_op(op, file);
+  return run_op(op);
+}
+
+// Memory and results as after a reset: a layer knows nothing of those before.
+static void begin_layer(void) {
+  arena_reset();
+  port = (ArrayPort){.result = &result};
+  result = (FirmwareResult){
+      .magic = FIRMWARE_RESULT_MAGIC,
+      .bytes = sizeof(result),
+      .code_bytes = (uint32_t)(__core_end - __core_start),
+  };
 }
 
 int main(void) {
-  port.result = &result;
-  result.magic = FIRMWARE_RESULT_MAGIC;
-  result.bytes = sizeof(result);
-  result.code_bytes = (uint32_t)(__core_end - __core_start);
-  result.stage = run_job();
-  const int32_t file = semihosting_open("result.bin", SEMIHOSTING_OPEN_WRITE);
-  if (file < 0 || semihosting_write(file, &result, sizeof(result)) != 0) {
-    return 1;
-  }
-  semihosting_close(file);
+  files.job = semihosting_open("job.bin", SEMIHOSTING_OPEN_READ);
+  files.outputs = semihosting_open("outputs.bin", SEMIHOSTING_OPEN_WRITE);
+  files.results = semihosting_open("result.bin", SEMIHOSTING_OPEN_WRITE);
+  if (files.job < 0 || files.outputs < 0 || files.results < 0) return 1;
+  do {
+    begin_layer();
+    result.stage = run_layer();
+    if (semihosting_write(files.results, &result, sizeof(result)) != 0) {
+      return 1;
+    }
+  } while (result.stage == FIRMWARE_STAGE_DONE && job.following != 0);
   return 0;
 }

@@ -4,7 +4,6 @@
 
 enum {
   SYS_OPEN = 0x01,
-  SYS_CLOSE = 0x02,
   SYS_WRITE0 = 0x04,
   SYS_WRITE = 0x05,
   SYS_READ = 0x06,
@@ -35,11 +34,6 @@ int32_t semihosting_write(int32_t handle, const void* data, uint32_t bytes) {
   if (bytes == 0) return 0;
   const uint32_t block[] = {(uint32_t)handle, (uint32_t)data, bytes};
   return semihosting_call(SYS_WRITE, block);
-}
-
-void semihosting_close(int32_t handle) {
-  const uint32_t block[] = {(uint32_t)handle};
-  semihosting_call(SYS_CLOSE, block);
 }
 
 void semihosting_print(const char* text) { semihosting_call(SYS_WRITE0, text); }

@@ -13,7 +13,6 @@ int32_t semihosting_open(const char* name, uint32_t mode);
 // 0 where all `bytes` bytes were moved.
 int32_t semihosting_read(int32_t handle, void* data, uint32_t bytes);
 int32_t semihosting_write(int32_t handle, const void* data, uint32_t bytes);
-void semihosting_close(int32_t handle);
 // To the emulator's standard error.
 void semihosting_print(const char* text);
 _Noreturn void semihosting_exit(uint32_t code);
