@@ -31,7 +31,8 @@ def fixed_instructions(model: Any, layers: Iterable[TrainedLayer], target: str) 
 def operators_without_weights(model: Any) -> list[OtherOperator]:
     """Return what the layers without weights and the activations of a model become.
 
-    Requantizations that a quantizer puts in between are not among them.
+    Requantizations that a quantizer puts in between are not among them, nor are reshapes between
+    vectors and images of one row, which 1-D convolutions and pools run on.
     """
     leaves = [layer for layer in walk(model) if not hasattr(layer, "layers")]
     return [op for layer in leaves for op in (*_operators(layer), *_activation(layer))]
@@ -123,6 +124,12 @@ def _pool(layer: Any) -> list[int]:
     return [*_mean(layer), *window, layer.padding == "valid"]
 
 
+def _row_pool(layer: Any) -> list[int]:
+    """Return the sizes of a 1-D pool, which becomes one on an image of one row."""
+    (size,), (stride,) = layer.pool_size, layer.strides
+    return [1, *_mean(layer), 1, size, 1, stride, layer.padding == "valid"]
+
+
 def _pad(layer: Any) -> list[int]:
     rows, columns = layer.padding
     return [*_mean(layer), *rows, *columns]
@@ -147,6 +154,8 @@ _LAYERS: dict[str, tuple[str, Callable[[Any], list[int]]]] = {
     "Softmax": ("SOFTMAX", _softmax),
     "AveragePooling2D": ("AVERAGE_POOL_2D", _pool),
     "MaxPooling2D": ("MAX_POOL_2D", _pool),
+    "AveragePooling1D": ("AVERAGE_POOL_2D", _row_pool),
+    "MaxPooling1D": ("MAX_POOL_2D", _row_pool),
     "GlobalAveragePooling2D": ("MEAN", _mean),
     "ZeroPadding2D": ("PAD", _pad),
     "Concatenate": ("CONCATENATION", _concatenation),
