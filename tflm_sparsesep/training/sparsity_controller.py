@@ -79,7 +79,7 @@ class SparsityController:
         prefer: the preference among layouts, as for `convert`.
         penalty: a name of `proximal.PENALTIES`, which the scores are of.
         readers: see `removed_channels.readers`.
-        fixed_instructions: of what no zeros change (`other_layers.fixed_instructions`).
+        fixed_instructions: of operators without weights (`other_layers.fixed_instructions`).
 
     Raises:
         ConfigError: a budget cannot be met, or all are met without zeros.
