@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import data
@@ -19,18 +19,20 @@ class Job:
     """One training of a setting.
 
     options: what was chosen on the validation split for the method. validation: train without
-    that split, and judge on it.
+    that split, and judge on it. dataset: in place of the network's own.
     """
 
     setting: Setting
     recipe: Recipe
     options: Mapping[str, Any] = field(default_factory=dict)
     validation: bool = False
+    dataset: str | None = None
 
     @property
     def spec(self) -> Model:
         """The network."""
-        return MODELS[self.setting.model]
+        model = MODELS[self.setting.model]
+        return model if self.dataset is None else replace(model, dataset=self.dataset)
 
     @property
     def data(self) -> data.Data:

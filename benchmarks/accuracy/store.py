@@ -77,6 +77,20 @@ def write_json(path: Path, document: Any) -> None:
     write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
+def write_rows(path: Path, rows: list[Row]) -> None:
+    """Write rows as results.json has them."""
+    write_atomically(path, results_text(rows).encode())
+
+
+def write_table(name: str, text: str) -> None:
+    """Write a table between the marks of that name in README.md."""
+    page = FOLDER / "README.md"
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, rest = page.read_text().split(begin)
+    after = rest[rest.index(end) :]
+    write_atomically(page, (before + begin + text + after).encode())
+
+
 def results() -> list[Row]:
     """Return one row with `COLUMNS` for each setting of the sweep that has run."""
     runs = kept()

@@ -16,7 +16,6 @@ from measure import arena_bytes, constant_bytes, percent
 import tflm_sparsesep as ts
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.tflite import editor
-from tflm_sparsesep.converters.tflite.editor import BuiltinOperator
 
 TARGETS = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 MAIN_TARGET = "cortex-m4"
@@ -81,14 +80,3 @@ def instructions(tflite: bytes, target: str, images: Images) -> int:
 def dense_instructions(tflite: bytes, target: str) -> int:
     """Return the sum over all operators but ours."""
     return model_cost.instructions(editor.read(tflite), (), target)
-
-
-def sparse_able_instructions(tflite: bytes, target: str) -> int:
-    """Return the sum over the dense layers that have sparse kernels: all but the depthwise ones."""
-    operators = editor.read(tflite).subgraphs[0].operators
-    depthwise = BuiltinOperator.DEPTHWISE_CONV_2D
-    return sum(
-        model_cost.dense_instructions(op, target)
-        for op in operators
-        if op.builtin_code != depthwise
-    )

@@ -1,9 +1,9 @@
 """MLPerf Tiny's networks on real data: dense, sparse by the callback, pruned by TFMOT.
 
     python benchmarks/mlperf_tiny/train.py resnet8 --epochs 15                       dense
-    python benchmarks/mlperf_tiny/train.py resnet8 --epochs 15 --instructions 0.33 --teacher
-    python benchmarks/mlperf_tiny/train.py ds_cnn --epochs 40 --seed 1 --zeros 0.8 --pattern 4x1
-    python benchmarks/mlperf_tiny/train.py ds_cnn --epochs 40 --zeros 0.8 --tfmot
+    python benchmarks/mlperf_tiny/train.py resnet8 --epochs 15 --instructions 0.3 --flash 0.5
+    python benchmarks/mlperf_tiny/train.py ds_cnn --epochs 30 --instructions 0.33 --pattern 4x1
+    python benchmarks/mlperf_tiny/train.py ds_cnn --epochs 30 --zeros 0.8 --tfmot
 
 trains a network of `networks.py`, converts it for four cores, and adds a row to results.json and
 README.md. A setting that has a row is not run again; a training that was stopped goes on at the
@@ -99,18 +99,26 @@ def train(arguments: argparse.Namespace, data: Data) -> Any:
 
 
 def callback(arguments: argparse.Namespace, data: Data) -> ts.ProximalL1:
-    """Return the callback that reaches the zeros in every layer, or the instructions."""
-    needs_dense = arguments.teacher or arguments.instructions is not None
+    """Return the callback that reaches the zeros in every layer, or the budgets."""
+    needs_dense = arguments.teacher or arguments.zeros is None
     dense = train(_dense(arguments), data) if needs_dense else None
     teacher = dense if arguments.teacher else None
     common = {"pattern": arguments.pattern, "teacher": teacher, "target": figures.MAIN_TARGET}
-    if arguments.instructions is not None:
-        int8, target = _int8(dense, data), figures.MAIN_TARGET
-        able = figures.sparse_able_instructions(int8, target)
-        others = figures.dense_instructions(int8, target) - able
-        return ts.ProximalL1(instructions=round(others + arguments.instructions * able), **common)
+    if arguments.zeros is None:
+        return ts.ProximalL1(**_budgets(arguments, _int8(dense, data)), **common)
     share = arguments.zeros
     return ts.ProximalL1(zeros=share, layers={"(?!depthwise).*": share}, **common)
+
+
+def _budgets(arguments: argparse.Namespace, dense: bytes) -> dict[str, int]:
+    """Return the budgets that were asked for as shares of a dense int8 file."""
+    budgets = {}
+    if arguments.instructions is not None:
+        whole = figures.dense_instructions(dense, figures.MAIN_TARGET)
+        budgets["instructions"] = round(arguments.instructions * whole)
+    if arguments.flash is not None:
+        budgets["flash_bytes"] = round(arguments.flash * figures.constant_bytes(dense))
+    return budgets
 
 
 def _train_with_tfmot(arguments: argparse.Namespace, model: Any, folder: Path) -> None:
@@ -138,7 +146,8 @@ def _int8(model: Any, data: Data) -> bytes:
 
 
 def _is_sparse(arguments: argparse.Namespace) -> bool:
-    return arguments.zeros is not None or arguments.instructions is not None
+    goals = (arguments.zeros, arguments.instructions, arguments.flash)
+    return any(goal is not None for goal in goals)
 
 
 def _method(arguments: argparse.Namespace) -> str:
@@ -151,14 +160,16 @@ def _detail(arguments: argparse.Namespace) -> str:
     """Return what the table says of the method."""
     if _method(arguments) != "ours":
         return ""
-    goal = "zeros=" if arguments.instructions is None else "instructions="
-    return f", {goal} {arguments.pattern}" + (", teacher" if arguments.teacher else "")
+    goals = {"zeros": "zeros=", "instructions": "instructions=", "flash": "flash_bytes="}
+    asked = [text for name, text in goals.items() if getattr(arguments, name) is not None]
+    teacher = ", teacher" if arguments.teacher else ""
+    return f", {' '.join(asked)} {arguments.pattern}{teacher}"
 
 
 def _dense(arguments: argparse.Namespace) -> argparse.Namespace:
     """Return the arguments of the dense network that is trained alike."""
-    changed = {"zeros": None, "instructions": None, "teacher": False, "tfmot": False}
-    return argparse.Namespace(**{**vars(arguments), **changed})
+    goals = {"zeros": None, "instructions": None, "flash": None}
+    return argparse.Namespace(**vars(arguments) | goals | {"teacher": False, "tfmot": False})
 
 
 def _dense_row(arguments: argparse.Namespace) -> rows.Row:
@@ -172,7 +183,8 @@ def _dense_row(arguments: argparse.Namespace) -> rows.Row:
 def _command(arguments: argparse.Namespace) -> str:
     parts = [f"python benchmarks/mlperf_tiny/train.py {arguments.network}"]
     names = ["epochs", "samples", "seed"]
-    names += [name for name in ("zeros", "instructions") if getattr(arguments, name) is not None]
+    goals = ("zeros", "instructions", "flash")
+    names += [name for name in goals if getattr(arguments, name) is not None]
     names += ["pattern"] if _method(arguments) == "ours" else []
     parts += [f"--{name} {getattr(arguments, name)}" for name in names]
     parts += [f"--{name}" for name in ("teacher", "tfmot") if getattr(arguments, name)]
@@ -185,9 +197,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=20, help="of training; default 20")
     parser.add_argument("--samples", type=int, default=50_000, help="training samples at most")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order, changes and fold")
-    goal = parser.add_mutually_exclusive_group()
-    goal.add_argument("--zeros", type=float, help="fraction in each layer; by default dense")
-    goal.add_argument("--instructions", type=float, help="on Cortex-M4, as a share of dense ones")
+    parser.add_argument("--zeros", type=float, help="fraction in each layer; by default dense")
+    parser.add_argument("--instructions", type=float, help="on Cortex-M4, of the dense ones")
+    parser.add_argument("--flash", type=float, help="bytes of weights, of the dense ones")
     parser.add_argument("--pattern", default="1x1", help="of the zeros; default 1x1")
     parser.add_argument("--teacher", action="store_true", help="the dense network teaches")
     parser.add_argument("--tfmot", action="store_true", help="TFMOT prunes to --zeros")
@@ -196,6 +208,8 @@ def _parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.tfmot and arguments.zeros is None:
         parser.error("--tfmot takes --zeros")
+    if arguments.zeros is not None and (arguments.instructions or arguments.flash):
+        parser.error("--zeros takes neither --instructions nor --flash")
     return arguments
 
 

@@ -93,6 +93,12 @@ def pack_depthwise(layer: DepthwiseLayer) -> bytes:
     return _with_sections(header, layer)
 
 
+def packed_bytes(units: int, taps: int) -> int:
+    """Return the size of the blob of `units` outputs of `taps` weights each."""
+    # Bias and multiplier in words, shifts up to the next word, weights.
+    return HEADER.itemsize + 4 * units + 4 * units + -(-units // 4) * 4 + units * taps
+
+
 @dataclass(frozen=True)
 class Pointwise:
     """The pointwise convolution of a block.

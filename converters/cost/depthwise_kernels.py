@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tflm_sparsesep.converters.blob.pack_depthwise import packed_bytes
+from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.targets import get_target
@@ -76,6 +78,12 @@ def instructions(target: str, run: DepthwiseRun, parts: tuple[int, ...] = ()) ->
     coefficients: dict[str, float] = kernels[variant_name(target, run)]["instructions"]
     terms = depthwise_terms(target, run, parts)
     return round(sum(value * terms[name] for name, value in coefficients.items()))
+
+
+def packed_cost(target: str, shape: DepthwiseShape) -> Cost:
+    """Return the cost of a layer in our kernels, with weights and limits as they mostly are."""
+    size = packed_bytes(shape.units, math.prod(shape.kernel))
+    return Cost(size, instructions(target, DepthwiseRun(shape)))
 
 
 def depthwise_terms(

@@ -129,3 +129,11 @@ def test_the_front_compares_each_seed_with_its_dense_network() -> None:
     committed = [row for path in front.ROWS for row in json.loads(path.read_text())]
     for net in front.NETS:
         assert all(len(front.points(committed, net, method)) > 0 for method in front.STYLES)
+
+
+@pytest.mark.parametrize("name", ["paired", "instructions_goal"])
+def test_tables_of_pairs_are_those_of_their_rows(name: str) -> None:
+    module = load_script(f"benchmarks/accuracy/{name}.py")
+    rows = module.load()
+    assert len(rows) > 10
+    assert module.table(rows) in (FOLDER / "README.md").read_text()

@@ -8,13 +8,16 @@ import keras
 import numpy as np
 import pytest
 
+import tflm_sparsesep as ts
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape, parameter_bytes
+from tflm_sparsesep.quantize import quantize
 from tflm_sparsesep.training.device_layer import DeviceLayer
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
 
+CORES = ("cortex-m0", "cortex-m4", "cortex-m55")
 layers = keras.layers
 # Of eight outputs, with and without a bias.
 EIGHT, UNBIASED = parameter_bytes(8), parameter_bytes(8, has_bias=False)
@@ -103,7 +106,7 @@ def test_the_matrix_of_a_convolution_is_the_packers() -> None:
         (lambda: layers.Conv2D(2, (1, 300), padding="same"), (1, 400, 1), 2 * 300 + 2 * 28),
         (lambda: layers.Conv2D(2, 200), (200, 200, 2), 2 * 80_000 + 2 * 28),
         (lambda: layers.Conv2D(8, 1, groups=2), (6, 6, 4), 2 * 8 + 8 * 28),
-        (lambda: layers.DepthwiseConv2D(3, depth_multiplier=2), (6, 6, 4), 9 * 4 * 2 + 8 * 28),
+        (lambda: layers.DepthwiseConv2D(3), (None, 6, 4), 9 * 4 + 4 * 28),
         (lambda: layers.Dense(2, use_bias=False), (70_000,), 140_000 + 2 * 12),
     ],
 )
@@ -113,3 +116,28 @@ def test_layers_without_a_sparse_kernel(
     device = described(layer(), *inputs)
     assert not device.has_kernel
     assert device.dense("cortex-m4") == Cost(dense_bytes, 0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "inputs", "targets"),
+    [
+        (lambda: layers.DepthwiseConv2D(3, padding="same"), (12, 10, 16), CORES),
+        (lambda: layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2), (11, 10, 8), CORES),
+        (lambda: layers.DepthwiseConv2D((1, 5), dilation_rate=(1, 2)), (8, 20, 12), CORES),
+        # On other cores the converter packs all weights as a sparse convolution.
+        (lambda: layers.Conv2D(32, (10, 4), strides=2, padding="same"), (25, 10, 1), CORES[1:2]),
+    ],
+)
+def test_depthwise_layers_cost_what_the_converter_makes_of_them(
+    layer: Any, inputs: tuple[int, ...], targets: tuple[str, ...]
+) -> None:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input(inputs), layer()])
+    int8 = quantize(model, np.random.default_rng(0).normal(size=(50, *inputs)).astype(np.float32))
+    device = DeviceLayer.of(model.layers[0])
+    for target in targets:
+        (decision,) = ts.convert(int8, target=target).layers
+        found = decision.packed_bytes, decision.sparse_instructions
+        if not decision.rewritten:
+            found = decision.dense_bytes, decision.dense_instructions
+        assert device.dense(target) == Cost(*(number or 0 for number in found))

@@ -149,7 +149,8 @@ def test_two_budgets_hold_together() -> None:
     _, result = sparse_two_scales(**budgets)
     spent = {kind: cost(result, kind) / budget for kind, budget in budgets.items()}
     assert max(spent.values()) <= 1
-    assert max(spent.values()) >= 0.9
+    # With one mixture of prices for all, the file had a quarter of its bytes to spare.
+    assert min(spent.values()) >= 0.9
 
 
 def test_a_budget_that_is_met_does_not_disturb_the_other() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.quantized import Unsupported
 from tflm_sparsesep.planning.shapes import GROUPED, TOO_LARGE, LayerShape, ModelShapes, Shape
-from tflm_sparsesep.training.device_layer import DeviceLayer, parameter_bytes_of
-from tflm_sparsesep.training.other_layers import (
+from tflm_sparsesep.training.device_layer import (
+    DeviceLayer,
     depthwise_shape,
     fixed,
-    operators_without_weights,
+    parameter_bytes_of,
 )
+from tflm_sparsesep.training.other_layers import operators_without_weights
 
 _OPERATORS = {
     "Dense": "FULLY_CONNECTED",

@@ -13,10 +13,18 @@ from tflm_sparsesep.converters.blob.format import MAX_DIM
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, to_columns
 from tflm_sparsesep.converters.blob.separable_format import Padding
-from tflm_sparsesep.converters.cost.choose_layout import Prefer, choose_conv_layout, choose_layout
+from tflm_sparsesep.converters.cost import depthwise_kernels
+from tflm_sparsesep.converters.cost.choose_layout import (
+    Prefer,
+    choose_conv_layout,
+    choose_layout,
+    pays,
+)
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
+from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.shapes import ConvShape, MatrixShape, parameter_bytes
 from tflm_sparsesep.converters.layers import windows as conv_windows
+from tflm_sparsesep.converters.layers.quantized import Unsupported
 
 Array = npt.NDArray[Any]
 
@@ -29,27 +37,27 @@ class DeviceLayer:
         shape: the weights as a matrix [outputs, taps * inputs], and the vectors of one inference;
             or a convolution over windows in several pieces.
         has_kernel: a sparse kernel exists for this kind of layer.
+        depthwise: the shape of a depthwise convolution, which one of one channel is, too.
     """
 
     shape: MatrixShape | ConvShape
     has_kernel: bool
+    depthwise: DepthwiseShape | None = None
 
     @classmethod
     def of(cls, layer: Any) -> DeviceLayer:
         """Describe a built Keras layer with a kernel [..., inputs, outputs]."""
+        if hasattr(layer, "depth_multiplier"):
+            return cls(_matrix_shape(layer), False, _depthwise_shape_or_none(layer))
         *taps, channels, rows = layer.kernel.shape
         fits = max(rows, math.prod(taps) * channels) <= MAX_DIM
+        one_channel = _one_channel_shape(layer) if taps and channels == 1 and fits else None
         if taps and not _is_along_axis(layer):
             shape = _conv_shape(layer)
             if shape is not None:
-                return cls(shape, has_kernel=fits)
-            fits = False
-        cols = math.prod(taps) * channels
-        times = math.prod(taps) if taps else 0
-        positions = _positions(layer)
-        vectors, lines = math.prod(positions), math.prod(positions[:-1]) if times > 1 else 1
-        parameters, rank = parameter_bytes_of(layer), 2 if taps else len(positions) + 2
-        return cls(MatrixShape(rows, cols, vectors, times, parameters, lines, rank), fits)
+                return cls(shape, fits, one_channel)
+            return cls(_matrix_shape(layer), False)
+        return cls(_matrix_shape(layer), fits, one_channel)
 
     @property
     def channels(self) -> int:
@@ -64,13 +72,19 @@ class DeviceLayer:
         return self.shape.rows * self.shape.cols + self.shape.parameter_bytes
 
     def dense(self, target: str) -> Cost:
-        """Return the cost of the dense operator.
+        """Return the cost without zeros: of the dense operator, or of our depthwise kernels.
 
-        Its instructions count as 0 if no sparse kernel competes with it: no goal can change them.
+        Instructions of other layers without a sparse kernel count as 0: they are not known.
         """
+        dense = Cost(self.dense_bytes, 0)
         if self.has_kernel:
-            return self.shape.dense(target)
-        return Cost(self.dense_bytes, 0)
+            dense = self.shape.dense(target)
+        elif self.depthwise is not None:
+            dense = self.depthwise.dense(target)
+        if self.depthwise is None or target == "host":
+            return dense
+        packed = depthwise_kernels.packed_cost(target, self.depthwise)
+        return packed if pays(packed, dense) else dense
 
     def matrix(self, kernel: Array) -> Array:
         """Return a kernel [..., inputs, outputs] as the packer sees it, [outputs, taps * inputs].
@@ -100,6 +114,34 @@ class DeviceLayer:
             return choose_conv_layout(weights, window, inputs, target, dense=dense, prefer=prefer)
         vectors = shape.vectors
         return choose_layout(weights, target, vectors, input_zeros, dense=dense, prefer=prefer)
+
+
+def _matrix_shape(layer: Any) -> MatrixShape:
+    *taps, channels, rows = layer.kernel.shape
+    times = math.prod(taps) if taps else 0
+    positions = _positions(layer)
+    vectors, lines = math.prod(positions), math.prod(positions[:-1]) if times > 1 else 1
+    parameters, rank = parameter_bytes_of(layer), 2 if taps else len(positions) + 2
+    cols = math.prod(taps) * channels
+    return MatrixShape(rows, cols, vectors, times, parameters, lines, rank)
+
+
+def _depthwise_shape_or_none(layer: Any) -> DepthwiseShape | None:
+    try:
+        return depthwise_shape(layer)
+    except (AttributeError, ValueError, Unsupported):  # called several times, or of open size
+        return None
+
+
+def _one_channel_shape(layer: Any) -> DepthwiseShape | None:
+    """Return a convolution of one channel as a depthwise one; None if its image is not fixed."""
+    image = _image(layer)
+    if image is None or not _is_plain(layer) or layer.padding not in ("same", "valid"):
+        return None
+    kernel, strides, dilation = _geometry(layer)
+    is_same, units = layer.padding == "same", layer.kernel.shape[-1]
+    size, parameters = (image[1], image[2]), parameter_bytes_of(layer)
+    return DepthwiseShape(size, 1, kernel, strides, is_same, units, 1, dilation, parameters)
 
 
 def _is_along_axis(layer: Any) -> bool:
@@ -176,3 +218,37 @@ def _positions(layer: Any) -> list[int]:
     except (AttributeError, ValueError):  # never called on a symbolic input, or several times
         return []
     return [size or 1 for size in positions]
+
+
+def depthwise_shape(layer: Any) -> DepthwiseShape:
+    """Return the shape of a DepthwiseConv2D.
+
+    Raises:
+        Unsupported: its cost is not known; the message is the reason.
+    """
+    if layer.data_format != "channels_last":
+        raise Unsupported(f"{layer.data_format}: no kernel")
+    _, *image, channels = fixed(layer.input.shape)
+    return DepthwiseShape(
+        (image[0], image[1]),
+        channels,
+        two(layer.kernel_size),
+        two(layer.strides),
+        layer.padding == "same",
+        layer.depth_multiplier,
+        dilation=two(layer.dilation_rate),
+        parameter_bytes=parameter_bytes_of(layer),
+    )
+
+
+def fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Return `shape` with a batch of 1. Raises Unsupported where another size is open."""
+    if None in shape[1:]:
+        raise Unsupported(f"image of open size {list(shape[1:])}")
+    return (1, *(int(size or 1) for size in shape[1:]))
+
+
+def two(value: Any) -> tuple[int, int]:
+    """Return a size down and one to the right, of a pair or of one number for both."""
+    down, right = np.broadcast_to(value, 2).tolist()
+    return down, right

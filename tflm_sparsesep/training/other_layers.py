@@ -1,19 +1,16 @@
-"""The operators of a Keras model that zeros do not change, in the int8 model that it becomes."""
+"""The operators without weights of the int8 model that a Keras model becomes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from tflm_sparsesep.converters.cost import other_operators
-from tflm_sparsesep.converters.cost.depthwise_conv import DepthwiseShape
 from tflm_sparsesep.converters.cost.other_operators import OtherOperator
 from tflm_sparsesep.converters.layers.quantized import Unsupported
-from tflm_sparsesep.training.device_layer import parameter_bytes_of
-from tflm_sparsesep.training.trained_layer import TrainedLayer, walk
+from tflm_sparsesep.training.device_layer import fixed, two
+from tflm_sparsesep.training.trained_layer import walk
 
 # The converter folds them into the layer before, or leaves them out.
 _FOLDED = ("InputLayer", "BatchNormalization", "ReLU", "Activation")
@@ -21,55 +18,20 @@ _FUSED = ("linear", "relu", "relu6")
 _ACTIVATIONS = {"softmax": "SOFTMAX", "sigmoid": "LOGISTIC"}
 
 
-def fixed_instructions(model: Any, layers: Iterable[TrainedLayer], target: str) -> int:
-    """Return the instructions of what has no sparse kernel: depthwise layers, and no weights."""
-    depthwise = [x.layer for x in layers if type(x.layer).__name__ == "DepthwiseConv2D"]
+def fixed_instructions(model: Any, target: str) -> int:
+    """Return the instructions of what has no weights."""
     found, _ = other_operators.total(target, operators_without_weights(model))
-    return found + sum(_depthwise_instructions(layer, target) for layer in depthwise)
+    return found
 
 
 def operators_without_weights(model: Any) -> list[OtherOperator]:
     """Return what the layers without weights and the activations of a model become.
 
-    Requantizations that a quantizer puts in between are not among them.
+    Requantizations that a quantizer puts in between are not among them, nor are reshapes between
+    vectors and images of one row, which 1-D convolutions and pools run on.
     """
     leaves = [layer for layer in walk(model) if not hasattr(layer, "layers")]
     return [op for layer in leaves for op in (*_operators(layer), *_activation(layer))]
-
-
-def depthwise_shape(layer: Any) -> DepthwiseShape:
-    """Return the shape of a DepthwiseConv2D.
-
-    Raises:
-        Unsupported: its cost is not known; the message is the reason.
-    """
-    if layer.data_format != "channels_last":
-        raise Unsupported(f"{layer.data_format}: no kernel")
-    _, *image, channels = fixed(layer.input.shape)
-    return DepthwiseShape(
-        (image[0], image[1]),
-        channels,
-        _two(layer.kernel_size),
-        _two(layer.strides),
-        layer.padding == "same",
-        layer.depth_multiplier,
-        dilation=_two(layer.dilation_rate),
-        parameter_bytes=parameter_bytes_of(layer),
-    )
-
-
-def fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
-    """Return `shape` with a batch of 1. Raises Unsupported where another size is open."""
-    if None in shape[1:]:
-        raise Unsupported(f"image of open size {list(shape[1:])}")
-    return (1, *(int(size or 1) for size in shape[1:]))
-
-
-def _depthwise_instructions(layer: Any, target: str) -> int:
-    try:
-        return depthwise_shape(layer).dense(target).instructions
-    except Unsupported:
-        return 0
 
 
 def _operators(layer: Any) -> list[OtherOperator]:
@@ -119,8 +81,14 @@ def _mean(layer: Any) -> list[int]:
 
 
 def _pool(layer: Any) -> list[int]:
-    window = *_two(layer.pool_size), *_two(layer.strides)
+    window = *two(layer.pool_size), *two(layer.strides)
     return [*_mean(layer), *window, layer.padding == "valid"]
+
+
+def _row_pool(layer: Any) -> list[int]:
+    """Return the sizes of a 1-D pool, which becomes one on an image of one row."""
+    (size,), (stride,) = layer.pool_size, layer.strides
+    return [1, *_mean(layer), 1, size, 1, stride, layer.padding == "valid"]
 
 
 def _pad(layer: Any) -> list[int]:
@@ -134,11 +102,6 @@ def _concatenation(layer: Any) -> list[int]:
     return [math.prod(shapes[0][:axis]), *(math.prod(shape[axis:]) for shape in shapes)]
 
 
-def _two(value: Any) -> tuple[int, int]:
-    down, right = np.broadcast_to(value, 2).tolist()
-    return down, right
-
-
 _LAYERS: dict[str, tuple[str, Callable[[Any], list[int]]]] = {
     "Add": ("ADD", _pairs),
     "Multiply": ("MUL", _pairs),
@@ -147,6 +110,8 @@ _LAYERS: dict[str, tuple[str, Callable[[Any], list[int]]]] = {
     "Softmax": ("SOFTMAX", _softmax),
     "AveragePooling2D": ("AVERAGE_POOL_2D", _pool),
     "MaxPooling2D": ("MAX_POOL_2D", _pool),
+    "AveragePooling1D": ("AVERAGE_POOL_2D", _row_pool),
+    "MaxPooling1D": ("MAX_POOL_2D", _row_pool),
     "GlobalAveragePooling2D": ("MEAN", _mean),
     "ZeroPadding2D": ("PAD", _pad),
     "Concatenate": ("CONCATENATION", _concatenation),

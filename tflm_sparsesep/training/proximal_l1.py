@@ -224,7 +224,7 @@ class ProximalL1(keras.callbacks.Callback):  # type: ignore[misc]
                 self.prefer,
                 self.penalty,
                 self._readers,
-                fixed_instructions(model, self._layers, self.target),
+                fixed_instructions(model, self.target),
             )
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
