@@ -44,8 +44,8 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for share in _ZEROS[arguments.model]:
             if not any(_key(row) == (arguments.model, share, seed) for row in load()):
-                _save([*load(), pair(Setting(arguments.model, "ours", "1x1", share, seed))])
-    _save(load())
+                row = pair(Setting(arguments.model, "ours", "1x1", share, seed))
+                _save([*load(), row])  # another process may have added rows meanwhile
 
 
 def pair(setting: Setting) -> Row:

@@ -44,9 +44,9 @@ def main() -> None:
     training.prepare_tensorflow()
     for seed, dataset, (model, pattern) in product(_SEEDS, WATCH_FOLDS, _AHEAD):
         setting = Setting(model, "ours", pattern, _ZEROS, seed)
-        rows = load()
-        if not any(_key(row) == (model, pattern, dataset, seed) for row in rows):
-            _save([*rows, pair(setting, dataset)])
+        if not any(_key(row) == (model, pattern, dataset, seed) for row in load()):
+            row = pair(setting, dataset)
+            _save([*load(), row])
 
 
 def pair(setting: Setting, dataset: str) -> Row:
