@@ -65,17 +65,22 @@ def main() -> None:
 def points(rows: list[Row], net: str, method: str) -> list[Point]:
     """Return (times smaller, points gained) of each setting, averaged over its seeds.
 
-    A seed is compared with the dense network of the same seed.
+    A network is compared with the dense one of the same seed, trained as long.
     """
-    dense = {row["seed"]: figures(row) for row in rows if is_of(row, net, "dense")}
+    dense = {(row["seed"], length(row)): figures(row) for row in rows if is_of(row, net, "dense")}
     settings: dict[Any, list[Point]] = defaultdict(list)
     for row in rows:
         if is_of(row, net, method):
             size, accuracy = figures(row)
-            before, wanted = dense[row["seed"]]
-            setting = row.get("detail"), row.get("pattern"), row.get("zeros_goal")
+            before, wanted = dense[row["seed"], length(row)]
+            setting = row.get("detail"), row.get("pattern"), row.get("zeros_goal"), length(row)
             settings[setting].append((before / size, accuracy - wanted))
     return [(mean(x for x, _ in found), mean(y for _, y in found)) for found in settings.values()]
+
+
+def length(row: Row) -> tuple[Any, ...]:
+    """Return the epochs of a training, and the samples of each."""
+    return row["epochs"], row.get("samples")
 
 
 def is_of(row: Row, net: str, method: str) -> bool:
