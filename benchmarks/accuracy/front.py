@@ -80,7 +80,7 @@ def points(rows: list[Row], net: str, method: str) -> list[Point]:
 
 def length(row: Row) -> tuple[Any, ...]:
     """Return the epochs of a training, and the samples of each."""
-    return row["epochs"], row.get("samples")
+    return row.get("epochs"), row.get("samples")
 
 
 def is_of(row: Row, net: str, method: str) -> bool:
