@@ -5,7 +5,7 @@
 
 For each fraction of zeros and each seed it trains with `zeros=`, counts the instructions of the
 converted model on Cortex-M4, and trains the same network again with `instructions=`, at 85% of
-them. Both are judged in TFLM, in int8. Rows go into instructions_goal.json and a table of
+them. Both are judged in TFLM, in int8. Rows go into pairs/instructions_goal.json and a table of
 README.md; a pair that has a row is not run again.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -29,7 +28,7 @@ from settings import Setting
 
 import tflm_sparsesep as ts
 
-ROWS = Path(__file__).with_name("instructions_goal.json")
+ROWS = store.FOLDER / "pairs/instructions_goal.json"
 _ZEROS = {"watch_cnn": (0.8, 0.9, 0.95), "lenet_5": (0.95, 0.98)}
 # Of the instructions that `zeros=` takes.
 SHARE = 0.85

@@ -5,8 +5,8 @@
 The sweep (`run.py`) has three seeds and tests on three people. Here `ours` and `tfmot` train each
 setting in which TFMOT led with five seeds and each of three groups of people held out: the same
 initial weights, batches, rates and epochs, the options that were chosen for the sweep. Both are
-judged in TFLM, in int8. Rows go into paired.json and a table of README.md; a pair that has a row is
-not run again.
+judged in TFLM, in int8. Rows go into pairs/paired.json and a table of README.md; a pair that has a
+row is not run again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import json
 import os
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -30,7 +29,7 @@ from jobs import Job
 from methods import TRAIN
 from settings import Setting
 
-ROWS = Path(__file__).with_name("paired.json")
+ROWS = store.FOLDER / "pairs/paired.json"
 _NAME = "paired"
 # Where the sweep has TFMOT ahead.
 _AHEAD = (("watch_cnn", "1x1"), ("watch_cnn", "1x4"), ("watch_cnn", "4x4"), ("watch_dnn", "1x4"))

@@ -30,6 +30,7 @@ import keras
 import numpy as np
 import recipe
 import rows
+from measure import constant_bytes
 from networks import NETWORKS
 from samples import Data
 
@@ -103,9 +104,11 @@ def callback(arguments: argparse.Namespace, data: Data) -> ts.ProximalL1:
     needs_dense = arguments.teacher or arguments.zeros is None
     dense = train(_dense(arguments), data) if needs_dense else None
     teacher = dense if arguments.teacher else None
-    common = {"pattern": arguments.pattern, "teacher": teacher, "target": figures.MAIN_TARGET}
+    common: dict[str, Any] = {"pattern": arguments.pattern, "teacher": teacher}
+    common["target"] = figures.MAIN_TARGET
     if arguments.zeros is None:
-        return ts.ProximalL1(**_budgets(arguments, _int8(dense, data)), **common)
+        common |= _budgets(arguments, _int8(dense, data))
+        return ts.ProximalL1(**common)
     share = arguments.zeros
     return ts.ProximalL1(zeros=share, layers={"(?!depthwise).*": share}, **common)
 
@@ -117,7 +120,7 @@ def _budgets(arguments: argparse.Namespace, dense: bytes) -> dict[str, int]:
         whole = figures.dense_instructions(dense, figures.MAIN_TARGET)
         budgets["instructions"] = round(arguments.instructions * whole)
     if arguments.flash is not None:
-        budgets["flash_bytes"] = round(arguments.flash * figures.constant_bytes(dense))
+        budgets["flash_bytes"] = round(arguments.flash * constant_bytes(dense))
     return budgets
 
 
