@@ -21,19 +21,32 @@ _LAYERS = (BuiltinOperator.FULLY_CONNECTED, BuiltinOperator.CONV_2D)
 def evaluate(model: Any, data: Data) -> dict[str, Any]:
     """The measured fields of a run; both accuracies on all test samples.
 
+    Raises RuntimeError as `convert` does.
+    """
+    result = convert(model, data)
+    return {
+        "float_accuracy": round(float_accuracy(model, data), 5),
+        "int8_tflm_accuracy": int8_accuracy(result.tflite, data),
+        "packed_bytes": weight_bytes(result.tflite),
+    }
+
+
+def convert(model: Any, data: Data) -> ts.ConvertResult:
+    """The converted model, its scales from training samples.
+
     Raises RuntimeError for a network that gives the same for every sample: activations that are
     all 0 get a scale at which TFLM ends the whole process.
     """
     calibration = data.x_train[:_CALIBRATION_SAMPLES]
     if np.ptp(model.predict(calibration, batch_size=1000, verbose=0), axis=0).max() == 0:
         raise RuntimeError(f"{model.name}: the outputs are the same for every sample")
-    result = ts.convert(model, representative_dataset=calibration, target=TARGET)
-    (scores,) = ts.run(result.tflite, data.x_test, runtime="tflm", progress=False)
-    return {
-        "float_accuracy": round(float_accuracy(model, data), 5),
-        "int8_tflm_accuracy": round(_accuracy(scores, data.y_test), 5),
-        "packed_bytes": weight_bytes(result.tflite),
-    }
+    return ts.convert(model, representative_dataset=calibration, target=TARGET)
+
+
+def int8_accuracy(tflite: bytes, data: Data) -> float:
+    """The fraction of test samples that a file gets right in TFLM."""
+    (scores,) = ts.run(tflite, data.x_test, runtime="tflm", progress=False)
+    return round(_accuracy(scores, data.y_test), 5)
 
 
 def float_accuracy(model: Any, data: Data) -> float:

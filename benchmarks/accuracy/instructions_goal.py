@@ -12,7 +12,6 @@ README.md; a pair that has a row is not run again.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from statistics import mean, stdev
 from typing import Any
@@ -22,9 +21,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import store
 import training
 import tuning
-from evaluate import TARGET, evaluate
+from evaluate import TARGET, convert, int8_accuracy
 from jobs import Job, zeros
 from settings import Setting
+from store import Row
 
 import tflm_sparsesep as ts
 
@@ -32,9 +32,6 @@ ROWS = store.FOLDER / "pairs/instructions_goal.json"
 _ZEROS = {"watch_cnn": (0.8, 0.9, 0.95), "lenet_5": (0.95, 0.98)}
 # Of the instructions that `zeros=` takes.
 SHARE = 0.85
-_CALIBRATION = 200
-
-Row = dict[str, Any]
 
 
 def main() -> None:
@@ -68,22 +65,19 @@ def pair(setting: Setting) -> Row:
 def _trained(job: Job, callback: Any) -> Row:
     model = job.new_model()
     job.fit(model, [callback])
-    samples = job.data.x_train[:_CALIBRATION]
-    converted = ts.convert(model, representative_dataset=samples, target=TARGET)
-    found = evaluate(model, job.data)
+    converted = convert(model, job.data)
     return {
         "zeros": round(zeros(model), 4),
         "instructions": converted.instructions,
         "dense_instructions": converted.dense_instructions,
         "file_bytes": len(converted.tflite),
-        "accuracy": found["int8_tflm_accuracy"],
+        "accuracy": int8_accuracy(converted.tflite, job.data),
     }
 
 
 def load() -> list[Row]:
     """Return all rows."""
-    found: list[Row] = json.loads(ROWS.read_text()) if ROWS.exists() else []
-    return found
+    return store.read_rows(ROWS)
 
 
 def _save(rows: list[Row]) -> None:
@@ -101,9 +95,7 @@ def table(rows: list[Row]) -> str:
     for model, share in sorted({(row["model"], row["zeros_goal"]) for row in rows}):
         found = [row for row in rows if (row["model"], row["zeros_goal"]) == (model, share)]
         cells = " | ".join(_cells(found, side) for side in ("by_zeros", "by_instructions"))
-        gains = [
-            100 * (r["by_instructions"]["accuracy"] - r["by_zeros"]["accuracy"]) for r in found
-        ]
+        gains = [_points(row) for row in found]
         spread = f" ± {stdev(gains):.2f}" if len(gains) > 1 else ""
         lines.append(f"| {model} | {len(found)} | {cells} | {mean(gains):+.2f}{spread} |")
     return "\n".join(lines) + "\n"

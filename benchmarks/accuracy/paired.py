@@ -11,12 +11,10 @@ row is not run again.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from itertools import product
 from statistics import mean, stdev
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -28,6 +26,7 @@ from evaluate import evaluate
 from jobs import Job
 from methods import TRAIN
 from settings import Setting
+from store import Row
 
 ROWS = store.FOLDER / "pairs/paired.json"
 _NAME = "paired"
@@ -35,8 +34,6 @@ _NAME = "paired"
 _AHEAD = (("watch_cnn", "1x1"), ("watch_cnn", "1x4"), ("watch_cnn", "4x4"), ("watch_dnn", "1x4"))
 _ZEROS = 0.9
 _SEEDS = range(5)
-
-Row = dict[str, Any]
 
 
 def main() -> None:
@@ -68,8 +65,7 @@ def pair(setting: Setting, dataset: str) -> Row:
 
 def load() -> list[Row]:
     """Return all rows."""
-    found: list[Row] = json.loads(ROWS.read_text()) if ROWS.exists() else []
-    return found
+    return store.read_rows(ROWS)
 
 
 def _save(rows: list[Row]) -> None:

@@ -77,6 +77,12 @@ def write_json(path: Path, document: Any) -> None:
     write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a file that `write_rows` wrote; none where there is no file."""
+    rows: list[Row] = json.loads(path.read_text()) if path.exists() else []
+    return rows
+
+
 def write_rows(path: Path, rows: list[Row]) -> None:
     """Write rows as results.json has them."""
     write_atomically(path, results_text(rows).encode())

@@ -110,8 +110,8 @@ def quantize_rows(weights: Array) -> FullyConnectedWeights:
     )
 
 
-def price(layer: TrainedLayer, target: str, budgets: Mapping[str, int]) -> float:
-    """Return what each nonzero weight takes of all budgets together, as a share.
+def price(layer: TrainedLayer, target: str, kind: str, budget: int) -> float:
+    """Return what each nonzero weight takes of a budget, as a share.
 
     It is the slope of the packed layer's cost, in its pattern, between 75 and 95% zeros at random
     positions. A weight of a convolution takes instructions at every pixel, but bytes only once.
@@ -119,13 +119,12 @@ def price(layer: TrainedLayer, target: str, budgets: Mapping[str, int]) -> float
     Args:
         layer: a layer with a sparse kernel.
         target: a name of `targets.TARGETS`.
-        budgets: of "flash_bytes" and "instructions", one or both.
+        kind: "flash_bytes" or "instructions".
+        budget: so many of them.
     """
     pattern = layer.blocks.pattern if "x" in layer.blocks.pattern else "1x1"
-    slope = _slope(layer.device, target, pattern)
     taken = layer.size * (_MORE_ZEROS - _FEWER_ZEROS)
-    shares = (amount(kind, slope) / budget for kind, budget in budgets.items())
-    return sum(shares) / taken
+    return amount(kind, _slope(layer.device, target, pattern)) / budget / taken
 
 
 def amount(kind: str, cost: Cost) -> int:

@@ -124,7 +124,7 @@ class SparsityController:
         )
         self._check(budgets, least, dense)
         self._shares = [
-            {x: price(x, target, {kind: budget}) for x in self._packable}
+            {x: price(x, target, kind, budget) for x in self._packable}
             for kind, budget in budgets.items()
         ]
         # Levels rise with the price of weights as with the strength of a penalty.
@@ -156,8 +156,11 @@ class SparsityController:
             now: weights, scores and input zeros at this moment.
             progress: 0..1 of the sparsifying phase.
         """
-        trial = self._balanced(now) if len(self._bands) > 1 else self._trial(now)
-        self._last = self._zeros_within(trial)
+        if len(self._bands) > 1:
+            trial, self._last = self._balanced(now)
+        else:
+            trial = self._trial(now)
+            self._last = self._zeros_within(trial)
         reserve = _RESERVE_BEGIN + progress * (_RESERVE_END - _RESERVE_BEGIN)
         kept = {x: np.mean(trial.support(x, self._last)) for x in now.weights}
         return {
@@ -174,17 +177,19 @@ class SparsityController:
             for x in self._packable
         }
 
-    def _balanced(self, now: Snapshot) -> _Trial:
+    def _balanced(self, now: Snapshot) -> tuple[_Trial, float]:
         """Mix the prices so that both budgets are used up, if one mixture does that.
 
-        Weights that only relieve a budget with room to spare would be pruned for nothing.
+        Weights that only relieve a budget with room to spare would be pruned for nothing. Return
+        the fraction of zeros that meets both, too.
         """
         low, high = 0.0, 1.0
         for _ in range(_MIXTURES):
             first = (low + high) / 2
             self._prices = self._mixed(first)
             trial = self._trial(now)
-            spent = self._spent_on(trial, self._zeros_within(trial))
+            zeros = self._zeros_within(trial)
+            spent = self._spent_on(trial, zeros)
             one, other = (
                 amount(kind, spent) / band.minus(amount(kind, self._unpackable)).ceiling
                 for kind, band in self._bands.items()
@@ -192,7 +197,7 @@ class SparsityController:
             if min(one, other) > _COARSE:
                 break
             low, high = (low, first) if one < other else (first, high)
-        return trial
+        return trial, zeros
 
     def _trial(self, now: Snapshot) -> _Trial:
         return _Trial(now, self._prices, self._target, self._prefer)
