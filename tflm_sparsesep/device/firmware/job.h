@@ -3,9 +3,8 @@
 // Files in QEMU's working directory, little-endian. `emulation.py` mirrors the
 // structs; the sizes inside them let each side refuse the other's version.
 //
-//   job.bin       for each layer: FirmwareJob, options, weights, external
-//   memory,
-//                 every input
+//   job.bin       of each layer FirmwareJob, options, weights, external
+//                 memory, every input
 //   outputs.bin   every output, in the order of the inputs
 //   result.bin    FirmwareResult of each layer, up to the first that failed
 #ifndef SPARSESEP_FIRMWARE_JOB_H_
