@@ -31,7 +31,7 @@ static SparsesepStatus fit_tensors(const SparsesepHost* host,
                                    SparsesepConvShape* shape) {
   SparsesepTensor input;
   SparsesepTensor output;
-  SparsesepConvTensors tensors;
+  SparsesepConvTensors tensors = {.has_residual = 0};
   SparsesepStatus status = host->get_tensor(host, SPARSESEP_SLOT_INPUT, &input);
   if (status != SPARSESEP_OK) return status;
   status = host->get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output);
@@ -45,10 +45,18 @@ static SparsesepStatus fit_tensors(const SparsesepHost* host,
   if (status != SPARSESEP_OK) return status;
   const SparsesepTensorType type =
       tensors.is_float ? SPARSESEP_TENSOR_FLOAT32 : SPARSESEP_TENSOR_INT8;
+  SparsesepTensor residual = output;
+  if (tensors.has_residual) {
+    status = host->get_tensor(host, SPARSESEP_SLOT_RESIDUAL, &residual);
+    if (status != SPARSESEP_OK) return status;
+  }
   const int legal = is_image(&input, type, shape->batch, shape->input_height,
                              shape->input_width, tensors.input_channels) &&
                     is_image(&output, type, shape->batch, shape->output_height,
-                             shape->output_width, tensors.output_channels);
+                             shape->output_width, tensors.output_channels) &&
+                    is_image(&residual, type, shape->batch,
+                             shape->output_height, shape->output_width,
+                             tensors.output_channels);
   return legal ? SPARSESEP_OK : SPARSESEP_BAD_TENSOR;
 }
 

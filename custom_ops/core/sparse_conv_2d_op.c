@@ -12,6 +12,7 @@ static SparsesepStatus describe(const void* blob, SparsesepConvShape* shape,
   tensors->input_channels = conv->channels;
   tensors->output_channels = weights->rows;
   tensors->is_float = weights->value_type == SPARSESEP_VALUE_FLOAT32;
+  tensors->has_residual = sparsesep_has_residual(conv);
   return sparsesep_sparse_conv_shape(conv, shape);
 }
 
@@ -41,6 +42,20 @@ SparsesepStatus sparsesep_sparse_conv_prepare(const SparsesepHost* host,
   return sparsesep_conv_prepare(host, op_data, &kind);
 }
 
+SPARSESEP_COLD
+static void add_residual(const SparsesepHost* host, const SparsesepConvOp* op,
+                         void* output, void* scratch) {
+  const SparsesepSparseConv* conv = op->blob;
+  const SparsesepConvShape* shape = &op->shape;
+  SparsesepTensor residual;
+  host->get_tensor(host, SPARSESEP_SLOT_RESIDUAL, &residual);
+  const size_t pixels = (size_t)shape->batch * (size_t)shape->output_height *
+                        (size_t)shape->output_width;
+  sparsesep_add_residual(conv, residual.data, output,
+                         pixels * sparsesep_sparse_conv_weights(conv)->rows,
+                         scratch);
+}
+
 SparsesepStatus sparsesep_sparse_conv_eval(const SparsesepHost* host,
                                            const void* op_data) {
   const SparsesepConvOp* op = op_data;
@@ -50,5 +65,8 @@ SparsesepStatus sparsesep_sparse_conv_eval(const SparsesepHost* host,
   sparsesep_run_sparse_conv(op->blob, &op->shape, op->variant,
                             activations.input.data, activations.output.data,
                             scratch);
+  if (sparsesep_has_residual(op->blob)) {
+    add_residual(host, op, activations.output.data, scratch);
+  }
   return SPARSESEP_OK;
 }

@@ -18,6 +18,27 @@ static SparsesepStatus check_params(const SparsesepFullyConnectedParams* p,
 }
 
 SPARSESEP_COLD
+static SparsesepStatus check_residual(const SparsesepSparseConv* h,
+                                      int is_float) {
+  const SparsesepResidual* r = &h->addition;
+  const uint32_t kind = sparsesep_residual_kind(h);
+  if (kind == SPARSESEP_RESIDUAL_NONE) {
+    const SparsesepResidual none = {0, 0, 0, 0, 0, 0};
+    return h->residual == 0 && memcmp(r, &none, sizeof(none)) == 0
+               ? SPARSESEP_OK
+               : SPARSESEP_UNSUPPORTED;
+  }
+  if (kind > SPARSESEP_RESIDUAL_NARROW_OUTPUT || h->residual >> 12 != 0 ||
+      is_float) {
+    return SPARSESEP_UNSUPPORTED;
+  }
+  const int is_legal = r->activation_min <= r->activation_max &&
+                       r->multiplier >= 0 && r->sum_multiplier >= 0 &&
+                       sparsesep_residual_sum_shift(h) > 0;
+  return is_legal ? SPARSESEP_OK : SPARSESEP_BAD_VALUE;
+}
+
+SPARSESEP_COLD
 SparsesepStatus sparsesep_check_sparse_conv(const SparsesepSparseConv* h,
                                             uint32_t cols,
                                             uint32_t value_type) {
@@ -33,12 +54,10 @@ SparsesepStatus sparsesep_check_sparse_conv(const SparsesepSparseConv* h,
   if (cols != (uint32_t)h->kernel_height * h->kernel_width * h->channels) {
     return SPARSESEP_BAD_SHAPE;
   }
-  const uint32_t reserved = h->reserved | h->reserved_words[0] |
-                            h->reserved_words[1] | h->reserved_words[2];
-  if (h->padding > SPARSESEP_PADDING_VALID || reserved != 0) {
-    return SPARSESEP_UNSUPPORTED;
-  }
-  return check_params(&h->params, value_type == SPARSESEP_VALUE_FLOAT32);
+  if (h->padding > SPARSESEP_PADDING_VALID) return SPARSESEP_UNSUPPORTED;
+  const int is_float = value_type == SPARSESEP_VALUE_FLOAT32;
+  const SparsesepStatus status = check_params(&h->params, is_float);
+  return status == SPARSESEP_OK ? check_residual(h, is_float) : status;
 }
 
 SPARSESEP_COLD

@@ -37,8 +37,8 @@ DEFAULT_OPTIMIZATION = "-O2"
 CLASSES = ("load", "store", "multiply", "branch", "vector", "other")
 
 # Mirror of firmware/job.h.
-_JOB = struct.Struct("<4I32s5I7i7i4I")
-_JOB_MAGIC = 0x324A5353
+_JOB = struct.Struct("<4I32s6I7i7i4I")
+_JOB_MAGIC = 0x334A5353
 _RESULT = struct.Struct("<9I64s128s")
 _NUMBERS = ("persistent_bytes", "scratch_bytes", "code_bytes", "fetches", "fetched_bytes")
 _RESULT_MAGIC = 0x31525353
@@ -85,6 +85,7 @@ class LayerJob:
         inputs: [K, ...], int8 or float32: K input tensors.
         output_shape: shape of one output, for instance (batch, rows).
         flash: the external memory, where `blob` is a table of contents.
+        residuals: [K, *output_shape], the second input, where the operator has one.
     """
 
     op_name: str
@@ -93,6 +94,7 @@ class LayerJob:
     inputs: Array
     output_shape: tuple[int, ...]
     flash: ExternalFlash | None = None
+    residuals: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,9 @@ def _pack_job(job: LayerJob, following: int) -> bytes:
         raise ConfigError(f"op_name {job.op_name!r} has {len(name)} bytes; accepted: 1 to 31")
     if inputs.dtype not in _TENSOR_TYPES:
         raise ConfigError(f"inputs have dtype {inputs.dtype}; accepted: int8, float32")
+    expected = (len(inputs), *job.output_shape)
+    if job.residuals is not None and job.residuals.shape != expected:
+        raise ConfigError(f"residuals have shape {job.residuals.shape}; accepted: {expected}")
     if inputs.ndim < 2 or 0 in inputs.shape:
         raise ConfigError(f"inputs have shape {inputs.shape}; accepted: [K, ...], nothing empty")
     itemsize = inputs.dtype.itemsize
@@ -286,12 +291,21 @@ def _pack_job(job: LayerJob, following: int) -> bytes:
         _TENSOR_TYPES[inputs.dtype],
         math.prod(inputs.shape[1:]) * itemsize,
         math.prod(job.output_shape) * itemsize,
+        0 if job.residuals is None else math.prod(job.output_shape) * itemsize,
         *_pack_shape("inputs[k]", inputs.shape[1:]),
         *_pack_shape("output_shape", job.output_shape),
         *_pack_flash(job.flash),
     )
     external = b"" if job.flash is None else job.flash.image
-    return header + job.options + job.blob + external + inputs.tobytes()
+    return header + job.options + job.blob + external + b"".join(_input_bytes(job))
+
+
+def _input_bytes(job: LayerJob) -> Iterator[bytes]:
+    """Yield the bytes of each input, and of its residual."""
+    for number, one in enumerate(job.inputs):
+        yield one.tobytes()
+        if job.residuals is not None:
+            yield job.residuals[number].tobytes()
 
 
 def _pack_flash(flash: ExternalFlash | None) -> tuple[int, int, int, int]:
