@@ -13,9 +13,12 @@ from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost import (
     fully_connected,
+    other_operators,
+    residual,
     separable_conv,
     sparse_conv,
 )
+from tflm_sparsesep.converters.cost.other_operators import OtherOperator
 from tflm_sparsesep.converters.cost.shapes import parameter_bytes
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
@@ -58,14 +61,21 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
         operators = list(subgraph.operators)
         try:
             decided = {d.name: d for d in run_passes(subgraph, conversion)}
-            described = [_describe(op, decided, target) for op in operators]
+            left = set(subgraph.operators)
+            described = [_describe(op, decided, target, left) for op in operators]
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from None
         decisions.extend(d for d in described if d is not None)
     return decisions
 
 
-def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> LayerDecision | None:
+def _describe(
+    op: Operator, decided: dict[str, LayerDecision], target: str, left: set[Operator]
+) -> LayerDecision | None:
+    """Return the decision for an operator; None if it has no weights of its own.
+
+    `left` are the operators that no pass replaced.
+    """
     if is_paged(op):
         return _describe_paged(op, target)
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
@@ -77,8 +87,10 @@ def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> L
     if op.op_name == op_names.SPARSE_CONV_2D:
         return _describe_conv(op, target)
     name = layer_name(op)
-    if name in decided and decided[name].op in (op.op_name, op_names.SEPARABLE_CONV_2D):
+    if name in decided and decided[name].op in (op.op_name, *op_names.ALL):
         return decided[name]
+    if op not in left:  # part of a fused layer, which has the name of its last operator
+        return None
     if not any(t is not None and t.is_constant and len(t.shape) > 1 for t in op.inputs):
         return None
     reason = f"no sparse kernel for {op.op_name}"
@@ -185,11 +197,17 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
     if fully_connected.is_measured(target, layout):
         size = size_of(weights, layout)
         sparse = sparse_conv.sparse_instructions(target, layout, size, window, inputs)
+    reason = "packed in the file"
+    if conv.residual is not None and target != "host":
+        elements = math.prod(op.outputs[0].shape)
+        reason += ", adds a residual"
+        dense += other_operators.instructions(target, OtherOperator("ADD", (elements,))) or 0
+        sparse = None if sparse is None else sparse + residual.instructions(target, elements)
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
         rewritten=True,
-        reason="packed in the file",
+        reason=reason,
         rows=units,
         cols=conv.window.cols,
         batch=math.prod(conv.window.output_shape(inputs, units)[:3]),

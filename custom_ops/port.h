@@ -23,9 +23,9 @@ typedef enum SparsesepTensorType {
 
 // The tensors of an operator by meaning.
 typedef enum SparsesepTensorSlot {
-  SPARSESEP_SLOT_INPUT = 0,    // operator input 0
-  SPARSESEP_SLOT_WEIGHTS = 1,  // operator input 1: the packed blob, constant
-  SPARSESEP_SLOT_OUTPUT = 2,   // operator output 0
+  SPARSESEP_SLOT_INPUT = 0,     // operator input 0
+  SPARSESEP_SLOT_WEIGHTS = 1,   // operator input 1: the packed blob, constant
+  SPARSESEP_SLOT_OUTPUT = 2,    // operator output 0
   SPARSESEP_SLOT_RESIDUAL = 3,  // operator input 2, where there is one
   SPARSESEP_SLOTS = 4,
 } SparsesepTensorSlot;

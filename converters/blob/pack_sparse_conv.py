@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions, Layout
 from tflm_sparsesep.converters.blob.pack import PackableWeights, UnpackedWeights, pack, unpack
+from tflm_sparsesep.converters.blob.requantization import INT8_MAX, INT8_MIN
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.sparse_conv_format import (
     HEADER,
@@ -111,6 +112,10 @@ class Residual:
                 f"right shifts are {self.shift} and {self.sum_shift}, accepted: 0..{MAX_SHIFT} and "
                 f"1..{MAX_SHIFT}"
             )
+        limits = self.activation_min, self.activation_max
+        numbers = (self.zero_point, self.sum_zero_point, *limits)
+        if not all(INT8_MIN <= n <= INT8_MAX for n in numbers) or limits[0] > limits[1]:
+            raise ValueError(f"zero points and limits are {numbers}, accepted: int8, in order")
 
     def write(self, header: npt.NDArray[Any]) -> None:
         """Set the fields of a header of a blob."""

@@ -50,13 +50,13 @@ static SparsesepStatus fit_tensors(const SparsesepHost* host,
     status = host->get_tensor(host, SPARSESEP_SLOT_RESIDUAL, &residual);
     if (status != SPARSESEP_OK) return status;
   }
-  const int legal = is_image(&input, type, shape->batch, shape->input_height,
-                             shape->input_width, tensors.input_channels) &&
-                    is_image(&output, type, shape->batch, shape->output_height,
-                             shape->output_width, tensors.output_channels) &&
-                    is_image(&residual, type, shape->batch,
-                             shape->output_height, shape->output_width,
-                             tensors.output_channels);
+  const int legal =
+      is_image(&input, type, shape->batch, shape->input_height,
+               shape->input_width, tensors.input_channels) &&
+      is_image(&output, type, shape->batch, shape->output_height,
+               shape->output_width, tensors.output_channels) &&
+      is_image(&residual, type, shape->batch, shape->output_height,
+               shape->output_width, tensors.output_channels);
   return legal ? SPARSESEP_OK : SPARSESEP_BAD_TENSOR;
 }
 

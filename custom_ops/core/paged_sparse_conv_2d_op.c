@@ -37,6 +37,7 @@ static SparsesepStatus describe(const void* blob, SparsesepConvShape* shape,
   tensors->input_channels = conv->channels;
   tensors->output_channels = table->rows;
   tensors->is_float = table->value_type == SPARSESEP_VALUE_FLOAT32;
+  tensors->has_residual = sparsesep_has_residual(conv);
   return sparsesep_sparse_conv_shape(conv, shape);
 }
 
@@ -151,8 +152,13 @@ static SparsesepStatus eval(const SparsesepHost* host, PagedOp* paged) {
              width,
              line,
              line + line_bytes(op)};
-  return sparsesep_pages_run(&paged->pages, table, HEAD, buffer, run_page,
-                             &run);
+  const SparsesepStatus status =
+      sparsesep_pages_run(&paged->pages, table, HEAD, buffer, run_page, &run);
+  if (status == SPARSESEP_OK && sparsesep_has_residual(op->blob)) {
+    sparsesep_add_residual_of(host, op, table->rows, activations.output.data,
+                              run.scratch);
+  }
+  return status;
 }
 
 SPARSESEP_COLD

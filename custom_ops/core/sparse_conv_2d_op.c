@@ -43,16 +43,15 @@ SparsesepStatus sparsesep_sparse_conv_prepare(const SparsesepHost* host,
 }
 
 SPARSESEP_COLD
-static void add_residual(const SparsesepHost* host, const SparsesepConvOp* op,
-                         void* output, void* scratch) {
-  const SparsesepSparseConv* conv = op->blob;
+void sparsesep_add_residual_of(const SparsesepHost* host,
+                               const SparsesepConvOp* op, uint32_t channels,
+                               void* output, void* scratch) {
   const SparsesepConvShape* shape = &op->shape;
   SparsesepTensor residual;
   host->get_tensor(host, SPARSESEP_SLOT_RESIDUAL, &residual);
   const size_t pixels = (size_t)shape->batch * (size_t)shape->output_height *
                         (size_t)shape->output_width;
-  sparsesep_add_residual(conv, residual.data, output,
-                         pixels * sparsesep_sparse_conv_weights(conv)->rows,
+  sparsesep_add_residual(op->blob, residual.data, output, pixels * channels,
                          scratch);
 }
 
@@ -66,7 +65,9 @@ SparsesepStatus sparsesep_sparse_conv_eval(const SparsesepHost* host,
                             activations.input.data, activations.output.data,
                             scratch);
   if (sparsesep_has_residual(op->blob)) {
-    add_residual(host, op, activations.output.data, scratch);
+    sparsesep_add_residual_of(host, op,
+                              sparsesep_sparse_conv_weights(op->blob)->rows,
+                              activations.output.data, scratch);
   }
   return SPARSESEP_OK;
 }

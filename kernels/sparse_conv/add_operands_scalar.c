@@ -15,7 +15,9 @@ void sparsesep_add_operands(const SparsesepAddition* addition,
     const int32_t twice = table[(uint8_t)*narrow++] + *wide++ * (1 << 20);
     const int32_t high = sparsesep_doubling_high_mul(twice >> 1, multiplier);
     const int32_t sum = (high + (high >> 31) + rounding) >> shift;
-    *out++ = (int8_t)(sum < INT8_MIN ? INT8_MIN : sum > INT8_MAX ? INT8_MAX : sum);
+    *out++ = (int8_t)(sum < INT8_MIN   ? INT8_MIN
+                      : sum > INT8_MAX ? INT8_MAX
+                                       : sum);
   }
 }
 

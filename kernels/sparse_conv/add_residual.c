@@ -24,9 +24,10 @@ static void add_slowly(const SparsesepSparseConv* conv, const int32_t* table,
   const int32_t shift = sparsesep_residual_sum_shift(conv);
   for (; count > 0; --count) {
     const int32_t twice = table[(uint8_t)*narrow++] + *wide++ * (1 << 20);
-    const int32_t sum = sparsesep_requantize((uint32_t)(twice >> 1),
-                                             r->sum_multiplier, -shift);
-    *out++ = sparsesep_clamp_to_int8(sum, r->sum_zero_point, INT8_MIN, INT8_MAX);
+    const int32_t sum =
+        sparsesep_requantize((uint32_t)(twice >> 1), r->sum_multiplier, -shift);
+    *out++ =
+        sparsesep_clamp_to_int8(sum, r->sum_zero_point, INT8_MIN, INT8_MAX);
   }
 }
 

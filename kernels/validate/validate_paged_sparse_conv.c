@@ -10,7 +10,7 @@ SparsesepStatus sparsesep_validate_paged_sparse_conv(const void* blob,
   const SparsesepPagedHeader* const table = (const void*)(conv + 1);
   const SparsesepStatus status =
       sparsesep_validate_paged_weights(table, blob_bytes - sizeof(*conv));
-  if (status != SPARSESEP_OK) return status;
-  if (conv->residual != 0) return SPARSESEP_UNSUPPORTED;  // pages have none
-  return sparsesep_check_sparse_conv(conv, table->cols, table->value_type);
+  return status == SPARSESEP_OK
+             ? sparsesep_check_sparse_conv(conv, table->cols, table->value_type)
+             : status;
 }

@@ -25,9 +25,10 @@
 // Padding adds pixels that equal input_zero_point.
 //
 // Residual. Where `residual` is not 0, the operator reads a second activation
-// tensor, with the output's shape, and writes the sum of both as TFLM's int8 ADD
-// does. With `out` an output of the convolution and `other` the element of the
-// second tensor, of which `wide` has the larger scale and `narrow` the smaller:
+// tensor, with the output's shape, and writes the sum of both as TFLM's int8
+// ADD does. With `out` an output of the convolution and `other` the element of
+// the second tensor, of which `wide` has the larger scale and `narrow` the
+// smaller:
 //   sum = ((wide - zero_point) << 19)
 //         + requantize((narrow - zero_point) << 20, multiplier, -shift)
 //   result = clamp(requantize(sum, sum_multiplier, -sum_shift)
@@ -124,9 +125,9 @@ SparsesepStatus sparsesep_sparse_conv_shape(const SparsesepSparseConv* conv,
 // Bytes of scratch that `variant` needs to run a valid blob on a completed
 // shape: a strip of the image under a few windows, at most
 // kernel_height * kernel_width * channels elements for each pixel computed at
-// once, and what the variant asks for; or what a residual asks for afterwards, if
-// that is more. 64 bits, because a hostile blob can ask
-// for any number: callers refuse what their memory cannot hold.
+// once, and what the variant asks for; or what a residual asks for afterwards,
+// if that is more. 64 bits, because a hostile blob can ask for any number:
+// callers refuse what their memory cannot hold.
 uint64_t sparsesep_sparse_conv_scratch_bytes(
     const SparsesepSparseConv* conv, const SparsesepConvShape* shape,
     const SparsesepFullyConnectedVariant* variant);
@@ -142,8 +143,8 @@ void sparsesep_run_sparse_conv(const SparsesepSparseConv* conv,
 // What sparsesep_add_residual() asks for.
 #define SPARSESEP_RESIDUAL_SCRATCH_BYTES (256 * sizeof(int32_t))
 
-// Adds `count` elements of the second tensor to outputs, for a valid blob with a
-// residual, count >= 1. `scratch` is 16-byte aligned.
+// Adds `count` elements of the second tensor to outputs, for a valid blob with
+// a residual, count >= 1. `scratch` is 16-byte aligned.
 void sparsesep_add_residual(const SparsesepSparseConv* conv,
                             const int8_t* residual, int8_t* output,
                             size_t count, void* scratch);
