@@ -103,18 +103,23 @@ def residual_network() -> keras.Model:
     return keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
 
 
-@pytest.mark.parametrize("target", ["cortex-m0", "cortex-m4", "cortex-m55"])
-def test_sums_count_as_the_converter_fuses_them(target: str) -> None:
+# Helium adds so fast that the table of a residual does not pay for sums this small.
+@pytest.mark.parametrize(
+    ("target", "sums", "convolutions"),
+    [("cortex-m0", 1, 5), ("cortex-m4", 1, 5), ("cortex-m55", 3, 4)],
+)
+def test_sums_count_as_the_converter_fuses_them(target: str, sums: int, convolutions: int) -> None:
     model = residual_network()
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
-            kernel = np.array(layer.kernel)
+            kernel = layer.kernel.numpy().copy()
             kernel[np.random.default_rng(1).random(kernel.shape) < 0.9] = 0
             layer.kernel.assign(kernel)
     x = np.random.default_rng(0).normal(size=(50, 16, 16, 8)).astype(np.float32)
     result = ts.convert(model, representative_dataset=x, target=target)
     operators = [op.op_name for op in editor.read(result.tflite).operators]
-    assert (operators.count("ADD"), operators.count(SPARSE_CONV_2D)) == (1, 5)
+    assert operators.count("ADD") == sums
+    assert operators.count(SPARSE_CONV_2D) == convolutions
     packed = [d for d in result.layers if d.rewritten]
     alone = sum(_convolution_alone(d, target) for d in packed)
     dense = sum(d.dense_instructions or 0 for d in result.layers if not d.rewritten)
