@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
-from tflm_sparsesep.compression.parallel import mapper
+from tflm_sparsesep.compression.parallel import mapper, one_thread
 from tflm_sparsesep.compression.trial_builder import BuilderCall, Trial, TrialJob, builder_of
 from tflm_sparsesep.compression.trial_cache import Entry, model_entry, model_of
 from tflm_sparsesep.compression.trials import Trials
@@ -60,7 +59,7 @@ def search_model(
         with (
             _fits_kept(job, is_local=executor is None) as kept,
             steps_bar("trials", shown=progress) as on_step,
-            threadpool_limits(limits=1),  # the last bits of matrix products depend on it
+            one_thread(),
             mapper(
                 BuilderCall(kept),
                 workers=_enough(kept) if workers is None else workers,
