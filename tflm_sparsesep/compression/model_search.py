@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
+from tflm_sparsesep.compression.factorization import DENSE
 from tflm_sparsesep.compression.parallel import mapper, one_thread
 from tflm_sparsesep.compression.trial_builder import BuilderCall, Trial, TrialJob, builder_of
 from tflm_sparsesep.compression.trial_cache import Entry, model_entry, model_of
@@ -115,7 +116,7 @@ def _smallest(trials: Trials, budget: Budget) -> Trial:
     levels = budget_search.levels_downward()
     for start in range(0, len(levels), _QUICK_AT_ONCE):
         quick = trials.trials(levels[start : start + _QUICK_AT_ONCE], budget)
-        hopeful = [trial for trial in quick if budget.may_keep_quality(trial.point)]
+        hopeful = [t for t in quick if budget.may_keep_quality(t.point, changed=_changed(t))]
         for first in range(0, len(hopeful), _CAREFUL_AT_ONCE):
             some = hopeful[first : first + _CAREFUL_AT_ONCE]
             careful = trials.trials([t.point.level for t in some], budget, effort=2)
@@ -124,6 +125,10 @@ def _smallest(trials: Trials, budget: Budget) -> Trial:
                 if found is not None:
                     return found
     return trials.trial(0, budget)
+
+
+def _changed(trial: Trial) -> int:
+    return sum(form != DENSE for form in trial.forms)
 
 
 def _kept(trials: Trials, budget: Budget, careful: Trial, quick: Trial) -> Trial | None:
