@@ -17,7 +17,8 @@ importance S of the rows.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -109,8 +110,13 @@ class FitProblem(Protocol):
             effort: 1 to compare factorizations, 2 for the chosen ones: more iterations.
         """
 
-    def refit(self, fitted: Fitted) -> Fitted:
-        """Fit again, for other weights or inputs; a sparse matrix keeps its support."""
+    def refit(self, form: Factorization, first: Callable[[], Fitted]) -> Fitted:
+        """Return a fit like another one of other weights or inputs.
+
+        Args:
+            form: not dense.
+            first: makes the other one; called where a sparse matrix keeps its support.
+        """
 
     def error(self, fitted: Fitted) -> float:
         """Return the remaining error relative to the variance of the outputs."""
@@ -168,18 +174,18 @@ class MatrixFitProblem:
         first = pair.vertical.reshape(form.rank, -1)
         return Fitted(form, (first, pair.horizontal.reshape(len(scaled), -1) / scale))
 
-    def refit(self, fitted: Fitted) -> Fitted:
+    def refit(self, form: Factorization, first: Callable[[], Fitted]) -> Fitted:
         """See `FitProblem`."""
-        if fitted.form.kind == "sparse":
-            (like,) = fitted.matrices
-            weights = sparse_refit.refit(self.target, self.gram, like, block=fitted.form.block)
-            return replace(fitted, matrices=(weights,))
-        if fitted.form.kind == "dictionary":
-            code = fitted.matrices[0]
+        if form.kind == "sparse":
+            (like,) = first().matrices
+            weights = sparse_refit.refit(self.target, self.gram, like, block=form.block)
+            return Fitted(form, (weights,))
+        if form.kind == "dictionary":
+            code = first().matrices[0]
             moments = code @ self.gram.matrix
             basis: Matrix = linalg.lstsq(moments @ code.T, moments @ self.target.T)[0].T
-            return replace(fitted, matrices=(code, basis))
-        return self.fit(fitted.form, effort=1)
+            return Fitted(form, (code, basis))
+        return self.fit(form, effort=1)
 
     def bias_shift(self, fitted: Fitted) -> Vector:
         """See `FitProblem`."""
@@ -220,9 +226,9 @@ class DepthwiseFitProblem:
         """See `FitProblem`; the factors are [channels, height] and [channels, width]."""
         return Fitted(form, depthwise.separate(self.target, self.taps, self.moments))
 
-    def refit(self, fitted: Fitted) -> Fitted:
+    def refit(self, form: Factorization, first: Callable[[], Fitted]) -> Fitted:
         """See `FitProblem`."""
-        return self.fit(fitted.form, effort=1)
+        return self.fit(form, effort=1)
 
     def error(self, fitted: Fitted) -> float:
         """See `FitProblem`."""
