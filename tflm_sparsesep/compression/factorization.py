@@ -41,6 +41,10 @@ Kind = Literal[
     "dense", "sparse", "low_rank", "dictionary", "separated", "tucker", "depthwise_separated"
 ]
 
+# Iterations: of fits that compare factorizations, whose error is at most some per cent larger, and
+# of those for the chosen ones.
+_QUICK_ADMM, _QUICK_TURN, _CAREFUL = 15, 20, 60
+
 
 @dataclass(frozen=True)
 class Factorization:
@@ -155,7 +159,7 @@ class MatrixFitProblem:
                 form.size,
                 block=form.block,
                 importance=self.importance,
-                iterations=15 if effort == 1 else 60,
+                iterations=_QUICK_ADMM if effort == 1 else _CAREFUL,
             )
             return Fitted(form, (weights,))
         scaled, scale = self.target * self._scale, self._scale
@@ -166,11 +170,12 @@ class MatrixFitProblem:
             found = dictionary.learn(scaled, self.gram, form.rank, form.size, turns=effort)
             return Fitted(form, (found.code, found.basis / scale))
         kernel = scaled.reshape(len(scaled), *self.kernel)
+        extent = {"turns": 4 * effort, "iterations": _QUICK_TURN if effort == 1 else _CAREFUL}
         if form.kind == "tucker":
-            parts = separation.tucker(kernel, (form.rank, form.outer), self.gram, turns=4 * effort)
+            parts = separation.tucker(kernel, (form.rank, form.outer), self.gram, **extent)
             reduce, core, expand = (m.reshape(len(m), -1) for m in parts.matrices)
             return Fitted(form, (reduce, core, expand / scale))
-        pair = separation.separate(kernel, form.rank, self.gram, turns=4 * effort)
+        pair = separation.separate(kernel, form.rank, self.gram, **extent)
         first = pair.vertical.reshape(form.rank, -1)
         return Fitted(form, (first, pair.horizontal.reshape(len(scaled), -1) / scale))
 
