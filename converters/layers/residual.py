@@ -48,8 +48,9 @@ def read_residual(op: Operator, output: Tensor) -> tuple[Residual, Tensor]:
 
 def _scale(tensor: Tensor) -> float:
     quantization = tensor.quantization
-    scales = () if quantization is None else quantization.scales
-    scale = float(scales[0]) if len(scales) == 1 else 0.0
+    scale = 0.0
+    if quantization is not None and len(quantization.scales) == 1:
+        scale = float(quantization.scales[0])
     if not 0 < scale < float("inf"):
         raise Unsupported("a quantization scale is not a positive number")
     return scale

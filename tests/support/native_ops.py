@@ -140,11 +140,17 @@ def paged_sparse_conv(
     overlaps: bool = False,
     is_trusted: bool = False,
     evals: int = 1,
+    residual: Array | None = None,
 ) -> Run:
     """Run SPARSE_CONV_2D with a table of contents, or with packed weights."""
     memory, pending = _external_memory(fetch, overlaps=overlaps, is_trusted=is_trusted)
     try:
-        return _run(SPARSE_CONV_2D, b"", blob, inputs, output_shape, memory=memory, evals=evals)
+        return _run(
+            *(SPARSE_CONV_2D, b"", blob, inputs, output_shape),
+            memory=memory,
+            evals=evals,
+            residual=residual,
+        )
     finally:
         assert not pending, "the operator returned during a transfer"
 
