@@ -35,7 +35,7 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
 
     Example:
         >>> variants_of(model, target="cortex-m4")  # doctest: +SKIP
-        ['1x1_gap4_int8_v7m', '4x4_delta8_int8_woven_dsp']
+        ['1x1_gap4_int8_dsp', '4x4_delta8_int8_woven_dsp']
     """
     get_target(target)
     model = editor.read(data, name=name)

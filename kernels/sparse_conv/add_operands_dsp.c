@@ -2,7 +2,7 @@
 #include "common/isa.h"
 #include "sparse_conv/residual.h"
 
-#if SPARSESEP_HAS_DSP
+#if SPARSESEP_HAS_DSP && !SPARSESEP_HAS_MVE
 
 void sparsesep_add_operands(const SparsesepAddition* addition,
                             const int8_t* wide, const int8_t* narrow,
