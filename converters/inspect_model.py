@@ -13,12 +13,10 @@ from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost import (
     fully_connected,
-    other_operators,
     residual,
     separable_conv,
     sparse_conv,
 )
-from tflm_sparsesep.converters.cost.other_operators import OtherOperator
 from tflm_sparsesep.converters.cost.shapes import parameter_bytes
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ModelError
@@ -30,6 +28,7 @@ from tflm_sparsesep.converters.layers.packed import (
     packed_depthwise,
     packed_separable,
     packed_weights,
+    replaced_instructions,
     summarize,
 )
 from tflm_sparsesep.converters.layers.paged import paged_batch, paged_scratch_bytes, paged_weights
@@ -193,16 +192,14 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
     units, blob = len(weights), blob_of(op)
     variant = native.variant_name(blob[HEADER.itemsize :], target=target)
     window, sparse = conv.window, None
-    dense = sparse_conv.dense_instructions(target, window, inputs, units, weights.dtype.name)
     if fully_connected.is_measured(target, layout):
         size = size_of(weights, layout)
         sparse = sparse_conv.sparse_instructions(target, layout, size, window, inputs)
     reason = "packed in the file"
     if conv.residual is not None and target != "host":
-        elements = math.prod(op.outputs[0].shape)
+        added = residual.instructions(target, math.prod(op.outputs[0].shape))
         reason += ", adds a residual"
-        dense += other_operators.instructions(target, OtherOperator("ADD", (elements,))) or 0
-        sparse = None if sparse is None else sparse + residual.instructions(target, elements)
+        sparse = None if sparse is None else sparse + added
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
@@ -216,7 +213,7 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
         index=layout.index,
         dense_bytes=weights.nbytes + parameter_bytes(units),
         packed_bytes=len(blob),
-        dense_instructions=dense,
+        dense_instructions=replaced_instructions(op, conv, target),
         sparse_instructions=sparse,
         variant=variant,
         scratch_bytes=native.conv_scratch_bytes(blob, *inputs[1:3], target=target)

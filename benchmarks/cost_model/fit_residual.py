@@ -26,8 +26,8 @@ from tflm_sparsesep.converters.cost.fit import fit
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS, get_target
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.emulation import LayerJob
 from tflm_sparsesep.device.kernel_bench import random_layer
+from tflm_sparsesep.device.layer_job import LayerJob
 
 OUTPUT = Path(__file__).parents[2] / "converters/cost/data" / residual.FILE
 CHANNELS = 4

@@ -20,7 +20,7 @@ from tflm_sparsesep.converters.blob.pack_sparse_conv import with_residual
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.emulation import LayerJob
+from tflm_sparsesep.device.layer_job import LayerJob
 
 pytestmark = [pytest.mark.slow, pytest.mark.sweep, needs_emulator]
 
