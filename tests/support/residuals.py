@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +36,13 @@ def random_residual(
         sum_multiplier=int(multipliers[1]),
         sum_shift=int(rng.integers(shifts[0], shifts[1] + 1)),
     )
+
+
+def each_kind(rng: np.random.Generator) -> Iterator[Residual]:
+    """Yield residuals that take every way through the kernels."""
+    for narrow in RESIDUAL_KINDS:
+        for shifts in (COMMON_SHIFTS, (1, 31)):
+            yield dataclasses.replace(random_residual(rng, shifts=shifts), narrow=narrow)
 
 
 def sums(
