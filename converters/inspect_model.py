@@ -71,7 +71,7 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
 def _describe(
     op: Operator, decided: dict[str, LayerDecision], target: str, left: set[Operator]
 ) -> LayerDecision | None:
-    """Return the decision for an operator; None if it has no weights of its own.
+    """Return the decision for an operator; None if it has no weights.
 
     `left` are the operators that no pass replaced.
     """
@@ -88,10 +88,10 @@ def _describe(
     name = layer_name(op)
     if name in decided and decided[name].op in (op.op_name, *op_names.ALL):
         return decided[name]
-    if op not in left:  # part of a fused layer, which has the name of its last operator
-        return None
     if not any(t is not None and t.is_constant and len(t.shape) > 1 for t in op.inputs):
         return None
+    if op not in left:  # the fused layer has the name of its last operator
+        return LayerDecision(name, op.op_name, rewritten=True, reason="fused with what reads it")
     reason = f"no sparse kernel for {op.op_name}"
     return LayerDecision(name, op.op_name, rewritten=False, reason=reason)
 

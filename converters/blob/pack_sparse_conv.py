@@ -235,3 +235,8 @@ def unpack_window(blob: bytes) -> tuple[ConvWindow, FullyConnectedOptions]:
         kernel, int(header["channels"]), strides, dilations, Padding(int(header["padding"]))
     )
     return window, FullyConnectedOptions(*(int(value) for value in header["params"]))
+
+
+def has_residual(blob: bytes) -> bool:
+    """Return True for the blob of a convolution that adds a second tensor to its outputs."""
+    return bool(np.frombuffer(blob, HEADER, count=1)[0]["residual"])

@@ -2,6 +2,7 @@
 
 #include "op_names.h"
 #include "operator.h"
+#include "sparse_fully_connected/variants.h"
 #include "sparsesep/compiler.h"
 
 SPARSESEP_COLD
@@ -12,7 +13,9 @@ static SparsesepStatus describe(const void* blob, SparsesepConvShape* shape,
   tensors->input_channels = conv->channels;
   tensors->output_channels = weights->rows;
   tensors->is_float = weights->value_type == SPARSESEP_VALUE_FLOAT32;
-  tensors->has_residual = sparsesep_has_residual(conv);
+  if (SPARSESEP_LINKS_RESIDUALS) {
+    tensors->has_residual = sparsesep_has_residual(conv);
+  }
   return sparsesep_sparse_conv_shape(conv, shape);
 }
 
@@ -64,7 +67,7 @@ SparsesepStatus sparsesep_sparse_conv_eval(const SparsesepHost* host,
   sparsesep_run_sparse_conv(op->blob, &op->shape, op->variant,
                             activations.input.data, activations.output.data,
                             scratch);
-  if (sparsesep_has_residual(op->blob)) {
+  if (SPARSESEP_LINKS_RESIDUALS && sparsesep_has_residual(op->blob)) {
     sparsesep_add_residual_of(host, op,
                               sparsesep_sparse_conv_weights(op->blob)->rows,
                               activations.output.data, scratch);

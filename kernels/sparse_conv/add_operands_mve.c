@@ -28,7 +28,7 @@ void sparsesep_add_operands(const SparsesepAddition* addition,
       "vstrb.32 q1, [%[out]], #4\n"
       "letp lr, 1b\n"
       "2:\n"
-      : [wide] "+&r"(wide), [narrow] "+&r"(narrow), [out] "+&r"(out)
+      : [wide] "+&l"(wide), [narrow] "+&l"(narrow), [out] "+&l"(out)
       : [count] "r"(count), [table] "r"(addition->table),
         [multiplier] "r"(addition->multiplier),
         [rounding] "r"(addition->rounding), [shift] "r"(-addition->shift)

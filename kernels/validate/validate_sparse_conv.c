@@ -1,9 +1,12 @@
 #include <string.h>
 
+#include "sparse_fully_connected/variants.h"
 #include "sparsesep/compiler.h"
 #include "sparsesep/sparse_conv.h"
 
-_Static_assert(sizeof(SparsesepSparseConv) == 48, "a blob is a file format");
+_Static_assert(sizeof(SparsesepSparseConv) == 48 &&
+                   sizeof(SparsesepResidual) == 3 * sizeof(uint32_t),
+               "a blob is a file format");
 
 SPARSESEP_COLD
 static SparsesepStatus check_params(const SparsesepFullyConnectedParams* p,
@@ -22,13 +25,11 @@ static SparsesepStatus check_residual(const SparsesepSparseConv* h,
                                       int is_float) {
   const SparsesepResidual* r = &h->addition;
   const uint32_t kind = sparsesep_residual_kind(h);
-  if (kind == SPARSESEP_RESIDUAL_NONE) {
-    const SparsesepResidual none = {0, 0, 0, 0, 0, 0};
-    return h->residual == 0 && memcmp(r, &none, sizeof(none)) == 0
-               ? SPARSESEP_OK
-               : SPARSESEP_UNSUPPORTED;
-  }
-  if (kind > SPARSESEP_RESIDUAL_NARROW_OUTPUT || h->residual >> 12 != 0 ||
+  uint32_t words[3];
+  memcpy(words, r, sizeof(words));
+  if ((h->residual | words[0] | words[1] | words[2]) == 0) return SPARSESEP_OK;
+  if (!SPARSESEP_LINKS_RESIDUALS || kind == SPARSESEP_RESIDUAL_NONE ||
+      kind > SPARSESEP_RESIDUAL_NARROW_OUTPUT || h->residual >> 12 != 0 ||
       is_float) {
     return SPARSESEP_UNSUPPORTED;
   }

@@ -102,7 +102,9 @@ def test_the_decision_counts_both() -> None:
     assert decision.packed_bytes == separate.packed_bytes
     assert f"-> {added:,} instructions" in decision.reason
     # What inspect says of the dense file, and of the converted one.
-    assert inspect_model(dense, target="cortex-m4") == result.layers
+    first, convolution, fused = inspect_model(dense, target="cortex-m4")
+    assert [first, fused] == result.layers
+    assert convolution.reason == "fused with what reads it"
     stored = inspect_model(result.tflite, target="cortex-m4")[-1]
     for field in ("sparse_instructions", "dense_instructions", "scratch_bytes", "zeros", "variant"):
         assert getattr(stored, field) == getattr(decision, field), field
