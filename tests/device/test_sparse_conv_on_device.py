@@ -92,10 +92,10 @@ def test_residuals_equal_reference(target: str) -> None:
         jobs += [job, added]
         residuals.append((residual, conv.case.options.output_zero_point))
     runs = emulation.run_layers(target, jobs)
-    for (residual, zero_point), alone, added, job in zip(
+    for (residual, zero_point), alone, both, job in zip(
         residuals, runs[::2], runs[1::2], jobs[1::2], strict=True
     ):
         assert job.residuals is not None
         expected = sums(residual, alone.outputs, zero_point, job.residuals)
-        np.testing.assert_array_equal(added.outputs, expected)
-        assert added.scratch_bytes == max(alone.scratch_bytes, 1024)
+        np.testing.assert_array_equal(both.outputs, expected)
+        assert both.scratch_bytes == max(alone.scratch_bytes, 1024)

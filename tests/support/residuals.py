@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +48,9 @@ def each_kind(rng: np.random.Generator) -> Iterator[Residual]:
 
 def sums(
     residual: Residual,
-    outputs: Int8,
+    outputs: npt.NDArray[Any],
     output_zero_point: int,
-    other: Int8,
+    other: npt.NDArray[Any],
     *,
     rounding: str = "double",
 ) -> Int8:

@@ -132,7 +132,8 @@ def _with_itself(graph: GraphBuilder, x: Tensor) -> bytes:
 
 def _broadcast(graph: GraphBuilder, x: Tensor) -> bytes:
     y = graph.conv(x, x.shape[3], (3, 3))
-    z = graph.pool(x, "AVERAGE", x.shape[1:3], (1, 1))
+    _, height, width, _ = x.shape
+    z = graph.pool(x, "AVERAGE", (height, width), (1, 1))
     return graph.build(graph.arithmetic("ADD", y, z))
 
 
