@@ -11,6 +11,9 @@ JOBS ?= auto
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.cc')
 SHELL_SCRIPTS = .ci/run $(shell git ls-files '*.sh')
 PYTEST_OPTIONS := -n $(JOBS) --dist loadgroup
+# Each of the parallel test processes has a core: the threads that BLAS starts in each of them for every
+# core would spin where they wait for one. Tests that are about threads set their own number.
+test quick soak: export OMP_NUM_THREADS := 1
 # What the installed package is built from: a change asks for a reinstall.
 NATIVE_SOURCES := pyproject.toml CMakeLists.txt $(shell find kernels custom_ops -name '*.[ch]' -o -name '*.inc' -o -name '*.cl')
 

@@ -13,6 +13,7 @@ from tflm_sparsesep.converters.blob.size import size_of
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.cost import (
     fully_connected,
+    residual,
     separable_conv,
     sparse_conv,
 )
@@ -27,6 +28,7 @@ from tflm_sparsesep.converters.layers.packed import (
     packed_depthwise,
     packed_separable,
     packed_weights,
+    replaced_instructions,
     summarize,
 )
 from tflm_sparsesep.converters.layers.paged import paged_batch, paged_scratch_bytes, paged_weights
@@ -58,14 +60,21 @@ def inspect_model(data: bytes, *, target: str, name: str = "model") -> list[Laye
         operators = list(subgraph.operators)
         try:
             decided = {d.name: d for d in run_passes(subgraph, conversion)}
-            described = [_describe(op, decided, target) for op in operators]
+            left = set(subgraph.operators)
+            described = [_describe(op, decided, target, left) for op in operators]
         except ModelError as error:
             raise ModelError(f"{name}: {error}") from None
         decisions.extend(d for d in described if d is not None)
     return decisions
 
 
-def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> LayerDecision | None:
+def _describe(
+    op: Operator, decided: dict[str, LayerDecision], target: str, left: set[Operator]
+) -> LayerDecision | None:
+    """Return the decision for an operator; None if it has no weights.
+
+    `left` are the operators that no pass replaced.
+    """
     if is_paged(op):
         return _describe_paged(op, target)
     if op.op_name == op_names.SPARSE_FULLY_CONNECTED:
@@ -77,10 +86,12 @@ def _describe(op: Operator, decided: dict[str, LayerDecision], target: str) -> L
     if op.op_name == op_names.SPARSE_CONV_2D:
         return _describe_conv(op, target)
     name = layer_name(op)
-    if name in decided and decided[name].op in (op.op_name, op_names.SEPARABLE_CONV_2D):
+    if name in decided and decided[name].op in (op.op_name, *op_names.ALL):
         return decided[name]
     if not any(t is not None and t.is_constant and len(t.shape) > 1 for t in op.inputs):
         return None
+    if op not in left:  # the fused layer has the name of its last operator
+        return LayerDecision(name, op.op_name, rewritten=True, reason="fused with what reads it")
     reason = f"no sparse kernel for {op.op_name}"
     return LayerDecision(name, op.op_name, rewritten=False, reason=reason)
 
@@ -181,15 +192,19 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
     units, blob = len(weights), blob_of(op)
     variant = native.variant_name(blob[HEADER.itemsize :], target=target)
     window, sparse = conv.window, None
-    dense = sparse_conv.dense_instructions(target, window, inputs, units, weights.dtype.name)
     if fully_connected.is_measured(target, layout):
         size = size_of(weights, layout)
         sparse = sparse_conv.sparse_instructions(target, layout, size, window, inputs)
+    reason = "packed in the file"
+    if conv.residual is not None and target != "host":
+        added = residual.instructions(target, math.prod(op.outputs[0].shape))
+        reason += ", adds a residual"
+        sparse = None if sparse is None else sparse + added
     return LayerDecision(
         name=layer_name(op),
         op=op.op_name,
         rewritten=True,
-        reason="packed in the file",
+        reason=reason,
         rows=units,
         cols=conv.window.cols,
         batch=math.prod(conv.window.output_shape(inputs, units)[:3]),
@@ -198,7 +213,7 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
         index=layout.index,
         dense_bytes=weights.nbytes + parameter_bytes(units),
         packed_bytes=len(blob),
-        dense_instructions=dense,
+        dense_instructions=replaced_instructions(op, conv, target),
         sparse_instructions=sparse,
         variant=variant,
         scratch_bytes=native.conv_scratch_bytes(blob, *inputs[1:3], target=target)

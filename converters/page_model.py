@@ -80,10 +80,10 @@ def _checked(op: Operator, name: str) -> tuple[bytes, int]:
 
 
 def _with_weights(op: Operator, table: bytes) -> Operator:
-    weights = op.weights
+    pages = Tensor.constant(f"{op.weights.name}/pages", np.frombuffer(table, np.uint8))
     return Operator.custom(
         op.op_name,
-        [op.inputs[0], Tensor.constant(f"{weights.name}/pages", np.frombuffer(table, np.uint8))],
+        [op.inputs[0], pages, *op.inputs[2:]],
         op.outputs,
         custom_options=op.custom_options or b"",
     )

@@ -15,6 +15,7 @@ from tflm_sparsesep.converters.layers.quantized import check_structure, layer_na
 from tflm_sparsesep.converters.passes import (
     depthwise_conv,
     fuse_depthwise_block,
+    fuse_residual,
     fuse_separable_pair,
     remove_constant_channels,
     sparse_conv_2d,
@@ -109,6 +110,7 @@ def run_passes(subgraph: Subgraph, conversion: Conversion) -> list[LayerDecision
     order = {layer_name(op): at for at, op in enumerate(subgraph.operators)}
     blocks = fuse_depthwise_block.find(subgraph, conversion)
     decisions = [d for one_pass in PASSES for d in one_pass.run(subgraph, conversion)]
+    decisions = fuse_residual.run(subgraph, decisions, conversion)
     # Last, because it weighs the blocks against what became of their layers.
     decisions = fuse_depthwise_block.run(subgraph, blocks, decisions, conversion)
     decisions = [_with_removed(d, removed.get(d.name, 0)) for d in decisions]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from tflm_sparsesep.converters import native, op_names
 from tflm_sparsesep.converters.blob import paged_format
 from tflm_sparsesep.converters.blob.pack_depthwise import pointwise_weights
+from tflm_sparsesep.converters.blob.pack_sparse_conv import has_residual
 from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.layers.packed import blob_of, is_depthwise, stored_weights
 from tflm_sparsesep.converters.layers.quantized import layer_name
@@ -22,12 +23,14 @@ from tflm_sparsesep.converters.tflite.editor import Operator
 
 HEADER_NAME = "sparsesep_variants.h"
 DEFINE = "SPARSESEP_SELECTED_VARIANTS"
+RESIDUAL = "residual"
+"""Beside kernels: what adds residuals to convolutions."""
 
 
 def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
     """Return the names of the kernels that run a model's sparse layers, sorted.
 
-    `name` is that of the model in errors.
+    `RESIDUAL` is among them if a layer has one. `name` is that of the model in errors.
 
     Raises:
         ModelError: the bytes are not a usable model, or no kernel of the target runs a layer.
@@ -35,7 +38,7 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
 
     Example:
         >>> variants_of(model, target="cortex-m4")  # doctest: +SKIP
-        ['1x1_gap4_int8_v7m', '4x4_delta8_int8_woven_dsp']
+        ['1x1_gap4_int8_dsp', '4x4_delta8_int8_woven_dsp']
     """
     get_target(target)
     model = editor.read(data, name=name)
@@ -56,6 +59,8 @@ def variants_of(data: bytes, *, target: str, name: str = "model") -> list[str]:
                 f"convert the dense model with target {target!r}"
             )
         found.add(variant)
+        if op.op_name == op_names.SPARSE_CONV_2D and has_residual(blob_of(op)):
+            found.add(RESIDUAL)
     return sorted(found)
 
 
@@ -90,7 +95,7 @@ def variants_header(variants: Sequence[str], *, target: str) -> str:
     lines = [
         f"// Kernels to link for {target}, in builds that define {DEFINE}.",
         "// Written by `tflm-sparsesep variants`.",
-        f"#define SPARSESEP_SELECTED_VARIANT_COUNT {len(variants)}",
+        f"#define SPARSESEP_SELECTED_VARIANT_COUNT {len({*variants} - {RESIDUAL})}",
         *(f"#define SPARSESEP_LINK_{variant} 1" for variant in variants),
     ]
     return "\n".join(lines) + "\n"

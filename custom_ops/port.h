@@ -23,10 +23,17 @@ typedef enum SparsesepTensorType {
 
 // The tensors of an operator by meaning.
 typedef enum SparsesepTensorSlot {
-  SPARSESEP_SLOT_INPUT = 0,    // operator input 0
-  SPARSESEP_SLOT_WEIGHTS = 1,  // operator input 1: the packed blob, constant
-  SPARSESEP_SLOT_OUTPUT = 2,   // operator output 0
+  SPARSESEP_SLOT_INPUT = 0,     // operator input 0
+  SPARSESEP_SLOT_WEIGHTS = 1,   // operator input 1: the packed blob, constant
+  SPARSESEP_SLOT_OUTPUT = 2,    // operator output 0
+  SPARSESEP_SLOT_RESIDUAL = 3,  // operator input 2, where there is one
+  SPARSESEP_SLOTS = 4,
 } SparsesepTensorSlot;
+
+// The position of a slot among the inputs of the operator.
+static inline int sparsesep_input_of_slot(SparsesepTensorSlot slot) {
+  return slot == SPARSESEP_SLOT_RESIDUAL ? 2 : (int)slot;
+}
 
 typedef struct SparsesepTensor {
   void* data;  // NULL in Prepare where the host has not placed the tensor yet

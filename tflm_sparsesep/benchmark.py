@@ -18,8 +18,9 @@ from tflm_sparsesep.converters.layers.packed import (
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite import types as tensor_types
-from tflm_sparsesep.converters.tflite.editor import Model, Operator, TensorType
+from tflm_sparsesep.converters.tflite.editor import Model, Operator, Tensor, TensorType
 from tflm_sparsesep.device import emulation, toolchain
+from tflm_sparsesep.device.layer_job import LayerJob
 from tflm_sparsesep.model_input import ModelInput
 from tflm_sparsesep.runtime.inference import tensor_values
 from tflm_sparsesep.runtime.representative_dataset import Samples, arrays_of, tflite_inputs
@@ -97,13 +98,18 @@ def benchmark(
         if inputs is None
         else arrays_of(inputs, tflite_inputs(model), argument="inputs")
     )
-    tensors = [tensor for op, _ in layers for tensor in (op.input(0), op.outputs[0])]
+    tensors = list(dict.fromkeys(tensor for op, _ in layers for tensor in _activations(op)))
     indices = [main.tensors.index(tensor) for tensor in tensors]
-    values = tensor_values(data, model, indices, arrays)
+    values = dict(zip(tensors, tensor_values(data, model, indices, arrays), strict=True))
     return [
-        _measure(*layer, target, entering, leaving)
-        for layer, entering, leaving in zip(layers, values[0::2], values[1::2], strict=True)
+        _measure(op, summary, target, *(values[tensor] for tensor in _activations(op)))
+        for op, summary in layers
     ]
+
+
+def _activations(op: Operator) -> list[Tensor]:
+    """Return the input and the output of a packed operator, and its residual if it has one."""
+    return [op.input(0), op.outputs[0], *(tensor for tensor in op.inputs[2:] if tensor is not None)]
 
 
 def _measure(
@@ -112,16 +118,18 @@ def _measure(
     target: str,
     entering: npt.NDArray[np.int8],
     leaving: npt.NDArray[np.int8],
+    residuals: npt.NDArray[np.int8] | None = None,
 ) -> LayerFigures:
     samples = len(entering)
-    run = emulation.run_layer(
-        target,
+    job = LayerJob(
         op.op_name,
         op.custom_options or b"",
         blob_of(op),
         entering,
         op.outputs[0].shape,
+        residuals=residuals,
     )
+    (run,) = emulation.run_layers(target, [job])
     sparse = round(sum(run.instructions) / samples)
     return LayerFigures(
         **vars(summary),

@@ -25,8 +25,8 @@ from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation, toolchain
-from tflm_sparsesep.device.emulation import LayerJob
 from tflm_sparsesep.device.kernel_bench import bench_kernels
+from tflm_sparsesep.device.layer_job import LayerJob
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,

@@ -30,7 +30,7 @@ from tflm_sparsesep.converters.blob.paged_format import Table
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D, SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.device import emulation, toolchain
-from tflm_sparsesep.device.emulation import ExternalFlash
+from tflm_sparsesep.device.layer_job import ExternalFlash
 from tflm_sparsesep.device.synthetic_layers import random_case
 
 RESULTS = Path(__file__).with_name("results.json")

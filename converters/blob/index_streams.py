@@ -32,15 +32,18 @@ def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
     DELTA8 adds tiles in gaps wider than its largest step. WINDOW8 repeats a tile to complete a run
     at the end of a window.
     """
-    tiles = np.flatnonzero(occupied).astype(np.int64)
+    tiles = np.flatnonzero(occupied).astype(np.int64, copy=False)
     if layout.index_encoding is IndexEncoding.WINDOW8:
         return _fill_windows(tiles, _window_unit(len(occupied)), layout.run_blocks)
-    if layout.index_encoding is not IndexEncoding.DELTA8 or len(tiles) == 0:
+    if layout.index_encoding is not IndexEncoding.DELTA8:
+        return tiles
+    steps = _steps(tiles, 0)
+    wide = steps > MAX_DELTA8
+    if not wide.any():
         return tiles
     fillers = [
-        np.arange(previous + MAX_DELTA8, tile, MAX_DELTA8)
-        for previous, tile in zip([0, *tiles[:-1]], tiles, strict=True)
-        if tile - previous > MAX_DELTA8
+        np.arange(tile - step + MAX_DELTA8, tile, MAX_DELTA8)
+        for step, tile in zip(steps[wide], tiles[wide], strict=True)
     ]
     # A palette without 0 has two opposite weights in its place.
     blocks = 2 if layout.value_type is ValueType.PALETTE4 else 1
@@ -49,19 +52,27 @@ def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
 
 def has_wide_gaps(occupied: npt.NDArray[np.bool_]) -> bool:
     """Return True if DELTA8 stores more tiles of a group than the occupied ones."""
-    gaps = np.diff(np.flatnonzero(occupied), prepend=0)
-    return bool(np.any(gaps > MAX_DELTA8))
+    return bool(np.any(_steps(np.flatnonzero(occupied), 0) > MAX_DELTA8))
 
 
 def pad(tiles: Tiles, multiple: int) -> Tiles:
     """Return `tiles` with the last one repeated up to a multiple of `multiple`."""
-    return np.append(tiles, np.repeat(tiles[-1:], -len(tiles) % multiple))
+    missing = -len(tiles) % multiple
+    return np.append(tiles, np.repeat(tiles[-1:], missing)) if missing else tiles
 
 
 def repeats(tiles: Tiles) -> npt.NDArray[np.bool_]:
     """Return which of `tiles` repeat the previous one; their blocks are all zero."""
-    repeated: npt.NDArray[np.bool_] = np.diff(tiles, prepend=-1) == 0
+    repeated: npt.NDArray[np.bool_] = _steps(tiles, -1) == 0
     return repeated
+
+
+def _steps(tiles: Tiles, before: int) -> Tiles:
+    """Return how far each of `tiles` is from the one before it, the first one from `before`."""
+    steps = tiles.copy()
+    steps[1:] -= tiles[:-1]
+    steps[:1] -= before
+    return steps
 
 
 def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
@@ -79,7 +90,7 @@ def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
             raise ValueError(f"an offset of {offsets.max()} bytes, offset16 holds {_UINT16_MAX}")
         return offsets.astype("<u2").tobytes()
     if encoding is IndexEncoding.DELTA8:
-        return np.diff(tiles, prepend=0).astype(np.uint8).tobytes()
+        return _steps(tiles, 0).astype(np.uint8).tobytes()
     if encoding is IndexEncoding.WINDOW8:
         return _encode_window8(tiles, _window_unit(tiles_per_group), layout.run_blocks)
     return _encode_gap4(tiles)
@@ -162,7 +173,7 @@ def _decode_window8(
 
 
 def _encode_gap4(tiles: Tiles) -> bytes:
-    escapes, rest = np.divmod(np.diff(tiles, prepend=-1) - 1, GAP4_ESCAPE)
+    escapes, rest = np.divmod(_steps(tiles, -1) - 1, GAP4_ESCAPE)
     ends = np.cumsum(escapes + 1)
     nibbles = np.full(ends[-1] if len(ends) else 0, GAP4_ESCAPE, np.uint8)
     nibbles[ends - 1] = rest

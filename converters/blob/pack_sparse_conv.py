@@ -13,12 +13,17 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.format import FullyConnectedOptions, Layout
 from tflm_sparsesep.converters.blob.pack import PackableWeights, UnpackedWeights, pack, unpack
+from tflm_sparsesep.converters.blob.requantization import INT8_MAX, INT8_MIN
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.sparse_conv_format import (
     HEADER,
     MAGIC,
     MAX_CHANNELS,
     MAX_KERNEL,
+    MAX_SHIFT,
+    RESIDUAL_KINDS,
+    SHIFT_BIT,
+    SUM_SHIFT_BIT,
     VERSION,
 )
 
@@ -70,6 +75,68 @@ class ConvWindow:
         """Return [batch, height, width, units] for inputs [batch, height, width, channels]."""
         height, width = (self.output_size(inputs[1 + axis], axis) for axis in (0, 1))
         return inputs[0], height, width, units
+
+
+@dataclass(frozen=True)
+class Residual:
+    """The second tensor that is added to the outputs of a convolution, as TFLM's int8 ADD adds.
+
+    Attributes:
+        narrow: "other" if the second tensor has the smaller scale, "output" if the convolution's.
+        zero_point: of the second tensor.
+        sum_zero_point, activation_min, activation_max: of the sum.
+        multiplier: of the operand with the smaller scale, Q0.31.
+        shift: of it, to the right, 0..31.
+        sum_multiplier: of the sum, Q0.31.
+        sum_shift: of it, to the right, 1..31.
+
+    Raises:
+        ValueError: a number is not accepted.
+    """
+
+    narrow: str
+    zero_point: int
+    sum_zero_point: int
+    activation_min: int
+    activation_max: int
+    multiplier: int
+    shift: int
+    sum_multiplier: int
+    sum_shift: int
+
+    def __post_init__(self) -> None:
+        if self.narrow not in RESIDUAL_KINDS:
+            raise ValueError(f"narrow is {self.narrow!r}, accepted: {', '.join(RESIDUAL_KINDS)}")
+        if not (0 <= self.shift <= MAX_SHIFT and 1 <= self.sum_shift <= MAX_SHIFT):
+            raise ValueError(
+                f"right shifts are {self.shift} and {self.sum_shift}, accepted: 0..{MAX_SHIFT} and "
+                f"1..{MAX_SHIFT}"
+            )
+        limits = self.activation_min, self.activation_max
+        numbers = (self.zero_point, self.sum_zero_point, *limits)
+        if not all(INT8_MIN <= n <= INT8_MAX for n in numbers) or limits[0] > limits[1]:
+            raise ValueError(f"zero points and limits are {numbers}, accepted: int8, in order")
+
+    def write(self, header: npt.NDArray[Any]) -> None:
+        """Set the fields of a header of a blob."""
+        kind = 1 + RESIDUAL_KINDS.index(self.narrow)
+        header["residual"] = kind | self.shift << SHIFT_BIT | self.sum_shift << SUM_SHIFT_BIT
+        for name in header["addition"].dtype.names or ():
+            header["addition"][name] = getattr(self, name)
+
+    @classmethod
+    def read(cls, header: npt.NDArray[Any]) -> Residual | None:
+        """Inverse of `write`; None for a header without a residual."""
+        bits = int(header["residual"])
+        if not bits:
+            return None
+        addition = header["addition"]
+        return cls(
+            narrow=RESIDUAL_KINDS[(bits & 3) - 1],
+            shift=bits >> SHIFT_BIT & MAX_SHIFT,
+            sum_shift=bits >> SUM_SHIFT_BIT & MAX_SHIFT,
+            **{name: int(addition[name]) for name in addition.dtype.names or ()},
+        )
 
 
 def to_columns(weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -126,16 +193,26 @@ def pack_conv(
 
 @dataclass(frozen=True)
 class UnpackedConv:
-    """What a blob says: the geometry, zero points and limits, and the packed matrix."""
+    """What a blob says: the geometry, zero points and limits, the matrix, what is added."""
 
     window: ConvWindow
     options: FullyConnectedOptions
     weights: UnpackedWeights
+    residual: Residual | None = None
 
 
 def unpack_conv(blob: bytes) -> UnpackedConv:
     """Inverse of `pack_conv`, for a blob that `native.validate_sparse_conv` has accepted."""
-    return UnpackedConv(*unpack_window(blob), unpack(blob[HEADER.itemsize :]))
+    window, options = unpack_window(blob)
+    header = np.frombuffer(blob, HEADER, count=1)[0]
+    return UnpackedConv(window, options, unpack(blob[HEADER.itemsize :]), Residual.read(header))
+
+
+def with_residual(blob: bytes, residual: Residual) -> bytes:
+    """Return the blob of a convolution, with what is added to its outputs."""
+    header = np.frombuffer(blob, HEADER, count=1).copy().reshape(())
+    residual.write(header)
+    return header.tobytes() + blob[HEADER.itemsize :]
 
 
 def unpack_window(blob: bytes) -> tuple[ConvWindow, FullyConnectedOptions]:
@@ -158,3 +235,8 @@ def unpack_window(blob: bytes) -> tuple[ConvWindow, FullyConnectedOptions]:
         kernel, int(header["channels"]), strides, dilations, Padding(int(header["padding"]))
     )
     return window, FullyConnectedOptions(*(int(value) for value in header["params"]))
+
+
+def has_residual(blob: bytes) -> bool:
+    """Return True for the blob of a convolution that adds a second tensor to its outputs."""
+    return bool(np.frombuffer(blob, HEADER, count=1)[0]["residual"])

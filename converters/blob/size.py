@@ -31,6 +31,8 @@ _PALETTE_BYTES = 16
 _ROW_BYTES = {"float32": 4, "int8": 9}
 # Blocks of a run of U16 in fully_connected_1x1_u16_int8_mve.c.
 _U16_RUN = 8
+# Gaps that fully_connected_1x1_gap4_int8_dsp.c reads at once.
+_WORD_NIBBLES = 8
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class PackedSize:
         rest_blocks: blocks after the last whole run of their group.
         runs: runs of 16 columns (8 in U16), including partial ones.
         escapes: steps of 15 columns without a block in a GAP4 stream.
+        escaped_words: words of eight gaps, from the start of each group, that hold an escape.
     """
 
     bytes: int
@@ -59,6 +62,7 @@ class PackedSize:
     rest_blocks: int
     runs: int
     escapes: int = 0
+    escaped_words: int = 0
 
 
 def block_mask(weights: npt.NDArray[Any], block: tuple[int, int]) -> Mask:
@@ -104,11 +108,12 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
     groups = mask if layout.major is Major.ROW else mask.T
     counts, gaps, owners = _stored(groups, layout)
     nibbles = np.zeros(len(groups), np.int64)
-    escapes = 0
+    escapes = escaped_words = 0
     if layout.index_encoding is IndexEncoding.GAP4:
         steps = (gaps - 1) // GAP4_ESCAPE
         nibbles = np.bincount(owners, steps + 1, minlength=len(groups)).astype(np.int64)
         escapes = int(steps.sum())
+        escaped_words = _escaped_words(steps, owners, nibbles)
     is_u16 = layout.index_encoding is IndexEncoding.U16
     run_blocks = _U16_RUN if is_u16 else layout.run_blocks
     index = _index_bytes(counts, nibbles, groups.shape[1], layout)
@@ -123,6 +128,7 @@ def packed_size(mask: Mask, rows: int, cols: int, layout: Layout) -> PackedSize:
         rest_blocks=int(np.sum(counts % layout.run_blocks)),
         runs=int(np.sum(-(-counts // run_blocks))),
         escapes=escapes,
+        escaped_words=escaped_words,
     )
 
 
@@ -146,6 +152,19 @@ def _stored(groups: Mask, layout: Layout) -> tuple[Counts, Counts, Counts]:
         counts = _filled_windows(groups, tiles, counts, layout.run_blocks)
     padded = -(-counts // layout.count_multiple) * layout.count_multiple
     return padded, gaps, owners
+
+
+def _escaped_words(steps: Counts, owners: Counts, nibbles: Counts) -> int:
+    """Return `PackedSize.escaped_words`.
+
+    `steps` holds the escapes before each block, `owners` its group, `nibbles` the size of each
+    group in gaps.
+    """
+    starts = np.cumsum(steps + 1) - (steps + 1) - (np.cumsum(nibbles) - nibbles)[owners]
+    at, length, group = starts[steps > 0], steps[steps > 0], owners[steps > 0]
+    first, last = at // _WORD_NIBBLES, (at + length - 1) // _WORD_NIBBLES
+    is_counted = (group[1:] == group[:-1]) & (first[1:] == last[:-1])
+    return int(np.sum(last - first + 1) - np.count_nonzero(is_counted))
 
 
 def _filled_windows(groups: Mask, tiles: Counts, counts: Counts, run_blocks: int) -> Counts:

@@ -25,6 +25,23 @@ PARAMS = np.dtype(
     ]
 )
 
+RESIDUAL_KINDS = ("other", "output")
+"""Which operand has the smaller scale, from kind 1 on: bits 0 and 1 of `residual`."""
+SHIFT_BIT, SUM_SHIFT_BIT = 2, 7
+"""Where the right shifts begin in `residual`."""
+MAX_SHIFT = 31
+
+RESIDUAL = np.dtype(
+    [
+        ("zero_point", "i1"),
+        ("sum_zero_point", "i1"),
+        ("activation_min", "i1"),
+        ("activation_max", "i1"),
+        ("multiplier", "<i4"),
+        ("sum_multiplier", "<i4"),
+    ]
+)
+
 HEADER = np.dtype(
     [
         ("magic", "<u4"),
@@ -37,8 +54,8 @@ HEADER = np.dtype(
         ("dilation_height", "u1"),
         ("dilation_width", "u1"),
         ("channels", "<u2"),
-        ("reserved", "<u2"),
+        ("residual", "<u2"),
         ("params", PARAMS),
-        ("reserved_words", "<u4", 3),
+        ("addition", RESIDUAL),
     ]
 )

@@ -34,9 +34,11 @@ _PASS_TERMS = (
     "per_block",
     "per_later_block",
     "per_rest_block",
+    "per_escape",
+    "per_escaped_word",
 )
 # Those that the kernels of one vector do not tell apart.
-_ONLY_PASS_TERMS = ("per_empty_group", "per_later_block")
+_ONLY_PASS_TERMS = ("per_empty_group", "per_later_block", "per_escaped_word")
 # Actions for each vector of a pass, where passes differ in size.
 _PASS_VECTOR_TERMS = (
     "per_row",
@@ -179,4 +181,5 @@ def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[s
         "per_run": size.runs if is_window8 or layout.index_encoding is IndexEncoding.U16 else 0,
         "per_window_run": size.runs if is_window8 and tiles > WINDOW_TILES else 0,
         "per_escape": size.escapes,
+        "per_escaped_word": size.escaped_words,
     }

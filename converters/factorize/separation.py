@@ -98,7 +98,14 @@ class SeparatedDepthwise:
         return self.vertical * self.horizontal
 
 
-def separate(kernel: Array, rank: int, gram: Gram | None = None, *, turns: int = 10) -> Separated:
+def separate(
+    kernel: Array,
+    rank: int,
+    gram: Gram | None = None,
+    *,
+    turns: int = 10,
+    iterations: int = _ITERATIONS,
+) -> Separated:
     """Approximate a convolution by a vertical and a horizontal one.
 
     Args:
@@ -106,6 +113,7 @@ def separate(kernel: Array, rank: int, gram: Gram | None = None, *, turns: int =
         rank: K, the channels between the two.
         gram: of patches, damped; None for the closed form without data.
         turns: of alternating least squares, with data.
+        iterations: most of conjugate gradients for a factor in a turn.
 
     Raises:
         ConfigError: the rank is out of range or the Gram matrix is of other patches.
@@ -127,12 +135,17 @@ def separate(kernel: Array, rank: int, gram: Gram | None = None, *, turns: int =
     horizontal = (root[:, None] * v[:rank]).reshape(rank, width, outputs).transpose(2, 1, 0)
     if gram is not None:
         factors = np.ascontiguousarray(horizontal), vertical
-        horizontal, vertical = _fit_separated(kernel, gram, factors, turns)
+        horizontal, vertical = _fit_separated(kernel, gram, factors, turns, iterations)
     return Separated(vertical[:, :, None], horizontal[:, None])
 
 
 def tucker(
-    kernel: Array, ranks: tuple[int, int], gram: Gram | None = None, *, turns: int = 10
+    kernel: Array,
+    ranks: tuple[int, int],
+    gram: Gram | None = None,
+    *,
+    turns: int = 10,
+    iterations: int = _ITERATIONS,
 ) -> Tucker:
     """Approximate a convolution by 1x1 to P channels, h x w to Q, and 1x1 to all outputs.
 
@@ -141,6 +154,7 @@ def tucker(
         ranks: P up to C and Q up to N.
         gram: of patches, damped; None for the higher-order SVD without data.
         turns: of alternating least squares, with data.
+        iterations: most of conjugate gradients for a factor in a turn.
 
     Raises:
         ConfigError: a rank is out of range or the Gram matrix is of other patches.
@@ -158,7 +172,8 @@ def tucker(
     expand = linalg.svd(kernel.reshape(outputs, -1), full_matrices=False)[0][:, : ranks[1]]
     core = np.einsum("nijc,nq,pc->qijp", kernel, expand, reduce)
     if gram is not None:
-        expand, core, reduce = _fit_tucker(kernel, gram, (expand, core, reduce), turns)
+        factors = expand, core, reduce
+        expand, core, reduce = _fit_tucker(kernel, gram, factors, turns, iterations)
     return Tucker(reduce[:, None, None], core, expand[:, None, None])
 
 
@@ -190,7 +205,7 @@ def _tucker(expand: Array, core: Array, reduce: Array) -> Array:
 
 
 def _fit_separated(
-    kernel: Array, gram: Gram, factors: tuple[Array, Array], turns: int
+    kernel: Array, gram: Gram, factors: tuple[Array, Array], turns: int, iterations: int
 ) -> tuple[Array, Array]:
     """Return (horizontal [N, w, K], vertical [K, h, C]) after `turns` of least squares in each."""
     _check_gram(kernel, gram)
@@ -208,16 +223,18 @@ def _fit_separated(
             horizontal.reshape(outputs, -1),
             np.einsum("nijc,kic->njk", wanted, vertical, optimize=True).reshape(outputs, -1),
             _times(metric),
+            iterations,
         )
         horizontal = found.reshape(horizontal.shape)
         target = np.einsum("njk,nijc->kic", horizontal, wanted, optimize=True)
-        found = _conjugate_gradients(rows, target.reshape(rank, -1), _by_taps(horizontal, taps))
+        by_taps = _by_taps(horizontal, taps)
+        found = _conjugate_gradients(rows, target.reshape(rank, -1), by_taps, iterations)
         vertical = found.reshape(vertical.shape)
     return horizontal, vertical
 
 
 def _fit_tucker(
-    kernel: Array, gram: Gram, factors: tuple[Array, Array, Array], turns: int
+    kernel: Array, gram: Gram, factors: tuple[Array, Array, Array], turns: int, iterations: int
 ) -> tuple[Array, Array, Array]:
     """Return (expand [N, Q], core [Q, h, w, P], reduce [P, C]) after `turns` of least squares."""
     _check_gram(kernel, gram)
@@ -232,14 +249,14 @@ def _fit_tucker(
         reduced = reduced.transpose(0, 3, 1, 2).reshape(height * width * inner, -1)
         target = (wanted @ reduce.T).reshape(outputs, -1)
         flat = core.reshape(len(core), -1)
-        expand = _conjugate_gradients(expand, target @ flat.T, _times(flat @ reduced @ flat.T))
-        found = _conjugate_gradients(
-            flat, expand.T @ target, _times(reduced, before=expand.T @ expand)
-        )
+        metric = _times(flat @ reduced @ flat.T)
+        expand = _conjugate_gradients(expand, target @ flat.T, metric, iterations)
+        metric = _times(reduced, before=expand.T @ expand)
+        found = _conjugate_gradients(flat, expand.T @ target, metric, iterations)
         core = found.reshape(core.shape)
         expanded = (expand @ found).reshape(outputs, -1, inner)
         target = np.einsum("ntp,ntc->pc", expanded, wanted, optimize=True)
-        reduce = _conjugate_gradients(reduce, target, _by_taps(expanded, taps))
+        reduce = _conjugate_gradients(reduce, target, _by_taps(expanded, taps), iterations)
     return expand, core, reduce
 
 
@@ -282,7 +299,7 @@ def _by_taps(others: Array, taps: Array) -> Callable[[Matrix], Matrix]:
 
 
 def _conjugate_gradients(
-    start: Matrix, wanted: Matrix, apply: Callable[[Matrix], Matrix]
+    start: Matrix, wanted: Matrix, apply: Callable[[Matrix], Matrix], iterations: int
 ) -> Matrix:
     """Return x with apply(x) = wanted, from `start` on; `apply` is positive semidefinite."""
     found = start
@@ -290,7 +307,7 @@ def _conjugate_gradients(
     search, strength = left, float(np.vdot(left, left))
     # A residual of rounding errors only may lie where `apply` is 0.
     enough = max(_TOLERANCE**2 * strength, _ROUNDING**2 * float(np.vdot(wanted, wanted)))
-    for _ in range(_ITERATIONS):
+    for _ in range(iterations):
         if strength <= enough:
             break
         bent = apply(search)

@@ -29,11 +29,13 @@ from tflm_sparsesep.converters.cost import (
     depthwise_conv,
     depthwise_kernels,
     fully_connected,
+    other_operators,
     pointwise_conv,
     separable_conv,
     sparse_conv,
 )
 from tflm_sparsesep.converters.cost.depthwise_kernels import DepthwiseRun
+from tflm_sparsesep.converters.cost.other_operators import OtherOperator
 from tflm_sparsesep.converters.cost.shapes import MatrixShape, parameter_bytes
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.layers.depthwise import run_of
@@ -367,10 +369,20 @@ def _summarize_conv(op: Operator, target: str) -> PackedSummary:
         pattern=layout.pattern,
         index=layout.index,
         dense_bytes=weights.nbytes + parameter_bytes(units, is_float=weights.dtype != np.int8),
-        dense_instructions=sparse_conv.dense_instructions(
-            target, conv.window, input_shape, units, weights.dtype.name
-        ),
+        dense_instructions=replaced_instructions(op, conv, target),
     )
+
+
+def replaced_instructions(op: Operator, conv: UnpackedConv, target: str) -> int:
+    """Return the instructions of the CONV_2D that a SPARSE_CONV_2D replaces, and of its ADD."""
+    weights, outputs = conv.weights.weights, op.outputs[0].shape
+    dense = sparse_conv.dense_instructions(
+        target, conv.window, op.input(0).shape, len(weights), weights.dtype.name
+    )
+    if conv.residual is None:
+        return dense
+    added = OtherOperator("ADD", (math.prod(outputs),))
+    return dense + (other_operators.instructions(target, added) or 0)
 
 
 def _check_integers(op: Operator, *, is_float: bool) -> None:

@@ -206,7 +206,7 @@ def _float_layer(
 ) -> tuple[FloatWeights, FullyConnectedOptions]:
     bias = _bias(op, len(weights), TensorType.FLOAT32).astype(np.float32)
     try:
-        low, high = float_activation_range(_activation(op))
+        low, high = float_activation_range(activation_of(op))
     except ValueError as error:
         raise Unsupported(str(error)) from None
     return FloatWeights(weights, bias), FullyConnectedOptions(0, 0, low, high)
@@ -238,7 +238,7 @@ def _options(op: Operator, inputs: Tensor, output: Tensor) -> FullyConnectedOpti
     assert output.quantization is not None
     try:
         low, high = activation_range(
-            _activation(op), float(output.quantization.scales[0]), zero_points[1]
+            activation_of(op), float(output.quantization.scales[0]), zero_points[1]
         )
     except ValueError as error:
         raise Unsupported(str(error)) from None
@@ -247,7 +247,8 @@ def _options(op: Operator, inputs: Tensor, output: Tensor) -> FullyConnectedOpti
     return FullyConnectedOptions(*zero_points, low, high)
 
 
-def _activation(op: Operator) -> str:
+def activation_of(op: Operator) -> str:
+    """Return the name of the fused activation."""
     code = int(op.options.fusedActivationFunction) if op.options is not None else 0
     return _ACTIVATIONS.get(code, f"number {code}")
 

@@ -2,6 +2,7 @@
 
 #include "op_options.h"
 #include "operator.h"
+#include "sparse_fully_connected/variants.h"
 #include "sparsesep/compiler.h"
 
 _Static_assert(sizeof(SparsesepConvOp) <= 64, "persistent arena per operator");
@@ -23,6 +24,21 @@ static int is_image(const SparsesepTensor* tensor, SparsesepTensorType type,
   return 1;
 }
 
+// Compares the second activation tensor with the output, which it is added to.
+SPARSESEP_COLD
+static SparsesepStatus fit_residual(const SparsesepHost* host,
+                                    const SparsesepTensor* output) {
+  SparsesepTensor residual;
+  const SparsesepStatus status =
+      host->get_tensor(host, SPARSESEP_SLOT_RESIDUAL, &residual);
+  if (status != SPARSESEP_OK) return status;
+  const int32_t* dims = output->dims;
+  return is_image(&residual, output->type, dims[0], dims[1], dims[2],
+                  (uint32_t)dims[3])
+             ? SPARSESEP_OK
+             : SPARSESEP_BAD_TENSOR;
+}
+
 // Completes `shape` from the input, which the output must agree with.
 SPARSESEP_COLD
 static SparsesepStatus fit_tensors(const SparsesepHost* host,
@@ -41,6 +57,7 @@ static SparsesepStatus fit_tensors(const SparsesepHost* host,
   shape->batch = input.dims[0];
   shape->input_height = input.dims[1];
   shape->input_width = input.dims[2];
+  tensors.has_residual = 0;
   status = kind->describe(blob, shape, &tensors);
   if (status != SPARSESEP_OK) return status;
   const SparsesepTensorType type =
@@ -49,7 +66,10 @@ static SparsesepStatus fit_tensors(const SparsesepHost* host,
                              shape->input_width, tensors.input_channels) &&
                     is_image(&output, type, shape->batch, shape->output_height,
                              shape->output_width, tensors.output_channels);
-  return legal ? SPARSESEP_OK : SPARSESEP_BAD_TENSOR;
+  if (!legal) return SPARSESEP_BAD_TENSOR;
+  return SPARSESEP_LINKS_RESIDUALS && tensors.has_residual
+             ? fit_residual(host, &output)
+             : SPARSESEP_OK;
 }
 
 SPARSESEP_COLD

@@ -26,14 +26,15 @@ typedef struct SparsesepConvTensors {
   uint32_t input_channels;
   uint32_t output_channels;
   int is_float;
+  int has_residual;  // a second activation tensor like the output
 } SparsesepConvTensors;
 
 // What an operator adds. The last three get a blob that passed `validate`.
 typedef struct SparsesepConvKind {
   const char* name;
   SparsesepStatus (*validate)(const void* blob, size_t bytes);
-  // Fills in `tensors`, and completes a shape whose batch, input_height and
-  // input_width are set.
+  // Fills in `tensors`, which come without a residual, and completes a shape
+  // whose batch, input_height and input_width are set.
   SparsesepStatus (*describe)(const void* blob, SparsesepConvShape* shape,
                               SparsesepConvTensors* tensors);
   // The kernel, or NULL.

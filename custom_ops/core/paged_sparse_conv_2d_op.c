@@ -4,6 +4,7 @@
 #include "operator.h"
 #include "pages.h"
 #include "sparse_conv/pixels.h"
+#include "sparse_fully_connected/variants.h"
 #include "sparsesep/compiler.h"
 
 // Of the convolution, before its table in the model, and before each page.
@@ -37,6 +38,9 @@ static SparsesepStatus describe(const void* blob, SparsesepConvShape* shape,
   tensors->input_channels = conv->channels;
   tensors->output_channels = table->rows;
   tensors->is_float = table->value_type == SPARSESEP_VALUE_FLOAT32;
+  if (SPARSESEP_LINKS_RESIDUALS) {
+    tensors->has_residual = sparsesep_has_residual(conv);
+  }
   return sparsesep_sparse_conv_shape(conv, shape);
 }
 
@@ -151,8 +155,14 @@ static SparsesepStatus eval(const SparsesepHost* host, PagedOp* paged) {
              width,
              line,
              line + line_bytes(op)};
-  return sparsesep_pages_run(&paged->pages, table, HEAD, buffer, run_page,
-                             &run);
+  const SparsesepStatus status =
+      sparsesep_pages_run(&paged->pages, table, HEAD, buffer, run_page, &run);
+  if (SPARSESEP_LINKS_RESIDUALS && status == SPARSESEP_OK &&
+      sparsesep_has_residual(op->blob)) {
+    sparsesep_add_residual_of(host, op, table->rows, activations.output.data,
+                              run.scratch);
+  }
+  return status;
 }
 
 SPARSESEP_COLD

@@ -2,6 +2,7 @@
 
 #include "op_names.h"
 #include "operator.h"
+#include "sparse_fully_connected/variants.h"
 #include "sparsesep/compiler.h"
 
 SPARSESEP_COLD
@@ -12,6 +13,9 @@ static SparsesepStatus describe(const void* blob, SparsesepConvShape* shape,
   tensors->input_channels = conv->channels;
   tensors->output_channels = weights->rows;
   tensors->is_float = weights->value_type == SPARSESEP_VALUE_FLOAT32;
+  if (SPARSESEP_LINKS_RESIDUALS) {
+    tensors->has_residual = sparsesep_has_residual(conv);
+  }
   return sparsesep_sparse_conv_shape(conv, shape);
 }
 
@@ -41,6 +45,19 @@ SparsesepStatus sparsesep_sparse_conv_prepare(const SparsesepHost* host,
   return sparsesep_conv_prepare(host, op_data, &kind);
 }
 
+SPARSESEP_COLD
+void sparsesep_add_residual_of(const SparsesepHost* host,
+                               const SparsesepConvOp* op, uint32_t channels,
+                               void* output, void* scratch) {
+  const SparsesepConvShape* shape = &op->shape;
+  SparsesepTensor residual;
+  host->get_tensor(host, SPARSESEP_SLOT_RESIDUAL, &residual);
+  const size_t pixels = (size_t)shape->batch * (size_t)shape->output_height *
+                        (size_t)shape->output_width;
+  sparsesep_add_residual(op->blob, residual.data, output, pixels * channels,
+                         scratch);
+}
+
 SparsesepStatus sparsesep_sparse_conv_eval(const SparsesepHost* host,
                                            const void* op_data) {
   const SparsesepConvOp* op = op_data;
@@ -50,5 +67,10 @@ SparsesepStatus sparsesep_sparse_conv_eval(const SparsesepHost* host,
   sparsesep_run_sparse_conv(op->blob, &op->shape, op->variant,
                             activations.input.data, activations.output.data,
                             scratch);
+  if (SPARSESEP_LINKS_RESIDUALS && sparsesep_has_residual(op->blob)) {
+    sparsesep_add_residual_of(host, op,
+                              sparsesep_sparse_conv_weights(op->blob)->rows,
+                              activations.output.data, scratch);
+  }
   return SPARSESEP_OK;
 }

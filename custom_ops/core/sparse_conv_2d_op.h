@@ -1,4 +1,5 @@
-// SPARSE_CONV_2D(input, blob) -> output, independent of the runtime.
+// SPARSE_CONV_2D(input, blob) -> output, or SPARSE_CONV_2D(input, blob,
+// residual) -> output, independent of the runtime.
 #ifndef SPARSESEP_SPARSE_CONV_2D_OP_H_
 #define SPARSESEP_SPARSE_CONV_2D_OP_H_
 
@@ -20,6 +21,12 @@ SparsesepStatus sparsesep_sparse_conv_prepare(const SparsesepHost* host,
 // Runs the layer. Trusts what prepare has accepted.
 SparsesepStatus sparsesep_sparse_conv_eval(const SparsesepHost* host,
                                            const void* op_data);
+
+// Adds the residual of a blob that has one to outputs of so many channels.
+// `scratch` is what prepare reserved, or what a page left of it.
+void sparsesep_add_residual_of(const SparsesepHost* host,
+                               const SparsesepConvOp* op, uint32_t channels,
+                               void* output, void* scratch);
 
 #ifdef __cplusplus
 }

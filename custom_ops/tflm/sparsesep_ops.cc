@@ -37,12 +37,13 @@ SparsesepStatus GetTensor(const SparsesepHost* host, SparsesepTensorSlot slot,
                           SparsesepTensor* tensor) {
   const TfLiteNode* node = static_cast<const TfLiteNode*>(host->node);
   const TfLiteEvalTensor* found = nullptr;
+  const int position = sparsesep_input_of_slot(slot);
   if (slot == SPARSESEP_SLOT_OUTPUT) {
     if (HasTensor(node->outputs, 0)) {
       found = GetEvalOutput(Context(host), node, 0);
     }
-  } else if (HasTensor(node->inputs, slot)) {
-    found = GetEvalInput(Context(host), node, slot);
+  } else if (HasTensor(node->inputs, position)) {
+    found = GetEvalInput(Context(host), node, position);
   }
   if (found == nullptr || found->dims == nullptr) return SPARSESEP_BAD_TENSOR;
   tensor->data = found->data.data;

@@ -116,12 +116,13 @@ static SparsesepStatus get_tensor(const SparsesepHost* host,
                                   SparsesepTensor* tensor) {
   const WheelNode* node = host->node;
   const WheelEvalTensor* found = NULL;
+  const int position = sparsesep_input_of_slot(slot);
   if (slot == SPARSESEP_SLOT_OUTPUT) {
     if (has_tensor(node->outputs, 0)) {
       found = g_api.get_output(host->context, node, 0);
     }
-  } else if (has_tensor(node->inputs, (int32_t)slot)) {
-    found = g_api.get_input(host->context, node, (int)slot);
+  } else if (has_tensor(node->inputs, position)) {
+    found = g_api.get_input(host->context, node, position);
   }
   if (found == NULL || found->dims == NULL) return SPARSESEP_BAD_TENSOR;
   tensor->data = found->data;

@@ -3,6 +3,7 @@
 #ifndef SPARSESEP_SPARSE_CONV_STRIP_H_
 #define SPARSESEP_SPARSE_CONV_STRIP_H_
 
+#include "sparse_fully_connected/variants.h"
 #include "sparsesep/sparse_conv.h"
 
 // Most pixels at once on microcontrollers. Windows that overlap share most of a
@@ -57,9 +58,14 @@ static inline uint64_t sparsesep_image_strip_bytes(
 static inline uint64_t sparsesep_strip_scratch_bytes(
     const SparsesepSparseConv* conv, const SparsesepImageStrip* strip,
     const SparsesepFullyConnectedVariant* variant) {
-  return sparsesep_image_strip_bytes(strip) +
-         variant->scratch_bytes(sparsesep_sparse_conv_weights(conv),
-                                strip->pixels);
+  const uint64_t bytes =
+      sparsesep_image_strip_bytes(strip) +
+      variant->scratch_bytes(sparsesep_sparse_conv_weights(conv),
+                             strip->pixels);
+  return SPARSESEP_LINKS_RESIDUALS && sparsesep_has_residual(conv) &&
+                 bytes < SPARSESEP_RESIDUAL_SCRATCH_BYTES
+             ? SPARSESEP_RESIDUAL_SCRATCH_BYTES
+             : bytes;
 }
 
 #endif  // SPARSESEP_SPARSE_CONV_STRIP_H_

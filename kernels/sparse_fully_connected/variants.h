@@ -100,6 +100,9 @@ enum {
 #include "variants/variants_here.inc"
 };
 
+// Whether convolutions add residuals.
+enum { SPARSESEP_LINKS_RESIDUALS = 0 SPARSESEP_IF_LINKED(residual, +1) };
+
 // The seven of them that structs hold side by side.
 #define SPARSESEP_LAYOUT_MEMBERS(name)                        \
   SPARSESEP_VALUE_OF_##name, SPARSESEP_INDEX_OF_##name,       \

@@ -1,9 +1,12 @@
 #include <string.h>
 
+#include "sparse_fully_connected/variants.h"
 #include "sparsesep/compiler.h"
 #include "sparsesep/sparse_conv.h"
 
-_Static_assert(sizeof(SparsesepSparseConv) == 48, "a blob is a file format");
+_Static_assert(sizeof(SparsesepSparseConv) == 48 &&
+                   sizeof(SparsesepResidual) == 3 * sizeof(uint32_t),
+               "a blob is a file format");
 
 SPARSESEP_COLD
 static SparsesepStatus check_params(const SparsesepFullyConnectedParams* p,
@@ -15,6 +18,25 @@ static SparsesepStatus check_params(const SparsesepFullyConnectedParams* p,
                : SPARSESEP_BAD_VALUE;
   }
   return sparsesep_are_int8(p) ? SPARSESEP_OK : SPARSESEP_BAD_VALUE;
+}
+
+SPARSESEP_COLD
+static SparsesepStatus check_residual(const SparsesepSparseConv* h,
+                                      int is_float) {
+  const SparsesepResidual* r = &h->addition;
+  const uint32_t kind = sparsesep_residual_kind(h);
+  uint32_t words[3];
+  memcpy(words, r, sizeof(words));
+  if ((h->residual | words[0] | words[1] | words[2]) == 0) return SPARSESEP_OK;
+  if (!SPARSESEP_LINKS_RESIDUALS || kind == SPARSESEP_RESIDUAL_NONE ||
+      kind > SPARSESEP_RESIDUAL_NARROW_OUTPUT || h->residual >> 12 != 0 ||
+      is_float) {
+    return SPARSESEP_UNSUPPORTED;
+  }
+  const int is_legal = r->activation_min <= r->activation_max &&
+                       r->multiplier >= 0 && r->sum_multiplier >= 0 &&
+                       sparsesep_residual_sum_shift(h) > 0;
+  return is_legal ? SPARSESEP_OK : SPARSESEP_BAD_VALUE;
 }
 
 SPARSESEP_COLD
@@ -33,12 +55,10 @@ SparsesepStatus sparsesep_check_sparse_conv(const SparsesepSparseConv* h,
   if (cols != (uint32_t)h->kernel_height * h->kernel_width * h->channels) {
     return SPARSESEP_BAD_SHAPE;
   }
-  const uint32_t reserved = h->reserved | h->reserved_words[0] |
-                            h->reserved_words[1] | h->reserved_words[2];
-  if (h->padding > SPARSESEP_PADDING_VALID || reserved != 0) {
-    return SPARSESEP_UNSUPPORTED;
-  }
-  return check_params(&h->params, value_type == SPARSESEP_VALUE_FLOAT32);
+  if (h->padding > SPARSESEP_PADDING_VALID) return SPARSESEP_UNSUPPORTED;
+  const int is_float = value_type == SPARSESEP_VALUE_FLOAT32;
+  const SparsesepStatus status = check_params(&h->params, is_float);
+  return status == SPARSESEP_OK ? check_residual(h, is_float) : status;
 }
 
 SPARSESEP_COLD

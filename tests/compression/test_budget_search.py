@@ -80,11 +80,21 @@ def test_levels_ask_for_less_and_less() -> None:
 
 def test_a_quick_fit_may_be_some_decibels_short() -> None:
     budget = Budget(min_output_sqnr_db=20, max_accuracy_drop=1)
-    assert budget.may_keep_quality(Point(5, 12.5, 1, 1, accuracy_drop=8.5))
-    assert not budget.may_keep_quality(Point(5, 11.5, 1, 1, accuracy_drop=0))
-    assert not budget.may_keep_quality(Point(5, 30.0, 1, 1, accuracy_drop=9.5))
-    assert not budget.may_keep_quality(Point(5, 30.0, 1, 1))
-    assert not Budget(min_output_sqnr_db=3).may_keep_quality(Point(5, -1.0, 1, 1))
+    for changed in (4, 5, 100):
+        assert budget.may_keep_quality(Point(5, 12.5, 1, 1, accuracy_drop=8.5), changed=changed)
+        assert not budget.may_keep_quality(Point(5, 11.5, 1, 1, accuracy_drop=0), changed=changed)
+        assert not budget.may_keep_quality(Point(5, 30.0, 1, 1, accuracy_drop=9.5), changed=changed)
+        assert not budget.may_keep_quality(Point(5, 30.0, 1, 1), changed=changed)
+    low = Budget(min_output_sqnr_db=3)
+    assert not low.may_keep_quality(Point(5, -1.0, 1, 1), changed=100)
+
+
+@pytest.mark.parametrize(("changed", "decibels"), [(0, 0), (1, 2), (2, 4), (3, 6), (4, 8), (9, 8)])
+def test_few_changed_layers_have_little_to_gain(changed: int, decibels: int) -> None:
+    budget = Budget(min_output_sqnr_db=20)
+    least = 20.0 - decibels
+    assert budget.may_keep_quality(Point(5, least, 1, 1), changed=changed)
+    assert not budget.may_keep_quality(Point(5, least - 0.01, 1, 1), changed=changed)
 
 
 def test_with_quality_and_a_size_both_are_asked_for() -> None:

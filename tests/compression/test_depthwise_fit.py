@@ -65,6 +65,6 @@ def test_refitted_to_other_inputs_it_does_better_there() -> None:
         for x in (samples(4), samples(4) * np.repeat(np.arange(15) % 3, 4))
     )
     fitted = here.fit(DEPTHWISE_SEPARATED, effort=1)
-    again = there.refit(fitted)
+    again = there.refit(DEPTHWISE_SEPARATED, lambda: fitted)
     assert there.error(again) < there.error(fitted)
     assert [m.shape for m in again.matrices] == [(4, 3), (4, 5)]

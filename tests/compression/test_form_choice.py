@@ -168,7 +168,7 @@ def test_refitted_to_other_inputs_it_does_better_there(form: Factorization) -> N
     gram = accumulate([np.where(silent, 0.1, 1.0) * correlated(800, 9)]).damped(1e-2)
     there = MatrixFitProblem(there.target, gram, there.importance, KERNEL)
     fitted = here.fit(form, effort=1)
-    again = there.refit(fitted)
+    again = there.refit(form, lambda: fitted)
     assert there.error(again) <= there.error(fitted) + 1e-9
     assert [m.shape for m in again.matrices] == [m.shape for m in fitted.matrices]
     if form.kind in ("sparse", "dictionary"):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tflm_sparsesep.compression.budget_search import LEVELS, Budget, Point
+from tflm_sparsesep.compression.factorization import Factorization
 from tflm_sparsesep.compression.model_search import best_trial
 from tflm_sparsesep.compression.trial_builder import Trial
 from tflm_sparsesep.compression.trials import Trials
@@ -20,13 +21,14 @@ from tflm_sparsesep.converters.rewrite import RewriteResult
 class FakeTrials:
     """Quality that falls by half a dB a level, up and down by as much as with 11 samples.
 
-    Careful fits gain up to 6 dB, or lose one.
+    Careful fits gain up to 6 dB, less for few layers, or lose one.
     """
 
-    def __init__(self, seed: int, jitter: float = 4.0) -> None:
+    def __init__(self, seed: int, jitter: float = 4.0, *, layers: int = 4) -> None:
         rng = np.random.default_rng(seed)
         falling = 60 - np.arange(LEVELS) / 2 + rng.uniform(-jitter, jitter, LEVELS)
-        self._quality = {1: falling, 2: falling + rng.uniform(-1, 6, LEVELS)}
+        self._quality = {1: falling, 2: falling + rng.uniform(-1, 1.5 * layers, LEVELS)}
+        self._forms = (Factorization("low_rank", rank=1),) * layers
         self.built: set[tuple[int, int]] = set()
 
     def trial(self, level: int, budget: Budget, *, effort: int = 1) -> Trial:
@@ -43,16 +45,17 @@ class FakeTrials:
         sqnr = float(self._quality[effort][level]) if level else math.inf
         drop = (60 - sqnr) / 4 if level else 0.0
         point = Point(level, sqnr, 10_000 - 50 * level, 5_000, accuracy_drop=drop)
-        return Trial(point, (), effort, b"", RewriteResult(b"", []))
+        return Trial(point, self._forms, effort, b"", RewriteResult(b"", []))
 
 
 def found(trials: FakeTrials, budget: Budget) -> Point:
     return best_trial(cast(Trials, trials), budget).point
 
 
+@pytest.mark.parametrize("layers", [1, 2, 4])
 @pytest.mark.parametrize("seed", range(20))
-def test_what_a_lower_limit_finds_and_a_higher_one_accepts_is_taken(seed: int) -> None:
-    trials = FakeTrials(seed)
+def test_what_a_lower_limit_finds_and_a_higher_one_accepts_is_taken(seed: int, layers: int) -> None:
+    trials = FakeTrials(seed, layers=layers)
     points = {least: found(trials, Budget(min_output_sqnr_db=least)) for least in range(5, 50)}
     for low, high in itertools.combinations(points, 2):
         assert points[low].sqnr_db >= low

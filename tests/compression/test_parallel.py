@@ -30,6 +30,25 @@ def test_results_are_the_same_whatever_the_number_of_workers() -> None:
             assert run(range(6)) == wanted
 
 
+def test_libraries_that_are_loaded_later_have_one_thread_too() -> None:
+    program = """
+from threadpoolctl import threadpool_info
+from tflm_sparsesep.compression.parallel import one_thread
+with one_thread():
+    before = len(threadpool_info())
+import scipy.linalg
+with one_thread():
+    found = [library["num_threads"] for library in threadpool_info()]
+assert len(found) > before, found
+assert set(found) == {1}, found
+"""
+    subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "2"},
+    )
+
+
 def test_processes_live_until_the_end_of_the_block() -> None:
     counts: list[int] = []
 

@@ -51,6 +51,9 @@ def test_resized_inputs_of_other_ranks_and_sizes(backend: str, tmp_path: Path) -
     named += [(f"sparse {s}", sparse, [s]) for s in ((1,) * 6 + (40,), (0, 40), (1 << 27, 40))]
     conv = sparse_conv()
     named += [(f"conv {s}", conv, [s]) for s in ((1,) * 7, (0, 8, 8, 4), (1, 1 << 14, 1 << 14, 4))]
+    conv = sparse_conv(has_residual=True)
+    for shape in ((1,) * 7, (0, 8, 8, 9), (1 << 16, 1 << 16, 8, 9)):
+        named.append((f"residual {shape}", conv, [(1, 8, 8, 4), shape]))
     expect_refusals(tmp_path, backend, named)
 
 

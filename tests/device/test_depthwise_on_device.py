@@ -26,7 +26,7 @@ from tflm_sparsesep.converters.layers.depthwise import run_of
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.emulation import LayerJob
+from tflm_sparsesep.device.layer_job import LayerJob
 from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
 
 pytestmark = [pytest.mark.slow, needs_emulator]

@@ -18,7 +18,7 @@ from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import build_cache, emulation, toolchain
-from tflm_sparsesep.device.emulation import ExternalFlash, LayerJob
+from tflm_sparsesep.device.layer_job import ExternalFlash, LayerJob
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 
 CORES = [name for name, target in TARGETS.items() if target.qemu_machine]

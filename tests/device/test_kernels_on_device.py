@@ -17,7 +17,7 @@ from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.emulation import LayerJob
+from tflm_sparsesep.device.layer_job import LayerJob
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case
 
 pytestmark = [
@@ -26,13 +26,16 @@ pytestmark = [
 ]
 
 # (rows, cols, zeros, batch, inputs): remainders of every tile, one and several vectors, groups of
-# more than 256 tiles, empty rows; over 100 inferences for each kernel.
+# more than 256 tiles, rows of many weights with and without wide gaps, empty rows; over 100
+# inferences for each kernel.
 LAYERS = [
     (13, 67, 0.5, 1, 25),
     (8, 64, 0.9, 4, 25),
     (31, 129, 0.8, 1, 25),
     (5, 1101, 0.95, 3, 15),
     (65, 40, 0.7, 2, 15),
+    (23, 400, 0.85, 5, 3),
+    (19, 300, 0.6, 4, 3),
     (37, 66, 0.7, 7, 5),
 ]
 # One vector, and several: these show whether accumulators and left shifts wrap.

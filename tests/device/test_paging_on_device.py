@@ -26,7 +26,8 @@ from tflm_sparsesep.converters.layers.paged import paged_scratch_bytes
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D, SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.device import emulation, toolchain
-from tflm_sparsesep.device.emulation import ExternalFlash, LayerRun
+from tflm_sparsesep.device.emulation import LayerRun
+from tflm_sparsesep.device.layer_job import ExternalFlash
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights, pack
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.emulation import LayerJob
+from tflm_sparsesep.device.layer_job import LayerJob
 from tflm_sparsesep.device.synthetic_layers import LayerCase
 
 pytestmark = [

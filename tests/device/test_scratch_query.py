@@ -15,7 +15,7 @@ from tflm_sparsesep.converters.errors import ConfigError, ModelError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.emulation import LayerJob
+from tflm_sparsesep.device.layer_job import LayerJob
 
 DEVICES = [name for name in TARGETS if TARGETS[name].qemu_machine]
 CASES = [

@@ -17,7 +17,8 @@ from tflm_sparsesep.converters.cost import separable_conv
 from tflm_sparsesep.converters.op_names import SEPARABLE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.emulation import LayerJob, LayerRun
+from tflm_sparsesep.device.emulation import LayerRun
+from tflm_sparsesep.device.layer_job import LayerJob
 from tflm_sparsesep.device.synthetic_separable import (
     SeparableShape,
     random_float_separable,

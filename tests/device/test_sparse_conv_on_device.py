@@ -10,15 +10,17 @@ import pytest
 
 from tests.support.device_tools import needs_emulator
 from tests.support.layers import check_outputs
+from tests.support.residuals import COMMON_SHIFTS, random_residual, sums
 from tests.support.sparse_convs import ConvCase, random_conv, random_window, windows_of
 from tests.support.sweeps import seed_of
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout, ValueType
 from tflm_sparsesep.converters.blob.layouts import layouts_for
+from tflm_sparsesep.converters.blob.pack_sparse_conv import with_residual
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
 from tflm_sparsesep.converters.targets import TARGETS
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.emulation import LayerJob
+from tflm_sparsesep.device.layer_job import LayerJob
 
 pytestmark = [pytest.mark.slow, pytest.mark.sweep, needs_emulator]
 
@@ -74,3 +76,26 @@ def test_equals_reference(target: str, board: str | None, layout: Layout) -> Non
 def test_accumulators_wrap(target: str, board: str | None, layout: Layout) -> None:
     conv = random_conv(np.random.default_rng(2), layout, units=9, zeros=0.3, extreme=True)
     check(target, board, [conv], layout, 1)
+
+
+@pytest.mark.parametrize("target", [name for name in TARGETS if TARGETS[name].qemu_machine])
+def test_residuals_equal_reference(target: str) -> None:
+    rng = np.random.default_rng(seed_of(3))
+    layout = layouts_for(target)[0]
+    jobs, residuals = [], []
+    for number in range(8):
+        conv = random_conv(rng, layout)
+        residual = random_residual(rng, shifts=(16, 26) if number % 4 == 0 else COMMON_SHIFTS)
+        job = job_of(conv, layout, 2)
+        other = rng.integers(-128, 128, (2, *job.output_shape)).astype(np.int8)
+        added = replace(job, blob=with_residual(job.blob, residual), residuals=other)
+        jobs += [job, added]
+        residuals.append((residual, conv.case.options.output_zero_point))
+    runs = emulation.run_layers(target, jobs)
+    for (residual, zero_point), alone, both, job in zip(
+        residuals, runs[::2], runs[1::2], jobs[1::2], strict=True
+    ):
+        assert job.residuals is not None
+        expected = sums(residual, alone.outputs, zero_point, job.residuals)
+        np.testing.assert_array_equal(both.outputs, expected)
+        assert both.scratch_bytes == max(alone.scratch_bytes, 1024)

@@ -52,7 +52,7 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
                                   (int32_t)image.output_channels};
   const SparsesepStatus status =
       run_on_image(SPARSESEP_OP_SEPARABLE_CONV_2D, blob, size, image.is_float,
-                   input_shape, output_shape, NULL);
+                   input_shape, output_shape, THIRD_ABSENT, NULL);
   // Everything fits, so nothing but memory can be missing, and a kernel for a
   // layout of pointwise weights.
   if (status != SPARSESEP_OK && status != SPARSESEP_OUT_OF_MEMORY &&

@@ -28,9 +28,14 @@ static int run(const uint8_t* blob, size_t size, const void* context) {
                                  shape.input_width, header.channels};
   const int32_t output_shape[] = {shape.batch, shape.output_height,
                                   shape.output_width, (int32_t)weights.rows};
+  const ThirdInput third = random_third();
   const SparsesepStatus status =
       run_on_image(SPARSESEP_OP_SPARSE_CONV_2D, blob, size, is_float,
-                   input_shape, output_shape, NULL);
+                   input_shape, output_shape, third, NULL);
+  if (!fits_third(blob, third)) {
+    if (status != SPARSESEP_BAD_TENSOR) exit(3);
+    return 1;
+  }
   // Everything fits, so nothing but memory or a kernel can be missing.
   if (status != SPARSESEP_OK && status != SPARSESEP_OUT_OF_MEMORY &&
       status != SPARSESEP_UNSUPPORTED) {

@@ -13,7 +13,7 @@ from tests.support.sweeps import more, seed_of
 
 _MUTATIONS = 15_000  # of each blob
 _SEED = 5
-_FLAGS = ("-std=gnu11", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+_FLAGS = ("-std=gnu11", "-g1", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 # Freed memory stays poisoned for the next mebibyte, not for the next 256, each page of which would
 # be a page fault.
 _ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1"}

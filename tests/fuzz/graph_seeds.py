@@ -14,12 +14,19 @@ from tests.support.depthwise_layers import DepthwiseCase, random_block
 from tests.support.layers import layout_case
 from tests.support.models.operator_models import GraphBuilder
 from tests.support.models.separable_models import separable_model
-from tests.support.models.sparse_models import sparse_conv_model, sparse_model
+from tests.support.models.sparse_models import (
+    misfits,
+    residual_chain,
+    second_feature_map,
+    sparse_conv_model,
+    sparse_model,
+)
+from tests.support.residuals import random_residual
 from tests.support.sparse_convs import random_conv
 from tflm_sparsesep.converters.blob import pack_separable
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
-from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, with_residual
 from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.editor import Operator, Tensor, TensorType
@@ -62,12 +69,24 @@ def _models() -> Iterator[bytes]:
     yield sparse_conv_model(
         random_conv(rng, LAYOUTS[0], window=window, units=5, size=(5, 6)), LAYOUTS[0]
     )
+    yield from _residuals(rng)
     yield from _separable(rng)
     for quantized in (True, False):
         for make in _OPERATORS:
             graph = GraphBuilder(4, quantized=quantized)
             make(graph)
             yield graph.build()
+
+
+def _residuals(rng: np.random.Generator) -> Iterator[bytes]:
+    """Yield a residual that other convolutions outlive, and third inputs that do not fit."""
+    window = ConvWindow((3, 2), 4)
+    conv = random_conv(rng, LAYOUTS[0], window=window, units=4, size=(5, 6))
+    blob = conv.blob(LAYOUTS[0])
+    fused = with_residual(blob, random_residual(rng))
+    yield residual_chain(conv, blob, fused)
+    for other in (None, second_feature_map(conv), *misfits(conv)):
+        yield sparse_conv_model(conv, LAYOUTS[0], blob=fused, other=other)
 
 
 def _separable(rng: np.random.Generator) -> Iterator[bytes]:

@@ -33,13 +33,14 @@ from tests.fuzz.graph_seeds import graphs
 from tests.support.depthwise_layers import DepthwiseCase, random_block
 from tests.support.layers import layout_case
 from tests.support.pages import page_conv
+from tests.support.residuals import each_kind
 from tests.support.sparse_convs import random_conv
 from tflm_sparsesep.converters.blob.format import ValueType
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
 from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
 from tflm_sparsesep.converters.blob.pack_separable import pack as pack_separable
-from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, with_residual
 from tflm_sparsesep.converters.blob.page_weights import page_weights
 from tflm_sparsesep.converters.blob.separable_format import Order
 from tflm_sparsesep.device.synthetic_depthwise import random_depthwise
@@ -104,16 +105,21 @@ def separable_conv() -> Iterator[bytes]:
 
 
 def sparse_conv() -> Iterator[bytes]:
-    """Yield a blob of each layout."""
+    """Yield a blob of each layout, and of each kind of residual."""
     window = ConvWindow((3, 2), 4, (1, 1), (1, 2))
     for layout in LAYOUTS:
         rng = np.random.default_rng(4)
         conv = random_conv(rng, layout, window=window, units=5, size=(5, 6), zeros=0.6)
         yield b"\0" + conv.blob(layout)
+    for residual in each_kind(rng):
+        yield b"\0" + with_residual(conv.blob(LAYOUTS[-1]), residual)
 
 
 def paged_weights() -> Iterator[bytes]:
-    """Yield tables and pages of both operators, signed, and in a memory that changes."""
+    """Yield tables and pages of both operators, signed, and in a memory that changes.
+
+    And of each kind of residual.
+    """
     for layout in LAYOUTS:
         case = layout_case(np.random.default_rng(4), layout, 13, 101, zeros=0.8)
         blob, options = pack(case.layer, layout), case.options.to_bytes()
@@ -124,7 +130,15 @@ def paged_weights() -> Iterator[bytes]:
         conv = random_conv(rng, layout, window=window, units=13, size=(5, 6), zeros=0.6)
         for paged in ((options, table, image), (b"", *page_conv(conv, layout))):
             for flags in (1, 3):
-                yield struct.pack("<BBH", flags, len(paged[0]), len(paged[1])) + b"".join(paged)
+                yield _pages(flags, *paged)
+    table, image = page_conv(conv, layout)
+    for residual in each_kind(rng):
+        yield _pages(1, b"", with_residual(table, residual), image)
+
+
+def _pages(flags: int, options: bytes, table: bytes, image: bytes) -> bytes:
+    head = struct.pack("<BBH", flags, len(options), len(table))
+    return head + options + table + image
 
 
 def op_options() -> Iterator[bytes]:

@@ -10,11 +10,12 @@ import pytest
 from tests.fuzz import fuzzer
 from tests.support.layers import layout_case
 from tests.support.pages import page_conv
+from tests.support.residuals import random_residual
 from tests.support.sparse_convs import random_conv
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
 from tflm_sparsesep.converters.blob.pack import pack
-from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, with_residual
 from tflm_sparsesep.converters.blob.page_weights import page_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.sweep, pytest.mark.xdist_group("fuzz")]
@@ -48,6 +49,15 @@ def test_mutated_pages_of_convolutions_are_refused_or_harmless(
         np.random.default_rng(4), layout, window=window, units=13, size=(5, 6), zeros=0.6
     )
     check(program, tmp_path, *page_conv(conv, layout, part=0.6), b"")
+
+
+def test_mutated_pages_with_residuals_are_refused_or_harmless(
+    program: Path, tmp_path: Path
+) -> None:
+    rng, layout = np.random.default_rng(4), LAYOUTS[0]
+    conv = random_conv(rng, layout, window=ConvWindow((3, 2), 16), units=13, size=(5, 6), zeros=0.6)
+    table, image = page_conv(conv, layout, part=0.6)
+    check(program, tmp_path, with_residual(table, random_residual(rng)), image, b"")
 
 
 def check(program: Path, folder: Path, table: bytes, image: bytes, options: bytes) -> None:

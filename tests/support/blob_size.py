@@ -11,6 +11,7 @@ from tflm_sparsesep.converters.blob.size import PackedSize
 
 _U16_ROUND = 8
 _ESCAPE = 15
+_WORD = 8
 
 
 def size_of_blob(blob: bytes) -> PackedSize:
@@ -23,6 +24,7 @@ def size_of_blob(blob: bytes) -> PackedSize:
     start, end = int(header["index_offset"]), int(header["value_offset"])
     index = np.frombuffer(blob, np.uint8, end - start, start)
     is_gap4 = layout.index_encoding is IndexEncoding.GAP4
+    escapes = _escapes(index, counts) if is_gap4 else []
     return PackedSize(
         bytes=len(blob),
         rows=int(header["rows"]),
@@ -33,9 +35,24 @@ def size_of_blob(blob: bytes) -> PackedSize:
         blocks=int(header["blocks"]),
         rest_blocks=int(np.sum(counts % layout.run_blocks)),
         runs=int(np.sum(-(-counts // round_blocks))),
-        escapes=_escapes(index) if is_gap4 else 0,
+        escapes=len(escapes),
+        escaped_words=len({(group, nibble // _WORD) for group, nibble in escapes}),
     )
 
 
-def _escapes(index: npt.NDArray[np.uint8]) -> int:
-    return int(np.count_nonzero(index & 15 == _ESCAPE) + np.count_nonzero(index >> 4 == _ESCAPE))
+def _escapes(
+    index: npt.NDArray[np.uint8], counts: npt.NDArray[np.integer]
+) -> list[tuple[int, int]]:
+    """Return group and place in its gaps of every escape."""
+    nibbles = np.stack([index & 15, index >> 4], axis=1).ravel()
+    found, start = [], 0
+    for group, count in enumerate(counts):
+        at = 0
+        while count > 0:
+            if nibbles[start + at] == _ESCAPE:
+                found.append((group, at))
+            else:
+                count -= 1
+            at += 1
+        start += at + at % 2
+    return found

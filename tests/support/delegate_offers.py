@@ -16,11 +16,16 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.layers import layout_case
 from tests.support.models.operator_models import GraphBuilder
-from tests.support.models.sparse_models import sparse_conv_model, sparse_model
+from tests.support.models.sparse_models import (
+    second_feature_map,
+    sparse_conv_model,
+    sparse_model,
+)
 from tests.support.opencl_device import needs_opencl
+from tests.support.residuals import random_residual
 from tests.support.sparse_convs import random_conv
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
-from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, with_residual
 
 WORKER = Path(__file__).parents[1] / "custom_ops/refusal_worker.py"
 BACKENDS = ["cpu", pytest.param("opencl", marks=[pytest.mark.slow, needs_opencl])]
@@ -100,16 +105,23 @@ def sparse_layer() -> bytes:
     return sparse_model(case)
 
 
-def sparse_conv() -> bytes:
-    window = ConvWindow((3, 3), 4)
-    conv = random_conv(np.random.default_rng(2), LAYOUTS[0], window=window, units=9, size=(8, 8))
-    return sparse_conv_model(conv, LAYOUTS[0])
+def sparse_conv(*, has_residual: bool = False) -> bytes:
+    rng, window = np.random.default_rng(2), ConvWindow((3, 3), 4)
+    conv = random_conv(rng, LAYOUTS[0], window=window, units=9, size=(8, 8))
+    if not has_residual:
+        return sparse_conv_model(conv, LAYOUTS[0])
+    blob = with_residual(conv.blob(LAYOUTS[0]), random_residual(rng))
+    return sparse_conv_model(conv, LAYOUTS[0], blob=blob, other=second_feature_map(conv))
 
 
 def models(quantized: bool) -> list[tuple[str, bytes]]:
     """The operators and, once, this project's own."""
     found = [(name, graph.build()) for name, graph in operators(quantized)]
-    own = [("SPARSE_FULLY_CONNECTED", sparse_layer()), ("SPARSE_CONV_2D", sparse_conv())]
+    own = [
+        ("SPARSE_FULLY_CONNECTED", sparse_layer()),
+        ("SPARSE_CONV_2D", sparse_conv()),
+        ("SPARSE_CONV_2D with a residual", sparse_conv(has_residual=True)),
+    ]
     return [*found, *own] if quantized else found
 
 

@@ -94,10 +94,15 @@ def separable_conv_2d(
 
 
 def sparse_conv_2d(
-    blob: bytes, inputs: Array, output_shape: tuple[int, ...], *, rounding: Rounding = "double"
+    blob: bytes,
+    inputs: Array,
+    output_shape: tuple[int, ...],
+    *,
+    residual: Array | None = None,
+    rounding: Rounding = "double",
 ) -> Run:
     """Outputs of inputs [batch, height, width, channels], and the scratch."""
-    return _run(SPARSE_CONV_2D, b"", blob, inputs, output_shape, rounding)
+    return _run(SPARSE_CONV_2D, b"", blob, inputs, output_shape, rounding, residual=residual)
 
 
 def paged_fully_connected(
@@ -135,11 +140,17 @@ def paged_sparse_conv(
     overlaps: bool = False,
     is_trusted: bool = False,
     evals: int = 1,
+    residual: Array | None = None,
 ) -> Run:
     """Run SPARSE_CONV_2D with a table of contents, or with packed weights."""
     memory, pending = _external_memory(fetch, overlaps=overlaps, is_trusted=is_trusted)
     try:
-        return _run(SPARSE_CONV_2D, b"", blob, inputs, output_shape, memory=memory, evals=evals)
+        return _run(
+            *(SPARSE_CONV_2D, b"", blob, inputs, output_shape),
+            memory=memory,
+            evals=evals,
+            residual=residual,
+        )
     finally:
         assert not pending, "the operator returned during a transfer"
 
@@ -167,13 +178,18 @@ def _run(
     memory: _ExternalMemory | None = None,
     evals: int = 1,
     offset: int = 0,
+    residual: Array | None = None,
 ) -> Run:
     """Run one operator; DeviceError with the reason if it refuses."""
     library = _library(rounding)
     inputs = np.ascontiguousarray(inputs)
     outputs = np.zeros(output_shape, inputs.dtype)
     arrays = (inputs, native.aligned_copy(bytes(offset) + weights)[offset:], outputs)
-    tensors = (_Tensor * len(arrays))(*map(_tensor, arrays))
+    # By SparsesepTensorSlot.
+    tensors = (_Tensor * (len(arrays) + 1))(*map(_tensor, arrays))
+    if residual is not None:
+        residual = np.ascontiguousarray(residual)
+        tensors[len(arrays)] = _tensor(residual)
     scratch = ctypes.c_size_t()
     status = library.sparsesep_host_run(
         op_name.encode(),

@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
+from tflm_sparsesep.converters.cost import residual
+from tflm_sparsesep.converters.decisions import LayerDecision
+from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
+from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.training.other_layers import fixed_instructions, operators_without_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorflow")]
@@ -84,3 +88,50 @@ def test_layers_of_unknown_cost_are_named() -> None:
     found = operators_without_weights(model)
     assert [op.kind for op in found if not op.sizes] == names
     assert ts.plan(model).uncounted == names
+
+
+def residual_network() -> keras.Model:
+    layers = keras.layers
+    image = keras.Input((16, 16, 8))
+    x = image
+    for stride in (1, 2):
+        y = layers.Conv2D(8, 3, stride, padding="same", activation="relu")(x)
+        y = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(y))
+        x = x if stride == 1 else layers.Conv2D(8, 1, stride, padding="same")(x)
+        x = layers.ReLU()(layers.Add()([x, y]))
+    x = layers.Add()([x, layers.AveragePooling2D(3, 1, padding="same")(x)])  # of no convolution
+    return keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
+
+
+# Helium adds so fast that the table of a residual does not pay for 512 of them.
+@pytest.mark.parametrize(
+    ("target", "sums", "convolutions"),
+    [("cortex-m0", 1, 5), ("cortex-m4", 1, 5), ("cortex-m55", 2, 4)],
+)
+def test_sums_count_as_the_converter_fuses_them(target: str, sums: int, convolutions: int) -> None:
+    model = residual_network()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel = layer.kernel.numpy().copy()
+            kernel[np.random.default_rng(1).random(kernel.shape) < 0.9] = 0
+            layer.kernel.assign(kernel)
+    x = np.random.default_rng(0).normal(size=(50, 16, 16, 8)).astype(np.float32)
+    result = ts.convert(model, representative_dataset=x, target=target)
+    operators = [op.op_name for op in editor.read(result.tflite).operators]
+    assert operators.count("ADD") == sums
+    assert operators.count(SPARSE_CONV_2D) == convolutions
+    packed = [d for d in result.layers if d.rewritten]
+    alone = sum(_convolution_alone(d, target) for d in packed)
+    dense = sum(d.dense_instructions or 0 for d in result.layers if not d.rewritten)
+    rest = result.instructions - alone - dense
+    assert fixed_instructions(model, target) == pytest.approx(rest, rel=0.001)
+
+
+def _convolution_alone(decision: LayerDecision, target: str) -> int:
+    """The instructions of a packed layer without a residual."""
+    assert decision.sparse_instructions is not None
+    assert decision.batch is not None
+    assert decision.rows is not None
+    is_fused = "adds a residual" in decision.reason
+    added = residual.instructions(target, decision.batch * decision.rows) if is_fused else 0
+    return decision.sparse_instructions - added

@@ -35,8 +35,10 @@ _MARGIN = 0.97
 
 # Of the levels of a search for quality every second is tried, the same ones whatever the limit.
 _STRIDE = 2
-# What careful fits may gain over quick ones.
+# What careful fits may gain over quick ones: at most, and for each layer that is not dense. One
+# layer alone gains less than 1 dB; several make up for the errors of one another.
 _CAREFUL_DB, _CAREFUL_POINTS = 8.0, 8.0
+_CAREFUL_DB_PER_LAYER = 2.0
 
 # Names of limits of size, which are names of `Point`'s fields, too.
 _SIZES = ("flash_bytes", "arena_bytes", "instructions")
@@ -87,12 +89,18 @@ class Budget:
             return True
         return point.accuracy_drop is not None and point.accuracy_drop <= self.max_accuracy_drop
 
-    def may_keep_quality(self, point: Point) -> bool:
-        """Return True if careful fits may keep the quality where quick ones come to `point`."""
+    def may_keep_quality(self, point: Point, *, changed: int) -> bool:
+        """Return True if careful fits may keep the quality where quick ones come to `point`.
+
+        Args:
+            point: of the quick fits.
+            changed: layers that are not dense.
+        """
         db, points = self.min_output_sqnr_db, self.max_accuracy_drop
+        gain = min(_CAREFUL_DB, changed * _CAREFUL_DB_PER_LAYER)
         eased = replace(
             self,
-            min_output_sqnr_db=None if db is None else max(db - _CAREFUL_DB, LEAST_DB),
+            min_output_sqnr_db=None if db is None else max(db - gain, LEAST_DB),
             max_accuracy_drop=None if points is None else points + _CAREFUL_POINTS,
         )
         return eased.keeps_quality(point)

@@ -17,7 +17,8 @@ importance S of the rows.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -39,6 +40,10 @@ from tflm_sparsesep.converters.layers.stages import KernelShape, stages_of, whol
 Kind = Literal[
     "dense", "sparse", "low_rank", "dictionary", "separated", "tucker", "depthwise_separated"
 ]
+
+# Iterations: of fits that compare factorizations, whose error is at most some per cent larger, and
+# of those for the chosen ones.
+_QUICK_ADMM, _QUICK_TURN, _CAREFUL = 15, 20, 60
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,13 @@ class FitProblem(Protocol):
             effort: 1 to compare factorizations, 2 for the chosen ones: more iterations.
         """
 
-    def refit(self, fitted: Fitted) -> Fitted:
-        """Fit again, for other weights or inputs; a sparse matrix keeps its support."""
+    def refit(self, form: Factorization, first: Callable[[], Fitted]) -> Fitted:
+        """Return a fit like another one of other weights or inputs.
+
+        Args:
+            form: not dense.
+            first: makes the other one; called where a sparse matrix keeps its support.
+        """
 
     def error(self, fitted: Fitted) -> float:
         """Return the remaining error relative to the variance of the outputs."""
@@ -149,7 +159,7 @@ class MatrixFitProblem:
                 form.size,
                 block=form.block,
                 importance=self.importance,
-                iterations=15 if effort == 1 else 60,
+                iterations=_QUICK_ADMM if effort == 1 else _CAREFUL,
             )
             return Fitted(form, (weights,))
         scaled, scale = self.target * self._scale, self._scale
@@ -160,26 +170,27 @@ class MatrixFitProblem:
             found = dictionary.learn(scaled, self.gram, form.rank, form.size, turns=effort)
             return Fitted(form, (found.code, found.basis / scale))
         kernel = scaled.reshape(len(scaled), *self.kernel)
+        extent = {"turns": 4 * effort, "iterations": _QUICK_TURN if effort == 1 else _CAREFUL}
         if form.kind == "tucker":
-            parts = separation.tucker(kernel, (form.rank, form.outer), self.gram, turns=4 * effort)
+            parts = separation.tucker(kernel, (form.rank, form.outer), self.gram, **extent)
             reduce, core, expand = (m.reshape(len(m), -1) for m in parts.matrices)
             return Fitted(form, (reduce, core, expand / scale))
-        pair = separation.separate(kernel, form.rank, self.gram, turns=4 * effort)
+        pair = separation.separate(kernel, form.rank, self.gram, **extent)
         first = pair.vertical.reshape(form.rank, -1)
         return Fitted(form, (first, pair.horizontal.reshape(len(scaled), -1) / scale))
 
-    def refit(self, fitted: Fitted) -> Fitted:
+    def refit(self, form: Factorization, first: Callable[[], Fitted]) -> Fitted:
         """See `FitProblem`."""
-        if fitted.form.kind == "sparse":
-            (like,) = fitted.matrices
-            weights = sparse_refit.refit(self.target, self.gram, like, block=fitted.form.block)
-            return replace(fitted, matrices=(weights,))
-        if fitted.form.kind == "dictionary":
-            code = fitted.matrices[0]
+        if form.kind == "sparse":
+            (like,) = first().matrices
+            weights = sparse_refit.refit(self.target, self.gram, like, block=form.block)
+            return Fitted(form, (weights,))
+        if form.kind == "dictionary":
+            code = first().matrices[0]
             moments = code @ self.gram.matrix
             basis: Matrix = linalg.lstsq(moments @ code.T, moments @ self.target.T)[0].T
-            return replace(fitted, matrices=(code, basis))
-        return self.fit(fitted.form, effort=1)
+            return Fitted(form, (code, basis))
+        return self.fit(form, effort=1)
 
     def bias_shift(self, fitted: Fitted) -> Vector:
         """See `FitProblem`."""
@@ -220,9 +231,9 @@ class DepthwiseFitProblem:
         """See `FitProblem`; the factors are [channels, height] and [channels, width]."""
         return Fitted(form, depthwise.separate(self.target, self.taps, self.moments))
 
-    def refit(self, fitted: Fitted) -> Fitted:
+    def refit(self, form: Factorization, first: Callable[[], Fitted]) -> Fitted:
         """See `FitProblem`."""
-        return self.fit(fitted.form, effort=1)
+        return self.fit(form, effort=1)
 
     def error(self, fitted: Fitted) -> float:
         """See `FitProblem`."""

@@ -247,7 +247,7 @@ class LayerCompressor:
             if inputs is None or effort > 1:
                 fitted = problem.fit(form, effort=effort)
             else:
-                fitted = problem.refit(self._fit(index, forms, 1, None)[0])
+                fitted = problem.refit(form, lambda: self._fit(index, forms, 1, None)[0])
             return fit_entry(fitted, bias + problem.bias_shift(fitted))
 
         setting = {"fit": index, "form": vars(form), "before": before, "effort": effort}

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
-from tflm_sparsesep.compression.parallel import mapper
+from tflm_sparsesep.compression.factorization import DENSE
+from tflm_sparsesep.compression.parallel import mapper, one_thread
 from tflm_sparsesep.compression.trial_builder import BuilderCall, Trial, TrialJob, builder_of
 from tflm_sparsesep.compression.trial_cache import Entry, model_entry, model_of
 from tflm_sparsesep.compression.trials import Trials
@@ -60,7 +60,7 @@ def search_model(
         with (
             _fits_kept(job, is_local=executor is None) as kept,
             steps_bar("trials", shown=progress) as on_step,
-            threadpool_limits(limits=1),  # the last bits of matrix products depend on it
+            one_thread(),
             mapper(
                 BuilderCall(kept),
                 workers=_enough(kept) if workers is None else workers,
@@ -116,7 +116,7 @@ def _smallest(trials: Trials, budget: Budget) -> Trial:
     levels = budget_search.levels_downward()
     for start in range(0, len(levels), _QUICK_AT_ONCE):
         quick = trials.trials(levels[start : start + _QUICK_AT_ONCE], budget)
-        hopeful = [trial for trial in quick if budget.may_keep_quality(trial.point)]
+        hopeful = [t for t in quick if budget.may_keep_quality(t.point, changed=_changed(t))]
         for first in range(0, len(hopeful), _CAREFUL_AT_ONCE):
             some = hopeful[first : first + _CAREFUL_AT_ONCE]
             careful = trials.trials([t.point.level for t in some], budget, effort=2)
@@ -125,6 +125,10 @@ def _smallest(trials: Trials, budget: Budget) -> Trial:
                 if found is not None:
                     return found
     return trials.trial(0, budget)
+
+
+def _changed(trial: Trial) -> int:
+    return sum(form != DENSE for form in trial.forms)
 
 
 def _kept(trials: Trials, budget: Budget, careful: Trial, quick: Trial) -> Trial | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError
 
@@ -87,11 +88,26 @@ class _Map:
         if self.executor is not None:
             futures = [self.executor.submit(self.function, item) for item in items]
             return _collected(futures, self.on_result)
-        with threadpool_limits(limits=1):
+        with one_thread():
             if min(self.count, len(items)) < 2 or not _can_fork():
                 return [_reported(self.function(item), self.on_result) for item in items]
             self.pool = self.pool or _forking(self.count, self.function)
             return _collected([self.pool.submit(_run, item) for item in items], self.on_result)
+
+
+def one_thread() -> contextlib.AbstractContextManager[Any]:
+    """Give matrix products one thread: their last bits depend on the number of threads.
+
+    The libraries are looked for again only after further modules were imported, which may have
+    brought some: a search takes as long as some fits of a small layer.
+    """
+    limit: contextlib.AbstractContextManager[Any] = _libraries(len(sys.modules)).limit(limits=1)
+    return limit
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(_modules: int) -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def cores() -> int:

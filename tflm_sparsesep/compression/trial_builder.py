@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from tflm_sparsesep.compression.budget_search import Point
 from tflm_sparsesep.compression.factorization import Factorization
 from tflm_sparsesep.compression.form_choice import Option
 from tflm_sparsesep.compression.layer_compressor import LayerCompressor
 from tflm_sparsesep.compression.measurer import Measurer
+from tflm_sparsesep.compression.parallel import one_thread
 from tflm_sparsesep.compression.trial_cache import (
     Entry,
     TrialCache,
@@ -168,7 +168,7 @@ class BuilderCall:
     def __call__(self, call: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
         """Return what a method returns for some arguments."""
         method, arguments = call
-        with threadpool_limits(limits=1):
+        with one_thread():
             return method(builder_of(self.job), *arguments)
 
 

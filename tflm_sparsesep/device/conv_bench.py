@@ -13,7 +13,7 @@ from tflm_sparsesep.converters.cost import sparse_conv
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.op_names import SPARSE_CONV_2D
 from tflm_sparsesep.device import emulation
-from tflm_sparsesep.device.emulation import LayerJob, LayerRun
+from tflm_sparsesep.device.emulation import LayerRun
 from tflm_sparsesep.device.kernel_bench import check_arguments, random_layer
 from tflm_sparsesep.device.kernel_figures import (
     ConvFigures,
@@ -21,6 +21,7 @@ from tflm_sparsesep.device.kernel_figures import (
     layout_names,
     select_layouts,
 )
+from tflm_sparsesep.device.layer_job import LayerJob
 
 _SEED = 1
 

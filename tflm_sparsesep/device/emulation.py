@@ -27,9 +27,8 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError, DeviceError, ToolMissingError
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.device import toolchain
-
-Array = npt.NDArray[np.int8] | npt.NDArray[np.float32]
+from tflm_sparsesep.device import layer_job, toolchain
+from tflm_sparsesep.device.layer_job import Array, ExternalFlash, LayerJob
 
 DEFAULT_OPTIMIZATION = "-O2"
 
@@ -37,62 +36,16 @@ DEFAULT_OPTIMIZATION = "-O2"
 CLASSES = ("load", "store", "multiply", "branch", "vector", "other")
 
 # Mirror of firmware/job.h.
-_JOB = struct.Struct("<4I32s5I7i7i4I")
-_JOB_MAGIC = 0x324A5353
 _RESULT = struct.Struct("<9I64s128s")
 _NUMBERS = ("persistent_bytes", "scratch_bytes", "code_bytes", "fetches", "fetched_bytes")
 _RESULT_MAGIC = 0x31525353
-_MAX_RANK = 6
-_FLASH_OVERLAPS, _FLASH_IS_TRUSTED = 1, 2
 _FLASH_DEFINE = "FIRMWARE_PAGING"
 _STAGES = ("done", "job", "memory", "init", "prepare", "eval", "overrun")
-
-# SparsesepTensorType of custom_ops/port.h.
-_TENSOR_TYPES = {np.dtype(np.int8): 1, np.dtype(np.float32): 3}
 
 # The emulator executes well over 20 million instructions a second with the plugin on one core of
 # a slow machine; soft floats need about 150 instructions per multiply-add.
 _START_SECONDS = 30.0
 _SECONDS_PER_MAC = 150 / 20e6
-
-
-@dataclass(frozen=True)
-class ExternalFlash:
-    """A simulated external memory for a layer whose weights are pages (docs/paging.md).
-
-    Attributes:
-        image: its contents.
-        loops_per_byte: iterations of an empty loop for each byte that is fetched.
-        failing_fetch: the number of the fetch that fails, from 1, those of Prepare included; 0 for
-            none.
-        overlaps: bytes arrive only when the operator waits for them.
-        is_trusted: pages are checked completely in the first evaluation only.
-    """
-
-    image: bytes
-    loops_per_byte: int = 0
-    failing_fetch: int = 0
-    overlaps: bool = False
-    is_trusted: bool = False
-
-
-@dataclass(frozen=True)
-class LayerJob:
-    """One custom operator and K inputs: init and prepare run once, eval K times.
-
-    Attributes:
-        op_name, options, blob: the operator's name, custom_options and packed weights in the file.
-        inputs: [K, ...], int8 or float32: K input tensors.
-        output_shape: shape of one output, for instance (batch, rows).
-        flash: the external memory, where `blob` is a table of contents.
-    """
-
-    op_name: str
-    options: bytes
-    blob: bytes
-    inputs: Array
-    output_shape: tuple[int, ...]
-    flash: ExternalFlash | None = None
 
 
 @dataclass(frozen=True)
@@ -200,7 +153,7 @@ def run_layers(
             f"jobs: {sum(job.flash is not None for job in jobs)} of {len(jobs)} have an external "
             "memory; accepted: one or more layers, all with one or all without"
         )
-    packed = [_pack_job(job, len(jobs) - number) for number, job in enumerate(jobs, 1)]
+    packed = [layer_job.pack(job, len(jobs) - number) for number, job in enumerate(jobs, 1)]
     defines = () if jobs[0].flash is None else (_FLASH_DEFINE,)
     image = toolchain.build_firmware(
         target, optimization=optimization, defines=defines, variants=variants, board=board
@@ -263,48 +216,6 @@ def _work_of(job: LayerJob) -> int:
 
 def _name_and_version(tool: str) -> str:
     return f"{tool} {toolchain.find_tools()[tool].version}"
-
-
-def _pack_job(job: LayerJob, following: int) -> bytes:
-    """Return a layer of job.bin as firmware/job.h describes it."""
-    name, inputs = job.op_name.encode(), job.inputs
-    if not 0 < len(name) < 32:
-        raise ConfigError(f"op_name {job.op_name!r} has {len(name)} bytes; accepted: 1 to 31")
-    if inputs.dtype not in _TENSOR_TYPES:
-        raise ConfigError(f"inputs have dtype {inputs.dtype}; accepted: int8, float32")
-    if inputs.ndim < 2 or 0 in inputs.shape:
-        raise ConfigError(f"inputs have shape {inputs.shape}; accepted: [K, ...], nothing empty")
-    itemsize = inputs.dtype.itemsize
-    header = _JOB.pack(
-        _JOB_MAGIC,
-        _JOB.size,
-        following,
-        len(inputs),
-        name,
-        len(job.options),
-        len(job.blob),
-        _TENSOR_TYPES[inputs.dtype],
-        math.prod(inputs.shape[1:]) * itemsize,
-        math.prod(job.output_shape) * itemsize,
-        *_pack_shape("inputs[k]", inputs.shape[1:]),
-        *_pack_shape("output_shape", job.output_shape),
-        *_pack_flash(job.flash),
-    )
-    external = b"" if job.flash is None else job.flash.image
-    return header + job.options + job.blob + external + inputs.tobytes()
-
-
-def _pack_flash(flash: ExternalFlash | None) -> tuple[int, int, int, int]:
-    if flash is None:
-        return (0, 0, 0, 0)
-    flags = _FLASH_OVERLAPS * flash.overlaps | _FLASH_IS_TRUSTED * flash.is_trusted
-    return (len(flash.image), flash.loops_per_byte, flash.failing_fetch, flags)
-
-
-def _pack_shape(what: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    if not 1 <= len(shape) <= _MAX_RANK or min(shape) < 1:
-        raise ConfigError(f"{what} is {shape}; accepted: 1 to {_MAX_RANK} positive dimensions")
-    return (len(shape), *shape, *(0 for _ in range(_MAX_RANK - len(shape))))
 
 
 def _run_qemu(image: Path, machine: str, work: Path, timeout: float, where: str) -> None:

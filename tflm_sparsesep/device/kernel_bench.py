@@ -14,13 +14,14 @@ from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.op_names import SPARSE_FULLY_CONNECTED
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.device import emulation, toolchain
-from tflm_sparsesep.device.emulation import LayerJob, LayerRun
+from tflm_sparsesep.device.emulation import LayerRun
 from tflm_sparsesep.device.kernel_figures import (
     MatrixFigures,
     common_figures,
     layout_names,
     select_layouts,
 )
+from tflm_sparsesep.device.layer_job import LayerJob
 from tflm_sparsesep.device.synthetic_layers import LayerCase, random_case, random_float_case
 
 _PALETTE = 16

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tflm_sparsesep.converters.cost import other_operators
+from tflm_sparsesep.converters.cost import other_operators, residual
 from tflm_sparsesep.converters.cost.other_operators import OtherOperator
+from tflm_sparsesep.converters.cost.shapes import ConvShape
 from tflm_sparsesep.converters.layers.quantized import Unsupported
-from tflm_sparsesep.training.device_layer import fixed, two
+from tflm_sparsesep.training.device_layer import DeviceLayer, fixed, two
 from tflm_sparsesep.training.trained_layer import walk
 
 # The converter folds them into the layer before, or leaves them out.
@@ -19,9 +20,37 @@ _ACTIVATIONS = {"softmax": "SOFTMAX", "sigmoid": "LOGISTIC"}
 
 
 def fixed_instructions(model: Any, target: str) -> int:
-    """Return the instructions of what has no weights."""
+    """Return the instructions of what has no weights, with sums fused as the converter fuses them.
+
+    A sum counts as the residual of a convolution that becomes sparse, whatever its zeros.
+    """
     found, _ = other_operators.total(target, operators_without_weights(model))
-    return found
+    sums = [layer for layer in walk(model) if type(layer).__name__ == "Add"]
+    return found - sum(_saved_by_fusing(layer, target) for layer in sums)
+
+
+def _saved_by_fusing(layer: Any, target: str) -> int:
+    """Return the instructions that an Add takes less as a residual; 0 if none fits."""
+    try:
+        (elements,) = _pairs(layer)
+        is_pair = len(layer.input) == 2
+    except (AttributeError, ValueError, Unsupported):
+        return 0
+    if target == "host" or not is_pair or not any(map(_is_of_sparse_conv, layer.input)):
+        return 0
+    dense = other_operators.instructions(target, OtherOperator("ADD", (elements,))) or 0
+    return max(0, dense - residual.instructions(target, elements))
+
+
+def _is_of_sparse_conv(tensor: Any) -> bool:
+    """Return True for the outputs of a layer that becomes a SPARSE_CONV_2D if it has zeros."""
+    source = tensor._keras_history.operation  # Keras has no public way to walk a graph.
+    while type(source).__name__ in _FOLDED[1:] and not _activation(source):
+        source = source.input._keras_history.operation
+    if type(source).__name__ != "Conv2D":
+        return False
+    device = DeviceLayer.of(source)
+    return device.has_kernel and isinstance(device.shape, ConvShape) and not _activation(source)
 
 
 def operators_without_weights(model: Any) -> list[OtherOperator]:

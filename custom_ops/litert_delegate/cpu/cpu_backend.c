@@ -82,9 +82,8 @@ static bool prepare_operations(CpuRunner* runner, TfLiteContext* context) {
   for (int32_t i = 0; i < partition->operation_count; ++i) {
     const SparsesepOperation* operation = &partition->operations[i];
     const SparsesepCpuPrepare prepare = {
-        context, operation,
+        context, partition, operation,
         &sparsesep_partition_input(partition, operation, 0)->shape,
-        &sparsesep_partition_output(partition, operation)->shape,
         sparsesep_thread_count(runner->backend->pool)};
     runner->states[i] = table_of(operation)->prepare(&prepare);
     if (runner->states[i] == NULL) return false;
@@ -110,8 +109,10 @@ static void* prepare_runner(void* backend, TfLiteContext* context,
   return runner;
 }
 
+// `tensor` may be NULL, as the result then is.
 static void* memory_of(const CpuRunner* runner, const TfLiteContext* context,
                        const SparsesepPartitionTensor* tensor) {
+  if (tensor == NULL) return NULL;
   return tensor->slot < 0 ? context->tensors[tensor->index].data
                           : runner->slots[tensor->slot];
 }
@@ -121,12 +122,15 @@ static bool run(void* pointer, TfLiteContext* context) {
   const SparsesepPartition* partition = runner->partition;
   for (int32_t i = 0; i < partition->operation_count; ++i) {
     const SparsesepOperation* operation = &partition->operations[i];
-    table_of(operation)->run(
-        runner->states[i], runner->backend->pool,
+    const SparsesepCpuRun tensors = {
         memory_of(runner, context,
                   sparsesep_partition_input(partition, operation, 0)),
         memory_of(runner, context,
-                  sparsesep_partition_output(partition, operation)));
+                  sparsesep_partition_input(partition, operation, 2)),
+        memory_of(runner, context,
+                  sparsesep_partition_output(partition, operation))};
+    table_of(operation)->run(runner->states[i], runner->backend->pool,
+                             &tensors);
   }
   return true;
 }

@@ -101,11 +101,11 @@ static void run_part(void* work, int32_t part) {
   }
 }
 
-static void run_layer(void* state, SparsesepThreadPool* pool, const void* input,
-                      void* output) {
+static void run_layer(void* state, SparsesepThreadPool* pool,
+                      const SparsesepCpuRun* run) {
   DenseLayer* layer = state;
-  layer->input = input;
-  layer->output = output;
+  layer->input = run->input;
+  layer->output = run->output;
   sparsesep_run_parts(pool, run_part, layer, layer->part_count);
 }
 

@@ -19,20 +19,19 @@ static void free_layer(void* state) {
 static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
   SeparableLayer* layer = aligned_alloc(16, (sizeof(*layer) + 15) / 16 * 16);
   if (layer == NULL) return sparsesep_out_of_memory(prepare->context);
-  layer->op =
-      sparsesep_open_core_op(prepare->context, prepare->operation,
-                             prepare->input, prepare->output, &layer->port);
+  layer->op = sparsesep_open_core_op(prepare->context, prepare->partition,
+                                     prepare->operation, &layer->port);
   if (layer->op != NULL) return layer;
   free_layer(layer);
   return NULL;
 }
 
-static void run_layer(void* state, SparsesepThreadPool* pool, const void* input,
-                      void* output) {
+static void run_layer(void* state, SparsesepThreadPool* pool,
+                      const SparsesepCpuRun* run) {
   (void)pool;
   SeparableLayer* layer = state;
-  layer->port.tensors[SPARSESEP_SLOT_INPUT].data = (void*)(uintptr_t)input;
-  layer->port.tensors[SPARSESEP_SLOT_OUTPUT].data = output;
+  layer->port.tensors[SPARSESEP_SLOT_INPUT].data = (void*)(uintptr_t)run->input;
+  layer->port.tensors[SPARSESEP_SLOT_OUTPUT].data = run->output;
   sparsesep_separable_conv_eval(&layer->port.host, layer->op);
 }
 

@@ -18,6 +18,7 @@ typedef struct ConvLayer {
   size_t element_bytes;
   // Set for each run.
   const uint8_t* input;
+  const int8_t* residual;
   uint8_t* output;
 } ConvLayer;
 
@@ -50,9 +51,8 @@ static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
   ConvLayer* layer = aligned_alloc(16, (sizeof(*layer) + 15) / 16 * 16);
   if (layer == NULL) return sparsesep_out_of_memory(prepare->context);
   *layer = (ConvLayer){.part_count = 1};
-  layer->op =
-      sparsesep_open_core_op(prepare->context, prepare->operation,
-                             prepare->input, prepare->output, &layer->port);
+  layer->op = sparsesep_open_core_op(prepare->context, prepare->partition,
+                                     prepare->operation, &layer->port);
   if (layer->op == NULL) {
     free_layer(layer);
     return NULL;
@@ -92,13 +92,25 @@ static void run_rows(const ConvLayer* layer, int32_t image, int32_t first,
                             layer->output + row * row_bytes, scratch);
 }
 
+// Adds to `count` rows of all images, from row `first` on.
+static void add_residual(const ConvLayer* layer, int32_t first, int32_t count,
+                         void* scratch) {
+  const size_t row_elements = (size_t)layer->op->shape.output_width *
+                              sparsesep_sparse_conv_weights(layer->conv)->rows;
+  const size_t offset = (size_t)first * row_elements;
+  sparsesep_add_residual(layer->conv, layer->residual + offset,
+                         (int8_t*)layer->output + offset,
+                         (size_t)count * row_elements, scratch);
+}
+
 static void run_part(void* work, int32_t part) {
   const ConvLayer* layer = work;
   const int32_t height = layer->op->shape.output_height;
   const int64_t rows = (int64_t)layer->op->shape.batch * height;
   void* const scratch = part == 0 ? layer->port.scratch : layer->scratch[part];
-  int32_t row = (int32_t)(rows * part / layer->part_count);
+  const int32_t start = (int32_t)(rows * part / layer->part_count);
   const int32_t end = (int32_t)(rows * (part + 1) / layer->part_count);
+  int32_t row = start;
   while (row < end) {
     const int32_t first = row % height;
     const int32_t left = end - row;
@@ -106,13 +118,17 @@ static void run_part(void* work, int32_t part) {
     run_rows(layer, row / height, first, count, scratch);
     row += count;
   }
+  if (sparsesep_has_residual(layer->conv)) {
+    add_residual(layer, start, end - start, scratch);
+  }
 }
 
-static void run_layer(void* state, SparsesepThreadPool* pool, const void* input,
-                      void* output) {
+static void run_layer(void* state, SparsesepThreadPool* pool,
+                      const SparsesepCpuRun* run) {
   ConvLayer* layer = state;
-  layer->input = input;
-  layer->output = output;
+  layer->input = run->input;
+  layer->residual = run->residual;
+  layer->output = run->output;
   sparsesep_run_parts(pool, run_part, layer, layer->part_count);
 }
 

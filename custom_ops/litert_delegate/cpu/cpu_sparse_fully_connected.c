@@ -68,9 +68,8 @@ static void* prepare_layer(const SparsesepCpuPrepare* prepare) {
   SparseLayer* layer = aligned_alloc(16, (sizeof(*layer) + 15) / 16 * 16);
   if (layer == NULL) return sparsesep_out_of_memory(prepare->context);
   *layer = (SparseLayer){.part_count = 1};
-  layer->op =
-      sparsesep_open_core_op(prepare->context, prepare->operation,
-                             prepare->input, prepare->output, &layer->port);
+  layer->op = sparsesep_open_core_op(prepare->context, prepare->partition,
+                                     prepare->operation, &layer->port);
   if (layer->op == NULL) {
     free_layer(layer);
     return NULL;
@@ -114,17 +113,17 @@ static void run_part(void* work, int32_t part) {
   }
 }
 
-static void run_layer(void* state, SparsesepThreadPool* pool, const void* input,
-                      void* output) {
+static void run_layer(void* state, SparsesepThreadPool* pool,
+                      const SparsesepCpuRun* run) {
   SparseLayer* layer = state;
   if (layer->part_count > 1) {
-    layer->input = input;
-    layer->output = output;
+    layer->input = run->input;
+    layer->output = run->output;
     sparsesep_run_parts(pool, run_part, layer, layer->part_count);
     return;
   }
-  layer->port.tensors[SPARSESEP_SLOT_INPUT].data = (void*)(uintptr_t)input;
-  layer->port.tensors[SPARSESEP_SLOT_OUTPUT].data = output;
+  layer->port.tensors[SPARSESEP_SLOT_INPUT].data = (void*)(uintptr_t)run->input;
+  layer->port.tensors[SPARSESEP_SLOT_OUTPUT].data = run->output;
   sparsesep_fully_connected_eval(&layer->port.host, layer->op);
 }
 

@@ -50,12 +50,12 @@ static void run_row(const Softmax* softmax, const int8_t* input,
 }
 
 static void run_softmax(void* state, SparsesepThreadPool* pool,
-                        const void* input, void* output) {
+                        const SparsesepCpuRun* run) {
   (void)pool;
   const Softmax* softmax = state;
   for (int64_t i = 0; i < softmax->rows; ++i) {
-    run_row(softmax, (const int8_t*)input + i * softmax->depth,
-            (int8_t*)output + i * softmax->depth);
+    run_row(softmax, (const int8_t*)run->input + i * softmax->depth,
+            (int8_t*)run->output + i * softmax->depth);
   }
 }
 

@@ -13,7 +13,7 @@ static SparsesepStatus get_tensor(const SparsesepHost* host,
                                   SparsesepTensor* tensor) {
   const SparsesepCorePort* port = host->context;
   *tensor = port->tensors[slot];
-  return SPARSESEP_OK;
+  return tensor->dims == NULL ? SPARSESEP_BAD_TENSOR : SPARSESEP_OK;
 }
 
 static void* allocate_persistent(const SparsesepHost* host, size_t bytes) {
@@ -43,8 +43,8 @@ static void report(const SparsesepHost* host, const char* op_name,
   port->runtime->ReportError(port->runtime, "%s: %s", op_name, message);
 }
 
-static SparsesepTensorType tensor_type(const TfLiteTensor* tensor) {
-  switch (tensor->type) {
+static SparsesepTensorType tensor_type(TfLiteType type) {
+  switch (type) {
     case kTfLiteInt8:
       return SPARSESEP_TENSOR_INT8;
     case kTfLiteUInt8:
@@ -54,6 +54,13 @@ static SparsesepTensorType tensor_type(const TfLiteTensor* tensor) {
     default:
       return SPARSESEP_TENSOR_OTHER;
   }
+}
+
+// `tensor` may be NULL.
+static SparsesepTensor activation(const SparsesepPartitionTensor* tensor) {
+  if (tensor == NULL) return (SparsesepTensor){0};
+  return (SparsesepTensor){NULL, tensor->shape.dims, tensor->shape.rank,
+                           tensor_type(tensor->type)};
 }
 
 // Copies a blob that the runtime has not aligned: kernels read words in
@@ -70,15 +77,10 @@ static bool align_blob(SparsesepCorePort* port, const TfLiteTensor* blob) {
 }
 
 static bool open_port(TfLiteContext* context,
+                      const SparsesepPartition* partition,
                       const SparsesepOperation* operation,
-                      const SparsesepShape* input_shape,
-                      const SparsesepShape* output_shape,
                       SparsesepCorePort* port) {
-  const TfLiteTensor* input =
-      sparsesep_tensor_of(context, operation->inputs, 0);
   const TfLiteTensor* blob = sparsesep_tensor_of(context, operation->inputs, 1);
-  const TfLiteTensor* output =
-      sparsesep_tensor_of(context, operation->outputs, 0);
   memset(port, 0, sizeof(*port));
   port->host = (SparsesepHost){
       .context = port,
@@ -89,15 +91,17 @@ static bool open_port(TfLiteContext* context,
       .report = report,
   };
   port->runtime = context;
-  port->shapes[0] = *input_shape;
-  port->shapes[1] = *output_shape;
   port->blob_bytes = blob->bytes > INT32_MAX ? 0 : (int32_t)blob->bytes;
-  port->tensors[SPARSESEP_SLOT_INPUT] = (SparsesepTensor){
-      NULL, port->shapes[0].dims, port->shapes[0].rank, tensor_type(input)};
-  port->tensors[SPARSESEP_SLOT_WEIGHTS] =
-      (SparsesepTensor){blob->data, &port->blob_bytes, 1, tensor_type(blob)};
-  port->tensors[SPARSESEP_SLOT_OUTPUT] = (SparsesepTensor){
-      NULL, port->shapes[1].dims, port->shapes[1].rank, tensor_type(output)};
+  port->tensors[SPARSESEP_SLOT_WEIGHTS] = (SparsesepTensor){
+      blob->data, &port->blob_bytes, 1, tensor_type(blob->type)};
+  const SparsesepTensorSlot slots[] = {SPARSESEP_SLOT_INPUT,
+                                       SPARSESEP_SLOT_RESIDUAL};
+  for (int i = 0; i < 2; ++i) {
+    port->tensors[slots[i]] = activation(sparsesep_partition_input(
+        partition, operation, sparsesep_input_of_slot(slots[i])));
+  }
+  port->tensors[SPARSESEP_SLOT_OUTPUT] =
+      activation(sparsesep_partition_output(partition, operation));
   return align_blob(port, blob);
 }
 
@@ -118,11 +122,10 @@ static const struct {
 };
 
 void* sparsesep_open_core_op(TfLiteContext* context,
+                             const SparsesepPartition* partition,
                              const SparsesepOperation* operation,
-                             const SparsesepShape* input_shape,
-                             const SparsesepShape* output_shape,
                              SparsesepCorePort* port) {
-  if (!open_port(context, operation, input_shape, output_shape, port)) {
+  if (!open_port(context, partition, operation, port)) {
     return sparsesep_out_of_memory(context);
   }
   const SparsesepHost* host = &port->host;

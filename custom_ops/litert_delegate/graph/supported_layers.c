@@ -3,14 +3,25 @@
 #include "graph/supported.h"
 #include "graph/window.h"
 
-// Claims damaged blobs as well: preparing the layer then reports what is
-// wrong, which a runtime without the operator cannot.
+// Checks how many tensors an operator reads: a SPARSE_CONV_2D may add a third.
+static bool has_blob_inputs(const TfLiteContext* context,
+                            const SparsesepOperation* operation) {
+  if (operation->inputs->size == 2) return true;
+  return operation->kind == SPARSESEP_SPARSE_CONV_2D &&
+         operation->inputs->size == 3 &&
+         sparsesep_is_activation(sparsesep_input(context, operation, 2));
+}
+
+// Claims damaged blobs and tensors that do not fit them as well: preparing the
+// layer then reports what is wrong, which a runtime without the operator
+// cannot.
 bool sparsesep_supports_blob_layer(const TfLiteContext* context,
                                    const SparsesepOperation* operation) {
   const TfLiteTensor* input = sparsesep_input(context, operation, 0);
   const TfLiteTensor* blob = sparsesep_input(context, operation, 1);
-  return operation->inputs->size == 2 && sparsesep_is_activation(input) &&
-         blob != NULL && sparsesep_is_constant(blob) && blob->dims != NULL;
+  return has_blob_inputs(context, operation) &&
+         sparsesep_is_activation(input) && blob != NULL &&
+         sparsesep_is_constant(blob) && blob->dims != NULL;
 }
 
 // Checks an int8 layer for symmetric weights with one scale, or one for each of

@@ -23,6 +23,17 @@
 // their width.
 //
 // Padding adds pixels that equal input_zero_point.
+//
+// Residual. Where `residual` is not 0, the operator reads a second activation
+// tensor, with the output's shape, and writes the sum of both as TFLM's int8
+// ADD does. With `out` an output of the convolution and `other` the element of
+// the second tensor, of which `wide` has the larger scale and `narrow` the
+// smaller:
+//   sum = ((wide - zero_point) << 19)
+//         + requantize((narrow - zero_point) << 20, multiplier, -shift)
+//   result = clamp(requantize(sum, sum_multiplier, -sum_shift)
+//                  + sum_zero_point)
+// where the zero_point of `out` is params.output_zero_point.
 #ifndef SPARSESEP_SPARSE_CONV_H_
 #define SPARSESEP_SPARSE_CONV_H_
 
@@ -40,6 +51,21 @@ extern "C" {
 #define SPARSESEP_SPARSE_CONV_MAGIC 0x31435053u  // "SPC1"
 #define SPARSESEP_SPARSE_CONV_VERSION 1
 
+// Which of the two has the smaller scale: bits 0 and 1 of `residual`.
+#define SPARSESEP_RESIDUAL_NONE 0
+#define SPARSESEP_RESIDUAL_NARROW_OTHER 1
+#define SPARSESEP_RESIDUAL_NARROW_OUTPUT 2
+
+// What is added to the outputs of a convolution; all 0 without a residual.
+typedef struct SparsesepResidual {
+  int8_t zero_point;      // of the second tensor
+  int8_t sum_zero_point;  // of the result
+  int8_t activation_min;  // of the result
+  int8_t activation_max;
+  int32_t multiplier;  // Q0.31, as the next
+  int32_t sum_multiplier;
+} SparsesepResidual;
+
 typedef struct SparsesepSparseConv {
   uint32_t magic;
   uint8_t version;
@@ -51,11 +77,30 @@ typedef struct SparsesepSparseConv {
   uint8_t dilation_height;
   uint8_t dilation_width;
   uint16_t channels;  // of the input, 1..65535
-  uint16_t reserved;  // 0
+  uint16_t residual;  // kind | shift << 2 | sum_shift << 7, right shifts 0..31
   // Zero points and limits as for SPARSE_FULLY_CONNECTED; input_step is 0.
   SparsesepFullyConnectedParams params;
-  uint32_t reserved_words[3];  // 0
+  SparsesepResidual addition;
 } SparsesepSparseConv;
+
+static inline uint32_t sparsesep_residual_kind(
+    const SparsesepSparseConv* conv) {
+  return conv->residual & 3u;
+}
+
+static inline int sparsesep_has_residual(const SparsesepSparseConv* conv) {
+  return sparsesep_residual_kind(conv) != SPARSESEP_RESIDUAL_NONE;
+}
+
+static inline int32_t sparsesep_residual_shift(
+    const SparsesepSparseConv* conv) {
+  return conv->residual >> 2 & 31;
+}
+
+static inline int32_t sparsesep_residual_sum_shift(
+    const SparsesepSparseConv* conv) {
+  return conv->residual >> 7 & 31;
+}
 
 static inline const SparsesepPackedHeader* sparsesep_sparse_conv_weights(
     const SparsesepSparseConv* conv) {
@@ -80,19 +125,29 @@ SparsesepStatus sparsesep_sparse_conv_shape(const SparsesepSparseConv* conv,
 // Bytes of scratch that `variant` needs to run a valid blob on a completed
 // shape: a strip of the image under a few windows, at most
 // kernel_height * kernel_width * channels elements for each pixel computed at
-// once, and what the variant asks for. 64 bits, because a hostile blob can ask
-// for any number: callers refuse what their memory cannot hold.
+// once, and what the variant asks for; or what a residual asks for afterwards,
+// if that is more. 64 bits, because a hostile blob can ask for any number:
+// callers refuse what their memory cannot hold.
 uint64_t sparsesep_sparse_conv_scratch_bytes(
     const SparsesepSparseConv* conv, const SparsesepConvShape* shape,
     const SparsesepFullyConnectedVariant* variant);
 
-// Runs a valid blob with a variant that was selected for its weights. `input`
-// and `output` hold int8 or float, no alignment beyond their type; `scratch` is
-// 16-byte aligned.
+// Runs a valid blob with a variant that was selected for its weights, without
+// its residual. `input` and `output` hold int8 or float, no alignment beyond
+// their type; `scratch` is 16-byte aligned.
 void sparsesep_run_sparse_conv(const SparsesepSparseConv* conv,
                                const SparsesepConvShape* shape,
                                const SparsesepFullyConnectedVariant* variant,
                                const void* input, void* output, void* scratch);
+
+// What sparsesep_add_residual() asks for.
+#define SPARSESEP_RESIDUAL_SCRATCH_BYTES (256 * sizeof(int32_t))
+
+// Adds `count` elements of the second tensor to outputs, for a valid blob with
+// a residual, count >= 1. `scratch` is 16-byte aligned.
+void sparsesep_add_residual(const SparsesepSparseConv* conv,
+                            const int8_t* residual, int8_t* output,
+                            size_t count, void* scratch);
 
 #ifdef __cplusplus
 }

@@ -72,3 +72,10 @@ def test_a_size_counts_escapes() -> None:
     # The gap of 31 before the first nonzero of the last row has two escapes, too.
     gap4 = size_of(weights, Layout(IndexEncoding.GAP4, count_multiple=1))
     assert gap4.escapes == 2 + 2 + 2
+    assert gap4.escaped_words == 2
+    weights = np.zeros((2, 300))
+    weights[0, [*range(8), 40, 70]] = 1  # escapes at 8, 9 and 11
+    weights[1, [*range(6), 60, 61, 250]] = 1  # at 6 to 8, and at 11 to 22
+    gap4 = size_of(weights, Layout(IndexEncoding.GAP4, count_multiple=1))
+    assert gap4.escapes == 2 + 1 + 3 + 12
+    assert gap4.escaped_words == 1 + 3

@@ -52,6 +52,16 @@ def test_vectors_of_a_pass_share_it_and_the_rest_goes_alone() -> None:
     assert one["per_block_and_pass"] == 0
 
 
+def test_wide_gaps_cost_in_passes_and_alone() -> None:
+    gap4 = Layout(IndexEncoding.GAP4, count_multiple=1)
+    size = random_size(gap4, 30, 200, 0.9)
+    assert 0 < size.escaped_words < size.escapes
+    terms = sparse_terms(gap4, size, batch=9, vectors_per_pass=4)
+    assert terms["per_escape"] == size.escapes
+    assert terms["per_escape_and_pass"] == 2 * size.escapes
+    assert terms["per_escaped_word_and_pass"] == 2 * size.escaped_words
+
+
 @pytest.mark.parametrize(
     ("cols", "batch", "unaligned"),
     # Vectors begin at 0, 0; 0, 64; 0, 62, 124; 0, 61, 122, 183, 244 bytes.

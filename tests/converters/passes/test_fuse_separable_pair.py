@@ -177,6 +177,7 @@ def test_inspect_tells_of_fused_pairs_before_and_after() -> None:
     assert fused.scratch_bytes == result.layers[0].scratch_bytes
     before = inspect_model(dense, target="cortex-m4")
     assert [layer.op for layer in before] == ["CONV_2D", "SEPARABLE_CONV_2D"]
+    assert before[0].reason == "fused with what reads it"
     assert before[1] == result.layers[0]
 
 

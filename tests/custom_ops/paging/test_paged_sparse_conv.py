@@ -9,12 +9,13 @@ import pytest
 from tests.support import native_ops
 from tests.support.models.sparse_models import sparse_conv_model
 from tests.support.pages import Flash, WornFlash, page_conv
+from tests.support.residuals import random_residual, sums
 from tests.support.sparse_convs import ConvCase, random_conv
 from tests.support.sweeps import sweep
 from tflm_sparsesep.converters import native
 from tflm_sparsesep.converters.blob.format import Layout
 from tflm_sparsesep.converters.blob.layouts import LAYOUTS
-from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
+from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow, with_residual
 from tflm_sparsesep.converters.blob.paged_format import Table
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.blob.sparse_conv_format import HEADER
@@ -73,6 +74,26 @@ def test_random_convolutions(layout: Layout) -> None:
             blob, Flash(image), conv.images, conv.output_shape, overlaps=overlaps
         )
         np.testing.assert_array_equal(run.outputs, unpaged(conv, layout))
+
+
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_pages_add_a_residual(overlaps: bool) -> None:
+    for rng in sweep(8, 20):
+        conv = random_conv(rng, LAYOUT, window=ConvWindow((3, 3), 8), units=24)
+        residual = random_residual(rng)
+        other = rng.integers(-128, 128, conv.output_shape).astype(np.int8)
+        blob, image = page_conv(conv, LAYOUT)
+        run = native_ops.paged_sparse_conv(
+            with_residual(blob, residual),
+            Flash(image),
+            conv.images,
+            conv.output_shape,
+            overlaps=overlaps,
+            residual=other,
+        )
+        zero_point = conv.case.options.output_zero_point
+        expected = sums(residual, unpaged(conv, LAYOUT), zero_point, other)
+        np.testing.assert_array_equal(run.outputs, expected)
 
 
 def test_layers_in_the_model_run_as_ever() -> None:

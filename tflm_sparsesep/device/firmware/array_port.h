@@ -1,4 +1,4 @@
-// The op core's host on bare metal: three tensors in the arena.
+// The op core's host on bare metal: its tensors in the arena.
 #ifndef SPARSESEP_FIRMWARE_ARRAY_PORT_H_
 #define SPARSESEP_FIRMWARE_ARRAY_PORT_H_
 
@@ -8,7 +8,7 @@
 #define ARRAY_PORT_MAX_SCRATCH 8
 
 typedef struct ArrayPort {
-  SparsesepTensor tensors[3];  // by SparsesepTensorSlot
+  SparsesepTensor tensors[SPARSESEP_SLOTS];  // by SparsesepTensorSlot
   void* scratch[ARRAY_PORT_MAX_SCRATCH];
   int scratch_count;
   FirmwareResult* result;  // counts bytes and keeps the core's message

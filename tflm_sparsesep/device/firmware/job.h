@@ -1,10 +1,11 @@
 // What the host sends to the firmware and what it gets back.
 //
-// Files in QEMU's working directory, little-endian. `emulation.py` mirrors the
-// structs; the sizes inside them let each side refuse the other's version.
+// Files in QEMU's working directory, little-endian. `layer_job.py` mirrors the
+// job, `emulation.py` the result; the sizes inside them let each side refuse the
+// other's version.
 //
 //   job.bin       of each layer FirmwareJob, options, weights, external
-//                 memory, every input
+//                 memory, every input with its residual
 //   outputs.bin   every output, in the order of the inputs
 //   result.bin    FirmwareResult of each layer, up to the first that failed
 #ifndef SPARSESEP_FIRMWARE_JOB_H_
@@ -12,7 +13,7 @@
 
 #include <stdint.h>
 
-#define FIRMWARE_JOB_MAGIC 0x324a5353u     // "SSJ2"
+#define FIRMWARE_JOB_MAGIC 0x334a5353u     // "SSJ3"
 #define FIRMWARE_RESULT_MAGIC 0x31525353u  // "SSR1"
 #define FIRMWARE_MAX_RANK 6
 
@@ -56,6 +57,7 @@ typedef struct FirmwareJob {
   uint32_t tensor_type;  // SparsesepTensorType of input and output
   uint32_t input_bytes;  // of one input
   uint32_t output_bytes;
+  uint32_t residual_bytes;  // of a second input like the output, or 0
   FirmwareShape input_shape;
   FirmwareShape output_shape;
   FirmwareFlash flash;
@@ -75,7 +77,7 @@ typedef struct FirmwareResult {
   char message[128];  // why the layer ended early; ends with a NUL
 } FirmwareResult;
 
-_Static_assert(sizeof(FirmwareJob) == 140, "the job is a file format");
+_Static_assert(sizeof(FirmwareJob) == 144, "the job is a file format");
 _Static_assert(sizeof(FirmwareResult) == 228, "the result is a file format");
 
 #endif  // SPARSESEP_FIRMWARE_JOB_H_

@@ -111,8 +111,10 @@ static uint32_t evaluate(const FirmwareOp* op, const SparsesepHost* host,
                          const void* op_data) {
   void* input = port.tensors[SPARSESEP_SLOT_INPUT].data;
   void* output = port.tensors[SPARSESEP_SLOT_OUTPUT].data;
+  void* residual = port.tensors[SPARSESEP_SLOT_RESIDUAL].data;
   for (uint32_t i = 0; i < job.inputs; ++i) {
-    if (semihosting_read(files.job, input, job.input_bytes) != 0) {
+    if (semihosting_read(files.job, input, job.input_bytes) != 0 ||
+        semihosting_read(files.job, residual, job.residual_bytes) != 0) {
       return stop(FIRMWARE_STAGE_JOB, SPARSESEP_OK, "job.bin ends early");
     }
     const SparsesepStatus status = measured_call(op->eval, host, op_data);
@@ -144,7 +146,8 @@ static uint32_t run_op(const FirmwareOp* op) {
 #endif
   void* input = arena_allocate(job.input_bytes);
   void* output = arena_allocate(job.output_bytes);
-  if (!options || !weights || !input || !output) {
+  void* residual = arena_allocate(job.residual_bytes);
+  if (!options || !weights || !input || !output || !residual) {
     return stop(FIRMWARE_STAGE_MEMORY, SPARSESEP_OUT_OF_MEMORY,
                 "options, weights, input and output do not fit into RAM");
   }
@@ -157,6 +160,10 @@ static uint32_t run_op(const FirmwareOp* op) {
       (SparsesepTensor){weights, weights_dims, 1, SPARSESEP_TENSOR_UINT8};
   port.tensors[SPARSESEP_SLOT_OUTPUT] = (SparsesepTensor){
       NULL, job.output_shape.dims, job.output_shape.rank, type};
+
+  if (job.residual_bytes > 0) {
+    port.tensors[SPARSESEP_SLOT_RESIDUAL] = port.tensors[SPARSESEP_SLOT_OUTPUT];
+  }
 
   const SparsesepHost host = array_port_host(&port);
   void* op_data = op->init(&host, options, job.options_bytes);
@@ -174,6 +181,7 @@ static uint32_t run_op(const FirmwareOp* op) {
   }
   port.tensors[SPARSESEP_SLOT_INPUT].data = input;
   port.tensors[SPARSESEP_SLOT_OUTPUT].data = output;
+  port.tensors[SPARSESEP_SLOT_RESIDUAL].data = residual;
   return evaluate(op, &host, op_data);
 }
 

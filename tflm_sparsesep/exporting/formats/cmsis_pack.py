@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import PurePosixPath
-from xml.sax.saxutils import quoteattr
 
 from tflm_sparsesep.exporting import about
 from tflm_sparsesep.exporting.device_model import DeviceModel
@@ -38,4 +38,4 @@ def files(model: DeviceModel) -> dict[str, str]:
 
 def _entry(path: str) -> str:
     category = _CATEGORIES.get(PurePosixPath(path).suffix)
-    return f'        <file category="{category}" name={quoteattr(path)}/>' if category else ""
+    return f'        <file category="{category}" name="{escape(path)}"/>' if category else ""

@@ -158,9 +158,8 @@ static void add_layer(const SparsesepOpenclNode* node,
 // The op core validates the operator; the device only replaces its eval.
 void sparsesep_opencl_separable_conv_2d(const SparsesepOpenclNode* node) {
   SparsesepCorePort port;
-  const SparsesepConvOp* op =
-      sparsesep_open_core_op(node->context, node->operation,
-                             &node->input->shape, &node->output->shape, &port);
+  const SparsesepConvOp* op = sparsesep_open_core_op(
+      node->context, node->runner->partition, node->operation, &port);
   const void* blob = port.tensors[SPARSESEP_SLOT_WEIGHTS].data;
   if (op == NULL) {
     sparsesep_opencl_fail(node->runner, "SEPARABLE_CONV_2D refused", 0);

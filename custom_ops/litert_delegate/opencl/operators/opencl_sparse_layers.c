@@ -3,14 +3,14 @@
 #include "core/sparse_conv_2d_op.h"
 #include "core/sparse_fully_connected_op.h"
 #include "graph/core_port.h"
+#include "opencl/operators/arithmetic.h"
 #include "opencl/operators/sparse_rows.h"
 #include "opencl/sources.h"
 
 static const void* open_op(const SparsesepOpenclNode* node,
                            SparsesepCorePort* port) {
-  return sparsesep_open_core_op(node->context, node->operation,
-                                &node->input->shape, &node->output->shape,
-                                port);
+  return sparsesep_open_core_op(node->context, node->runner->partition,
+                                node->operation, port);
 }
 
 void sparsesep_opencl_sparse_fully_connected(const SparsesepOpenclNode* node) {
@@ -93,6 +93,30 @@ static cl_mem add_gather(const SparsesepOpenclNode* node,
   return buffer;
 }
 
+// Adds the second tensor to the outputs, in place. The wider operand is halved,
+// as the numbers of an ADD halve it.
+static void add_residual(const SparsesepOpenclNode* node,
+                         const SparsesepSparseConv* conv) {
+  const SparsesepResidual* r = &conv->addition;
+  const bool is_narrow =
+      sparsesep_residual_kind(conv) == SPARSESEP_RESIDUAL_NARROW_OTHER;
+  const SparsesepMultiplier narrow = {r->multiplier,
+                                      -sparsesep_residual_shift(conv)};
+  const SparsesepMultiplier half = {1 << 30, 0};
+  const SparsesepArithmetic numbers = {
+      .zero_points = {conv->params.output_zero_point, r->zero_point,
+                      r->sum_zero_point},
+      .limits = {r->activation_min, r->activation_max},
+      .multipliers = {is_narrow ? half : narrow,
+                      is_narrow ? narrow : half,
+                      {r->sum_multiplier, -sparsesep_residual_sum_shift(conv)}},
+  };
+  const SparsesepPartitionTensor* const operands[] = {
+      node->output,
+      sparsesep_partition_input(node->runner->partition, node->operation, 2)};
+  sparsesep_add_int8_arithmetic(node, "add_int8", operands, &numbers);
+}
+
 static void add_conv(const SparsesepOpenclNode* node,
                      const SparsesepSparseConv* conv,
                      const SparsesepConvShape* shape) {
@@ -109,6 +133,7 @@ static void add_conv(const SparsesepOpenclNode* node,
       shape->output_width, lines.pitch, &params};
   sparsesep_add_sparse_rows(node, sparsesep_sparse_conv_weights(conv),
                             &vectors);
+  if (sparsesep_has_residual(conv)) add_residual(node, conv);
 }
 
 void sparsesep_opencl_sparse_conv_2d(const SparsesepOpenclNode* node) {
