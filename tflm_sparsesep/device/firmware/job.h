@@ -1,8 +1,8 @@
 // What the host sends to the firmware and what it gets back.
 //
 // Files in QEMU's working directory, little-endian. `layer_job.py` mirrors the
-// job, `emulation.py` the result; the sizes inside them let each side refuse the
-// other's version.
+// job, `emulation.py` the result; the sizes inside them let each side refuse
+// the other's version.
 //
 //   job.bin       of each layer FirmwareJob, options, weights, external
 //                 memory, every input with its residual
