@@ -41,8 +41,7 @@ Kind = Literal[
     "dense", "sparse", "low_rank", "dictionary", "separated", "tucker", "depthwise_separated"
 ]
 
-# Iterations: of fits that compare factorizations, whose error is at most some per cent larger, and
-# of those for the chosen ones.
+# Iterations of fits that compare factorizations, whose error is up to 2% larger, and of the others.
 _QUICK_ADMM, _QUICK_TURN, _CAREFUL = 15, 20, 60
 
 
