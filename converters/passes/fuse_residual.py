@@ -62,9 +62,10 @@ def run(
 
 def _last_convolution(subgraph: Subgraph, add: Operator) -> Operator | None:
     """Return the last SPARSE_CONV_2D whose outputs only `add` reads; None if there is none."""
+    uses = subgraph.uses()
     for op in reversed(subgraph.operators):
         is_plain = op.custom_code == op_names.SPARSE_CONV_2D and len(op.inputs) == 2
-        if is_plain and subgraph.only_reader(op.outputs[0]) is add:
+        if is_plain and subgraph.only_reader(op.outputs[0], uses) is add:
             return op
     return None
 

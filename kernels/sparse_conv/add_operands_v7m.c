@@ -1,13 +1,28 @@
-// Armv7-M: 11 instructions a sum, and 2 for each four.
+// Armv7-M: 11 instructions a sum, 10 with the DSP extension, and 2 for each
+// four.
 //
-// Negative values are rounded by the sign that they have before the product is
-// rounded. It differs only for those that become 0, which stay 0 either way.
+// Without it, negative values are rounded by the sign that they have before the
+// product is rounded. It differs only for those that become 0, which stay 0
+// either way.
 #include <stddef.h>
 
 #include "common/isa.h"
 #include "sparse_conv/residual.h"
 
-#if SPARSESEP_HAS_V7M && !SPARSESEP_HAS_DSP
+#if SPARSESEP_HAS_V7M && !SPARSESEP_HAS_MVE
+
+// The high word of the product, rounded, and the sign's part of what rounds
+// next.
+#if SPARSESEP_HAS_DSP
+#define ROUNDED_PRODUCT   \
+  "  smmulr r8, r8, r5\n" \
+  "  add   r8, r8, r8, asr #31\n"
+#else
+#define ROUNDED_PRODUCT      \
+  "  smull r9, r8, r8, r5\n" \
+  "  lsls  r9, r9, #1\n"     \
+  "  adc   r8, r8, r8, asr #31\n"
+#endif
 
 _Static_assert(offsetof(SparsesepAddition, multiplier) == 4 &&
                    offsetof(SparsesepAddition, shift) == 8 &&
@@ -26,10 +41,7 @@ __attribute__((naked)) void sparsesep_add_operands(
       "  ldrb  r8, [r2], #1\n"
       "  ldrsb r9, [r1], #1\n"
       "  ldr   r8, [r4, r8, lsl #2]\n"
-      "  add   r8, r8, r9, lsl #20\n"
-      "  smull r9, r8, r8, r5\n"
-      "  lsls  r9, r9, #1\n"
-      "  adc   r8, r8, r8, asr #31\n"
+      "  add   r8, r8, r9, lsl #20\n" ROUNDED_PRODUCT
       "  add   r8, r8, r7\n"
       "  asr   r8, r8, r6\n"
       "  ssat  r8, #8, r8\n"
