@@ -154,10 +154,12 @@ class CompressResult:
 
         return to_keras(model, compressed_layers(self.source, self.dense_tflite))
 
-    @property
+    @functools.cached_property
     def is_unchanged(self) -> bool:
         """Return True if no layer was compressed, as nothing that keeps the quality pays."""
-        return math.isinf(self.point.sqnr_db)
+        from tflm_sparsesep.compression.compressed_layers import compressed_layers
+
+        return not compressed_layers(self.source, self.dense_tflite)
 
     @property
     def offers(self) -> list[Point]:

@@ -72,7 +72,7 @@ class CompressibleLayer:
                 rather than those that the layer's weights have on `inputs`.
         """
         weights, bias = self.real.weights, self.real.bias
-        wanted = self._pre_activations() if to_original else None
+        wanted = self.pre_activations() if to_original else None
         if self.real.is_depthwise:
             moments = ChannelMoments.of(depthwise_windows(inputs, len(weights)), wanted)
             if wanted is not None:
@@ -89,7 +89,7 @@ class CompressibleLayer:
         )
         return problem, bias
 
-    def _pre_activations(self) -> Matrix:
+    def pre_activations(self) -> Matrix:
         """Return those of `inputs`, float64[n, rows]."""
         weights = self.real.weights
         if self.real.is_depthwise:

@@ -16,6 +16,7 @@ from tflm_sparsesep.compression import budget_search
 from tflm_sparsesep.compression.budget_search import Budget, Point
 from tflm_sparsesep.compression.factorization import DENSE
 from tflm_sparsesep.compression.parallel import mapper, one_thread
+from tflm_sparsesep.compression.silent_channels import silenced
 from tflm_sparsesep.compression.trial_builder import BuilderCall, Trial, TrialJob, builder_of
 from tflm_sparsesep.compression.trial_cache import Entry, model_entry, model_of
 from tflm_sparsesep.compression.trials import Trials
@@ -58,18 +59,19 @@ def search_model(
 
     def search() -> Entry:
         with (
-            _fits_kept(job, is_local=executor is None) as kept,
+            _fits_kept(job, is_local=executor is None) as whole,
             steps_bar("trials", shown=progress) as on_step,
             one_thread(),
-            mapper(
+        ):
+            kept = _without_silent(whole, budget)
+            with mapper(
                 BuilderCall(kept),
                 workers=_enough(kept) if workers is None else workers,
                 executor=executor,
                 on_result=on_step,
-            ) as calls,
-        ):
-            trials = Trials(kept, calls)
-            trial = best_trial(trials, budget)
+            ) as calls:
+                trials = Trials(kept, calls)
+                trial = best_trial(trials, budget)
         # The quality limit can always be met: level 0 leaves the layers unchanged.
         if not budget.is_small(trial.point):
             raise ConfigError(_too_tight(entered.name, target, budget, trial))
@@ -77,6 +79,12 @@ def search_model(
         return model_entry(trial.tflite, trial.rewritten, points)
 
     return model_of(job.cache().recall({"budget": vars(budget)}, search))
+
+
+def _without_silent(job: TrialJob, budget: Budget) -> TrialJob:
+    """Return the job with the silent channels that it may lose."""
+    builder = builder_of(job)
+    return replace(job, silenced=silenced(job.data, builder.layers, budget, builder.measured))
 
 
 def _enough(job: TrialJob) -> int | None:

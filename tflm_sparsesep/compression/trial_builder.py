@@ -18,9 +18,11 @@ import numpy.typing as npt
 from tflm_sparsesep.compression.budget_search import Point
 from tflm_sparsesep.compression.factorization import Factorization
 from tflm_sparsesep.compression.form_choice import Option
-from tflm_sparsesep.compression.layer_compressor import LayerCompressor
+from tflm_sparsesep.compression.layer_compressor import CompressedModel, LayerCompressor
+from tflm_sparsesep.compression.layers import CompressibleLayer
 from tflm_sparsesep.compression.measurer import Measurer
 from tflm_sparsesep.compression.parallel import one_thread
+from tflm_sparsesep.compression.silent_channels import silent_count
 from tflm_sparsesep.compression.trial_cache import (
     Entry,
     TrialCache,
@@ -73,12 +75,14 @@ class TrialJob:
     """A model, samples, and what to count for.
 
     Attributes:
-        data: an int8 .tflite file.
+        data: an int8 .tflite file, which quality is relative to.
         dataset: samples; a fourth is held out to measure the quality.
         labels: the class of each sample, or None.
         target: a name of `targets.TARGETS`.
         name: what errors call the model.
         cache_dir: of results; None keeps none.
+        silenced: `data` without channels that are silent on the samples (`silent_channels`), which
+            is factorized in its place; None where there are none.
     """
 
     data: bytes
@@ -87,16 +91,20 @@ class TrialJob:
     target: str
     name: str
     cache_dir: Path | None = None
+    silenced: bytes | None = None
 
     @functools.cached_property
     def key(self) -> str:
         """What tells this job from others."""
-        parts = (self.target, self.name, str(self.cache_dir), self.labels, *self.dataset)
-        return digest_of(self.data, *parts)
+        return digest_of(self.name, str(self.cache_dir), *self._context)
 
     def cache(self) -> TrialCache:
         """Return the cache of its results."""
-        return TrialCache(self.cache_dir, self.data, self.target, self.labels, *self.dataset)
+        return TrialCache(self.cache_dir, *self._context)
+
+    @property
+    def _context(self) -> tuple[bytes | str | Array | None, ...]:
+        return (self.data, self.silenced, self.target, self.labels, *self.dataset)
 
 
 class TrialBuilder:
@@ -111,8 +119,9 @@ class TrialBuilder:
         self._cache = job.cache()
         _check(editor.read(job.data, name=job.name))
         self._measurer = Measurer(job.data, job.dataset, job.labels, job.target, name=job.name)
+        self._is_silenced = job.silenced is not None
         self._compressor = LayerCompressor(
-            job.data,
+            job.silenced or job.data,
             self._measurer.fitting,
             target=job.target,
             name=job.name,
@@ -142,17 +151,26 @@ class TrialBuilder:
         # Another search may have come to these factorizations at another level.
         return Trial(replace(point, level=level), forms, effort, tflite, rewritten)
 
+    def measured(self, tflite: bytes) -> Point:
+        """Return the point of another form of the model, before rewriting."""
+        built = CompressedModel(tflite, editor.read(tflite), {})
+        return self._measurer.measure(built, (), 0)[0]
+
     @functools.cached_property
     def _wanted_scores(self) -> list[Matrix]:
         return self._compressor.original.scores(self._measurer.measuring)
 
     def _try(self, forms: Forms, level: int, effort: int) -> Trial:
         built = self._compressor.build(forms, effort=effort)
-        names = tuple(
-            f"{layer.name}: {form}" for layer, form in zip(self.layers, forms, strict=True)
-        )
+        names = tuple(map(self._described, self.layers, forms))
         point, rewritten = self._measurer.measure(built, names, level)
         return Trial(point, forms, effort, built.tflite, rewritten)
+
+    def _described(self, layer: CompressibleLayer, form: Factorization) -> str:
+        """Return what a layer becomes, for a person."""
+        silent = silent_count(layer) if self._is_silenced else 0
+        without = f" without {silent} silent channels" if silent else ""
+        return f"{layer.name}: {form}{without}"
 
 
 @dataclass(frozen=True)
