@@ -31,7 +31,7 @@ _PALETTE_BYTES = 16
 _ROW_BYTES = {"float32": 4, "int8": 9}
 # Blocks of a run of U16 in fully_connected_1x1_u16_int8_mve.c.
 _U16_RUN = 8
-# Gaps that fully_connected_1x1_gap4_int8_dsp.c reads at once.
+# Gaps that kernels of the DSP extension read at once.
 _WORD_NIBBLES = 8
 
 

@@ -28,7 +28,8 @@ typedef struct SparsesepVectorDsp {
   uint32_t* acc_end;
   const int8_t* x;  // the vector where it is not widened, and its end
   const int8_t* x_end;
-  int32_t input_zero_point;  // column-major blobs only
+  int32_t input_zero_point;              // column-major blobs only
+  const SparsesepPackedHeader* weights;  // of four vectors only
 } SparsesepVectorDsp;
 
 // acc = weights * x, without bias, for the rows from `acc` to `acc_end`.
@@ -93,6 +94,12 @@ static inline uint32_t sparsesep_dsp_four_vectors_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
   if (batch < 4) return sparsesep_dsp_rows_bytes(weights, batch);
   return 16 * sparsesep_portion(weights->rows) + 8 * weights->cols;
+}
+
+// The same where the vectors left of the batch need none.
+static inline uint32_t sparsesep_dsp_whole_fours_bytes(
+    const SparsesepPackedHeader* weights, int32_t batch) {
+  return batch < 4 ? 0 : sparsesep_dsp_four_vectors_bytes(weights, batch);
 }
 
 #endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_ROWS_DSP_H_

@@ -17,6 +17,7 @@ void sparsesep_run_four_vectors_dsp(const SparsesepPackedHeader* weights,
   const int8_t* x = input;
   int8_t* out = output;
   SparsesepVectorDsp vectors;
+  vectors.weights = weights;
   vectors.acc_end = (uint32_t*)scratch + 4 * sparsesep_portion(row_count);
 
   for (; batch >= 4; batch -= 4) {
