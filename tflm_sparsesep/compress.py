@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.compression.budget_search import Budget, Point, pareto
 from tflm_sparsesep.converters import model_cost
+from tflm_sparsesep.converters.cost.choose_layout import Prefer, check_preference
 from tflm_sparsesep.converters.decisions import LayerDecision
 from tflm_sparsesep.converters.errors import ConfigError, ToolMissingError
 from tflm_sparsesep.converters.tflite import editor
@@ -49,6 +50,7 @@ class CompressResult:
         source: the int8 model that was compressed.
         warnings: reasons to doubt the samples, a line each.
         target: the core that costs are estimated for.
+        prefer: the preference among layouts.
     """
 
     tflite: bytes
@@ -59,6 +61,7 @@ class CompressResult:
     source: bytes
     warnings: tuple[str, ...] = ()
     target: str = "cortex-m4"
+    prefer: Prefer | None = None
 
     def finetune(
         self,
@@ -105,6 +108,7 @@ class CompressResult:
             arrays_of(x, inputs),
             None if labels is None else np.asarray(labels),
             self.target,
+            prefer=self.prefer,
         )
         try:
             with quiet():
@@ -210,6 +214,7 @@ def compress(
     representative_dataset: RepresentativeDataset,
     labels: Array | None = None,
     target: str = "cortex-m4",
+    prefer: Prefer | None = None,
     name: str | None = None,
     progress: bool = False,
     cache_dir: str | Path | None = USER_CACHE,
@@ -239,6 +244,8 @@ def compress(
             inputs, `compress` warns.
         labels: the class of each sample, int[n], if the budget limits the loss of accuracy.
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
+        prefer: as for `convert`. With "speed", layers that get faster may grow by a fifth; the
+            search still minimizes the product of bytes and instructions.
         name: what errors call the model; by default the path, or "model".
         progress: show a bar on stderr.
         cache_dir: where results are kept; None keeps none. `USER_CACHE`, the default, is
@@ -276,11 +283,20 @@ def compress(
         None if labels is None else np.asarray(labels),
         budget,
         target,
+        prefer=check_preference(prefer),
         cache_dir=None if folder is None else Path(folder),
         workers=workers,
         executor=executor,
         progress=progress,
     )
     return CompressResult(
-        rewritten.tflite, rewritten.layers, tflite, point, visited, entered.tflite, concerns, target
+        rewritten.tflite,
+        rewritten.layers,
+        tflite,
+        point,
+        visited,
+        entered.tflite,
+        concerns,
+        target,
+        prefer,
     )

@@ -21,7 +21,13 @@ from tflm_sparsesep.converters.errors import ConfigError
 FORMAT = 1
 _OPTIONS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "convert": {"target": str, "prefer": str, "page_bytes": int, "annotate": bool},
-    "compress": {"target": str, "budget": dict, "finetune": int, "annotate": bool},
+    "compress": {
+        "target": str,
+        "budget": dict,
+        "prefer": str,
+        "finetune": int,
+        "annotate": bool,
+    },
 }
 # What computes a result; another version of these may round differently.
 _PACKAGES = ("tflm-sparsesep", "ai-edge-litert", "numpy", "scipy", "tensorflow", "tflite-micro")

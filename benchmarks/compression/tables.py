@@ -119,5 +119,6 @@ def third_party_table(rows: list[Row]) -> str:
         quality = "nothing pays"
         if not row["is_unchanged"]:
             quality = f"{row['sqnr_db']:.1f} dB ({row['plain_sqnr_db']:.1f})"
-        lines.append(f"| {row['model']} | {row['asked_db']:g} dB | {quality} | {changes} |")
+        asked = f"{row['asked_db']:g} dB" + (", speed" if row.get("prefer") else "")
+        lines.append(f"| {row['model']} | {asked} | {quality} | {changes} |")
     return "\n".join(lines)

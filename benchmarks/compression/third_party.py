@@ -1,7 +1,8 @@
 """Models of others, int8, compressed to an output SQNR with real inputs for calibration.
 
-    python benchmarks/compression/third_party.py MODEL:DB ...
-    python benchmarks/compression/third_party.py ad01_int8:20 kws_ref_model:20 str_ww_ref_model:20
+    python benchmarks/compression/third_party.py MODEL:DB[:PREFER] ...
+    python benchmarks/compression/third_party.py ad01_int8:20 ad01_int8:20:speed \
+        kws_ref_model:20 str_ww_ref_model:20
 
 are MLPerf Tiny's anomaly detector, keyword spotter and wake word detector
 (github.com/mlcommons/tiny). Neither they nor the inputs (`real_inputs.py`) are part of the project.
@@ -26,6 +27,7 @@ from measure import constant_bytes
 import tflm_sparsesep as ts
 from tflm_sparsesep.compression.budget_search import Budget
 from tflm_sparsesep.converters import model_cost
+from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.runtime.tflm_interpreter import TflmInterpreter
 
@@ -37,24 +39,27 @@ Row = dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="+", metavar="MODEL:DB")
+    parser.add_argument("models", nargs="+", metavar="MODEL:DB[:PREFER]")
     document: Row = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": []}
     for argument in parser.parse_args().models:
-        name, _, db = argument.rpartition(":")
-        row = measure(name, float(db))
+        name, db, *prefer = argument.split(":")
+        row = measure(name, float(db), *prefer)
         print(row, flush=True)
-        key = (row["model"], row["asked_db"])
-        rows = [r for r in document["rows"] if (r["model"], r["asked_db"]) != key] + [row]
-        command = "python benchmarks/compression/third_party.py MODEL:DB ..."
+        rows = [r for r in document["rows"] if _key(r) != _key(row)] + [row]
+        command = "python benchmarks/compression/third_party.py MODEL:DB[:PREFER] ..."
         document = {
             "command": command,
-            "rows": sorted(rows, key=lambda r: (str(r["model"]), -r["asked_db"])),
+            "rows": sorted(rows, key=_key),
         }
         RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     tables.write_third_party(document["rows"])
 
 
-def measure(name: str, db: float) -> Row:
+def _key(row: Row) -> tuple[str, float, str]:
+    return row["model"], -row["asked_db"], row.get("prefer") or ""
+
+
+def measure(name: str, db: float, prefer: Prefer | None = None) -> Row:
     """One model: sizes, instructions and quality, before and after."""
     path = real_inputs.SHARED / f"models/{name}.tflite"
     data = path.read_bytes()
@@ -65,6 +70,7 @@ def measure(name: str, db: float) -> Row:
         budget=Budget(min_output_sqnr_db=db),
         representative_dataset=calibration,
         target=TARGET,
+        prefer=prefer,
         name=path.name,
         workers=1,
         cache_dir=None,
@@ -75,6 +81,7 @@ def measure(name: str, db: float) -> Row:
     return {
         "model": path.name,
         "asked_db": db,
+        "prefer": prefer,
         "is_unchanged": result.is_unchanged,
         "sqnr_db": _decibels(quality.sqnr_db),
         "plain_sqnr_db": _decibels(quality.plain_sqnr_db),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -14,7 +15,14 @@ import numpy as np
 import pytest
 
 import tflm_sparsesep as ts
-from tests.support.models.latent_models import SIZES, latent_samples, mlp, tflm_sqnr
+from tests.support.models.dense_models import fully_connected_model
+from tests.support.models.latent_models import (
+    INPUT_SCALE,
+    SIZES,
+    latent_samples,
+    mlp,
+    tflm_sqnr,
+)
 from tests.support.models.shared_models import SHARED_MODELS, needs_shared_models
 from tests.support.tensors import values_of
 from tflm_sparsesep.compression.budget_search import pareto
@@ -122,6 +130,39 @@ def operators_by_layer(tflite: bytes) -> list[list[Operator]]:
         if not op.outputs[0].name.endswith("/between"):
             groups.append([])
     return groups[:-1]
+
+
+def test_dense_layers_may_grow_for_speed(x: np.ndarray) -> None:
+    """One scale for all weights: 4x4 blocks, an index each, are larger than the layer, and faster.
+
+    No form keeps 60 dB: the layer stays dense, or is packed as it is.
+    """
+    rng = np.random.default_rng(0)
+    model = fully_connected_model(
+        rng.integers(-127, 128, (64, SIZES[0])).astype(np.int8),
+        np.zeros(64, np.int32),
+        input_shape=(1, SIZES[0]),
+        input_scale=INPUT_SCALE,
+        input_zero_point=0,
+        weight_scales=0.003,
+        output_scale=0.05,
+        output_zero_point=0,
+    )
+    budget = ts.Budget(min_output_sqnr_db=60)
+    small, fast = (
+        ts.compress(model, budget=budget, representative_dataset=x, prefer=prefer)
+        for prefer in (None, "speed")
+    )
+    assert small.point.sqnr_db == fast.point.sqnr_db == math.inf
+    assert fast.point.instructions < 0.75 * small.point.instructions
+    assert small.point.flash_bytes < fast.point.flash_bytes < 1.2 * small.point.flash_bytes
+    assert fast.tflite == ts.convert(model, prefer="speed").tflite
+
+
+def test_unknown_preferences_are_refused(dense: bytes, x: np.ndarray) -> None:
+    budget = ts.Budget(min_output_sqnr_db=20)
+    with pytest.raises(ts.ConfigError, match="prefer='size'; accepted: flash, speed, or None"):
+        ts.compress(dense, budget=budget, representative_dataset=x, prefer="size")  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

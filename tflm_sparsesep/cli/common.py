@@ -49,6 +49,13 @@ Annotate = Annotated[
     bool,
     typer.Option("--annotate", help="Let viewers show packed layers, for 80 bytes a layer."),
 ]
+Preference = Annotated[
+    str | None,
+    typer.Option(
+        "--prefer",
+        help="flash: smallest layouts; speed: fastest, up to 20% larger; else the product.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -15,6 +15,7 @@ from tflm_sparsesep.cli.common import (
     Annotate,
     AsJson,
     OutputFile,
+    Preference,
     TargetName,
     print_json,
     say,
@@ -22,6 +23,7 @@ from tflm_sparsesep.cli.common import (
     warnings_as_lines,
 )
 from tflm_sparsesep.cli.recipes import MadeFrom, RecipeFile, check_made, followed, write_made
+from tflm_sparsesep.converters.cost.choose_layout import check_preference
 from tflm_sparsesep.converters.errors import ConfigError, printable
 from tflm_sparsesep.recipe import Recipe
 from tflm_sparsesep.runtime import files
@@ -74,6 +76,7 @@ def compress(
     arena: ArenaBytes = None,
     max_drop: MaxDrop = None,
     labels: LabelsFile = None,
+    prefer: Preference = None,
     annotate: Annotate = False,
     recipe: RecipeFile = None,
     workers: Workers = None,
@@ -100,6 +103,7 @@ def compress(
     options = {
         "target": target,
         "budget": budget,
+        "prefer": check_preference(prefer),
         "finetune": epochs if finetune else None,
         "annotate": annotate or None,
     }
@@ -132,6 +136,7 @@ def _result(given: Recipe, workers: int | None, *, is_cached: bool) -> ts.Compre
             representative_dataset=samples,
             labels=labels,
             target=given.options["target"],
+            prefer=given.options.get("prefer"),
             progress=progress,
             cache_dir=USER_CACHE if is_cached else None,
             workers=workers,

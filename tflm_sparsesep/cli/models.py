@@ -17,6 +17,7 @@ from tflm_sparsesep.cli.common import (
     AsJson,
     ModelPath,
     OutputFile,
+    Preference,
     TargetName,
     check_outputs,
     console,
@@ -33,13 +34,6 @@ from tflm_sparsesep.recipe import Recipe
 from tflm_sparsesep.runtime import files
 from tflm_sparsesep.table_cells import not_counted
 
-Preference = Annotated[
-    str | None,
-    typer.Option(
-        "--prefer",
-        help="flash: smallest layouts; speed: fastest, up to 20% larger; else the product.",
-    ),
-]
 PageBytes = Annotated[
     int | None, typer.Option("--page-bytes", help="Most bytes of a page: see docs/paging.md.")
 ]

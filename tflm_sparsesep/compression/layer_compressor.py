@@ -36,6 +36,7 @@ from tflm_sparsesep.compression.segments import (
     run_segment,
 )
 from tflm_sparsesep.compression.trial_cache import Entry, TrialCache, fit_entry, fit_of
+from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix, Vector
 from tflm_sparsesep.converters.layers import real, split
@@ -82,6 +83,7 @@ class LayerCompressor:
         fitting: for each model input the calibration samples [inferences, *shape].
         target: a name of `targets.TARGETS`.
         name: what errors call the model.
+        prefer: the preference among layouts (`choose_layout`).
         cache: keeps each fit as soon as it is made.
 
     Raises:
@@ -95,9 +97,11 @@ class LayerCompressor:
         *,
         target: str,
         name: str,
+        prefer: Prefer | None = None,
         cache: TrialCache | None = None,
     ) -> None:
         self._data, self._fitting, self._target, self._name = data, fitting, target, name
+        self._prefer = prefer
         self._cache, self._fits = cache or TrialCache(None), dict[str, Entry]()
         self.original = CompressedModel(data, editor.read(data, name=name), {})
         self._main = self.original.model.subgraphs[0]
@@ -192,7 +196,7 @@ class LayerCompressor:
         """Return the option to stay dense, and families with the layer's own errors as noise."""
         layer = self.layers[index]
         op = self._main.operators[layer.position]
-        cost = rewritten_cost([op], self._target, self._zeros)
+        cost = rewritten_cost([op], self._target, self._zeros, self._prefer)
         dense = Option(DENSE, 0.0, cost.bytes, cost.instructions, cost.arena_bytes)
         return dense, [
             [self._option(index, form) for form in family] for family in families(op, layer.real)
@@ -208,7 +212,7 @@ class LayerCompressor:
         if form.palette:
             _round_to_palette(operators[0], problem)
             fitted = replace(fitted, matrices=(real.read(operators[0]).weights,))
-        cost = rewritten_cost(operators, self._target, self._zeros)
+        cost = rewritten_cost(operators, self._target, self._zeros, self._prefer)
         error = problem.error(fitted)
         return Option(form, error, cost.bytes, cost.instructions, cost.arena_bytes)
 

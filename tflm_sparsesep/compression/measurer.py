@@ -13,6 +13,7 @@ from tflm_sparsesep.compression.layer_compressor import CompressedModel
 from tflm_sparsesep.compression.sample_checks import held_out
 from tflm_sparsesep.compression.segments import real_outputs
 from tflm_sparsesep.converters import model_cost
+from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.factorize.gram import Matrix
 from tflm_sparsesep.converters.passes.conversion import Conversion
@@ -37,6 +38,7 @@ class Measurer:
         labels: the class of each sample, or None.
         target: a name of `targets.TARGETS`.
         name: what errors call the model.
+        prefer: the preference among layouts (`choose_layout`).
 
     Raises:
         ConfigError: samples or labels do not fit.
@@ -50,8 +52,10 @@ class Measurer:
         target: str,
         *,
         name: str = "model",
+        prefer: Prefer | None = None,
     ) -> None:
         self._source, self._target = source, get_target(target).name
+        self._prefer = prefer
         inputs = editor.read(source, name=name).subgraphs[0].inputs
         arrays = samples.split_inputs(list(dataset), inputs)
         count = len(arrays[0]) if arrays else 0
@@ -87,7 +91,7 @@ class Measurer:
         """Return what `rewrite` makes of the file."""
         model = built.model
         users = buffer_users(model)
-        conversion = Conversion(self._target, built.input_zeros, users=users)
+        conversion = Conversion(self._target, built.input_zeros, self._prefer, users)
         graphs = planned(model, self._target)
         layers = [d for graph in graphs for d in run_passes(graph, conversion)]
         tidy(model)

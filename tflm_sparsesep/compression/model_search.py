@@ -21,6 +21,7 @@ from tflm_sparsesep.compression.trial_builder import BuilderCall, Trial, TrialJo
 from tflm_sparsesep.compression.trial_cache import Entry, model_entry, model_of
 from tflm_sparsesep.compression.trials import Trials
 from tflm_sparsesep.converters import model_cost
+from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.rewrite import RewriteResult
 from tflm_sparsesep.converters.tflite import editor
@@ -46,6 +47,7 @@ def search_model(
     budget: Budget,
     target: str,
     *,
+    prefer: Prefer | None,
     cache_dir: Path | None,
     workers: int | None,
     executor: Executor | None,
@@ -55,7 +57,7 @@ def search_model(
 
     Raises ConfigError if the budget cannot be met; the arguments are those of `compress`.
     """
-    job = TrialJob(entered.tflite, entered.samples, labels, target, entered.name, cache_dir)
+    job = TrialJob(entered.tflite, entered.samples, labels, target, entered.name, cache_dir, prefer)
 
     def search() -> Entry:
         with (

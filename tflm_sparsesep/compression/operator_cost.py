@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from tflm_sparsesep.converters import model_cost, native
 from tflm_sparsesep.converters.blob.pack_sparse_conv import pack_conv
 from tflm_sparsesep.converters.blob.size import least_bytes
-from tflm_sparsesep.converters.cost.choose_layout import choose_layout
+from tflm_sparsesep.converters.cost.choose_layout import (
+    SPEED_GROWTH,
+    Prefer,
+    choose_layout,
+    pays,
+)
 from tflm_sparsesep.converters.cost.cost import Cost
 from tflm_sparsesep.converters.layers.convolution import is_convolution
 from tflm_sparsesep.converters.layers.matrix import is_matrix_operator, read_matrix_layer
@@ -50,18 +55,21 @@ class _OneCost(Cost):
 
 
 def rewritten_cost(
-    operators: Sequence[Operator], target: str, input_zeros: Mapping[str, float]
+    operators: Sequence[Operator],
+    target: str,
+    input_zeros: Mapping[str, float],
+    prefer: Prefer | None = None,
 ) -> OperatorCost:
     """Return the cost of consecutive operators as the converter rewrites them.
 
     Args:
         operators: layers; the first reads the only input, the last writes the only output.
         target: a name of `targets.TARGETS`.
-        input_zeros: see `Conversion`.
+        input_zeros, prefer: see `Conversion`.
     """
     ends = {"inputs": [operators[0].input(0)], "outputs": operators[-1].outputs}
     part = Subgraph("main", operators=operators, **ends)
-    conversion = Conversion(target, input_zeros)
+    conversion = Conversion(target, input_zeros, prefer)
     fused = [d for d in fuse_separable_pair.run(part, conversion) if d.rewritten]
     if fused:  # all that is left is the fused operator
         (decision,) = fused
@@ -96,7 +104,8 @@ def _cost(op: Operator, conversion: Conversion) -> _OneCost:
     plain = dense_cost(op, conversion.target)
     dense = _OneCost(plain.bytes, plain.instructions)
     weights = op.weights.array
-    if weights is None or least_bytes(weights) >= dense_bytes([op]):
+    growth = SPEED_GROWTH if conversion.prefer == "speed" else 1.0
+    if weights is None or least_bytes(weights) >= growth * dense_bytes([op]):
         return dense
     for kind in (_depthwise, _convolution, _matrix):
         try:
@@ -126,8 +135,15 @@ def _matrix(op: Operator, conversion: Conversion) -> _OneCost | None:
     layer = read_matrix_layer(op)
     plain = Cost(dense_bytes([op]), layer.shape.dense_instructions(conversion.target))
     zeros = conversion.input_zeros.get(op.input(0).name, 0.0)
-    best = choose_layout(layer.weights, conversion.target, layer.shape.vectors, zeros, dense=plain)
-    if best is None or not best.beats(plain):
+    best = choose_layout(
+        layer.weights,
+        conversion.target,
+        layer.shape.vectors,
+        zeros,
+        dense=plain,
+        prefer=conversion.prefer,
+    )
+    if best is None or not pays(best, plain, conversion.prefer):
         return None
     custom = _LENGTH + _aligned(len(layer.options.to_bytes()), BUFFER_ALIGNMENT)
     return _OneCost(_packed_bytes(op, best.bytes) + custom, best.instructions)
@@ -140,7 +156,7 @@ def _convolution(op: Operator, conversion: Conversion) -> _OneCost | None:
     layer = sparse_conv_2d.read_layer(op)
     plain = Cost(dense_bytes([op]), layer.dense_instructions(conversion.target))
     best = sparse_conv_2d.packed_cost(layer, plain, conversion)
-    if best is None or not best.beats(plain):
+    if best is None or not pays(best, plain, conversion.prefer):
         return None
     blob = pack_conv(layer.window, layer.options, layer.weights, best.layout)
     scratch = native.conv_scratch_bytes(blob, *layer.inputs[1:3], target=conversion.target)

@@ -32,6 +32,7 @@ from tflm_sparsesep.compression.trial_cache import (
     options_entry,
     options_of,
 )
+from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.errors import ModelError
 from tflm_sparsesep.converters.factorize.gram import Matrix
 from tflm_sparsesep.converters.layers.convolution import is_convolution
@@ -81,6 +82,7 @@ class TrialJob:
         target: a name of `targets.TARGETS`.
         name: what errors call the model.
         cache_dir: of results; None keeps none.
+        prefer: the preference among layouts (`choose_layout`).
         silenced: `data` without channels that are silent on the samples (`silent_channels`), which
             is factorized in its place; None where there are none.
     """
@@ -91,6 +93,7 @@ class TrialJob:
     target: str
     name: str
     cache_dir: Path | None = None
+    prefer: Prefer | None = None
     silenced: bytes | None = None
 
     @functools.cached_property
@@ -104,7 +107,7 @@ class TrialJob:
 
     @property
     def _context(self) -> tuple[bytes | str | Array | None, ...]:
-        return (self.data, self.silenced, self.target, self.labels, *self.dataset)
+        return (self.data, self.silenced, self.target, self.prefer, self.labels, *self.dataset)
 
 
 class TrialBuilder:
@@ -118,14 +121,15 @@ class TrialBuilder:
     def __init__(self, job: TrialJob) -> None:
         self._cache = job.cache()
         _check(editor.read(job.data, name=job.name))
-        self._measurer = Measurer(job.data, job.dataset, job.labels, job.target, name=job.name)
+        how: dict[str, Any] = {"name": job.name, "prefer": job.prefer}
+        self._measurer = Measurer(job.data, job.dataset, job.labels, job.target, **how)
         self._is_silenced = job.silenced is not None
         self._compressor = LayerCompressor(
             job.silenced or job.data,
             self._measurer.fitting,
             target=job.target,
-            name=job.name,
             cache=self._cache,
+            **how,
         )
         self.layers = self._compressor.layers
 
