@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from samples import Data
+from samples import Data, kept
 
 FILE = Path(__file__).parents[3] / "shared/data/cifar10_jpeg.npz"
 # Pixels that an image is moved by at most, each way.
@@ -20,15 +20,7 @@ Images = npt.NDArray[np.uint8]
 
 def load(work: Path) -> Data:
     """Return all images; they are decoded once, into a file in the folder `work`."""
-    decoded = work / "cifar10.npz"
-    if not decoded.exists():
-        work.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, Any] = dict(_decoded(np.load(FILE)))
-        unfinished = decoded.with_suffix(".part.npz")
-        np.savez(unfinished, **arrays)
-        unfinished.replace(decoded)
-    parts = np.load(decoded)
-    return Data(*(parts[name] for name in ("x_train", "y_train", "x_test", "y_test")))
+    return kept(work / "cifar10.npz", lambda: Data(**dict(_decoded(np.load(FILE)))))
 
 
 def _decoded(files: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:

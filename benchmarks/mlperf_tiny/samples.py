@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,17 @@ class Data:
     y_train: Labels
     x_test: Samples
     y_test: Labels
+
+
+def kept(path: Path, make: Callable[[], Data]) -> Data:
+    """Return what `make` returns, from the .npz file at `path` if it was made before."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part.npz")
+        np.savez(unfinished, **vars(make()))
+        unfinished.replace(path)
+    with np.load(path) as found:
+        return Data(**{name: found[name] for name in found.files})
 
 
 def batches(

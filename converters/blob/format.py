@@ -35,13 +35,14 @@ class ValueType(enum.IntEnum):
 
 
 class IndexEncoding(enum.IntEnum):
-    """The storage of the position of a block."""
+    """The storage of the position of a block. DENSE stores none: every tile is there."""
 
     U16 = 0
     DELTA8 = 1
     GAP4 = 2
     OFFSET16 = 4
     WINDOW8 = 5
+    DENSE = 6
 
 
 class Major(enum.IntEnum):

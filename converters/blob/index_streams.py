@@ -29,9 +29,11 @@ _UINT16_MAX = 65535
 def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
     """Return the stored tiles of a group: those that `occupied` marks, and those that fill gaps.
 
-    DELTA8 adds tiles in gaps wider than its largest step. WINDOW8 repeats a tile to complete a run
+    DENSE stores all. DELTA8 adds tiles in gaps wider than its largest step. WINDOW8 repeats a tile to complete a run
     at the end of a window.
     """
+    if layout.index_encoding is IndexEncoding.DENSE:
+        return np.arange(len(occupied))
     tiles = np.flatnonzero(occupied).astype(np.int64, copy=False)
     if layout.index_encoding is IndexEncoding.WINDOW8:
         return _fill_windows(tiles, _window_unit(len(occupied)), layout.run_blocks)
@@ -82,6 +84,8 @@ def encode(tiles: Tiles, tiles_per_group: int, layout: Layout) -> bytes:
         ValueError: an offset exceeds OFFSET16.
     """
     encoding = layout.index_encoding
+    if encoding is IndexEncoding.DENSE:
+        return b""
     if encoding is IndexEncoding.U16:
         return tiles.astype("<u2").tobytes()
     if encoding is IndexEncoding.OFFSET16:
@@ -111,6 +115,8 @@ def decode(stream: bytes, counts: Tiles, tiles_per_group: int, layout: Layout) -
         elif encoding is IndexEncoding.DELTA8:
             yield np.cumsum(np.frombuffer(stream, np.uint8, count, position), dtype=np.int64)
             position += count
+        elif encoding is IndexEncoding.DENSE:
+            yield np.arange(count)
         elif encoding is IndexEncoding.WINDOW8:
             unit = _window_unit(tiles_per_group)
             tiles, size = _decode_window8(stream, position, count, unit, layout.run_blocks)

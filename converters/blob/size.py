@@ -143,6 +143,8 @@ def _stored(groups: Mask, layout: Layout) -> tuple[Counts, Counts, Counts]:
     gaps = tiles + 1
     gaps[1:] -= np.where(first[1:], 0, gaps[:-1])
     counts = np.bincount(owners, minlength=len(groups)).astype(np.int64)
+    if layout.index_encoding is IndexEncoding.DENSE:
+        counts[:] = groups.shape[1]
     if layout.index_encoding is IndexEncoding.DELTA8:
         deltas = gaps - first  # the first delta counts from tile 0
         fillers = np.maximum(deltas - 1, 0) // MAX_DELTA8
@@ -189,6 +191,8 @@ def _filled_windows(groups: Mask, tiles: Counts, counts: Counts, run_blocks: int
 
 def _index_bytes(counts: Counts, nibbles: Counts, tiles_per_group: int, layout: Layout) -> int:
     encoding, blocks = layout.index_encoding, int(counts.sum())
+    if encoding is IndexEncoding.DENSE:
+        return 0
     if encoding in (IndexEncoding.U16, IndexEncoding.OFFSET16):
         return 2 * blocks
     if encoding is IndexEncoding.GAP4:

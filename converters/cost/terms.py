@@ -115,6 +115,8 @@ def _takes_passes(layout: Layout, size: PackedSize, vectors_per_pass: int) -> bo
     if size.cols % layout.block_cols:
         return False
     is_window8 = layout.index_encoding is IndexEncoding.WINDOW8
+    if layout.index_encoding is IndexEncoding.DENSE:
+        return size.rows % 2 == 0
     if vectors_per_pass == _EIGHT:
         return size.rows % layout.block_rows == 0 and size.cols <= _MOST_EIGHT_COLS
     if vectors_per_pass == _SIXTEEN:

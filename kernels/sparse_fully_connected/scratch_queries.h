@@ -7,6 +7,7 @@
 
 #include "sparse_fully_connected/avx2/run_strips_x86.h"
 #include "sparse_fully_connected/columns.h"
+#include "sparse_fully_connected/dsp/run_dense_vectors_dsp.h"
 #include "sparse_fully_connected/dsp/run_vector_tiles_dsp.h"
 #include "sparse_fully_connected/float_blocks.h"
 #include "sparse_fully_connected/mve/run_mve.h"

@@ -202,6 +202,9 @@ SPARSESEP_COLD static SparsesepStatus check_indices(const Blob* b, Stream* s,
   if (HAS_INDEX(h, DELTA8)) return check_deltas(b, s, count);
   if (HAS_INDEX(h, GAP4)) return check_gaps(b, s, count);
   if (HAS_INDEX(h, WINDOW8)) return check_windows(b, s, count);
+  if (HAS_INDEX(h, DENSE)) {
+    return count == b->tiles ? SPARSESEP_OK : SPARSESEP_BAD_COUNT;
+  }
   if (HAS_INDEX(h, U16) || HAS_INDEX(h, OFFSET16)) {
     return check_places(b, s, count);
   }

@@ -19,6 +19,8 @@ static uint32_t index_bytes(const SparsesepPackedHeader* weights,
   const uint32_t run = sparsesep_run_blocks(weights);
   uint32_t nibbles = 0;
   switch (weights->index_encoding) {
+    case SPARSESEP_INDEX_DENSE:
+      return 0;
     case SPARSESEP_INDEX_DELTA8:
       return count;
     case SPARSESEP_INDEX_GAP4:

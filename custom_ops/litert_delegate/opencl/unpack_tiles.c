@@ -26,6 +26,8 @@ static uint32_t read_u16(Streams* s) {
 static uint32_t next_tile(Streams* s, uint32_t n) {
   const SparsesepPackedHeader* h = s->weights;
   switch (h->index_encoding) {
+    case SPARSESEP_INDEX_DENSE:
+      return n;
     case SPARSESEP_INDEX_U16:
       return read_u16(s);
     case SPARSESEP_INDEX_OFFSET16:

@@ -84,6 +84,7 @@ enum {
                                  // see sparsesep_window_unit(). Runs that
                                  // their window cuts short are filled up with
                                  // all-zero blocks.
+  SPARSESEP_INDEX_DENSE = 6,     // none: every tile is stored, zero or not
 };
 
 enum {

@@ -6,28 +6,12 @@
 #include <string.h>
 
 #include "common/clamp_dsp.h"
+#include "common/finish_pair_dsp.h"
 #include "common/isa.h"
 #include "sparse_fully_connected/dsp/run_vector_tiles_dsp.h"
 #include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
-
-// What the pairs of rows of a pass share. Assembly reads the words and moves
-// the first four on.
-typedef struct Tile {
-  const int32_t* bias;
-  const int32_t* multiplier;
-  const int8_t* shift;
-  int8_t* out;
-  int32_t zero_point;
-  uint32_t stride;     // bytes from one vector's outputs to the next one's
-  uint32_t* sums;      // [vectors][2]
-  uint32_t* sums_end;  // there the widened vectors begin
-  uint32_t step;       // bytes from one tile's columns to the next one's
-} Tile;
-
-_Static_assert(offsetof(Tile, sums) == 24 && offsetof(Tile, step) == 32,
-               "assembly reads words");
 
 // Widens two vectors, four columns of each a round.
 static void widen_pair(const int8_t* x, uint32_t step, uint32_t cols,
@@ -61,7 +45,7 @@ static void widen_pair(const int8_t* x, uint32_t step, uint32_t cols,
 // odd ones, r8 column, r9 x, r10 low, r11 mixed, r12 and lr inputs. On the
 // stack: where the index ends, tile.
 __attribute__((naked, noinline)) static void multiply_pair(
-    const Tile* tile __attribute__((unused)),
+    const SparsesepRowPairsDsp* tile __attribute__((unused)),
     const uint8_t* index __attribute__((unused)),
     const uint32_t* value __attribute__((unused)),
     const uint8_t* index_end __attribute__((unused))) {
@@ -120,80 +104,8 @@ __attribute__((naked, noinline)) static void multiply_pair(
       ".purgem weights\n .purgem first\n .purgem other\n");
 }
 
-// Outputs of two rows, two vectors a round. finish_rows_dsp.c explains how a
-// row is finished; here the shift is a multiplication, which adds the zero
-// point and rounds as well. Returns 0, having written none, where a shift is by
-// less than two.
-//
-// r1 sums, r2 and r3 bias, r4 and r5 multipliers, r6 and r7 shifts' factors, r8
-// zero point, r9 stride, r10 low, r11 mixed, r12 out, lr sums_end.
-__attribute__((naked, noinline)) static int finish_pair(
-    Tile* tile __attribute__((unused))) {
-  __asm__ volatile(
-      ".macro finish sum, multiplier, factor\n"
-      "  smmulr \\sum, \\sum, \\multiplier\n"
-      "  add \\sum, \\sum, \\sum, asr #31\n"
-      "  smmlar \\sum, \\sum, \\factor, r8\n"
-      "  ssat \\sum, #8, \\sum\n"
-      ".endm\n"
-      ".macro vector\n"
-      "  ldrd r10, r11, [r1], #8\n"
-      "  sub r11, r11, r10\n"
-      "  add r10, r2, r10, lsl #1\n"
-      "  add r11, r3, r11, asr #7\n"
-      "  finish r10, r4, r6\n"
-      "  finish r11, r5, r7\n"
-      "  strb r11, [r12, #1]\n"
-      "  strb r10, [r12]\n"
-      "  add r12, r12, r9\n"
-      ".endm\n"
-      "  push {r4-r11, lr}\n"
-      "  ldmia r0, {r1, r8, r10, r12}\n"
-      "  ldrd r2, r3, [r1], #8\n"
-      "  ldrd r4, r5, [r8], #8\n"
-      "  ldrsb r6, [r10], #1\n"
-      "  ldrsb r7, [r10], #1\n"
-      "  add r11, r12, #2\n"
-      "  stmia r0!, {r1, r8, r10, r11}\n"
-      "  mov r1, #1\n"
-      "  add r6, r6, #32\n"
-      "  add r7, r7, #32\n"
-      "  lsl r6, r1, r6\n"
-      "  lsl r7, r1, r7\n"
-      "  lsl r2, r2, #1\n"
-      "  lsl r3, r3, #1\n"
-      "  ldrd r8, r9, [r0]\n"
-      "  ldrd r1, lr, [r0, #8]\n"
-      "  orrs r0, r6, r7\n"
-      "  ite mi\n"
-      "  movmi r0, #0\n"
-      "  movpl r0, #1\n"
-      "  bmi 2f\n"
-      "1:\n"
-      "  vector\n"
-      "  vector\n"
-      "  cmp r1, lr\n"
-      "  bne 1b\n"
-      "2:\n"
-      "  pop {r4-r11, pc}\n"
-      ".purgem vector\n .purgem finish\n");
-}
-
-// The same for any shifts.
-SPARSESEP_COLD
-static void finish_any_pair(const SparsesepRows* rows, uint32_t row,
-                            const Tile* tile) {
-  int8_t* out = tile->out - 2;
-  for (const uint32_t* sums = tile->sums; sums != tile->sums_end; sums += 2) {
-    const uint32_t acc[2] = {sums[0],
-                             (uint32_t)((int32_t)(sums[1] - sums[0]) >> 8)};
-    sparsesep_finish_rows_general(rows, row, 2, acc, out);
-    out += tile->stride;
-  }
-}
-
 static void run_tile(const SparsesepPackedHeader* weights,
-                     const SparsesepRows* rows, Tile* tile) {
+                     const SparsesepRows* rows, SparsesepRowPairsDsp* tile) {
   const uint32_t* value = sparsesep_section(weights, weights->value_offset);
   const uint8_t* index = sparsesep_section(weights, weights->index_offset);
   const uint16_t* counts = sparsesep_section(weights, weights->counts_offset);
@@ -211,7 +123,9 @@ static void run_tile(const SparsesepPackedHeader* weights,
       index = index_end;
       value += 4 * blocks;
     }
-    if (!finish_pair(tile)) finish_any_pair(rows, row, tile);
+    if (!sparsesep_finish_pair_dsp(tile)) {
+      sparsesep_finish_any_pair_dsp(rows, row, tile);
+    }
   }
 }
 
@@ -227,7 +141,7 @@ void sparsesep_run_whole_vector_tiles_dsp(
       rows.bounded ? sparsesep_tile_vectors_dsp(weights, batch) : 0;
   while (vectors > 0) {
     uint32_t* const sums = scratch;
-    Tile tile = {
+    SparsesepRowPairsDsp tile = {
         .bias = rows.bias,
         .multiplier = rows.multiplier,
         .shift = rows.shift,

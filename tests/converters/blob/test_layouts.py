@@ -13,7 +13,7 @@ from tflm_sparsesep.converters.errors import ConfigError
 
 KERNELS = Path(__file__).parents[3] / "kernels"
 # Layouts that replace others: of the DSP extension, of Helium, and those for phones and PCs.
-_INTERLEAVED = {"2x4_delta8_int8_woven", "4x4_delta8_int8_woven"}
+_INTERLEAVED = {"2x4_delta8_int8_woven", "4x4_delta8_int8_woven", "4x4_dense_int8_woven"}
 _BLOCKS = {"2x4_delta8_int8", "4x4_delta8_int8"}
 _WINDOWS = {f"{pattern}_window8_int8" for pattern in ("1x1", "1x4", "4x1", "2x4", "4x4")}
 _FLOAT_BLOCKS = {f"{pattern}_delta8_float32" for pattern in ("1x4", "4x1", "4x4", "1x16")}
@@ -36,7 +36,7 @@ def test_names_are_those_of_the_list() -> None:
     rows = (KERNELS / "sparse_fully_connected/layouts.inc").read_text()
     names = re.findall(r"^SPARSESEP_LAYOUT\((\w+),", rows, re.MULTILINE)
     assert [str(layout) for layout in LAYOUTS] == names
-    assert len(set(names)) == len(names) == 23
+    assert len(set(names)) == len(names) == 24
 
 
 @pytest.mark.parametrize("target", EXPECTED)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tests.support.dense_counts import held_out_errors, worst
-from tflm_sparsesep.converters.blob.format import Layout
+from tflm_sparsesep.converters.blob.format import IndexEncoding, Layout
 from tflm_sparsesep.converters.blob.layouts import layouts_for
 from tflm_sparsesep.converters.blob.size import PackedSize, size_of
 from tflm_sparsesep.converters.cost import fully_connected
@@ -48,6 +48,8 @@ def test_more_of_everything_costs_more(target: str) -> None:
             )
             for rows, cols, zeros, batch in shapes
         ]
+        if layout.index_encoding is IndexEncoding.DENSE:
+            assert costs.pop(0) == costs[0], "it stores zeros, too"
         assert all(few < many for few, many in itertools.pairwise(costs)), str(layout)
 
 

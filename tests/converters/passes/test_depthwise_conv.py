@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from tests.converters.passes.test_sparse_conv_2d import random_conv
+from tests.support.models.separable_models import conv_model
 from tests.support.models.shared_models import shared_model
 from tflm_sparsesep.converters import model_cost, native, op_names
 from tflm_sparsesep.converters.blob.pack_depthwise import pack_depthwise
@@ -95,10 +97,10 @@ def test_decisions_are_those_of_inspect(fused: RewriteResult) -> None:
 
 
 def test_a_convolution_of_one_channel_is_a_depthwise_one() -> None:
-    result = rewrite(shared_model("kws_ref_model.tflite"), target="cortex-m4")
-    first = result.layers[0]
-    assert (first.op, first.rewritten, first.pattern) == ("CONV_2D", True, "10x4")
-    assert first.variant == "depthwise_dsp"
+    conv = random_conv(np.random.default_rng(3), 8, (5, 5, 1), zeros=0.0)
+    (layer,) = rewrite(conv_model([conv], (1, 20, 20, 1)), target="cortex-m4").layers
+    assert (layer.op, layer.rewritten, layer.pattern) == ("CONV_2D", True, "5x5")
+    assert layer.variant == "depthwise_dsp"
 
 
 def test_flash_first_keeps_layers_that_would_grow() -> None:
