@@ -29,8 +29,8 @@ _UINT16_MAX = 65535
 def stored_tiles(occupied: npt.NDArray[np.bool_], layout: Layout) -> Tiles:
     """Return the stored tiles of a group: those that `occupied` marks, and those that fill gaps.
 
-    DENSE stores all. DELTA8 adds tiles in gaps wider than its largest step. WINDOW8 repeats a tile to complete a run
-    at the end of a window.
+    DENSE stores all. DELTA8 adds tiles in gaps wider than its largest step. WINDOW8 repeats a tile
+    to complete a run at the end of a window.
     """
     if layout.index_encoding is IndexEncoding.DENSE:
         return np.arange(len(occupied))
