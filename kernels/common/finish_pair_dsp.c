@@ -1,7 +1,6 @@
 #include "common/finish_pair_dsp.h"
 
 #include "common/isa.h"
-#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
@@ -65,19 +64,6 @@ __attribute__((naked)) int sparsesep_finish_pair_dsp(SparsesepRowPairsDsp* pairs
       "2:\n"
       "  pop {r4-r11, pc}\n"
       ".purgem vector\n .purgem finish\n");
-}
-
-// The same for any shifts.
-SPARSESEP_COLD
-void sparsesep_finish_any_pair_dsp(const SparsesepRows* rows, uint32_t row,
-                                   const SparsesepRowPairsDsp* pairs) {
-  int8_t* out = pairs->out - 2;
-  for (const uint32_t* sums = pairs->sums; sums != pairs->sums_end; sums += 2) {
-    const uint32_t acc[2] = {sums[0],
-                             (uint32_t)((int32_t)(sums[1] - sums[0]) >> 8)};
-    sparsesep_finish_rows_general(rows, row, 2, acc, out);
-    out += pairs->stride;
-  }
 }
 
 #endif

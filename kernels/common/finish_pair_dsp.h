@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "common/rows.h"
+#include "sparsesep/compiler.h"
 
 // What the pairs of rows of a pass share. Assembly reads the words and moves
 // the first four on.
@@ -25,7 +26,17 @@ typedef struct SparsesepRowPairsDsp {
 int sparsesep_finish_pair_dsp(SparsesepRowPairsDsp* pairs);
 
 // The same for any shifts, after sparsesep_finish_pair_dsp() has moved on.
-void sparsesep_finish_any_pair_dsp(const SparsesepRows* rows, uint32_t row,
-                                   const SparsesepRowPairsDsp* pairs);
+SPARSESEP_COLD
+static inline void sparsesep_finish_any_pair_dsp(
+    const SparsesepRows* rows, uint32_t row,
+    const SparsesepRowPairsDsp* pairs) {
+  int8_t* out = pairs->out - 2;
+  for (const uint32_t* sums = pairs->sums; sums != pairs->sums_end; sums += 2) {
+    const uint32_t acc[2] = {sums[0],
+                             (uint32_t)((int32_t)(sums[1] - sums[0]) >> 8)};
+    sparsesep_finish_rows_general(rows, row, 2, acc, out);
+    out += pairs->stride;
+  }
+}
 
 #endif  // SPARSESEP_COMMON_FINISH_PAIR_DSP_H_
