@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tflm_sparsesep.converters.blob.format import IndexEncoding
 from tflm_sparsesep.converters.cost.choose_layout import Prefer
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost, total
 from tflm_sparsesep.converters.errors import ConfigError
@@ -370,8 +371,7 @@ class _Trial:
     def support(self, layer: TrainedLayer, zeros: float) -> Array:
         """Return bool in the shape of the kernel: True for the weights that stay."""
         if layer.goal is None:
-            is_sparse = layer.packable and isinstance(self.cost(layer, zeros), PackedCost)
-            if not is_sparse:
+            if not (layer.packable and _skips_zeros(self.cost(layer, zeros))):
                 return np.asarray(self._now.scores[layer] > 0)
         return self._kept(layer, zeros)
 
@@ -380,6 +380,11 @@ class _Trial:
         if layer.goal is not None:
             return np.asarray(scores > _level(np.sort(scores.ravel()), layer.goal))
         return np.asarray(scores > _level(self._ranked, zeros) * self._prices[layer])
+
+
+def _skips_zeros(cost: Cost) -> bool:
+    """Return False for a dense layer, and for one that is packed with all its blocks."""
+    return isinstance(cost, PackedCost) and cost.layout.index_encoding is not IndexEncoding.DENSE
 
 
 def _level(ranked: Array, zeros: float) -> float:
