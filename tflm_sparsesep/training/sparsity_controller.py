@@ -370,10 +370,9 @@ class _Trial:
 
     def support(self, layer: TrainedLayer, zeros: float) -> Array:
         """Return bool in the shape of the kernel: True for the weights that stay."""
-        if layer.goal is None:
-            if not (layer.packable and _skips_zeros(self.cost(layer, zeros))):
-                return np.asarray(self._now.scores[layer] > 0)
-        return self._kept(layer, zeros)
+        if layer.goal is not None or (layer.packable and _skips_zeros(self.cost(layer, zeros))):
+            return self._kept(layer, zeros)
+        return np.asarray(self._now.scores[layer] > 0)
 
     def _kept(self, layer: TrainedLayer, zeros: float) -> Array:
         scores = self._now.scores[layer]
