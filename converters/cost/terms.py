@@ -29,6 +29,7 @@ _PASS_TERMS = (
     "per_row",
     "per_rest_row",
     "per_col",
+    "per_copy",
     "per_stored_group",
     "per_empty_group",
     "per_block",
@@ -112,11 +113,11 @@ def _pass_vectors(layout: Layout, size: PackedSize, batch: int, most: int) -> in
 
 def _takes_passes(layout: Layout, size: PackedSize, vectors_per_pass: int) -> bool:
     """Return True if a kernel of several vectors a pass takes them together with this blob."""
+    if layout.index_encoding is IndexEncoding.DENSE:
+        return size.rows % 2 == 0
     if size.cols % layout.block_cols:
         return False
     is_window8 = layout.index_encoding is IndexEncoding.WINDOW8
-    if layout.index_encoding is IndexEncoding.DENSE:
-        return size.rows % 2 == 0
     if vectors_per_pass == _EIGHT:
         return size.rows % layout.block_rows == 0 and size.cols <= _MOST_EIGHT_COLS
     if vectors_per_pass == _SIXTEEN:
@@ -171,6 +172,10 @@ def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[s
         IndexEncoding.DELTA8,
     )
     is_window8 = layout.index_encoding is IndexEncoding.WINDOW8
+    later: float = size.runs if is_window8 else size.blocks
+    if layout.index_encoding is IndexEncoding.DENSE:
+        # Passes take two rows at a time, and none that the last block lacks.
+        later = size.rows * tiles / layout.block_rows
     return {
         "per_group": size.groups,
         "per_stored_group": size.stored_groups,
@@ -178,7 +183,7 @@ def _block_terms(layout: Layout, size: PackedSize, input_zeros: float) -> dict[s
         "per_odd_group": size.odd_groups * active if is_block else 0,
         "per_empty_group": size.groups - size.stored_groups,
         "per_block": size.blocks * active,
-        "per_later_block": (size.runs if is_window8 else size.blocks) - size.stored_groups,
+        "per_later_block": later - size.stored_groups,
         "per_rest_block": size.rest_blocks if is_unrolled else 0,
         "per_run": size.runs if is_window8 or layout.index_encoding is IndexEncoding.U16 else 0,
         "per_window_run": size.runs if is_window8 and tiles > WINDOW_TILES else 0,

@@ -7,7 +7,7 @@
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
-// Widens two of four vectors, `step` bytes apart.
+// Widens whole blocks of two of four vectors, `step` bytes apart.
 static void widen_two_of_four(const int8_t* x, uint32_t step, uint32_t cols,
                               uint32_t* wide) {
   const int8_t* const end = x + cols;
@@ -28,6 +28,18 @@ static void widen_two_of_four(const int8_t* x, uint32_t step, uint32_t cols,
         [c] "=&r"(c), [d] "=&r"(d)
       : [step] "r"(step), [end] "r"(end)
       : "cc", "memory");
+}
+
+// Widens what is left of four vectors behind their whole blocks, 1 to 3
+// columns.
+SPARSESEP_COLD
+static void widen_rest(const int8_t* x, uint32_t step, uint32_t cols,
+                       uint32_t* wide) {
+  for (uint32_t n = 0; n < 4; ++n, x += step, ++wide) {
+    const uint32_t third = cols > 2 ? (uint32_t)x[2] << 16 : 0;
+    wide[0] = third | (uint16_t)x[0];
+    wide[4] = cols > 1 ? (uint16_t)x[1] : 0;
+  }
 }
 
 // Sums of two rows, those at `value` and 8 bytes behind in each block of 16.
@@ -91,13 +103,16 @@ void sparsesep_run_dense_vectors_dsp(
     const SparsesepFullyConnectedParams* params, const void* input,
     int32_t batch, void* output, void* scratch, SparsesepMultiplyDsp multiply) {
   const SparsesepRows rows = sparsesep_rows(weights, params);
-  const uint32_t cols = weights->cols;
+  const uint32_t cols = weights->cols & ~3u;
+  const uint32_t rest = weights->cols & 3;
+  const uint32_t padded = sparsesep_padded_cols(weights);
   const uint32_t step = (uint32_t)params->input_step;
   const int8_t* x = input;
   int8_t* out = output;
   uint32_t* const wide = (uint32_t*)scratch + 8;
-  uint32_t* const wide_end = wide + 2 * cols;
-  uint32_t left = sparsesep_dense_vectors_dsp(weights, batch);
+  uint32_t* const wide_end = wide + 2 * padded;
+  uint32_t left =
+      rows.bounded ? sparsesep_dense_vectors_dsp(weights, batch) : 0;
   batch -= (int32_t)left;
   for (; left > 0; left -= 4, x += 4 * step) {
     SparsesepRowPairsDsp pairs = {
@@ -110,12 +125,15 @@ void sparsesep_run_dense_vectors_dsp(
         .sums = scratch,
         .sums_end = wide,
     };
-    widen_two_of_four(x, step, cols, wide);
-    widen_two_of_four(x + 2 * step, step, cols, wide + 2);
+    if (cols > 0) {
+      widen_two_of_four(x, step, cols, wide);
+      widen_two_of_four(x + 2 * step, step, cols, wide + 2);
+    }
+    if (rest > 0) widen_rest(x + cols, step, rest, wide + 2 * cols);
     const uint32_t* value = sparsesep_section(weights, weights->value_offset);
     for (uint32_t row = 0; row < weights->rows; row += 2) {
       multiply_four(value, wide, wide_end, scratch);
-      value += row & 2 ? cols - 1 : 1;
+      value += row & 2 ? padded - 1 : 1;
       if (!sparsesep_finish_pair_dsp(&pairs)) {
         sparsesep_finish_any_pair_dsp(&rows, row, &pairs);
       }
