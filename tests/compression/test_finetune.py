@@ -28,7 +28,7 @@ def x() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def small(x: np.ndarray) -> ts.CompressResult:
-    budget = ts.Budget(flash_bytes=4_000)
+    budget = ts.Budget(flash_bytes=3_500)
     return ts.compress(mlp(), budget=budget, representative_dataset=x, cache_dir=None, workers=1)
 
 
