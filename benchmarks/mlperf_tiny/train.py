@@ -105,7 +105,7 @@ def callback(arguments: argparse.Namespace, data: Data) -> ts.ProximalL1:
     dense = train(_dense(arguments), data) if needs_dense else None
     teacher = dense if arguments.teacher else None
     common: dict[str, Any] = {"pattern": arguments.pattern, "teacher": teacher}
-    common |= {"target": figures.MAIN_TARGET, "preconditioned": not arguments.magnitude}
+    common["target"] = figures.MAIN_TARGET
     if arguments.zeros is None:
         common |= _budgets(arguments, _int8(dense, data))
         return ts.ProximalL1(**common)
@@ -165,15 +165,14 @@ def _detail(arguments: argparse.Namespace) -> str:
         return ""
     goals = {"zeros": "zeros=", "instructions": "instructions=", "flash": "flash_bytes="}
     asked = [text for name, text in goals.items() if getattr(arguments, name) is not None]
-    also = [f", {name}" for name in ("teacher", "magnitude") if getattr(arguments, name)]
-    return f", {' '.join(asked)} {arguments.pattern}{''.join(also)}"
+    teacher = ", teacher" if arguments.teacher else ""
+    return f", {' '.join(asked)} {arguments.pattern}{teacher}"
 
 
 def _dense(arguments: argparse.Namespace) -> argparse.Namespace:
     """Return the arguments of the dense network that is trained alike."""
     goals = {"zeros": None, "instructions": None, "flash": None}
-    switches = dict.fromkeys(("teacher", "magnitude", "tfmot"), False)
-    return argparse.Namespace(**vars(arguments) | goals | switches)
+    return argparse.Namespace(**vars(arguments) | goals | {"teacher": False, "tfmot": False})
 
 
 def _dense_row(arguments: argparse.Namespace) -> rows.Row:
@@ -191,7 +190,7 @@ def _command(arguments: argparse.Namespace) -> str:
     names += [name for name in goals if getattr(arguments, name) is not None]
     names += ["pattern"] if _method(arguments) == "ours" else []
     parts += [f"--{name} {getattr(arguments, name)}" for name in names]
-    parts += [f"--{name}" for name in ("teacher", "magnitude", "tfmot") if getattr(arguments, name)]
+    parts += [f"--{name}" for name in ("teacher", "tfmot") if getattr(arguments, name)]
     return " ".join(parts)
 
 
@@ -206,7 +205,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--flash", type=float, help="bytes of weights, of the dense ones")
     parser.add_argument("--pattern", default="1x1", help="of the zeros; default 1x1")
     parser.add_argument("--teacher", action="store_true", help="the dense network teaches")
-    parser.add_argument("--magnitude", action="store_true", help="ranks weights, no second moment")
     parser.add_argument("--tfmot", action="store_true", help="TFMOT prunes to --zeros")
     parser.add_argument("--judged", type=int, default=10_000, help="test samples; default all")
     parser.add_argument("--work", type=Path, default=WORK, help="where trainings are kept")
