@@ -45,8 +45,13 @@ def pays(packed: Cost, dense: Cost, prefer: Prefer | None = None) -> bool:
 
     With prefer="speed", it may grow up to SPEED_GROWTH times `dense`.
     """
-    limit = SPEED_GROWTH * dense.bytes if prefer == "speed" else dense.bytes
+    limit = most_bytes(dense.bytes, prefer)
     return packed.instructions < dense.instructions and packed.bytes < limit
+
+
+def most_bytes(dense: int, prefer: Prefer | None) -> float:
+    """Return the size below which a layer of `dense` bytes must stay to be packed."""
+    return SPEED_GROWTH * dense if prefer == "speed" else dense
 
 
 @functools.cache

@@ -36,7 +36,7 @@ from tflm_sparsesep.converters.cost import (
     fully_connected,
     other_operators,
 )
-from tflm_sparsesep.converters.cost.choose_layout import SPEED_GROWTH, choose_layout
+from tflm_sparsesep.converters.cost.choose_layout import choose_layout, most_bytes
 from tflm_sparsesep.converters.cost.cost import Cost, PackedCost
 from tflm_sparsesep.converters.cost.depthwise_kernels import DepthwiseRun
 from tflm_sparsesep.converters.decisions import LayerDecision
@@ -185,7 +185,7 @@ def _candidate(
         return None
     blob = pack_block(block.layer, Pointwise(block.weights, block.matrix.options, best.layout))
     before = dense_bytes([block.depthwise, block.pointwise])
-    if len(blob) > (SPEED_GROWTH * before if conversion.prefer == "speed" else before):
+    if len(blob) > most_bytes(before, conversion.prefer):
         return None
     height, width = block.depthwise.input(0).shape[1:3]
     weights = np.concatenate([w.reshape(-1) for w in _weights(block)])

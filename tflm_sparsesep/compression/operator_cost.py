@@ -10,9 +10,9 @@ from tflm_sparsesep.converters import model_cost, native
 from tflm_sparsesep.converters.blob.pack_sparse_conv import pack_conv
 from tflm_sparsesep.converters.blob.size import least_bytes
 from tflm_sparsesep.converters.cost.choose_layout import (
-    SPEED_GROWTH,
     Prefer,
     choose_layout,
+    most_bytes,
     pays,
 )
 from tflm_sparsesep.converters.cost.cost import Cost
@@ -104,8 +104,9 @@ def _cost(op: Operator, conversion: Conversion) -> _OneCost:
     plain = dense_cost(op, conversion.target)
     dense = _OneCost(plain.bytes, plain.instructions)
     weights = op.weights.array
-    growth = SPEED_GROWTH if conversion.prefer == "speed" else 1.0
-    if weights is None or least_bytes(weights) >= growth * dense_bytes([op]):
+    if weights is None:
+        return dense
+    if least_bytes(weights) >= most_bytes(dense_bytes([op]), conversion.prefer):
         return dense
     for kind in (_depthwise, _convolution, _matrix):
         try:
