@@ -72,6 +72,9 @@ FITTED = [
     Point(ConvWindow((3, 3), 6, dilations=(3, 3)), 6, (12, 12)),
     Point(ConvWindow((1, 1), 7, (3, 3)), 4, (25, 25)),
     Point(ConvWindow((4, 4), 8, padding=VALID), 4, (13, 33)),
+    Point(ConvWindow((8, 5), 1, (2, 2)), 8, (40, 11)),
+    Point(ConvWindow((3, 3), 2), 8, (9, 9)),
+    Point(ConvWindow((3, 5), 48), 4, (9, 11)),
 ]
 HELD_OUT = [
     Point(ConvWindow((3, 3), 32), 32, (10, 10)),
@@ -79,6 +82,7 @@ HELD_OUT = [
     Point(ConvWindow((5, 5), 6, padding=VALID), 16, (14, 14)),
     Point(ConvWindow((1, 1), 32, (2, 2)), 64, (16, 16)),
     Point(ConvWindow((3, 3), 8, dilations=(2, 2)), 12, (12, 12)),
+    Point(ConvWindow((10, 4), 1, (2, 2)), 64, (49, 10)),
 ]
 
 
@@ -99,7 +103,11 @@ class Measured:
 
     def terms(self) -> dict[str, float]:
         """What is fitted, by the coefficient's name."""
-        return sparse_conv.gather_terms(self.point.window, self.point.inputs)
+        return sparse_conv.gather_terms(self.strip(), self.point.window)
+
+    def strip(self) -> Strip:
+        """How the kernel gets its windows."""
+        return sparse_conv.strip_of(self.target, self.layout, self.point.window, self.point.inputs)
 
     def predicted_kernel(self) -> int:
         """What the kernel takes, by its model."""
@@ -111,7 +119,7 @@ class Measured:
     def measured_kernel(self) -> float:
         """What the kernel takes on windows that are there."""
         window = self.point.window
-        strip = Strip.of(window, self.point.inputs)
+        strip = self.strip()
         step = strip.step * window.kernel[0] * window.channels
         options = dataclasses.replace(self.case.options, input_step=step)
         blob = pack(self.case.layer, self.layout)

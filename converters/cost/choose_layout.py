@@ -49,6 +49,11 @@ def pays(packed: Cost, dense: Cost, prefer: Prefer | None = None) -> bool:
     return packed.instructions < dense.instructions and packed.bytes < limit
 
 
+def is_better(one: Cost, other: Cost, prefer: Prefer | None = None) -> bool:
+    """Return True if `choose_layout` would take `one`, had it the choice of two that pay."""
+    return _price(one, prefer) < _price(other, prefer)
+
+
 def most_bytes(dense: int, prefer: Prefer | None) -> float:
     """Return the size below which a layer of `dense` bytes must stay to be packed."""
     return SPEED_GROWTH * dense if prefer == "speed" else dense
@@ -139,9 +144,10 @@ def _fully_connected(
     return fully_connected.sparse_instructions(target, layout, size, batch, input_zeros)
 
 
-def _price(cost: PackedCost, prefer: Prefer | None) -> tuple[float, float]:
+def _price(cost: Cost, prefer: Prefer | None) -> tuple[float, float]:
     """Return what the selection minimizes, then what decides between equals."""
-    handicap = _COLUMN_MAJOR_HANDICAP if cost.layout.major is Major.COLUMN else 1.0
+    is_column = isinstance(cost, PackedCost) and cost.layout.major is Major.COLUMN
+    handicap = _COLUMN_MAJOR_HANDICAP if is_column else 1.0
     time, flash = handicap * cost.instructions, cost.bytes
     if prefer == "flash":
         return flash, time

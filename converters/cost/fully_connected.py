@@ -26,7 +26,7 @@ from tflm_sparsesep.converters.blob.size import PackedSize
 from tflm_sparsesep.converters.cost import host, pointwise_conv
 from tflm_sparsesep.converters.cost.data import load
 from tflm_sparsesep.converters.cost.fit import Vector, fit
-from tflm_sparsesep.converters.cost.terms import sparse_terms
+from tflm_sparsesep.converters.cost.terms import sparse_terms, takes_the_last_again
 from tflm_sparsesep.converters.targets import get_target
 
 _DENSE_FILE = "dense_cmsis_nn.json"
@@ -80,6 +80,12 @@ def sparse_instructions(
     )
     coefficients: dict[str, float] = kernel["instructions"]
     return round(sum(value * terms[name] for name, value in coefficients.items()))
+
+
+def vectors_at_once(target: str, layout: Layout) -> int:
+    """Return the vectors that the kernel of a layout multiplies at once, if fewer take as long."""
+    vectors: int = _kernels(target).get(str(layout), {}).get("vectors_per_pass", 1)
+    return vectors if takes_the_last_again(layout, vectors) else 1
 
 
 def is_measured(target: str, layout: Layout) -> bool:

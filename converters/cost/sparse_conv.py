@@ -19,8 +19,21 @@ from tflm_sparsesep.converters.cost import conv_2d, fully_connected, host
 from tflm_sparsesep.converters.cost.conv_strip import Strip
 from tflm_sparsesep.converters.cost.data import load
 
-# Bytes that are copied at once.
+# Bytes that are copied at once,.
 _BLOCK_BYTES = 16
+_GATHER_TERMS = (
+    "per_call",
+    "per_chunk",
+    "per_gather",
+    "per_gathered_row",
+    "per_kept",
+    "per_kept_byte",
+    "per_tap",
+    "per_block",
+    "per_word",
+    "per_unaligned_tap",
+    "per_unaligned_byte",
+)
 
 
 def dense_instructions(
@@ -62,7 +75,8 @@ def sparse_instructions(
         return host.sparse_conv_nanoseconds(layout, size, window, inputs)
     multiplied = kernel_instructions(target, layout, size, window, inputs)
     is_float = layout.value_type is ValueType.FLOAT32
-    terms = gather_terms(window, inputs, itemsize=4 if is_float else 1)
+    strip = strip_of(target, layout, window, inputs)
+    terms = gather_terms(strip, window, itemsize=4 if is_float else 1)
     return multiplied + round(sum(value * terms[name] for name, value in _gather(target).items()))
 
 
@@ -70,11 +84,17 @@ def kernel_instructions(
     target: str, layout: Layout, size: PackedSize, window: ConvWindow, inputs: tuple[int, ...]
 ) -> int:
     """Return what the kernel alone takes of `sparse_instructions`."""
-    strip = Strip.of(window, inputs)
+    strip = strip_of(target, layout, window, inputs)
     return strip.rows * sum(
         times * fully_connected.sparse_instructions(target, layout, size, pixels)
         for pixels, times in strip.batches()
     )
+
+
+def strip_of(target: str, layout: Layout, window: ConvWindow, inputs: tuple[int, ...]) -> Strip:
+    """Return how the kernel of a layout gets its windows on a device."""
+    at_once = fully_connected.vectors_at_once(target, layout)
+    return Strip.of(window, inputs, at_once=at_once)
 
 
 def _inside(window: ConvWindow, inputs: tuple[int, ...], axis: int) -> float:
@@ -87,50 +107,31 @@ def _inside(window: ConvWindow, inputs: tuple[int, ...], axis: int) -> float:
     return float(np.mean((places >= 0) & (places < size)))
 
 
-def gather_terms(
-    window: ConvWindow, inputs: tuple[int, ...], *, itemsize: int = 1
-) -> dict[str, float]:
+def gather_terms(strip: Strip, window: ConvWindow, *, itemsize: int = 1) -> dict[str, float]:
     """Return what bringing windows into one piece is made of, by the coefficient's name.
 
     An element of the image has `itemsize` bytes.
     """
-    strip = Strip.of(window, inputs)
-    chunks = strip.rows * sum(times for _, times in strip.batches())
-    if strip.is_in_place:
-        return _terms(chunks=chunks)
-    columns = strip.rows * sum(times * strip.columns(n) for n, times in strip.batches())
-    gathers = chunks if strip.is_shared else strip.rows * strip.width
-    taps = columns * window.kernel[0]
     pixel = window.channels * itemsize
+    terms = dict.fromkeys(_GATHER_TERMS, 0.0)
+    terms |= {"per_call": 1, "per_chunk": strip.rows * sum(times for _, times in strip.batches())}
+    if strip.is_in_place:
+        return terms
+    if strip.is_shared:
+        gathers = [(strip.columns(n), strip.rows * times) for n, times in strip.batches()]
+    else:
+        whole, others = strip.windows()
+        gathers = [(strip.kernel, whole), (strip.kernel - strip.in_common, others)]
+        terms["per_kept"] = others
+        terms["per_kept_byte"] = others * strip.in_common * window.kernel[0] * pixel
+    taps = window.kernel[0] * sum(columns * times for columns, times in gathers)
+    terms["per_gather"] = sum(times for _, times in gathers)
+    # Along the axis with more pixels.
+    terms["per_gathered_row"] = sum(min(n, window.kernel[0]) * times for n, times in gathers)
     if pixel % 4:
-        return _terms(chunks, gathers, gathers * window.kernel[0], taps, unaligned=taps * pixel)
+        return terms | {"per_unaligned_tap": taps, "per_unaligned_byte": taps * pixel}
     blocks, rest = divmod(pixel, _BLOCK_BYTES)
-    return _terms(
-        chunks, gathers, gathers * window.kernel[0], taps, taps * blocks, taps * (rest // 4)
-    )
-
-
-def _terms(
-    chunks: float,
-    gathers: float = 0,
-    gathered_rows: float = 0,
-    taps: float = 0,
-    blocks: float = 0,
-    words: float = 0,
-    *,
-    unaligned: float = 0,
-) -> dict[str, float]:
-    return {
-        "per_call": 1,
-        "per_chunk": chunks,
-        "per_gather": gathers,
-        "per_gathered_row": gathered_rows,
-        "per_tap": 0 if unaligned else taps,
-        "per_block": blocks,
-        "per_word": words,
-        "per_unaligned_tap": taps if unaligned else 0,
-        "per_unaligned_byte": unaligned,
-    }
+    return terms | {"per_tap": taps, "per_block": taps * blocks, "per_word": taps * (rest // 4)}
 
 
 def _gather(target: str) -> dict[str, float]:

@@ -7,7 +7,13 @@ that a kernel does not take have no coefficient.
 
 from __future__ import annotations
 
-from tflm_sparsesep.converters.blob.format import WINDOW_TILES, IndexEncoding, Layout, Major
+from tflm_sparsesep.converters.blob.format import (
+    WINDOW_TILES,
+    IndexEncoding,
+    Layout,
+    Major,
+    ValueType,
+)
 from tflm_sparsesep.converters.blob.size import PackedSize
 
 # Rows that most kernels requantize at once (SPARSESEP_ROW_PORTION in rows.h).
@@ -20,6 +26,10 @@ _VECTOR_COLS = 16
 _MOST_PASS_WEIGHTS = 24
 # Armv6-M takes passes of eight vectors of at most so many columns (eight_vectors_v6m.h).
 _EIGHT, _MOST_EIGHT_COLS = 8, 128
+# The DSP extension takes eight vectors of at least four, the last ones again if fewer are left, but
+# a single one by itself (run_eight_vectors_dsp.c). The magnitudes of a row's weights may add up to
+# 2^15: so many of them do on average if they are uniform, or all of a palette are the largest.
+_LEAST_EIGHT, _MOST_EIGHT_INT8, _MOST_EIGHT_PALETTE = 4, 512, 255
 # Passes of up to sixteen vectors, an even number (vector_pairs_mve.h), which the DSP extension
 # widens to so many bytes (run_vector_tiles_dsp.h).
 _SIXTEEN, _TILE_BYTES, _LEAST_TILE_VECTORS = 16, 4096, 4
@@ -87,11 +97,19 @@ def sparse_terms(
     }
 
 
+def takes_the_last_again(layout: Layout, vectors_per_pass: int) -> bool:
+    """Return True if a pass that has fewer vectors left takes the last ones again."""
+    return vectors_per_pass == _EIGHT and layout.block_rows == 1
+
+
 def _passes(layout: Layout, size: PackedSize, batch: int, vectors_per_pass: int) -> tuple[int, int]:
     """Return the passes over the blob that take several vectors, and the vectors that they take."""
     passes, left = 0, batch
     if vectors_per_pass == 1 or not _takes_passes(layout, size, vectors_per_pass):
         return 0, 0
+    if takes_the_last_again(layout, vectors_per_pass):
+        vectors = batch - (batch % _EIGHT == 1) if batch >= _LEAST_EIGHT else 0
+        return -(-vectors // _EIGHT), vectors
     while vectors := _pass_vectors(layout, size, left, vectors_per_pass):
         # Passes are alike until the batch ends.
         alike = max(1, (left - vectors_per_pass) // vectors)
@@ -118,6 +136,10 @@ def _takes_passes(layout: Layout, size: PackedSize, vectors_per_pass: int) -> bo
     if size.cols % layout.block_cols:
         return False
     is_window8 = layout.index_encoding is IndexEncoding.WINDOW8
+    if takes_the_last_again(layout, vectors_per_pass):
+        is_palette = layout.value_type is ValueType.PALETTE4
+        most = _MOST_EIGHT_PALETTE if is_palette else _MOST_EIGHT_INT8
+        return size.blocks <= most * size.rows
     if vectors_per_pass == _EIGHT:
         return size.rows % layout.block_rows == 0 and size.cols <= _MOST_EIGHT_COLS
     if vectors_per_pass == _SIXTEEN:

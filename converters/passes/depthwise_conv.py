@@ -8,7 +8,8 @@ Any kernel, strides, padding, dilation and depth multiplier, int8. The blob hold
 points and activation limits too. Outputs stay the same bit for bit. A layer is rewritten where the
 kernels of the target take fewer instructions than CMSIS-NN's and the blob takes fewer bytes than
 weights, bias and their quantization (`choose_layout.pays`). On `host` all stay, as LiteRT's own
-kernels are faster. A CONV_2D that is faster sparse is left to `sparse_conv_2d`.
+kernels are faster. A CONV_2D that is better
+sparse (`choose_layout.is_better`) is left to `sparse_conv_2d`.
 """
 
 from __future__ import annotations
@@ -106,9 +107,10 @@ def _decide(
     unit = get_target(target).cost_unit
     change = f"{dense.instructions:,} -> {ours.instructions:,} {unit} on {target}"
     reason = f"depthwise: {change}"
-    others = _sparse_instructions(op, dense.instructions, conversion)
-    pays = choose_layout.pays(ours, dense, conversion.prefer) and ours.instructions < others
-    if ours.instructions >= min(dense.instructions, others):
+    sparse = _sparse_cost(op, dense.instructions, conversion)
+    is_better = sparse is None or choose_layout.is_better(ours, sparse, conversion.prefer)
+    pays = choose_layout.pays(ours, dense, conversion.prefer) and is_better
+    if ours.instructions >= dense.instructions or not is_better:
         reason = f"depthwise kernel does not pay: {change}"
     elif not pays:
         reason = f"packed would take {ours.bytes:,} bytes, dense takes {dense.bytes:,}"
@@ -133,15 +135,15 @@ def _decide(
     )
 
 
-def _sparse_instructions(op: Operator, dense: int, conversion: Conversion) -> float:
-    """Return what a CONV_2D takes if `sparse_conv_2d` rewrites it; infinity if it does not."""
+def _sparse_cost(op: Operator, dense: int, conversion: Conversion) -> Cost | None:
+    """Return the cost of a CONV_2D that `sparse_conv_2d` would rewrite; None if it would not."""
     if op.builtin_code != BuiltinOperator.CONV_2D:
-        return math.inf
+        return None
     layer = sparse_conv_2d.read_layer(op)
     before = Cost(dense_bytes([op]), dense)
     best = sparse_conv_2d.packed_cost(layer, before, conversion)
-    is_rewritten = best is not None and choose_layout.pays(best, before, conversion.prefer)
-    return best.instructions if best is not None and is_rewritten else math.inf
+    pays = best is not None and choose_layout.pays(best, before, conversion.prefer)
+    return best if pays else None
 
 
 def _dense_instructions(op: Operator, target: str) -> int:

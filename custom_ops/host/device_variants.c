@@ -105,6 +105,7 @@ uint64_t sparsesep_host_conv_scratch_bytes(const char* isa, const void* blob,
   const DeviceVariant* found = find(isa, weights);
   if (found == NULL) return 0;
   const SparsesepImageStrip strip = sparsesep_make_strip(
-      conv, &shape, SPARSESEP_SHARED_PIXELS, SPARSESEP_OWN_PIXELS);
+      conv, &shape, SPARSESEP_SHARED_PIXELS, SPARSESEP_OWN_PIXELS,
+      strcmp(isa, "dsp") == 0 ? sparsesep_dsp_vectors_at_once(weights) : 1);
   return sparsesep_strip_scratch_bytes(conv, &strip, &found->variant);
 }

@@ -17,8 +17,7 @@ typedef struct SparsesepPixels {
 void sparsesep_copy_pixels(const SparsesepPixels* pixels, uint8_t* to,
                            const uint8_t* from, int32_t count);
 
-// Fills `count` pixels with bytes, count >= 1.
-void sparsesep_fill_pixels(const SparsesepPixels* pixels, uint8_t* to,
-                           uint8_t value, int32_t count);
+// Fills `bytes` bytes, or none.
+void sparsesep_fill_bytes(uint8_t* to, uint8_t value, uint32_t bytes);
 
 #endif  // SPARSESEP_SPARSE_CONV_PIXELS_H_

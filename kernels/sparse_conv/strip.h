@@ -6,42 +6,60 @@
 #include "sparse_fully_connected/variants.h"
 #include "sparsesep/sparse_conv.h"
 
-// Most pixels at once on microcontrollers. Windows that overlap share most of a
-// strip: more at once cost little memory. PCs and phones have memory enough for
-// kernels that take many.
+// Most pixels at once on microcontrollers, where neighbouring windows share the
+// columns of a strip and where each has its own. PCs and phones have memory
+// enough for kernels that take many.
 #define SPARSESEP_SHARED_PIXELS 16
-#define SPARSESEP_OWN_PIXELS 4
+#define SPARSESEP_OWN_PIXELS 8
 
 typedef struct SparsesepImageStrip {
+  int32_t rows;     // that one strip after the other goes along
+  int32_t width;    // pixels of a row: all of an image where windows are alone
   int32_t pixels;   // at once
   int32_t columns;  // of the image for so many
   int32_t step;     // columns from one window to the next
-  int is_shared;    // neighbours overlap: the strip holds each column once
-  int is_in_place;  // windows lie in one piece in the input: nothing to copy
-  uint32_t tap;     // bytes of a pixel of the input
-  uint32_t column;  // bytes of a column of the strip
+  int32_t in_common;  // columns that a window shares with the one before it
+  int is_shared;      // neighbours overlap: the strip holds each column once
+  int is_in_place;    // windows lie in one piece in the input: nothing to copy
+  uint32_t tap;       // bytes of a pixel of the input
+  uint32_t column;    // bytes of a column of the strip
 } SparsesepImageStrip;
 
-// A strip of at most `shared` pixels where windows overlap, else of `own`.
+// A strip of at most `shared` pixels where windows overlap, else of `own`,
+// which may be of several rows. So are those of rows that end before they reach
+// `shared` in the middle of the vectors that the kernel multiplies `at_once`, a
+// power of two.
 static inline SparsesepImageStrip sparsesep_make_strip(
     const SparsesepSparseConv* conv, const SparsesepConvShape* shape,
-    int32_t shared, int32_t own) {
+    int32_t shared, int32_t own, int32_t at_once) {
   const int32_t kernel = conv->kernel_width;
   const int32_t stride = conv->stride_width;
+  const int32_t width = shape->output_width;
   const int32_t reach = (kernel - 1) * conv->dilation_width + 1;
-  const int32_t last = (shape->output_width - 1) * stride + reach;
+  const int32_t last = (width - 1) * stride + reach;
   const SparsesepPackedHeader* weights = sparsesep_sparse_conv_weights(conv);
   SparsesepImageStrip strip;
-  strip.is_in_place = conv->kernel_height == 1 && reach == kernel &&
-                      shape->pad_left == 0 && last <= shape->input_width;
-  strip.is_shared = reach == kernel && stride < kernel;
-  int32_t most = strip.is_shared ? shared : own;
-  if (strip.is_in_place || shape->output_width < most) {
-    most = shape->output_width;
+  // Without branches, which would be most of the code.
+  const int overlap = (reach == kernel) & (stride < kernel);
+  const int is_cut = (width < shared) & ((width & (at_once - 1)) != 0);
+  strip.is_in_place = (conv->kernel_height == 1) & (reach == kernel) &
+                      (shape->pad_left == 0) & (last <= shape->input_width);
+  strip.is_shared = overlap & !is_cut;
+  strip.in_common = overlap ? kernel - stride : 0;
+  strip.rows = shape->output_height;
+  strip.width = width;
+  strip.step = stride;
+  int32_t most = shared;
+  if (strip.is_in_place) {
+    most = width;
+  } else if (!strip.is_shared) {
+    strip.rows = 1;
+    strip.width *= shape->output_height;
+    strip.step = kernel;
+    most = own;
   }
-  strip.pixels = most;
-  strip.step = strip.is_in_place || strip.is_shared ? stride : kernel;
-  strip.columns = (most - 1) * strip.step + kernel;
+  strip.pixels = strip.width < most ? strip.width : most;
+  strip.columns = (strip.pixels - 1) * strip.step + kernel;
   strip.tap = conv->channels *
               (weights->value_type == SPARSESEP_VALUE_FLOAT32 ? 4u : 1u);
   strip.column = strip.tap * conv->kernel_height;

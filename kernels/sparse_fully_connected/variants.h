@@ -103,6 +103,16 @@ enum {
 // Whether convolutions add residuals.
 enum { SPARSESEP_LINKS_RESIDUALS = 0 SPARSESEP_IF_LINKED(residual, +1) };
 
+// Whether kernels of the DSP extension multiply eight vectors at once.
+// clang-format off
+enum {
+  SPARSESEP_LINKS_EIGHT_VECTORS = 0
+  SPARSESEP_IF_LINKED(1x1_delta8_int8_dsp, +1)
+  SPARSESEP_IF_LINKED(1x1_gap4_int8_dsp, +1)
+  SPARSESEP_IF_LINKED(1x1_gap4_palette4_dsp, +1)
+};
+// clang-format on
+
 // The seven of them that structs hold side by side.
 #define SPARSESEP_LAYOUT_MEMBERS(name)                        \
   SPARSESEP_VALUE_OF_##name, SPARSESEP_INDEX_OF_##name,       \

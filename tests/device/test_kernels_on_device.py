@@ -26,8 +26,8 @@ pytestmark = [
 ]
 
 # (rows, cols, zeros, batch, inputs): remainders of every tile, one and several vectors, groups of
-# more than 256 tiles, rows of many weights with and without wide gaps, empty rows; over 100
-# inferences for each kernel.
+# more than 256 tiles, rows of many weights with and without wide gaps, empty rows, vectors of many
+# passes; over 100 inferences for each kernel.
 LAYERS = [
     (13, 67, 0.5, 1, 25),
     (8, 64, 0.9, 4, 25),
@@ -36,6 +36,8 @@ LAYERS = [
     (65, 40, 0.7, 2, 15),
     (23, 400, 0.85, 5, 3),
     (19, 300, 0.6, 4, 3),
+    (6, 420, 0.2, 9, 1),
+    (18, 150, 0.8, 13, 2),
     (37, 66, 0.7, 7, 5),
 ]
 # One vector, and several: these show whether accumulators and left shifts wrap.
@@ -97,3 +99,26 @@ def test_windows_of_a_line(target: str, board: str | None, layout: Layout) -> No
         board=board,
     )
     check_outputs(case, run.outputs[0])
+
+
+@pytest.mark.parametrize("layout", ["1x1_delta8_int8", "1x1_gap4_int8"])
+@pytest.mark.parametrize("magnitude", [2**15 - 1, 2**15], ids=["fits", "too_large"])
+def test_the_largest_sums_of_two_vectors_in_64_bits(layout: str, magnitude: int) -> None:
+    # Of a row's weights, on the largest inputs (eight_vectors_dsp.h).
+    sums = {(largest, sign): np.zeros(300, np.int8) for largest in (127, 128) for sign in (-1, 1)}
+    for (largest, sign), row in sums.items():
+        whole, rest = divmod(magnitude, largest)
+        row[: whole + 1] = np.clip(sign * np.array([largest] * whole + [rest]), -128, 127)
+    case = random_case(np.random.default_rng(3), len(sums), 300, zeros=0.0, batch=8)
+    case.inputs[:] = np.repeat([-128, 127, -128, -128, 127, -128, 127, 127], 300).reshape(8, 300)
+    case = replace(case, layer=replace(case.layer, weights=np.array([*sums.values()])))
+    (chosen,) = (x for x in layouts_for("cortex-m4") if str(x) == layout)
+    run = emulation.run_layer(
+        "cortex-m4",
+        SPARSE_FULLY_CONNECTED,
+        case.options.to_bytes(),
+        pack(case.layer, chosen),
+        case.inputs[None],
+        (8, len(sums)),
+    )
+    np.testing.assert_array_equal(run.outputs[0], reference(case))

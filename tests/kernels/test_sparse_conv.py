@@ -17,6 +17,7 @@ from tflm_sparsesep.converters.blob.layouts import LAYOUTS, layouts_for
 from tflm_sparsesep.converters.blob.pack_sparse_conv import ConvWindow
 from tflm_sparsesep.converters.blob.separable_format import Padding
 from tflm_sparsesep.converters.cost.conv_strip import Strip
+from tflm_sparsesep.converters.cost.sparse_conv import strip_of
 from tflm_sparsesep.converters.errors import DeviceError
 from tflm_sparsesep.converters.targets import TARGETS
 
@@ -101,7 +102,7 @@ def test_scratch_stays_below_four_windows_a_pixel(layout: Layout) -> None:
         conv = random_conv(rng, layout, window=window, units=units, size=size, zeros=0.9)
         blob = conv.blob(layout)
         found = native_ops.sparse_conv_2d(blob, conv.images, conv.output_shape).scratch_bytes
-        pixels = min(conv.output_shape[2], PIXELS)
+        pixels = Strip.of(window, conv.images.shape, shared=PIXELS, own=PIXELS).pixels
         # The strip, rounded up, and what the kernel takes for accumulators of a portion.
         width = conv.images.dtype.itemsize
         assert found - native.scratch_bytes(blob[48:], pixels) <= (
@@ -110,17 +111,18 @@ def test_scratch_stays_below_four_windows_a_pixel(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("target", [name for name in TARGETS if name != "host"])
-def test_devices_need_four_bytes_a_window_element(target: str) -> None:
+def test_devices_need_five_bytes_a_window_element(target: str) -> None:
     rng = np.random.default_rng(10)
     for layout in layouts_for(target):
         for window, units, size in REAL:
             conv = random_conv(rng, layout, window=window, units=units, size=size, zeros=0.9)
             found = native.conv_scratch_bytes(conv.blob(layout), *size, target=target)
-            pixels = Strip.of(window, (1, *size, window.channels)).pixels
+            pixels = strip_of(target, layout, window, (1, *size, window.channels)).pixels
             fixed = FIXED_BYTES
             if layout.value_type is ValueType.PALETTE4:
                 fixed += PALETTE_BYTES
-            assert found <= 4 * window.cols * pixels + fixed, (str(layout), window)
+            # One of the window, and four of what the kernel makes of it.
+            assert found <= 5 * window.cols * pixels + fixed, (str(layout), window)
 
 
 def test_eight_vectors_take_four_bytes_an_element_beside_the_strip() -> None:

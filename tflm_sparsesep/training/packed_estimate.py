@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tflm_sparsesep.converters.blob.pack import FullyConnectedWeights
 from tflm_sparsesep.converters.cost.break_even import sparse_form
-from tflm_sparsesep.converters.cost.choose_layout import Prefer, pays
+from tflm_sparsesep.converters.cost.choose_layout import Prefer, is_better, pays
 from tflm_sparsesep.converters.cost.cost import Cost, total
 from tflm_sparsesep.training.device_layer import DeviceLayer
 from tflm_sparsesep.training.palette import to_palette
@@ -50,7 +50,8 @@ def layer_cost(
         input_zeros: the fraction of zero inputs.
 
     Returns:
-        A `PackedCost` if the packed layer is smaller and faster, else the cost of the dense one.
+        A `PackedCost` if the packed layer is smaller and faster, else the cost of the dense one,
+        or of our depthwise kernels where `convert` prefers those.
     """
     dense = layer.device.dense(target)
     if not layer.device.has_kernel:
@@ -61,7 +62,9 @@ def layer_cost(
         scales = np.abs(weights).max(axis=1)
         quantized = replace(quantized, weights=to_palette(quantized.weights, scales))
     best = layer.device.best(quantized, target, input_zeros=input_zeros, prefer=prefer)
-    return dense if best is None or not pays(best, dense, prefer) else best
+    if best is None or not pays(best, layer.device.shape.dense(target), prefer):
+        return dense
+    return best if is_better(best, dense, prefer) else dense
 
 
 def model_cost(

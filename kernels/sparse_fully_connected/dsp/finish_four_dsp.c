@@ -2,7 +2,7 @@
 //
 // 9.5 instructions an output where the accumulators are bounded.
 #include "common/isa.h"
-#include "sparse_fully_connected/dsp/four_vectors_dsp.h"
+#include "sparse_fully_connected/dsp/eight_vectors_dsp.h"
 #include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS

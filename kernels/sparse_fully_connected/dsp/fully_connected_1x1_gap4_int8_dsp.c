@@ -1,6 +1,6 @@
 // 1x1 blocks, 4-bit gaps, int8 values: Armv7E-M and Armv8-M with DSP.
 #include "common/isa.h"
-#include "sparse_fully_connected/dsp/four_vectors_dsp.h"
+#include "sparse_fully_connected/dsp/eight_vectors_dsp.h"
 #include "sparse_fully_connected/v7m/gap4_row_v7m.h"
 #include "sparse_fully_connected/variants.h"
 
@@ -21,135 +21,152 @@ static void multiply(SparsesepVectorDsp* vector) {
   vector->counts = counts;
 }
 
-// Four vectors at once. While eight nonzeros or more are left, gaps come in
-// words of eight, as bytes of 8 * gap, the distance in the widened vectors:
-// `low` has those of the low nibbles, `high` those of the high ones.
+// Eight vectors at once. While no gap is 15, they come in words of eight; the
+// last nonzeros of a row are reached by a jump into the eight, as their gaps
+// are shifted to the end of a word. A gap of 15 is left behind in a loop of up
+// to four gaps.
 //
-// Eight nonzeros without a gap of 15: 10 instructions for the word and loop, 6
-// for weights, 16 for inputs, 32 multiply. 2.0 instructions a nonzero and
-// vector. Another word takes 10, 9 a nonzero and 3 for each gap of 15. After
-// the words, a nonzero takes 12.5; a row of four vectors takes 22.
-__attribute__((naked)) static void multiply_four(SparsesepVectorDsp* vectors
-                                                 __attribute__((unused))) {
+// A nonzero: 2 instructions pass by the gap, 1 fetches the weight, 2 inputs, 4
+// multiply. A word takes 12, the last one 20. 1.3 instructions a nonzero and
+// vector; a row of eight vectors takes 41. In the loop a nonzero takes 17.
+//
+// On the stack: counts, acc, where it ends, where the inputs begin; index;
+// where the weights of the row end.
+__attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
+                                                  __attribute__((unused))) {
   __asm__ volatile(
-      "value .req r0\n index .req r1\n x .req r2\n last .req r3\n"
+      "value .req r0\n x .req r1\n xa .req r2\n xb .req r3\n"
       "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
-      "w .req r8\n t .req r9\n x01 .req r10\n x23 .req r11\n"
-      "low .req r12\n high .req lr\n"
-      ".macro products half, w\n"
-      "  ldrd x01, x23, [x], #8\n"
-      "  smla\\half\\()b sum0, \\w, x01, sum0\n"
-      "  smla\\half\\()t sum1, \\w, x01, sum1\n"
-      "  smla\\half\\()b sum2, \\w, x23, sum2\n"
-      "  smla\\half\\()t sum3, \\w, x23, sum3\n"
-      ".endm\n"
-      ".macro four_nonzeros at, next\n"
-      "  ldr w, [value], #4\n"
-      "  sxtb16 t, w\n"
-      "  sxtb16 w, w, ror #8\n"
-      "  uxtab x, x, low, ror \\at\n"
-      "  products b, t\n"
-      "  uxtab x, x, high, ror \\at\n"
-      "  products b, w\n"
-      "  uxtab x, x, low, ror \\next\n"
-      "  products t, t\n"
-      "  uxtab x, x, high, ror \\next\n"
-      "  products t, w\n"
-      ".endm\n"
-      // A gap, and a nonzero unless the next mark of `t` says that it is 15.
-      ".macro nibble gaps, at\n"
-      "  lsrs t, t, #4\n"
-      "  uxtab x, x, \\gaps, ror \\at\n"
-      "  bcs 9f\n"
+      "sum4 .req r8\n sum5 .req r9\n sum6 .req r10\n sum7 .req r11\n"
+      "w .req r12\n gaps .req lr\n" SPARSESEP_SPLIT_SUM_DSP
+      ".macro products\n"
       "  ldrsb w, [value], #1\n"
-      "  products b, w\n"
-      "9:\n"
+      "  ldrd xa, xb, [x], #8\n"
+      "  smlal sum0, sum1, xa, w\n"
+      "  smlal sum2, sum3, xb, w\n"
+      "  ldrd xa, xb, [x], #8\n"
+      "  smlal sum4, sum5, xa, w\n"
+      "  smlal sum6, sum7, xb, w\n"
+      ".endm\n"
+      // 36 bytes: see the jump.
+      ".macro nonzero at\n"
+      "  ubfx w, gaps, \\at, #4\n"
+      "  add x, x, w, lsl #4\n"
+      "  products\n"
+      ".endm\n"
+      // Not zero: a gap is 15.
+      ".macro test_gaps t\n"
+      "  and \\t, gaps, gaps, lsl #2\n"
+      "  and \\t, \\t, \\t, lsl #1\n"
+      "  tst \\t, #0x88888888\n"
       ".endm\n"
       "  push {r0, r4-r11, lr}\n"
-      "  ldmia r0, {r0, r1, r2, r3, r4}\n"
-      "  push {r2, r3, r4}\n"  // counts, acc, acc_end: there the inputs begin
+      "  ldmia r0, {r0, r1, r2, r3, r5}\n"
+      "  sub r4, r5, #256\n"
+      "  mov r6, r1\n"
+      "  push {r2, r3, r4, r5, r6, r7}\n"
       "1:\n"
-      "  ldr w, [sp]\n"
-      "  ldr x, [sp, #8]\n"
-      "  ldrh last, [w], #2\n"
-      "  str w, [sp]\n"
+      "  ldr x, [sp]\n"
+      "  ldrh w, [x], #2\n"
+      "  str x, [sp]\n"
+      "  ldr x, [sp, #12]\n"
       "  movs sum0, #0\n"
       "  movs sum1, #0\n"
       "  movs sum2, #0\n"
       "  movs sum3, #0\n"
-      "  add last, value, last\n"
-      "  subs last, last, #8\n"  // where the last eight weights begin
-      "  b 4f\n"
+      "  mov sum4, #0\n"
+      "  mov sum5, #0\n"
+      "  mov sum6, #0\n"
+      "  mov sum7, #0\n"
+      "  add w, value, w\n"
+      "  str w, [sp, #20]\n"
+      "  b 3f\n"
       "2:\n"
-      "  ldr t, [index], #4\n"
-      "  mov w, #0x78787878\n"
-      "  and low, w, t, lsl #3\n"
-      "  and high, w, t, lsr #1\n"
-      "  and t, t, t, lsl #2\n"
-      "  and t, t, t, lsl #1\n"
-      "  tst t, #0x88888888\n"  // bit 3 of a nibble of 15
-      "  bne 3f\n"
-      "  four_nonzeros #0, #8\n"
-      "  four_nonzeros #16, #24\n"
-      "  b 4f\n"
+      "  nonzero #0\n"
+      "  nonzero #4\n"
+      "  nonzero #8\n"
+      "  nonzero #12\n"
+      "  nonzero #16\n"
+      "  nonzero #20\n"
+      "  nonzero #24\n"
+      "  nonzero #28\n"
       "3:\n"
-      "  nibble low, #0\n"
-      "  nibble high, #0\n"
-      "  nibble low, #8\n"
-      "  nibble high, #8\n"
-      "  nibble low, #16\n"
-      "  nibble high, #16\n"
-      "  nibble low, #24\n"
-      "  nibble high, #24\n"
-      "4:\n"
-      "  cmp value, last\n"
-      "  bls 2b\n"
-      "  adds last, last, #8\n"
-      "  b 7f\n"
-      // Fewer than eight nonzeros are left: a byte at a time.
-      "5:\n"
-      "  ldrb high, [index], #1\n"
-      "  and low, high, #15\n"
-      "  sub high, high, low\n"
-      "  add x, x, low, lsl #3\n"
-      "  cmp low, #15\n"
-      "  beq 6f\n"
-      "  ldrsb w, [value], #1\n"
-      "  products b, w\n"
-      "  cmp value, last\n"
+      "  ldrd xa, w, [sp, #16]\n"
+      "  subs w, w, value\n"
       "  beq 8f\n"
+      "  ldr gaps, [xa], #4\n"
+      "  subs w, w, #8\n"
+      "  blo 4f\n"
+      "  test_gaps xb\n"
+      "  bne 5f\n"
+      "  str xa, [sp, #16]\n"
+      "  b 2b\n"
+      // Fewer than eight are left.
+      "4:\n"
+      "  rsb w, w, #0\n"  // those that are missing
+      "  lsl xb, w, #2\n"
+      "  lsl gaps, gaps, xb\n"
+      "  test_gaps xb\n"
+      "  bne 5f\n"
+      "  rsb xb, w, #1\n"
+      "  add xa, xa, xb, asr #1\n"
+      "  str xa, [sp, #16]\n"
+      "  adr xb, 2b\n"
+      "  add xb, xb, w, lsl #2\n"
+      "  add xb, xb, w, lsl #5\n"
+      "  mov pc, xb\n"
+      // One by one, up to four. A bit marks their end.
+      "5:\n"
+      "  ldrh gaps, [xa, #-4]\n"
+      "  sub xa, xa, #2\n"
+      "  str xa, [sp, #16]\n"
+      "  orr gaps, gaps, #0x10000\n"
       "6:\n"
-      "  add x, x, high, lsr #1\n"
-      "  cmp high, #0xf0\n"
-      "  beq 5b\n"
-      "  ldrsb w, [value], #1\n"
-      "  products b, w\n"
+      "  and w, gaps, #15\n"
+      "  lsr gaps, gaps, #4\n"
+      "  add x, x, w, lsl #4\n"
+      "  cmp w, #15\n"
+      "  beq 7f\n"
+      "  products\n"
+      "  ldr w, [sp, #20]\n"
+      "  cmp value, w\n"
+      "  beq 9f\n"
       "7:\n"
-      "  cmp value, last\n"
-      "  bne 5b\n"
+      "  cmp gaps, #1\n"
+      "  bne 6b\n"
+      "  b 3b\n"
+      // The next row starts at a whole byte.
+      "9:\n"
+      "  cmp gaps, #0x100\n"
+      "  blo 8f\n"
+      "  ldr xa, [sp, #16]\n"
+      "  sub xa, xa, #1\n"
+      "  str xa, [sp, #16]\n"
       "8:\n"
-      "  ldrd w, t, [sp, #4]\n"
-      "  stmia w!, {sum0, sum1, sum2, sum3}\n"
-      "  str w, [sp, #4]\n"
-      "  cmp w, t\n"
+      "  split sum0, sum1, w\n"
+      "  split sum2, sum3, w\n"
+      "  split sum4, sum5, w\n"
+      "  split sum6, sum7, w\n"
+      "  ldrd xa, xb, [sp, #4]\n"
+      "  add w, xa, #256\n"
+      "  stmia w, {sum4, sum5, sum6, sum7}\n"
+      "  stmia xa!, {sum0, sum1, sum2, sum3}\n"
+      "  str xa, [sp, #4]\n"
+      "  cmp xa, xb\n"
       "  bne 1b\n"
-      "  pop {r2, r3, r4, r5}\n"
-      "  stmia r5, {r0, r1, r2}\n"
+      "  pop {r2, r3, r4, r5, r6, r7}\n"
+      "  mov r1, r6\n"
+      "  pop {r4}\n"
+      "  stmia r4, {r0, r1, r2}\n"
       "  pop {r4-r11, pc}\n"
-      ".purgem products\n .purgem four_nonzeros\n .purgem nibble\n"
-      ".unreq value\n .unreq index\n .unreq x\n .unreq last\n"
+      ".purgem products\n .purgem nonzero\n .purgem test_gaps\n"
+      ".purgem split\n .unreq value\n .unreq x\n .unreq xa\n .unreq xb\n"
       ".unreq sum0\n .unreq sum1\n .unreq sum2\n .unreq sum3\n"
-      ".unreq w\n .unreq t\n .unreq x01\n .unreq x23\n"
-      ".unreq low\n .unreq high\n");
+      ".unreq sum4\n .unreq sum5\n .unreq sum6\n .unreq sum7\n"
+      ".unreq w\n .unreq gaps\n");
 }
 
-SPARSESEP_KERNEL_FUNCTION(1x1_gap4_int8, dsp) {
-  if (batch < 4) {
-    sparsesep_run_dsp(weights, params, input, batch, output, scratch, multiply);
-    return;
-  }
-  sparsesep_run_four_vectors_dsp(weights, params, input, batch, output, scratch,
-                                 multiply, multiply_four);
-}
+SPARSESEP_KERNEL(1x1_gap4_int8, dsp, sparsesep_run_eight_vectors_dsp, multiply,
+                 multiply_eight)
 
 #endif

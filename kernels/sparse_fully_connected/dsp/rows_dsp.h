@@ -29,7 +29,7 @@ typedef struct SparsesepVectorDsp {
   const int8_t* x;  // the vector where it is not widened, and its end
   const int8_t* x_end;
   int32_t input_zero_point;              // column-major blobs only
-  const SparsesepPackedHeader* weights;  // of four vectors only
+  const SparsesepPackedHeader* weights;  // of eight vectors only
 } SparsesepVectorDsp;
 
 // acc = weights * x, without bias, for the rows from `acc` to `acc_end`.
@@ -88,18 +88,29 @@ static inline uint32_t sparsesep_dsp_rows_and_pairs_bytes(
   return sparsesep_dsp_rows_bytes(weights, batch) + 4 * 256;
 }
 
-// Scratch query of kernels that multiply four vectors at a time: see
-// four_vectors_dsp.h.
-static inline uint32_t sparsesep_dsp_four_vectors_bytes(
+// Vectors that the kernel of a blob multiplies at once, where fewer take as
+// long.
+static inline int32_t sparsesep_dsp_vectors_at_once(
+    const SparsesepPackedHeader* weights) {
+  const int is_eight = weights->block_rows == 1 && weights->block_cols == 1 &&
+                       (weights->index_encoding == SPARSESEP_INDEX_GAP4 ||
+                        (weights->index_encoding == SPARSESEP_INDEX_DELTA8 &&
+                         weights->value_type == SPARSESEP_VALUE_INT8));
+  return is_eight ? 8 : 1;
+}
+
+// Scratch query of kernels that multiply eight vectors at a time: see
+// eight_vectors_dsp.h.
+static inline uint32_t sparsesep_dsp_eight_vectors_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
   if (batch < 4) return sparsesep_dsp_rows_bytes(weights, batch);
-  return 16 * sparsesep_portion(weights->rows) + 8 * weights->cols;
+  return 32 * SPARSESEP_ROW_PORTION + 16 * weights->cols;
 }
 
 // The same where the vectors left of the batch need none.
-static inline uint32_t sparsesep_dsp_whole_fours_bytes(
+static inline uint32_t sparsesep_dsp_only_eights_bytes(
     const SparsesepPackedHeader* weights, int32_t batch) {
-  return batch < 4 ? 0 : sparsesep_dsp_four_vectors_bytes(weights, batch);
+  return batch < 4 ? 0 : sparsesep_dsp_eight_vectors_bytes(weights, batch);
 }
 
 #endif  // SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_ROWS_DSP_H_
