@@ -99,7 +99,8 @@ def sparse_terms(
 
 def takes_the_last_again(layout: Layout, vectors_per_pass: int) -> bool:
     """Return True if a pass that has fewer vectors left takes the last ones again."""
-    return vectors_per_pass == _EIGHT and layout.block_rows == 1
+    is_single = layout.block_rows == layout.block_cols == 1
+    return vectors_per_pass == _EIGHT and is_single
 
 
 def _passes(layout: Layout, size: PackedSize, batch: int, vectors_per_pass: int) -> tuple[int, int]:

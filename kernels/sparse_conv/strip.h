@@ -13,14 +13,14 @@
 #define SPARSESEP_OWN_PIXELS 8
 
 typedef struct SparsesepImageStrip {
-  int32_t rows;     // that one strip after the other goes along
-  int32_t width;    // pixels of a row: all of an image where windows are alone
-  int32_t pixels;   // at once
-  int32_t columns;  // of the image for so many
-  int32_t step;     // columns from one window to the next
+  int32_t rows;       // that one strip after the other goes along
+  int32_t width;      // pixels of a row; of an image if windows are alone
+  int32_t pixels;     // at once
+  int32_t columns;    // of the image for so many
+  int32_t step;       // columns from one window to the next
   int32_t in_common;  // columns that a window shares with the one before it
   int is_shared;      // neighbours overlap: the strip holds each column once
-  int is_in_place;    // windows lie in one piece in the input: nothing to copy
+  int is_in_place;    // windows lie in one piece: nothing to copy
   uint32_t tap;       // bytes of a pixel of the input
   uint32_t column;    // bytes of a column of the strip
 } SparsesepImageStrip;

@@ -13,6 +13,10 @@ from tflm_sparsesep.converters.cost import terms
 
 def one_by_one(layout: Layout, size: PackedSize, batch: int, most: int) -> tuple[int, int]:
     passes, left = 0, batch
+    if terms.takes_the_last_again(layout, most):
+        # The loop of run_eight_vectors_dsp.c.
+        done = 0 if batch < 4 else batch - 1 if batch % 8 == 1 else batch
+        return len(range(0, done, 8)), done
     while vectors := terms._pass_vectors(layout, size, left, most):
         passes, left = passes + 1, left - vectors
     return passes, batch - left

@@ -103,6 +103,21 @@ def test_a_convolution_of_one_channel_is_a_depthwise_one() -> None:
     assert layer.variant == "depthwise_dsp"
 
 
+def test_bytes_and_instructions_decide_how_a_convolution_of_one_channel_runs() -> None:
+    conv = random_conv(np.random.default_rng(3), 8, (10, 4, 1), zeros=0.8)
+    model = conv_model([conv], (1, 20, 20, 1))
+    (layer,) = rewrite(model, target="cortex-m4").layers
+    (fast,) = rewrite(model, target="cortex-m4", prefer="speed").layers
+    assert (layer.pattern, fast.pattern) == ("1x1", "10x4")
+    assert layer.packed_bytes is not None and fast.packed_bytes is not None
+    assert layer.sparse_instructions is not None and fast.sparse_instructions is not None
+    assert layer.sparse_instructions > fast.sparse_instructions
+    assert (
+        layer.packed_bytes * layer.sparse_instructions
+        < fast.packed_bytes * fast.sparse_instructions
+    )
+
+
 def test_flash_first_keeps_layers_that_would_grow() -> None:
     data = shared_model("kws_ref_model.tflite")
     result = rewrite(data, target="cortex-m4", prefer="flash")
