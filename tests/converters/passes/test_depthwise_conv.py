@@ -109,8 +109,10 @@ def test_bytes_and_instructions_decide_how_a_convolution_of_one_channel_runs() -
     (layer,) = rewrite(model, target="cortex-m4").layers
     (fast,) = rewrite(model, target="cortex-m4", prefer="speed").layers
     assert (layer.pattern, fast.pattern) == ("1x1", "10x4")
-    assert layer.packed_bytes is not None and fast.packed_bytes is not None
-    assert layer.sparse_instructions is not None and fast.sparse_instructions is not None
+    assert layer.packed_bytes is not None
+    assert fast.packed_bytes is not None
+    assert layer.sparse_instructions is not None
+    assert fast.sparse_instructions is not None
     assert layer.sparse_instructions > fast.sparse_instructions
     assert (
         layer.packed_bytes * layer.sparse_instructions
