@@ -1,10 +1,11 @@
 // Armv6-M and what builds upon it: 4 instructions for 16 bytes, 4 for each word
-// behind them, 11 a pixel. Pixels that are no words: 5 a byte and 8
+// behind them, 11 a pixel. Pixels that are no words: 4 a byte and 5
 // a pixel.
 #include <stddef.h>
 
 #include "common/isa.h"
 #include "sparse_conv/pixels.h"
+#include "sparsesep/compiler.h"
 
 #if (SPARSESEP_HAS_V6M || SPARSESEP_HAS_V7M) && !SPARSESEP_HAS_MVE
 
@@ -76,13 +77,17 @@ void sparsesep_copy_pixels(const SparsesepPixels* pixels, uint8_t* to,
     copy_words(pixels, to, from, count);
     return;
   }
+  const uint32_t bytes = pixels->bytes;
+  const uint32_t to_gap = pixels->to_step - bytes;
+  const uint32_t from_gap = pixels->from_step - bytes;
   for (; count > 0; --count) {
-    for (uint32_t n = 0; n < pixels->bytes; ++n) {
-      to[n] = from[n];
-      __asm__ volatile("");  // or compilers call memcpy
-    }
-    to += pixels->to_step;
-    from += pixels->from_step;
+    const uint8_t* end = from + bytes;
+    do {
+      *to++ = *from++;
+      SPARSESEP_HIDE(end);  // or compilers call memcpy
+    } while (from != end);
+    to += to_gap;
+    from += from_gap;
   }
 }
 

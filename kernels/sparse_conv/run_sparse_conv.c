@@ -57,14 +57,12 @@ typedef struct Span {
 SPARSESEP_COLD_SHARED
 static Span find_span(int32_t at, int32_t size, int32_t count,
                       int32_t spacing) {
-  Span span = {0, 0};
-  for (; count > 0 && at < size; --count, at += spacing) {
-    if (at < 0) {
-      ++span.before;
-    } else {
-      ++span.inside;
-    }
+  Span span = {0, count};
+  for (; span.inside > 0 && at < 0; --span.inside, at += spacing) {
+    ++span.before;
   }
+  at += (span.inside - 1) * spacing;
+  for (; span.inside > 0 && at >= size; --span.inside) at -= spacing;
   return span;
 }
 
@@ -83,12 +81,10 @@ static void gather(const SparsesepSparseConv* conv,
   uint8_t* const first = to + (uint32_t)x.before * column;
   uint8_t* const right = first + (uint32_t)x.inside * column;
   uint8_t* const end = to + (uint32_t)columns * column;
-  if (y.inside < conv->kernel_height) {
-    sparsesep_fill_bytes(to, zero_point, (uint32_t)(end - to));
-  } else {
-    sparsesep_fill_bytes(to, zero_point, (uint32_t)(first - to));
-    sparsesep_fill_bytes(right, zero_point, (uint32_t)(end - right));
-  }
+  // All of it where pixels above or below are missing.
+  const uint8_t* const left = y.inside < conv->kernel_height ? end : first;
+  sparsesep_fill_bytes(to, zero_point, (uint32_t)(left - to));
+  sparsesep_fill_bytes(right, zero_point, (uint32_t)(end - right));
   const uint8_t* from = view->image +
                         (uint32_t)(view->y + y.before * down) * line +
                         (uint32_t)(view->x + x.before * spacing) * tap;
