@@ -24,7 +24,7 @@ static void multiply(SparsesepVectorDsp* vector) {
 // Eight vectors at once. While no gap is 15, they come in words of eight; the
 // last nonzeros of a row are reached by a jump into the eight, as their gaps
 // are shifted to the end of a word. A gap of 15 is left behind in a loop of up
-// to four gaps.
+// to four gaps. The last words reach into the first word of the weights.
 //
 // A nonzero: 2 instructions pass by the gap, 1 fetches the weight, 2 inputs, 4
 // multiply. A word takes 12, the last one 20. 1.3 instructions a nonzero and

@@ -15,6 +15,7 @@ _Static_assert(offsetof(SparsesepPackedHeader, palette_offset) == 56 &&
 // eight; the last nonzeros of a row are reached by a jump into the eight, as
 // both are shifted to the end of their words. A gap of 15 is left behind in a
 // loop of up to four gaps. Such gaps let codes start at a high nibble (`odd`).
+// The last words reach into the sections behind.
 //
 // A nonzero: 2 instructions pass by the gap, 2 fetch the weight, 2 inputs, 4
 // multiply. A word takes 18, the last one 36. 1.5 instructions a nonzero and
