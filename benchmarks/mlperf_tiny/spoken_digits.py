@@ -25,9 +25,9 @@ LOUDNESS = 0.1
 # Of each training word: itself, and others spoken faster or slower, with a longer or shorter vocal
 # tract (both factors e^-x to e^x), and in noise so many dB below the word.
 COPIES, SLOWER, LONGER, NOISE_DB = 15, 0.25, 0.18, (15.0, 45.0)
-# Frames that a word is moved by at most, each way; deviation of what its loudness is changed by;
-# frames that are left out at most.
-_MOST_SHIFT, _LOUDER, _MOST_LEFT_OUT = 8, 0.3, 9
+# Frames that a word is moved by at most, each way; deviations of what its loudness and its other
+# coefficients are changed by; frames that are left out at most.
+_MOST_SHIFT, _LOUDER, _OTHER_TIMBRE, _MOST_LEFT_OUT = 8, 0.3, 0.6, 9
 
 Features = npt.NDArray[np.float32]
 
@@ -121,14 +121,17 @@ def _mel_filters(points: int, longer: float) -> npt.NDArray[Any]:
 def augmented(features: Features, rng: np.random.Generator) -> Features:
     """Return the words moved in time, louder or softer (the first coefficient), with some noise.
 
-    Some frames in a row are left out: they are the mean.
+    The other coefficients are moved as another microphone would. Some frames in a row are left out:
+    they are the mean.
     """
-    count, frames, *_ = features.shape
+    count, frames, coefficients, _ = features.shape
     shift = rng.integers(-_MOST_SHIFT, _MOST_SHIFT + 1, (count, 1))
     source = np.clip(np.arange(frames) + shift, 0, frames - 1)
     moved = features[np.arange(count)[:, np.newaxis], source]
     moved = moved + rng.normal(0.0, 0.1, moved.shape)
-    moved[:, :, 0] += rng.normal(0.0, _LOUDER, (count, 1, 1))
+    deviations = np.full((coefficients, 1), _OTHER_TIMBRE)
+    deviations[0] = _LOUDER
+    moved += rng.normal(0.0, deviations, (count, 1, coefficients, 1))
     first, left_out = rng.integers(0, (frames, _MOST_LEFT_OUT + 1), (count, 2)).T[..., np.newaxis]
     frame = np.arange(frames)
     moved[(frame >= first) & (frame < first + left_out)] = 0.0

@@ -2,7 +2,7 @@
 
     python benchmarks/mlperf_tiny/train.py resnet8 --epochs 15                       dense
     python benchmarks/mlperf_tiny/train.py resnet8 --epochs 15 --instructions 0.3 --flash 0.5
-    python benchmarks/mlperf_tiny/train.py ds_cnn --epochs 10 --instructions 0.33 --pattern 4x1
+    python benchmarks/mlperf_tiny/train.py ds_cnn --epochs 10 --zeros 0.8 --values palette --teacher
     python benchmarks/mlperf_tiny/train.py ds_cnn --epochs 10 --zeros 0.8 --tfmot
 
 trains a network of `networks.py`, converts it for four cores, and adds a row to results.json and
@@ -105,7 +105,7 @@ def callback(arguments: argparse.Namespace, data: Data) -> ts.ProximalL1:
     dense = train(_dense(arguments), data) if needs_dense else None
     teacher = dense if arguments.teacher else None
     common: dict[str, Any] = {"pattern": arguments.pattern, "teacher": teacher}
-    common["target"] = figures.MAIN_TARGET
+    common |= {"values": arguments.values, "target": figures.MAIN_TARGET}
     if arguments.zeros is None:
         common |= _budgets(arguments, _int8(dense, data))
         return ts.ProximalL1(**common)
@@ -165,14 +165,16 @@ def _detail(arguments: argparse.Namespace) -> str:
         return ""
     goals = {"zeros": "zeros=", "instructions": "instructions=", "flash": "flash_bytes="}
     asked = [text for name, text in goals.items() if getattr(arguments, name) is not None]
+    values = f" {arguments.values}" if arguments.values else ""
     teacher = ", teacher" if arguments.teacher else ""
-    return f", {' '.join(asked)} {arguments.pattern}{teacher}"
+    return f", {' '.join(asked)} {arguments.pattern}{values}{teacher}"
 
 
 def _dense(arguments: argparse.Namespace) -> argparse.Namespace:
     """Return the arguments of the dense network that is trained alike."""
     goals = {"zeros": None, "instructions": None, "flash": None}
-    return argparse.Namespace(**vars(arguments) | goals | {"teacher": False, "tfmot": False})
+    method = {"values": None, "teacher": False, "tfmot": False}
+    return argparse.Namespace(**vars(arguments) | goals | method)
 
 
 def _dense_row(arguments: argparse.Namespace) -> rows.Row:
@@ -186,9 +188,9 @@ def _dense_row(arguments: argparse.Namespace) -> rows.Row:
 def _command(arguments: argparse.Namespace) -> str:
     parts = [f"python benchmarks/mlperf_tiny/train.py {arguments.network}"]
     names = ["epochs", "samples", "seed"]
-    goals = ("zeros", "instructions", "flash")
-    names += [name for name in goals if getattr(arguments, name) is not None]
-    names += ["pattern"] if _method(arguments) == "ours" else []
+    optional = ["zeros", "instructions", "flash"]
+    optional += ["pattern", "values"] if _method(arguments) == "ours" else []
+    names += [name for name in optional if getattr(arguments, name) is not None]
     parts += [f"--{name} {getattr(arguments, name)}" for name in names]
     parts += [f"--{name}" for name in ("teacher", "tfmot") if getattr(arguments, name)]
     return " ".join(parts)
@@ -204,6 +206,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--instructions", type=float, help="on Cortex-M4, of the dense ones")
     parser.add_argument("--flash", type=float, help="bytes of weights, of the dense ones")
     parser.add_argument("--pattern", default="1x1", help="of the zeros; default 1x1")
+    parser.add_argument("--values", choices=("int8", "palette"), help="weights are rounded to")
     parser.add_argument("--teacher", action="store_true", help="the dense network teaches")
     parser.add_argument("--tfmot", action="store_true", help="TFMOT prunes to --zeros")
     parser.add_argument("--judged", type=int, default=10_000, help="test samples; default all")
