@@ -125,7 +125,7 @@ def test_layers_without_a_sparse_kernel(
         (lambda: layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2), (11, 10, 8), CORES),
         (lambda: layers.DepthwiseConv2D((1, 5), dilation_rate=(1, 2)), (8, 20, 12), CORES),
         # On other cores the converter packs all weights as a sparse convolution.
-        (lambda: layers.Conv2D(32, (10, 4), strides=2, padding="same"), (25, 10, 1), CORES[1:2]),
+        (lambda: layers.Conv2D(8, (10, 4), strides=2, padding="same"), (25, 10, 1), CORES[1:2]),
     ],
 )
 def test_depthwise_layers_cost_what_the_converter_makes_of_them(
