@@ -61,14 +61,15 @@ class Strip:
         fits = window.padding is Padding.VALID or last <= inputs[2]
         in_place = window.kernel[0] == 1 and reach == kernel and fits
         is_cut = width < shared and width % at_once != 0
-        overlap = reach == kernel and stride < kernel and not is_cut
+        overlap = reach == kernel and stride < kernel
+        shared_columns = overlap and not is_cut
         rows, row = batch * height, width
-        if not in_place and not overlap:
+        if not in_place and not shared_columns:
             rows, width = batch, height * width
-        most = width if in_place else min(width, shared if overlap else own)
-        step = stride if in_place or overlap else kernel
-        in_common = kernel - stride if reach == kernel and stride < kernel else 0
-        return cls(rows, width, most, step, kernel, overlap, in_place, row, in_common)
+        most = width if in_place else min(width, shared if shared_columns else own)
+        step = stride if in_place or shared_columns else kernel
+        in_common = kernel - stride if overlap else 0
+        return cls(rows, width, most, step, kernel, shared_columns, in_place, row, in_common)
 
     def columns(self, pixels: int) -> int:
         """Return the columns of the image that are copied for so many pixels."""
@@ -76,9 +77,9 @@ class Strip:
 
     def windows(self) -> tuple[int, int]:
         """Return the windows by themselves: those that are copied whole, and the others."""
-        whole = sum(n % self.pixels == 0 or n % self.row == 0 for n in range(self.width))
-        if self.in_common == 0:
-            whole = self.width
+        whole = self.width
+        if self.in_common > 0:
+            whole = sum(n % self.pixels == 0 or n % self.row == 0 for n in range(self.width))
         return self.rows * whole, self.rows * (self.width - whole)
 
     def batches(self) -> Iterator[tuple[int, int]]:

@@ -19,7 +19,7 @@ from tflm_sparsesep.converters.cost import conv_2d, fully_connected, host
 from tflm_sparsesep.converters.cost.conv_strip import Strip
 from tflm_sparsesep.converters.cost.data import load
 
-# Bytes that are copied at once,.
+# Bytes that are copied at once.
 _BLOCK_BYTES = 16
 _GATHER_TERMS = (
     "per_call",

@@ -8,8 +8,8 @@ Any kernel, strides, padding, dilation and depth multiplier, int8. The blob hold
 points and activation limits too. Outputs stay the same bit for bit. A layer is rewritten where the
 kernels of the target take fewer instructions than CMSIS-NN's and the blob takes fewer bytes than
 weights, bias and their quantization (`choose_layout.pays`). On `host` all stay, as LiteRT's own
-kernels are faster. A CONV_2D that is better
-sparse (`choose_layout.is_better`) is left to `sparse_conv_2d`.
+kernels are faster. A CONV_2D that is better sparse (`choose_layout.is_better`) is left
+to `sparse_conv_2d`.
 """
 
 from __future__ import annotations

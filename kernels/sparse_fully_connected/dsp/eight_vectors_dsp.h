@@ -12,14 +12,56 @@
 
 #include "sparse_fully_connected/dsp/rows_dsp.h"
 
-// Assembly: splits a sum of two vectors.
-#define SPARSESEP_SPLIT_SUM_DSP             \
-  ".macro split sum0, sum1, t\n"            \
-  "  lsr \\t, \\sum0, #23\n"                \
-  "  orr \\sum1, \\t, \\sum1, lsl #9\n"     \
-  "  sbfx \\sum0, \\sum0, #0, #23\n"        \
-  "  sub \\sum1, \\sum1, \\sum0, asr #31\n" \
+// What the kernels have in common, in assembly: `sum0` to `sum7` are the sums
+// of a row, `xa`, `xb` and `w` are free at its end, and at sp + `at` lie `acc`
+// and where it ends. `store_sums` leaves with `ne` while rows are left.
+#define SPARSESEP_EIGHT_SUMS_DSP                 \
+  "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n" \
+  "sum3 .req r7\n sum4 .req r8\n sum5 .req r9\n" \
+  "sum6 .req r10\n sum7 .req r11\n"              \
+  ".macro clear_sums\n"                          \
+  "  movs sum0, #0\n"                            \
+  "  movs sum1, #0\n"                            \
+  "  movs sum2, #0\n"                            \
+  "  movs sum3, #0\n"                            \
+  "  mov sum4, #0\n"                             \
+  "  mov sum5, #0\n"                             \
+  "  mov sum6, #0\n"                             \
+  "  mov sum7, #0\n"                             \
+  ".endm\n"                                      \
+  ".macro multiply_next\n"                       \
+  "  ldrd xa, xb, [x], #8\n"                     \
+  "  smlal sum0, sum1, xa, w\n"                  \
+  "  smlal sum2, sum3, xb, w\n"                  \
+  "  ldrd xa, xb, [x], #8\n"                     \
+  "  smlal sum4, sum5, xa, w\n"                  \
+  "  smlal sum6, sum7, xb, w\n"                  \
+  ".endm\n"                                      \
+  ".macro split_sum low, high\n"                 \
+  "  lsr w, \\low, #23\n"                        \
+  "  orr \\high, w, \\high, lsl #9\n"            \
+  "  sbfx \\low, \\low, #0, #23\n"               \
+  "  sub \\high, \\high, \\low, asr #31\n"       \
+  ".endm\n"                                      \
+  ".macro split_sums\n"                          \
+  "  split_sum sum0, sum1\n"                     \
+  "  split_sum sum2, sum3\n"                     \
+  "  split_sum sum4, sum5\n"                     \
+  "  split_sum sum6, sum7\n"                     \
+  ".endm\n"                                      \
+  ".macro store_sums at\n"                       \
+  "  ldrd xa, xb, [sp, \\at]\n"                  \
+  "  add w, xa, #256\n"                          \
+  "  stmia w, {sum4, sum5, sum6, sum7}\n"        \
+  "  stmia xa!, {sum0, sum1, sum2, sum3}\n"      \
+  "  str xa, [sp, \\at]\n"                       \
+  "  cmp xa, xb\n"                               \
   ".endm\n"
+#define SPARSESEP_END_OF_EIGHT_SUMS_DSP                              \
+  ".purgem clear_sums\n .purgem multiply_next\n .purgem split_sum\n" \
+  ".purgem split_sums\n .purgem store_sums\n"                        \
+  ".unreq sum0\n .unreq sum1\n .unreq sum2\n .unreq sum3\n"          \
+  ".unreq sum4\n .unreq sum5\n .unreq sum6\n .unreq sum7\n"
 
 // As SparsesepMultiplyDsp, for eight vectors, which begin at `acc_end`. Sums of
 // vectors 0 to 3 of a row go to `acc`, those of the others 256 bytes behind,

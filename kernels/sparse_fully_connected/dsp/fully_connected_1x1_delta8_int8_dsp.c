@@ -87,9 +87,7 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
                                                   __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n index .req r1\n xa .req r2\n xb .req r3\n"
-      "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
-      "sum4 .req r8\n sum5 .req r9\n sum6 .req r10\n sum7 .req r11\n"
-      "x .req r12\n w .req lr\n" SPARSESEP_SPLIT_SUM_DSP
+      "x .req r12\n w .req lr\n" SPARSESEP_EIGHT_SUMS_DSP
       ".macro nonzero\n"
       "  ldrb w, [index], #1\n"
       "  add x, x, w, lsl #4\n"
@@ -110,14 +108,7 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  ldrh w, [x], #2\n"
       "  str x, [sp]\n"
       "  ldr x, [sp, #12]\n"
-      "  movs sum0, #0\n"
-      "  movs sum1, #0\n"
-      "  movs sum2, #0\n"
-      "  movs sum3, #0\n"
-      "  mov sum4, #0\n"
-      "  mov sum5, #0\n"
-      "  mov sum6, #0\n"
-      "  mov sum7, #0\n"
+      "  clear_sums\n"
       "  add w, value, w\n"
       "  str w, [sp, #16]\n"
       "  cmp value, w\n"
@@ -130,26 +121,16 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  ldr w, [sp, #16]\n"
       "  cmp value, w\n"
       "  bne 2b\n"
-      "  split sum0, sum1, w\n"
-      "  split sum2, sum3, w\n"
-      "  split sum4, sum5, w\n"
-      "  split sum6, sum7, w\n"
+      "  split_sums\n"
       "3:\n"
-      "  ldrd xa, xb, [sp, #4]\n"
-      "  add w, xa, #256\n"
-      "  stmia w, {sum4, sum5, sum6, sum7}\n"
-      "  stmia xa!, {sum0, sum1, sum2, sum3}\n"
-      "  str xa, [sp, #4]\n"
-      "  cmp xa, xb\n"
+      "  store_sums #4\n"
       "  bne 1b\n"
       "  pop {r2, r3, r4, r5, r6}\n"
       "  pop {r4}\n"
       "  stmia r4, {r0, r1, r2}\n"
       "  pop {r4-r11, pc}\n"
-      ".purgem nonzero\n .purgem split\n .unreq value\n .unreq index\n"
-      ".unreq xa\n .unreq xb\n .unreq sum0\n .unreq sum1\n .unreq sum2\n"
-      ".unreq sum3\n .unreq sum4\n .unreq sum5\n .unreq sum6\n"
-      ".unreq sum7\n .unreq x\n .unreq w\n");
+      ".purgem nonzero\n .unreq value\n .unreq index\n .unreq xa\n"
+      ".unreq xb\n .unreq x\n .unreq w\n" SPARSESEP_END_OF_EIGHT_SUMS_DSP);
 }
 
 SPARSESEP_KERNEL(1x1_delta8_int8, dsp, sparsesep_run_eight_vectors_dsp,

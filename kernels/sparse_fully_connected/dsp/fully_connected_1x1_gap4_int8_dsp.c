@@ -36,17 +36,10 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
                                                   __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n x .req r1\n xa .req r2\n xb .req r3\n"
-      "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
-      "sum4 .req r8\n sum5 .req r9\n sum6 .req r10\n sum7 .req r11\n"
-      "w .req r12\n gaps .req lr\n" SPARSESEP_SPLIT_SUM_DSP
+      "w .req r12\n gaps .req lr\n" SPARSESEP_EIGHT_SUMS_DSP
       ".macro products\n"
       "  ldrsb w, [value], #1\n"
-      "  ldrd xa, xb, [x], #8\n"
-      "  smlal sum0, sum1, xa, w\n"
-      "  smlal sum2, sum3, xb, w\n"
-      "  ldrd xa, xb, [x], #8\n"
-      "  smlal sum4, sum5, xa, w\n"
-      "  smlal sum6, sum7, xb, w\n"
+      "  multiply_next\n"
       ".endm\n"
       // 36 bytes: see the jump.
       ".macro nonzero at\n"
@@ -70,14 +63,7 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  ldrh w, [x], #2\n"
       "  str x, [sp]\n"
       "  ldr x, [sp, #12]\n"
-      "  movs sum0, #0\n"
-      "  movs sum1, #0\n"
-      "  movs sum2, #0\n"
-      "  movs sum3, #0\n"
-      "  mov sum4, #0\n"
-      "  mov sum5, #0\n"
-      "  mov sum6, #0\n"
-      "  mov sum7, #0\n"
+      "  clear_sums\n"
       "  add w, value, w\n"
       "  str w, [sp, #20]\n"
       "  b 3f\n"
@@ -143,16 +129,8 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  sub xa, xa, #1\n"
       "  str xa, [sp, #16]\n"
       "8:\n"
-      "  split sum0, sum1, w\n"
-      "  split sum2, sum3, w\n"
-      "  split sum4, sum5, w\n"
-      "  split sum6, sum7, w\n"
-      "  ldrd xa, xb, [sp, #4]\n"
-      "  add w, xa, #256\n"
-      "  stmia w, {sum4, sum5, sum6, sum7}\n"
-      "  stmia xa!, {sum0, sum1, sum2, sum3}\n"
-      "  str xa, [sp, #4]\n"
-      "  cmp xa, xb\n"
+      "  split_sums\n"
+      "  store_sums #4\n"
       "  bne 1b\n"
       "  pop {r2, r3, r4, r5, r6, r7}\n"
       "  mov r1, r6\n"
@@ -160,10 +138,8 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  stmia r4, {r0, r1, r2}\n"
       "  pop {r4-r11, pc}\n"
       ".purgem products\n .purgem nonzero\n .purgem test_gaps\n"
-      ".purgem split\n .unreq value\n .unreq x\n .unreq xa\n .unreq xb\n"
-      ".unreq sum0\n .unreq sum1\n .unreq sum2\n .unreq sum3\n"
-      ".unreq sum4\n .unreq sum5\n .unreq sum6\n .unreq sum7\n"
-      ".unreq w\n .unreq gaps\n");
+      ".unreq value\n .unreq x\n .unreq xa\n .unreq xb\n .unreq w\n"
+      ".unreq gaps\n" SPARSESEP_END_OF_EIGHT_SUMS_DSP);
 }
 
 SPARSESEP_KERNEL(1x1_gap4_int8, dsp, sparsesep_run_eight_vectors_dsp, multiply,

@@ -27,17 +27,10 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
                                                   __attribute__((unused))) {
   __asm__ volatile(
       "codes .req r0\n x .req r1\n xa .req r2\n xb .req r3\n"
-      "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"
-      "sum4 .req r8\n sum5 .req r9\n sum6 .req r10\n sum7 .req r11\n"
-      "w .req r12\n gaps .req lr\n" SPARSESEP_SPLIT_SUM_DSP
+      "w .req r12\n gaps .req lr\n" SPARSESEP_EIGHT_SUMS_DSP
       ".macro products\n"
       "  ldrsb w, [sp, w]\n"
-      "  ldrd xa, xb, [x], #8\n"
-      "  smlal sum0, sum1, xa, w\n"
-      "  smlal sum2, sum3, xb, w\n"
-      "  ldrd xa, xb, [x], #8\n"
-      "  smlal sum4, sum5, xa, w\n"
-      "  smlal sum6, sum7, xb, w\n"
+      "  multiply_next\n"
       ".endm\n"
       // 40 bytes: see the jump.
       ".macro nonzero at\n"
@@ -70,14 +63,7 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  ldrh w, [x], #2\n"
       "  str x, [sp, #16]\n"
       "  ldr x, [sp, #28]\n"
-      "  movs sum0, #0\n"
-      "  movs sum1, #0\n"
-      "  movs sum2, #0\n"
-      "  movs sum3, #0\n"
-      "  mov sum4, #0\n"
-      "  mov sum5, #0\n"
-      "  mov sum6, #0\n"
-      "  mov sum7, #0\n"
+      "  clear_sums\n"
       "  str w, [sp, #44]\n"
       "  b 3f\n"
       "2:\n"
@@ -185,20 +171,12 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  strd xa, xb, [sp, #36]\n"
       "  b 3b\n"
       "8:\n"
-      "  split sum0, sum1, w\n"
-      "  split sum2, sum3, w\n"
-      "  split sum4, sum5, w\n"
-      "  split sum6, sum7, w\n"
+      "  split_sums\n"
       "  ldrd xa, xb, [sp, #36]\n"
       "  add xa, xa, xb\n"
       "  movs xb, #0\n"
       "  strd xa, xb, [sp, #36]\n"
-      "  ldrd xa, xb, [sp, #20]\n"
-      "  add w, xa, #256\n"
-      "  stmia w, {sum4, sum5, sum6, sum7}\n"
-      "  stmia xa!, {sum0, sum1, sum2, sum3}\n"
-      "  str xa, [sp, #20]\n"
-      "  cmp xa, xb\n"
+      "  store_sums #20\n"
       "  bne 1b\n"
       "  ldr r2, [sp, #16]\n"
       "  ldrd r1, r0, [sp, #32]\n"
@@ -207,10 +185,8 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  stmia r4, {r0, r1, r2}\n"
       "  pop {r4-r11, pc}\n"
       ".purgem products\n .purgem nonzero\n .purgem test_gaps\n"
-      ".purgem split\n .unreq codes\n .unreq x\n .unreq xa\n .unreq xb\n"
-      ".unreq sum0\n .unreq sum1\n .unreq sum2\n .unreq sum3\n"
-      ".unreq sum4\n .unreq sum5\n .unreq sum6\n .unreq sum7\n"
-      ".unreq w\n .unreq gaps\n");
+      ".unreq codes\n .unreq x\n .unreq xa\n .unreq xb\n .unreq w\n"
+      ".unreq gaps\n" SPARSESEP_END_OF_EIGHT_SUMS_DSP);
 }
 
 SPARSESEP_KERNEL_FUNCTION(1x1_gap4_palette4, dsp) {
