@@ -34,6 +34,11 @@ def write_third_party(rows: list[Row]) -> None:
     _write_tables({"third party": third_party_table(rows)})
 
 
+def write_anomaly_limits(rows: list[Row]) -> None:
+    """The table of anomaly_limits.py in all pages."""
+    _write_tables({"anomaly limits": anomaly_limits_table(rows)})
+
+
 def _write_tables(tables: dict[str, str]) -> None:
     for page in PAGES:
         if not page.exists():
@@ -121,4 +126,20 @@ def third_party_table(rows: list[Row]) -> str:
             quality = f"{row['sqnr_db']:.1f} dB ({row['plain_sqnr_db']:.1f})"
         asked = f"{row['asked_db']:g} dB" + (", speed" if row.get("prefer") else "")
         lines.append(f"| {row['model']} | {asked} | {quality} | {changes} |")
+    return "\n".join(lines)
+
+
+def anomaly_limits_table(rows: list[Row]) -> str:
+    lines = [
+        "| layer | outputs x inputs, used | rounded once | rank for 20 dB | bytes | entropy |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        shapes = " -> ".join(" x ".join(map(str, row[key])) for key in ("shape", "used"))
+        lines.append(
+            f"| {row['layer']} | {shapes} | {row['rounded_once_db']:.1f} dB "
+            f"| {row['rank'] or 'none'} | {row['bytes']:,} | {row['entropy_bytes']:,} |"
+        )
+    total, least = (sum(row[key] for row in rows) for key in ("bytes", "entropy_bytes"))
+    lines.append(f"| all | | | | {total:,} | {least:,} |")
     return "\n".join(lines)
