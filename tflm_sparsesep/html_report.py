@@ -9,7 +9,7 @@ from typing import Any
 from tflm_sparsesep.converters import model_cost, op_names
 from tflm_sparsesep.converters.inspect_model import inspect_model
 from tflm_sparsesep.converters.targets import get_target
-from tflm_sparsesep.converters.tflite import editor
+from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.model_input import ModelInput
 from tflm_sparsesep.reporting.page import ModelFacts, page
 
@@ -34,8 +34,8 @@ def html_report(sparse: Any, *, dense: Any = None, target: str = "cortex-m4") ->
     given = ModelInput.of(sparse, name=None)
     facts = _facts(given, target)
     was = None if dense is None else ModelInput.of(dense)
-    names = ["tflm-sparsesep", "ai-edge-litert", "numpy"]
-    versions = [(name, importlib.metadata.version(name)) for name in names]
+    packages = ["tflm-sparsesep", "ai-edge-litert", "numpy"]
+    versions = [(package, importlib.metadata.version(package)) for package in packages]
     commands = [
         *([f"tflm-sparsesep convert {was.name} -o {given.name} -t {target}"] if was else []),
         f"tflm-sparsesep report {given.name}{f' --dense {was.name}' if was else ''} "
@@ -56,6 +56,7 @@ def _facts(given: ModelInput, target: str) -> ModelFacts:
     """Describe a model as it is: of a dense one, decisions give only the reasons."""
     data = given.to_tflite()
     model = editor.read(data, name=given.name)
+    names.make_unique(model)  # the layers are found by name
     layers = inspect_model(data, target=target, name=given.name)
     packed = [layer for layer in layers if layer.op in op_names.ALL]
     sizes = model_cost.layer_bytes(model, packed, target)

@@ -14,6 +14,10 @@ namespace micro {
 // The op core's host for one call; no node in Init.
 SparsesepHost MakeSparsesepHost(TfLiteContext* context, TfLiteNode* node);
 
+// Whether the node's output is part of the model: it would overwrite what has
+// been validated. Says so.
+bool WritesConstant(TfLiteContext* context, TfLiteNode* node);
+
 // One operator of core/ as a TFLM kernel: its three functions. EvalData is void
 // or const void.
 template <typename EvalData,
@@ -27,6 +31,7 @@ TFLMRegistration* RegisterSparsesepOp() {
         return kInit(&host, options, options_bytes);
       },
       [](TfLiteContext* context, TfLiteNode* node) {
+        if (WritesConstant(context, node)) return kTfLiteError;
         const SparsesepHost host = MakeSparsesepHost(context, node);
         return kPrepare(&host, node->user_data) == SPARSESEP_OK ? kTfLiteOk
                                                                 : kTfLiteError;

@@ -86,6 +86,17 @@ SparsesepHost MakeSparsesepHost(TfLiteContext* context, TfLiteNode* node) {
   return host;
 }
 
+bool WritesConstant(TfLiteContext* context, TfLiteNode* node) {
+  if (!HasTensor(node->outputs, 0)) return false;
+  MicroContext* const micro = GetMicroContext(context);
+  TfLiteTensor* const output = micro->AllocateTempOutputTensor(node, 0);
+  if (output == nullptr) return false;
+  const bool is_constant = output->allocation_type == kTfLiteMmapRo;
+  micro->DeallocateTempTfLiteTensor(output);
+  if (is_constant) MicroPrintf("sparsesep: an output is a constant tensor");
+  return is_constant;
+}
+
 TFLMRegistration* Register_SPARSE_FULLY_CONNECTED() {
   return RegisterSparsesepOp<const void, sparsesep_fully_connected_init,
                              sparsesep_fully_connected_prepare,

@@ -179,6 +179,18 @@ static bool node_is_known(const SparsesepHost* host, const char* op_name) {
   return false;
 }
 
+// In Prepare only constant tensors have data. Writing to one would overwrite
+// what has been validated.
+static bool writes_constant(const SparsesepHost* host, const char* op_name) {
+  SparsesepTensor output;
+  if (get_tensor(host, SPARSESEP_SLOT_OUTPUT, &output) != SPARSESEP_OK ||
+      output.data == NULL) {
+    return false;
+  }
+  report(host, op_name, "the output is a constant tensor");
+  return true;
+}
+
 // The interpreter's callbacks do not say which operator they are called for,
 // so each row gets its own three.
 #define SPARSESEP_WHEEL_GLUE(NAME, CORE, INIT)                                \
@@ -190,7 +202,9 @@ static bool node_is_known(const SparsesepHost* host, const char* op_name) {
   }                                                                           \
   static int CORE##_wheel_prepare(void* context, WheelNode* node) {           \
     const SparsesepHost host = make_host(context, node);                      \
-    if (!node_is_known(&host, NAME)) return WHEEL_ERROR;                      \
+    if (!node_is_known(&host, NAME) || writes_constant(&host, NAME)) {        \
+      return WHEEL_ERROR;                                                     \
+    }                                                                         \
     return CORE##_prepare(&host, node->user_data) == SPARSESEP_OK             \
                ? WHEEL_OK                                                     \
                : WHEEL_ERROR;                                                 \

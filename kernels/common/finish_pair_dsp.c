@@ -1,6 +1,7 @@
 #include "common/finish_pair_dsp.h"
 
 #include "common/isa.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
@@ -14,8 +15,8 @@ _Static_assert(offsetof(SparsesepRowPairsDsp, sums) == 24 &&
 //
 // r1 sums, r2 and r3 bias, r4 and r5 multipliers, r6 and r7 shifts' factors, r8
 // zero point, r9 stride, r10 low, r11 mixed, r12 out, lr sums_end.
-__attribute__((naked)) int sparsesep_finish_pair_dsp(SparsesepRowPairsDsp* pairs
-                                                     __attribute__((unused))) {
+SPARSESEP_NAKED int sparsesep_finish_pair_dsp(SparsesepRowPairsDsp* pairs
+                                              __attribute__((unused))) {
   __asm__ volatile(
       ".macro finish sum, multiplier, factor\n"
       "  smmulr \\sum, \\sum, \\multiplier\n"

@@ -8,6 +8,7 @@
 #if SPARSESEP_HAS_DSP && !SPARSESEP_HAS_MVE
 
 #include <stddef.h>
+#include "sparsesep/compiler.h"
 
 // Assembly reads the fields.
 _Static_assert(offsetof(SparsesepRows, output_zero_point) == 12 &&
@@ -21,7 +22,7 @@ _Static_assert(offsetof(SparsesepRows, output_zero_point) == 12 &&
 //   halves go away from zero; the right shift leaves the last bit that it
 //   shifts out in the carry, and `adc` rounds with it.
 // ASR reads only the low byte of `shift`, which holds those of four rows.
-__attribute__((naked)) int8_t* sparsesep_finish_rows(
+SPARSESEP_NAKED int8_t* sparsesep_finish_rows(
     const SparsesepRows* rows __attribute__((unused)),
     uint32_t first __attribute__((unused)),
     uint32_t count __attribute__((unused)),

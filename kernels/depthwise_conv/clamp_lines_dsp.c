@@ -7,7 +7,7 @@
 static void clamp_four_units(const SparsesepLines* lines) {
   const uint32_t low = 0x01010101u * (uint8_t)lines->rows->activation_min;
   const uint32_t high = 0x01010101u * (uint8_t)lines->rows->activation_max;
-  const int8_t* pixel = lines->output;
+  int8_t* pixel = lines->output;
   uint32_t count = lines->outputs;
   uint32_t four_units, difference;
   __asm__ volatile(

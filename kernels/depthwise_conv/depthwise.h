@@ -89,7 +89,7 @@ static inline void sparsesep_pack_nine(const SparsesepUnit* unit, int32_t scale,
   sparsesep_pack_column(taps, step, scale, to + 3);
   taps += unit->along_step;
   sparsesep_pack_column(taps, step, scale, to + 6);
-  to[9] = scale * unit->bias;
+  to[9] = (int32_t)((uint32_t)scale * (uint32_t)unit->bias);
   to[10] = unit->multiplier;
   to[11] = -unit->shift;
 }

@@ -5,9 +5,11 @@
 // words. Weights and biases are doubled, so that SMMULR alone makes the
 // doubling high product.
 #include <stddef.h>
+#include <string.h>
 
 #include "common/isa.h"
 #include "depthwise_conv/depthwise.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
@@ -116,7 +118,9 @@ static void put_padding(Word* to, uint32_t words, uint32_t pairs,
 }
 
 static inline uint32_t four(const int8_t* pixel) {
-  return *(const Word*)(const void*)pixel;
+  uint32_t word;
+  memcpy(&word, pixel, sizeof(word));  // of any alignment
+  return word;
 }
 
 static void put_four_channels(const SparsesepStrips* strips,
@@ -283,8 +287,8 @@ void sparsesep_pack_pairs_dsp(const SparsesepUnit* unit, void* table) {
   ".purgem two_outputs\n .purgem leave\n"
 
 // 31.5 instructions for two outputs.
-__attribute__((naked, noinline)) static void run_stride_1(
-    const SparsesepLines* lines __attribute__((unused))) {
+SPARSESEP_NAKED static void run_stride_1(const SparsesepLines* lines
+                                         __attribute__((unused))) {
   __asm__ volatile(MACROS
                    ".macro two_outputs\n"
                    "  ldm r0!, {r7, r8, r9}\n"
@@ -311,8 +315,8 @@ __attribute__((naked, noinline)) static void run_stride_1(
 }
 
 // 32.5 instructions for two outputs.
-__attribute__((naked, noinline)) static void run_stride_2(
-    const SparsesepLines* lines __attribute__((unused))) {
+SPARSESEP_NAKED static void run_stride_2(const SparsesepLines* lines
+                                         __attribute__((unused))) {
   __asm__ volatile(MACROS
                    ".macro two_outputs\n"
                    "  ldm r0!, {r7, r8, r9}\n"

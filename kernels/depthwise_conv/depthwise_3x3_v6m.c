@@ -3,6 +3,7 @@
 // Accumulators of a line go to scratch; a second loop requantizes them.
 #include "common/isa.h"
 #include "depthwise_conv/depthwise.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_V6M
 
@@ -214,13 +215,13 @@ typedef struct Finish {
   ".purgem four_outputs\n"
 
 // 123 instructions for four outputs.
-__attribute__((naked, noinline)) static void multiply_stride_1(
-    const Product* product __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_stride_1(const Product* product
+                                              __attribute__((unused))) {
   __asm__ volatile(ENTER "1:\n  four_outputs 12\n" LEAVE);
 }
 
-__attribute__((naked, noinline)) static void multiply_stride_2(
-    const Product* product __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_stride_2(const Product* product
+                                              __attribute__((unused))) {
   __asm__ volatile(ENTER "1:\n  four_outputs 24\n" LEAVE);
 }
 
@@ -265,8 +266,8 @@ __attribute__((naked, noinline)) static void multiply_stride_2(
 
 // Outputs up to a multiple of four one by one, then four at a time: 27
 // instructions each, and 3 a round.
-__attribute__((naked, noinline)) static void finish(const Finish* constants
-                                                    __attribute__((unused))) {
+SPARSESEP_NAKED static void finish(const Finish* constants
+                                   __attribute__((unused))) {
   __asm__ volatile(
       ".syntax unified\n"
       "  push {r4-r7, lr}\n"

@@ -5,6 +5,7 @@
 // Weights and biases are doubled, as their doubling high product asks for.
 #include "common/isa.h"
 #include "depthwise_conv/depthwise.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_V7M && !SPARSESEP_HAS_DSP
 
@@ -242,10 +243,12 @@ void sparsesep_pack_spaced_v7m(const SparsesepUnit* unit, void* table) {
   "  column r12, lr, r11\n"
 
 // 13.25 instructions an output; four rounds a pass.
-__attribute__((naked, noinline)) static void multiply_stride_1(
-    const SparsesepLines* lines __attribute__((unused)),
-    uint32_t bytes __attribute__((unused)),
-    uint32_t skipped __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_stride_1(const SparsesepLines* lines
+                                              __attribute__((unused)),
+                                              uint32_t bytes
+                                              __attribute__((unused)),
+                                              uint32_t skipped
+                                              __attribute__((unused))) {
   __asm__ volatile(ENTER
                    "  ldr r10, [sp, #28]\n"
                    "  tbb [pc, r10]\n"
@@ -257,10 +260,12 @@ __attribute__((naked, noinline)) static void multiply_stride_1(
 }
 
 // 16 instructions an output.
-__attribute__((naked, noinline)) static void multiply_stride_2(
-    const SparsesepLines* lines __attribute__((unused)),
-    uint32_t bytes __attribute__((unused)),
-    uint32_t skipped __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_stride_2(const SparsesepLines* lines
+                                              __attribute__((unused)),
+                                              uint32_t bytes
+                                              __attribute__((unused)),
+                                              uint32_t skipped
+                                              __attribute__((unused))) {
   __asm__ volatile(ENTER
                    "1:\n"
                    "  even_column r11, lr\n"

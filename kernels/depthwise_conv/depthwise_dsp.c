@@ -32,7 +32,7 @@ void sparsesep_pack_halves_dsp(const SparsesepUnit* unit, void* table) {
   int32_t* numbers = table;
   numbers[0] = unit->multiplier;
   numbers[1] = -unit->shift;
-  numbers[2] = 2 * unit->bias;
+  numbers[2] = (int32_t)(2 * (uint32_t)unit->bias);
   numbers[3] = 0;
   int16_t* to = (int16_t*)(void*)(numbers + 4);
   for (uint32_t x = 0; x < unit->along; ++x) {

@@ -103,6 +103,11 @@ static void plan_memory(const SparsesepDepthwiseVariant* variant, Plan* plan) {
                                 : 0;
 }
 
+// Bytes of a line. They wrap only where its image exceeds every memory.
+static int32_t step_of(int32_t pixels, uint32_t channels) {
+  return (int32_t)((uint32_t)pixels * channels);
+}
+
 static Plan make_plan(const SparsesepDepthwiseConv* conv,
                       const SparsesepConvShape* shape,
                       const SparsesepDepthwiseVariant* variant,
@@ -116,8 +121,8 @@ static Plan make_plan(const SparsesepDepthwiseConv* conv,
       conv->kernel_height,
       conv->stride_height,
       conv->dilation_height,
-      width * conv->channels,
-      shape->output_width * (int32_t)units,
+      step_of(width, conv->channels),
+      step_of(shape->output_width, units),
       1,
   };
   const Axis right = {
@@ -138,7 +143,7 @@ static Plan make_plan(const SparsesepDepthwiseConv* conv,
   plan.across.outputs = part->count;
   if (part->is_packed) {
     plan.along.output_step = (int32_t)units;
-    plan.across.output_step = plan.along.outputs * (int32_t)units;
+    plan.across.output_step = step_of(plan.along.outputs, units);
   }
   plan.reuses =
       plan.across.dilation == 1 && plan.across.stride < plan.across.kernel;

@@ -7,6 +7,7 @@
 #include "common/requantize_mve.h"
 #include "separable_conv/frame.h"
 #include "separable_conv/variants.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_MVE
 
@@ -25,8 +26,8 @@ typedef struct Product {
 } Product;
 
 // acc = bias + weights * x of two columns, units two by two.
-__attribute__((naked, noinline)) static void multiply_units(
-    const Product* product __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_units(const Product* product
+                                           __attribute__((unused))) {
   __asm__ volatile(
       "  push {r4-r11, lr}\n"
       "  ldr r1, [r0, #28]\n"

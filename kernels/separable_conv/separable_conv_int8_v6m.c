@@ -5,11 +5,12 @@
 // registers, to which Thumb-1 can add.
 #include "separable_conv/variants.h"
 #include "separable_conv/wide.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_V6M
 
-__attribute__((naked, noinline)) static void multiply(
-    const SparsesepWideProduct* product __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply(const SparsesepWideProduct* product
+                                     __attribute__((unused))) {
   __asm__ volatile(
       ".syntax unified\n"
       "weight .req r4\n x .req r5\n row_end .req r6\n index .req r7\n"

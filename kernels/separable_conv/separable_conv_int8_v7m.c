@@ -5,13 +5,14 @@
 // taps.
 #include "separable_conv/variants.h"
 #include "separable_conv/wide.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_V7M && !SPARSESEP_HAS_MVE
 
 // Enters the first round of the loop so far down that whole rounds of four taps
 // follow.
-__attribute__((naked, noinline)) static void multiply(
-    const SparsesepWideProduct* product __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply(const SparsesepWideProduct* product
+                                     __attribute__((unused))) {
   __asm__ volatile(
       "weights .req r0\n x .req r1\n row_end .req r2\n units .req r3\n"
       "sum0 .req r4\n sum1 .req r5\n sum2 .req r6\n sum3 .req r7\n"

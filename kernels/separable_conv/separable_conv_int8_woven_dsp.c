@@ -11,6 +11,7 @@
 // read: see dsp.h.
 #include "separable_conv/dsp.h"
 #include "separable_conv/variants.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
@@ -26,8 +27,8 @@ typedef struct Product {
 
 // acc = weights * x of two columns, without bias. Enters the first round of
 // the loop so far down that whole rounds of four pairs follow.
-__attribute__((naked, noinline)) static void multiply(const Product* product
-                                                      __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply(const Product* product
+                                     __attribute__((unused))) {
   __asm__ volatile(
       "weights .req r0\n x .req r1\n w0 .req r2\n w1 .req r3\n"
       "low0 .req r4\n mixed0 .req r5\n low1 .req r6\n mixed1 .req r7\n"
@@ -99,8 +100,8 @@ __attribute__((naked, noinline)) static void multiply(const Product* product
 }
 
 // The same for one pair of units, where the last group has no more.
-__attribute__((naked, noinline)) static void multiply_pair(
-    const Product* product __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_pair(const Product* product
+                                          __attribute__((unused))) {
   __asm__ volatile(
       "  push {r4-r9, lr}\n"
       "  ldmia r0, {r0-r2, r8, r9}\n"  // weights, x, x_end, acc0, acc1

@@ -8,6 +8,7 @@
 
 #include "common/isa.h"
 #include "sparse_conv/residual.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_V7M && !SPARSESEP_HAS_MVE
 
@@ -31,7 +32,7 @@ _Static_assert(offsetof(SparsesepAddition, multiplier) == 4 &&
 
 // r1 wide, r2 narrow, r3 out, r4 table, r5 multiplier, r6 shift, r7 rounding,
 // r8 sum, r9 an operand, r12 count.
-__attribute__((naked)) void sparsesep_add_operands(
+SPARSESEP_NAKED void sparsesep_add_operands(
     const SparsesepAddition* addition __attribute__((unused)),
     const int8_t* wide __attribute__((unused)),
     const int8_t* narrow __attribute__((unused)),

@@ -17,11 +17,12 @@ _Static_assert(offsetof(SparsesepPixels, bytes) == 0 &&
 // r0 to, r1 from, r2 bytes in blocks, r3 where the pixel ends, r4-r7 words; r8
 // where the last pixel's successor begins, r9 bytes behind blocks, r12 and lr
 // steps from the end of a pixel to the next, of `to` and `from`.
-__attribute__((naked)) static void copy_words(
-    const SparsesepPixels* pixels __attribute__((unused)),
-    uint8_t* to __attribute__((unused)),
-    const uint8_t* from __attribute__((unused)),
-    int32_t count __attribute__((unused))) {
+SPARSESEP_NAKED static void copy_words(const SparsesepPixels* pixels
+                                       __attribute__((unused)),
+                                       uint8_t* to __attribute__((unused)),
+                                       const uint8_t* from
+                                       __attribute__((unused)),
+                                       int32_t count __attribute__((unused))) {
   __asm__ volatile(
       ".syntax unified\n"  // gcc takes Thumb-1 assembly for the older syntax
       "  push  {r4-r7, lr}\n"

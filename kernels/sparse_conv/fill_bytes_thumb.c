@@ -14,9 +14,9 @@ void sparsesep_fill_bytes(uint8_t* to, uint8_t value, uint32_t bytes) {
     memset(to, value, bytes);
     return;
   }
-  const uint32_t word = value * 0x01010101u;
-  uint32_t next = word;
-  SPARSESEP_HIDE(next);  // or both are one register
+  // STM takes registers in ascending order.
+  register const uint32_t word __asm__("r2") = value * 0x01010101u;
+  register const uint32_t next __asm__("r3") = word;
   uint8_t* const end = to + bytes;
   do {
     __asm__ volatile("stmia %0!, {%1, %2}"

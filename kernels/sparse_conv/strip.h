@@ -26,9 +26,9 @@ typedef struct SparsesepImageStrip {
 } SparsesepImageStrip;
 
 // A strip of at most `shared` pixels where windows overlap, else of `own`,
-// which may be of several rows. So are those of rows that end before they reach
-// `shared` in the middle of the vectors that the kernel multiplies `at_once`, a
-// power of two.
+// which may be of several rows. Rows narrower than `shared` whose width is no
+// multiple of `at_once` are gathered window by window across rows, too: the
+// kernel multiplies so many vectors at a time, a power of two.
 static inline SparsesepImageStrip sparsesep_make_strip(
     const SparsesepSparseConv* conv, const SparsesepConvShape* shape,
     int32_t shared, int32_t own, int32_t at_once) {

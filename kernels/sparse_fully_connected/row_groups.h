@@ -4,6 +4,7 @@
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_ROW_GROUPS_H_
 
 #include "common/rows.h"
+#include "sparsesep/compiler.h"
 
 // Where the streams of a blob stand. Assembly reads this struct.
 typedef struct SparsesepRowStreams {
@@ -24,7 +25,7 @@ typedef void (*SparsesepMultiplyGroups)(SparsesepRowStreams* streams,
 // The head of a multiply() in assembly: r0 streams, r1 vector, r2 groups, r3
 // acc.
 #define SPARSESEP_NAKED_MULTIPLY                            \
-  static __attribute__((naked)) void multiply(              \
+  static SPARSESEP_NAKED void multiply(                     \
       SparsesepRowStreams* streams __attribute__((unused)), \
       const int8_t* vector __attribute__((unused)),         \
       uint32_t groups __attribute__((unused)),              \

@@ -225,6 +225,15 @@ def corrupt_models(case: LayerCase[Any]) -> dict[str, bytes]:
         model.subgraphs[0].inputs.append(op.weights)
         return editor.write(model)
 
+    def constant_output(*, in_blob: bool) -> bytes:
+        """Eval would overwrite what Prepare has validated."""
+        model = editor.read(sparse_model(case))
+        (op,) = model.subgraphs[0].operators
+        (output,) = op.outputs
+        other = Tensor.constant("other", np.zeros(output.shape, np.int8))
+        output.buffer = op.weights.buffer if in_blob else other.buffer
+        return editor.write(model)
+
     narrow = dataclasses.replace(case, inputs=case.inputs[:, :-1])
     return {
         "magic": sparse_model(case, blob=patched(blob, 0, b"SPW0")),
@@ -243,6 +252,8 @@ def corrupt_models(case: LayerCase[Any]) -> dict[str, bytes]:
         "absent weights": absent_blob(),
         "written weights": written_blob(),
         "weights as an input": blob_as_input(),
+        "weights as the output": constant_output(in_blob=True),
+        "constant output": constant_output(in_blob=False),
     }
 
 

@@ -1,6 +1,6 @@
 """Every C file of kernels and op core compiles for every core at every optimization level.
 
-By gcc and LLVM, without any flag beyond core, level and language. What is empty for a core is
+By gcc and LLVM, without any flag beyond core, level, language and warnings. What is empty for a core is
 compiled for it by gcc alone, without optimization and at -O2. Where a core has the files of
 another, `make soak` compiles them at all levels, `make test` where it is hardest.
 
@@ -10,6 +10,7 @@ operands runs out of registers there first.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def compile_all(
 ) -> None:
     root = source_dir()
     command = [
-        *(*compiler, *flags, "-std=c11", "-Wall", "-Wextra", "-Werror"),
+        *(*compiler, *flags, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wa,--fatal-warnings"),
         *(f"-I{root / name}" for name in ("kernels", "kernels/include", "custom_ops")),
         *("-c", *map(str, files)),
     ]
@@ -89,6 +90,22 @@ def clang(core: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(("core", "level"), CASES)
 def test_gcc_compiles_without_warnings(core: str, level: str, tmp_path: Path) -> None:
     compile_all(("arm-none-eabi-gcc",), (*FLAGS[core], level), sources(core), tmp_path)
+
+
+def test_guards_of_the_stack_stay_out_of_assembly(tmp_path: Path) -> None:
+    """-fstack-protector-all would clobber the arguments of naked functions."""
+    file = tmp_path / "naked.c"
+    file.write_text(
+        '#include "sparsesep/compiler.h"\nvoid f(void);\n'
+        'SPARSESEP_NAKED void f(void) { __asm__("bx lr"); }\n'
+    )
+    flags = (*FLAGS["cortex-m4"], "-O2", "-fstack-protector-all")
+    compile_all(("arm-none-eabi-gcc",), flags, [file], tmp_path)
+    command = ["arm-none-eabi-objdump", "-d", str(tmp_path / "naked.o")]
+    code = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"<f>:\n +0:\s+4770\s+bx\s+lr\n", code), code
+    for path in source_dir().glob("kernels/**/*.[ch]"):
+        assert "__attribute__((naked" not in path.read_text() or path.name == "compiler.h", path
 
 
 @needs_clang

@@ -23,7 +23,7 @@ typedef struct SparsesepConvShape {
 
 // Output size along one dimension; `pad` receives the padding before it. 0
 // where there is no output. `reach` is (kernel - 1) * dilation + 1, at most
-// 65026; input >= 1, stride 1..255.
+// 64771; input >= 1, stride 1..255.
 static inline int32_t sparsesep_conv_output_size(int padding, int32_t input,
                                                  int32_t reach, int32_t stride,
                                                  int32_t* pad) {

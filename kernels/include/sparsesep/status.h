@@ -8,7 +8,7 @@ extern "C" {
 
 typedef enum SparsesepStatus {
   SPARSESEP_OK = 0,
-  SPARSESEP_BAD_HEADER,     // too short, wrong magic or version, unaligned
+  SPARSESEP_BAD_HEADER,     // too short, wrong magic or version
   SPARSESEP_BAD_SHAPE,      // rows, cols or block size outside the legal range
   SPARSESEP_BAD_SECTION,    // a section starts or ends outside the blob
   SPARSESEP_BAD_COUNT,      // group counts disagree with the header

@@ -10,7 +10,19 @@
 #ifndef SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_EIGHT_VECTORS_DSP_H_
 #define SPARSESEP_SPARSE_FULLY_CONNECTED_DSP_EIGHT_VECTORS_DSP_H_
 
+#include <stddef.h>
+
+#include "common/isa.h"
 #include "sparse_fully_connected/dsp/rows_dsp.h"
+
+#if SPARSESEP_HAS_DSP_LAYOUTS
+_Static_assert(16 * SPARSESEP_ROW_PORTION == 256 &&
+                   offsetof(SparsesepVectorDsp, index) == 4 &&
+                   offsetof(SparsesepVectorDsp, counts) == 8 &&
+                   offsetof(SparsesepVectorDsp, acc) == 12 &&
+                   offsetof(SparsesepVectorDsp, acc_end) == 16,
+               "assembly reads them");
+#endif
 
 // What the kernels have in common, in assembly: `sum0` to `sum7` are the sums
 // of a row, `xa`, `xb` and `w` are free at its end, and at sp + `at` lie `acc`

@@ -9,7 +9,7 @@
 
 // finish_rows_dsp.c explains how a row is finished. A row's parameters serve
 // four outputs here.
-__attribute__((naked, noinline)) static void finish_bounded(
+SPARSESEP_NAKED static void finish_bounded(
     const SparsesepRows* rows __attribute__((unused)),
     uint32_t first __attribute__((unused)),
     uint32_t count __attribute__((unused)),

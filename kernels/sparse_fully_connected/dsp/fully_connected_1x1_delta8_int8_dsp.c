@@ -6,6 +6,7 @@
 #include "common/isa.h"
 #include "sparse_fully_connected/dsp/eight_vectors_dsp.h"
 #include "sparse_fully_connected/variants.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
@@ -83,8 +84,8 @@ SPARSESEP_NAKED_MULTIPLY_DSP {
 //
 // On the stack: counts, acc, where it ends, where the inputs begin; where the
 // weights of the row end.
-__attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
-                                                  __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_eight(SparsesepVectorDsp* vectors
+                                           __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n index .req r1\n xa .req r2\n xb .req r3\n"
       "x .req r12\n w .req lr\n" SPARSESEP_EIGHT_SUMS_DSP

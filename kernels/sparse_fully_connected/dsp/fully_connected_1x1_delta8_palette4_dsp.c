@@ -10,15 +10,16 @@
 #include "common/isa.h"
 #include "sparse_fully_connected/dsp/rows_dsp.h"
 #include "sparse_fully_connected/variants.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
 // table[low | high << 4] = palette[low] in the lower half, palette[high] in the
 // upper one. Eight low codes with each of the high ones, then the other eight.
-__attribute__((naked)) static void make_pairs(const int8_t* palette
-                                              __attribute__((unused)),
-                                              uint32_t* table
-                                              __attribute__((unused))) {
+SPARSESEP_NAKED static void make_pairs(const int8_t* palette
+                                       __attribute__((unused)),
+                                       uint32_t* table
+                                       __attribute__((unused))) {
   __asm__ volatile(
       "palette .req r0\n table .req r1\n high .req r2\n next .req r3\n"
       "w02 .req r8\n w13 .req r9\n w46 .req r10\n w57 .req r11\n"

@@ -3,6 +3,7 @@
 #include "sparse_fully_connected/dsp/eight_vectors_dsp.h"
 #include "sparse_fully_connected/v7m/gap4_row_v7m.h"
 #include "sparse_fully_connected/variants.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
@@ -32,8 +33,8 @@ static void multiply(SparsesepVectorDsp* vector) {
 //
 // On the stack: counts, acc, where it ends, where the inputs begin; index;
 // where the weights of the row end.
-__attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
-                                                  __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_eight(SparsesepVectorDsp* vectors
+                                           __attribute__((unused))) {
   __asm__ volatile(
       "value .req r0\n x .req r1\n xa .req r2\n xb .req r3\n"
       "w .req r12\n gaps .req lr\n" SPARSESEP_EIGHT_SUMS_DSP
@@ -67,6 +68,7 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  add w, value, w\n"
       "  str w, [sp, #20]\n"
       "  b 3f\n"
+      "  .p2align 2\n"  // adr reaches words only
       "2:\n"
       "  nonzero #0\n"
       "  nonzero #4\n"

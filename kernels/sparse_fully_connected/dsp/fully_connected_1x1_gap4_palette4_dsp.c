@@ -4,6 +4,7 @@
 #include "sparse_fully_connected/dsp/eight_vectors_dsp.h"
 #include "sparse_fully_connected/v7m/gap4_palette4_rows_v7m.h"
 #include "sparse_fully_connected/variants.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
@@ -23,8 +24,8 @@ _Static_assert(offsetof(SparsesepPackedHeader, palette_offset) == 56 &&
 //
 // On the stack: palette; counts, acc, where it ends, where the inputs begin;
 // index, value, odd, nonzeros that are left.
-__attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
-                                                  __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_eight(SparsesepVectorDsp* vectors
+                                           __attribute__((unused))) {
   __asm__ volatile(
       "codes .req r0\n x .req r1\n xa .req r2\n xb .req r3\n"
       "w .req r12\n gaps .req lr\n" SPARSESEP_EIGHT_SUMS_DSP
@@ -66,6 +67,7 @@ __attribute__((naked)) static void multiply_eight(SparsesepVectorDsp* vectors
       "  clear_sums\n"
       "  str w, [sp, #44]\n"
       "  b 3f\n"
+      "  .p2align 2\n"  // adr reaches words only
       "2:\n"
       "  nonzero #0\n"
       "  nonzero #4\n"

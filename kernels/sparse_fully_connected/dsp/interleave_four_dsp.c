@@ -1,11 +1,12 @@
 #include "common/isa.h"
 #include "sparse_fully_connected/dsp/eight_vectors_dsp.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_DSP_LAYOUTS
 
 // A column of four vectors takes 8 instructions: a word is x0 + x1 * 2^23. Two
 // columns a round; an odd one begins in its middle.
-__attribute__((naked)) void sparsesep_interleave_four_dsp(
+SPARSESEP_NAKED void sparsesep_interleave_four_dsp(
     const int8_t* vectors __attribute__((unused)),
     uint32_t cols __attribute__((unused)),
     uint32_t step __attribute__((unused)),

@@ -9,6 +9,7 @@
 
 #include "common/rows.h"
 #include "sparse_fully_connected/padded_vector.h"
+#include "sparsesep/compiler.h"
 #include "sparsesep/sparsesep.h"
 
 // Row-major kernels hand accumulators over in portions of at most this many
@@ -36,9 +37,9 @@ typedef struct SparsesepVectorDsp {
 typedef void (*SparsesepMultiplyDsp)(SparsesepVectorDsp* vector);
 
 // The head of a multiply() in assembly: r0 vector.
-#define SPARSESEP_NAKED_MULTIPLY_DSP                                     \
-  static __attribute__((naked)) void multiply(SparsesepVectorDsp* vector \
-                                              __attribute__((unused)))
+#define SPARSESEP_NAKED_MULTIPLY_DSP                              \
+  static SPARSESEP_NAKED void multiply(SparsesepVectorDsp* vector \
+                                       __attribute__((unused)))
 
 // A whole kernel around `multiply`.
 void sparsesep_run_dsp(const SparsesepPackedHeader* weights,

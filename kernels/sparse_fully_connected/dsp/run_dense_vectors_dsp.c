@@ -46,7 +46,7 @@ static void widen_rest(const int8_t* x, uint32_t step, uint32_t cols,
 //
 // Two columns by four vectors: 2 instructions for weights, 2 for inputs, 8
 // multiply. With the loop of two blocks 0.8 instructions a weight and vector.
-__attribute__((naked, noinline)) static void multiply_four(
+SPARSESEP_NAKED static void multiply_four(
     const uint32_t* value __attribute__((unused)),
     const uint32_t* wide __attribute__((unused)),
     const uint32_t* wide_end __attribute__((unused)),

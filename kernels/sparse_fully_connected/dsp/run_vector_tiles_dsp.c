@@ -44,7 +44,7 @@ static void widen_pair(const int8_t* x, uint32_t step, uint32_t cols,
 // r0 sums, r1 index, r2 value, r3 sums_end, r4 and r5 even columns, r6 and r7
 // odd ones, r8 column, r9 x, r10 low, r11 mixed, r12 and lr inputs. On the
 // stack: where the index ends, tile.
-__attribute__((naked, noinline)) static void multiply_pair(
+SPARSESEP_NAKED static void multiply_pair(
     const SparsesepRowPairsDsp* tile __attribute__((unused)),
     const uint8_t* index __attribute__((unused)),
     const uint32_t* value __attribute__((unused)),

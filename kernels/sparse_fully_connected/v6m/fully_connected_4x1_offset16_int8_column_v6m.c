@@ -6,6 +6,7 @@
 #include "sparse_fully_connected/columns.h"
 #include "sparse_fully_connected/v6m/v6m.h"
 #include "sparse_fully_connected/variants.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_V6M
 
@@ -14,7 +15,7 @@
 // r0 offset, r1 value, r2 input, r3 weights, r4 weight, r5 and r6 two sums,
 // r7 where they are; r8 acc, r9 where the offsets of the column end,
 // r10 vector, r11 counts, r12 input_zero_point, lr where the vector ends.
-static __attribute__((naked)) void multiply(
+static SPARSESEP_NAKED void multiply(
     const SparsesepColumnStreams* streams __attribute__((unused)),
     const int8_t* vector __attribute__((unused)),
     uint32_t cols __attribute__((unused)),

@@ -10,6 +10,7 @@
 #if SPARSESEP_HAS_V6M
 
 #include <stddef.h>
+#include "sparsesep/compiler.h"
 
 // What a row group is computed from. Assembly reads this struct.
 typedef struct Group {
@@ -147,7 +148,7 @@ static void widen(const int8_t* x, uint32_t cols, int32_t* wide) {
 // The rows of a group. r0-r2 products, r3-r6 weights, r7 vectors; r8 index, r9
 // its end, r10 value, r11 bias, r12 column, lr where the
 // sums end. On the stack: the row's sums, the group.
-__attribute__((naked)) static void run_group(
+SPARSESEP_NAKED static void run_group(
     Group* group __attribute__((unused))) {
   __asm__ volatile(
       SPARSESEP_V6M_ENTER

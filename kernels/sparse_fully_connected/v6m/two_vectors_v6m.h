@@ -5,6 +5,7 @@
 
 #include "sparse_fully_connected/row_groups.h"
 #include "sparse_fully_connected/v6m/v6m.h"
+#include "sparsesep/compiler.h"
 
 // Rows of a portion, for assembly that stores with an offset: at most 31.
 #define SPARSESEP_TWO_V6M_PORTION 28
@@ -67,7 +68,7 @@ static inline void sparsesep_run_two_vectors_v6m(
 // lr acc_end. Counts are multiples of 4: where one is no multiple of 8, the
 // first round enters halfway.
 #define SPARSESEP_V6M_MULTIPLY_TWO(FOUR, END)                    \
-  static __attribute__((naked)) void multiply_two(               \
+  static SPARSESEP_NAKED void multiply_two(               \
       SparsesepTwoV6m* vectors __attribute__((unused))) {        \
     __asm__ volatile(                                            \
         SPARSESEP_V6M_ENTER                                      \

@@ -25,7 +25,7 @@ _Static_assert(offsetof(SparsesepRows, output_zero_point) == 12 &&
 // half, r10 shift, r11 bias, r12 multiplier, lr shifts. On the stack: where the
 // accumulators end, the range between the limits, the lower limit.
 #define FINISH_BOUNDED(NAME, ZERO, LIMIT)                      \
-  static __attribute__((naked, noinline)) void NAME(           \
+  static SPARSESEP_NAKED void NAME(                            \
       const SparsesepRows* rows __attribute__((unused)),       \
       uint32_t first __attribute__((unused)),                  \
       uint32_t count __attribute__((unused)),                  \

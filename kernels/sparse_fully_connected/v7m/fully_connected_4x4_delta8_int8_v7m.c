@@ -5,6 +5,7 @@
 #include "common/isa.h"
 #include "sparse_fully_connected/v7m/run_four_vectors_v7m.h"
 #include "sparse_fully_connected/variants.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_FOUR_V7M
 
@@ -75,8 +76,8 @@ SPARSESEP_NAKED_MULTIPLY {
 // r0 value, r1 and r2 inputs, r3 steps and weight, r4-r7 sums of the first
 // vector, r8-r11 of the second, r12 and lr inputs. On the stack: steps, their
 // end, vectors, counts, acc, acc_end.
-__attribute__((naked)) static void multiply_two(SparsesepFourV7m* vectors
-                                                __attribute__((unused))) {
+SPARSESEP_NAKED static void multiply_two(SparsesepFourV7m* vectors
+                                         __attribute__((unused))) {
   __asm__ volatile(
       ".macro weight at, first, second\n"
       "  ldrsb r3, [r0, #(\\at - 16)]\n"

@@ -3,6 +3,7 @@
 // 10.5 instructions a nonzero, and 4.5 for each gap of 15.
 #include "sparse_fully_connected/v7m/gap4_palette4_rows_v7m.h"
 #include "common/isa.h"
+#include "sparsesep/compiler.h"
 
 #if SPARSESEP_HAS_V7M
 
@@ -13,7 +14,7 @@ _Static_assert(offsetof(SparsesepPackedHeader, palette_offset) == 56,
 // each of the four combinations has its own piece of code. Of two letters the
 // first says which nibble holds the gap, low or high, the second which one
 // holds the code. Naked, as compilers keep r7 for themselves at -O0.
-__attribute__((naked)) void sparsesep_gap4_palette4_rows_v7m(
+SPARSESEP_NAKED void sparsesep_gap4_palette4_rows_v7m(
     SparsesepRowStreams* streams __attribute__((unused)),
     const int8_t* vector __attribute__((unused)),
     uint32_t groups __attribute__((unused)),

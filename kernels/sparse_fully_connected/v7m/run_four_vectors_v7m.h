@@ -10,6 +10,7 @@
 #include "common/isa.h"
 #include "sparse_fully_connected/padded_vector.h"
 #include "sparse_fully_connected/row_groups.h"
+#include "sparsesep/compiler.h"
 
 // Cores with the DSP extension or Helium have kernels of their own for batches.
 #define SPARSESEP_HAS_FOUR_V7M (SPARSESEP_HAS_V7M && !SPARSESEP_HAS_DSP)
@@ -74,7 +75,7 @@ void sparsesep_finish_four_v7m(const SparsesepRows* rows, uint32_t first,
 // r12 weight, lr input; between rows lr counts, r12 acc. On the stack: counts,
 // acc, acc_end.
 #define SPARSESEP_V7M_MULTIPLY_FOUR(NEXT)                        \
-  static __attribute__((naked)) void multiply_four(              \
+  static SPARSESEP_NAKED void multiply_four(              \
       SparsesepFourV7m* vectors __attribute__((unused))) {       \
     __asm__ volatile(                                            \
         ".macro nonzero\n"                                       \

@@ -29,7 +29,14 @@ struct TfLiteEvalTensor {
   TfLiteType type;
 };
 
+enum TfLiteAllocationType {
+  kTfLiteMemNone = 0,
+  kTfLiteMmapRo,
+  kTfLiteArenaRw,
+};
+
 struct TfLiteTensor {
+  TfLiteAllocationType allocation_type;
   TfLitePtrUnion data;
   std::size_t bytes;
 };

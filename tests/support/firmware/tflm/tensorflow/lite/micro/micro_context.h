@@ -3,6 +3,21 @@
 
 #include "tensorflow/lite/c/common.h"
 
+namespace tflite {
+
+class MicroContext {
+ public:
+  TfLiteTensor* AllocateTempOutputTensor(const TfLiteNode* node, int index);
+  void DeallocateTempTfLiteTensor(TfLiteTensor*) {}
+
+ private:
+  TfLiteTensor temporary_ = {};
+};
+
+MicroContext* GetMicroContext(const TfLiteContext* context);
+
+}  // namespace tflite
+
 void* MicroContextAllocatePersistentBuffer(TfLiteContext* context,
                                            std::size_t bytes);
 TfLiteStatus MicroContextRequestScratchBufferInArena(TfLiteContext* context,

@@ -56,6 +56,19 @@ TfLiteEvalTensor* GetEvalOutput(const TfLiteContext* context,
 
 }  // namespace micro
 
+MicroContext* GetMicroContext(const TfLiteContext* context) {
+  return Interpreter(context);
+}
+
+TfLiteTensor* MicroContext::AllocateTempOutputTensor(const TfLiteNode* node,
+                                                     int index) {
+  const int tensor = node->outputs->data[index];
+  const auto* interpreter = static_cast<const MicroInterpreter*>(this);
+  temporary_.allocation_type =
+      interpreter->IsConstant(tensor) ? kTfLiteMmapRo : kTfLiteArenaRw;
+  return &temporary_;
+}
+
 TfLiteRegistration* Register_RESHAPE() {
   static TfLiteRegistration registration = {nullptr, nullptr, CopyInput};
   return &registration;

@@ -1,12 +1,13 @@
 #ifndef TENSORFLOW_LITE_MICRO_MICRO_INTERPRETER_H_
 #define TENSORFLOW_LITE_MICRO_MICRO_INTERPRETER_H_
 
+#include "tensorflow/lite/micro/micro_context.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
 namespace tflite {
 
-class MicroInterpreter {
+class MicroInterpreter : public MicroContext {
  public:
   MicroInterpreter(const Model* model, const MicroOpResolver& resolver,
                    uint8_t* arena, std::size_t arena_bytes)
@@ -27,6 +28,8 @@ class MicroInterpreter {
   TfLiteStatus RequestScratch(std::size_t bytes, int* index);
   void* Scratch(int index) const { return scratch_[index]; }
   TfLiteEvalTensor* Tensor(int index) { return tensors_ + index; }
+  // The arena places every tensor that has no constant data.
+  bool IsConstant(int index) const { return tensor_bytes_[index] == 0; }
 
  private:
   static constexpr int kMaxTensors = 32;
