@@ -108,7 +108,7 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
         sparse = fully_connected.sparse_instructions(target, unpacked.layout, size, summary.batch)
     if variant is not None:
         scratch = native.scratch_bytes(blob, max(summary.batch, 1), target=target)
-    return LayerDecision(
+    decision = LayerDecision(
         **fields,
         rewritten=True,
         reason="packed in the file",
@@ -117,12 +117,13 @@ def _describe_packed(op: Operator, target: str) -> LayerDecision:
         variant=variant,
         scratch_bytes=scratch,
     )
+    return _if_run(decision, target)
 
 
 def _describe_paged(op: Operator, target: str) -> LayerDecision:
     table, batch = paged_weights(op), paged_batch(op)
     variant = native.variant_name(table.page_headers()[0], target=target, is_header=True)
-    return LayerDecision(
+    decision = LayerDecision(
         name=layer_name(op),
         op=op.op_name,
         rewritten=True,
@@ -138,6 +139,7 @@ def _describe_paged(op: Operator, target: str) -> LayerDecision:
         variant=variant,
         scratch_bytes=None if variant is None else paged_scratch_bytes(op, target=target),
     )
+    return _if_run(decision, target)
 
 
 def _describe_separable(op: Operator, target: str) -> LayerDecision:
@@ -169,7 +171,7 @@ def _describe_depthwise(op: Operator, target: str) -> LayerDecision:
         height, width = packed.inputs[1:3]
         scratch = native.depthwise_scratch_bytes(blob, height, width, target=target)
     fields = {name: value for name, value in vars(summary).items() if name != "weights"}
-    return LayerDecision(
+    decision = LayerDecision(
         **fields,
         rewritten=True,
         reason="packed in the file",
@@ -178,6 +180,7 @@ def _describe_depthwise(op: Operator, target: str) -> LayerDecision:
         variant=variant,
         scratch_bytes=scratch,
     )
+    return _if_run(decision, target)
 
 
 def _has_kernel(blob: bytes, target: str) -> bool:
@@ -200,7 +203,7 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
         added = residual.instructions(target, math.prod(op.outputs[0].shape))
         reason += ", adds a residual"
         sparse = None if sparse is None else sparse + added
-    return LayerDecision(
+    decision = LayerDecision(
         name=layer_name(op),
         op=op.op_name,
         rewritten=True,
@@ -220,3 +223,12 @@ def _describe_conv(op: Operator, target: str) -> LayerDecision:
         if variant
         else None,
     )
+    return _if_run(decision, target)
+
+
+def _if_run(decision: LayerDecision, target: str) -> LayerDecision:
+    """Return the decision without instructions where the target has no kernel for it."""
+    if decision.variant is not None:
+        return decision
+    reason = f"{decision.reason}; {target} has no kernel for it: convert for {target}"
+    return dataclasses.replace(decision, sparse_instructions=None, reason=reason)

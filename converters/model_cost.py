@@ -64,11 +64,16 @@ def _count(op: Operator, packed: Mapping[str, int | None], target: str) -> int |
 
 
 def dense_instructions(op: Operator, target: str) -> int:
-    """Return the instructions of a FULLY_CONNECTED, CONV_2D or DEPTHWISE_CONV_2D; 0 for others.
+    """Return the instructions of a FULLY_CONNECTED, CONV_2D or DEPTHWISE_CONV_2D.
+
+    0 for others, and for convolutions that are not int8.
 
     Operators without weights have costs of their own (`instructions`).
     """
     if op.builtin_code not in _COUNTED or op.inputs[1] is None:
+        return 0
+    is_convolution = op.builtin_code != BuiltinOperator.FULLY_CONNECTED
+    if is_convolution and op.input(0).type != TensorType.INT8:  # no fit
         return 0
     if op.builtin_code == BuiltinOperator.DEPTHWISE_CONV_2D:
         try:

@@ -15,6 +15,7 @@ from tflm_sparsesep.converters.layers.packed import (
     blob_of,
     summarize,
 )
+from tflm_sparsesep.converters.selected_variants import variants_of
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite import types as tensor_types
@@ -79,7 +80,8 @@ def benchmark(
         name: what errors call the model; by default the path, or "model".
 
     Raises:
-        ModelError: the model is not usable, or holds a float32 convolution that was rewritten.
+        ModelError: the model is not usable, was converted for another target, or holds a float32
+            convolution that was rewritten.
         ConfigError: the target is unknown or cannot be emulated.
         ToolMissingError: TFLM, QEMU or the Arm compiler is missing.
         DeviceError: a layer was refused, or crashed.
@@ -87,6 +89,7 @@ def benchmark(
     toolchain.board_of(get_target(target))
     given = ModelInput.of(tflite, name=name)
     data = given.to_tflite()
+    variants_of(data, target=target, name=given.name)  # refuses what no kernel runs
     model = editor.read(data, name=given.name)
     main = model.subgraphs[0]
     summaries = [(op, summarize(op, target)) for op in main.operators]

@@ -7,7 +7,9 @@ import platform
 from typing import Any
 
 from tflm_sparsesep.converters import model_cost, op_names
+from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.converters.inspect_model import inspect_model
+from tflm_sparsesep.converters.selected_variants import variants_of
 from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor, names
 from tflm_sparsesep.model_input import ModelInput
@@ -27,13 +29,15 @@ def html_report(sparse: Any, *, dense: Any = None, target: str = "cortex-m4") ->
         target: the core that costs are estimated for, a name of `targets.TARGETS`.
 
     Raises:
-        ModelError: a model is not usable.
-        ConfigError: the target is unknown.
+        ModelError: a model is not usable, or was converted for another target.
+        ConfigError: the target is unknown, or `dense` has other inputs or outputs.
     """
     core = get_target(target)
     given = ModelInput.of(sparse, name=None)
     facts = _facts(given, target)
     was = None if dense is None else ModelInput.of(dense)
+    if was is not None:
+        _check_pair(given, was)
     packages = ["tflm-sparsesep", "ai-edge-litert", "numpy"]
     versions = [(package, importlib.metadata.version(package)) for package in packages]
     commands = [
@@ -52,9 +56,23 @@ def html_report(sparse: Any, *, dense: Any = None, target: str = "cortex-m4") ->
     )
 
 
+def _check_pair(sparse: ModelInput, dense: ModelInput) -> None:
+    shapes = []
+    for one in (sparse, dense):
+        main = editor.read(one.to_tflite(), name=one.name).subgraphs[0]
+        shapes.append([[t.shape for t in tensors] for tensors in (main.inputs, main.outputs)])
+    if shapes[0] != shapes[1]:
+        described = " and ".join(f"{inputs} -> {outputs}" for inputs, outputs in shapes)
+        raise ConfigError(
+            f"{sparse.name} and {dense.name} compute {described}; accepted: a converted model and "
+            "the one that it was made from"
+        )
+
+
 def _facts(given: ModelInput, target: str) -> ModelFacts:
     """Describe a model as it is: of a dense one, decisions give only the reasons."""
     data = given.to_tflite()
+    variants_of(data, target=target, name=given.name)  # refuses what no kernel runs
     model = editor.read(data, name=given.name)
     names.make_unique(model)  # the layers are found by name
     layers = inspect_model(data, target=target, name=given.name)

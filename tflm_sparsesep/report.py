@@ -31,9 +31,9 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
         table.add_column(heading, justify="right" if heading != "op" else "left", no_wrap=True)
     table.add_column("decision", overflow="fold")
     for layer in layers:
-        packed, sparse, decision = None, None, f"dense: {layer.reason}"
+        packed, count, decision = None, layer.dense_instructions, f"dense: {layer.reason}"
         if layer.rewritten:
-            packed, sparse = layer.packed_bytes, layer.sparse_instructions
+            packed, count = layer.packed_bytes, layer.sparse_instructions
             decision = f"{layer.reason}{_scratch(layer)}"
             if layer.pattern is not None:
                 decision = f"sparse ({layer.pattern} {layer.index}), {decision}"
@@ -43,7 +43,7 @@ def decisions_table(layers: Sequence[LayerDecision], target: str) -> Table:
             layer.op,
             _shape(layer.cols, layer.rows),
             number(packed or layer.dense_bytes),
-            number(sparse or layer.dense_instructions),
+            number(count),
             decision,
         )
     return table

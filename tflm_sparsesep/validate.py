@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.converters.errors import ConfigError
+from tflm_sparsesep.runtime.class_labels import accuracy, checked_labels
 from tflm_sparsesep.runtime.output_quality import plain_sqnr_db, sqnr_db
 from tflm_sparsesep.runtime.representative_dataset import Samples
 from tflm_sparsesep.runtimes import run
@@ -74,8 +75,12 @@ class Validation:
             max_drop: points of accuracy.
 
         Raises:
-            ConfigError: `max_drop` without labels, or `min_sqnr` with one sample.
+            ConfigError: a limit that is not finite, `max_drop` without labels, or `min_sqnr` with
+                one sample.
         """
+        for name, limit in (("min_sqnr", min_sqnr), ("max_drop", max_drop)):
+            if limit is not None and not math.isfinite(limit):
+                raise ConfigError(f"{name} is {limit}; accepted: a finite number")
         if max_drop is not None and self.drop is None:
             raise ConfigError("max_drop is given without labels; accepted: one label per sample")
         if min_sqnr is not None and any(math.isnan(one.sqnr_db) for one in self.outputs):
@@ -124,8 +129,8 @@ def validate(
 
     Raises:
         ModelError: a model is not intact.
-        ConfigError: the outputs of the models have different shapes, or an argument is not
-            accepted.
+        ConfigError: the outputs of the models have different shapes or are not finite, or an
+            argument is not accepted.
         ToolMissingError: the runtime is not installed.
         DeviceError: the runtime refuses a model.
     """
@@ -135,13 +140,18 @@ def validate(
         raise ConfigError(
             f"the outputs have shapes {shapes[0]} and {shapes[1]}; accepted: two forms of one model"
         )
+    for model, arrays in (("dense", wanted), ("sparse", found)):
+        _check_finite(model, arrays)
     samples = len(wanted[0])
+    if labels is not None:
+        scores = wanted[0].size // samples
+        labels = checked_labels(labels, samples=samples, classes=scores)
     return Validation(
         runtime=runtime,
         samples=samples,
         outputs=[_quality(n, *pair) for n, pair in enumerate(zip(wanted, found, strict=True))],
-        dense_accuracy=_accuracy(wanted[0], labels),
-        sparse_accuracy=_accuracy(found[0], labels),
+        dense_accuracy=None if labels is None else accuracy(wanted[0], labels),
+        sparse_accuracy=None if labels is None else accuracy(found[0], labels),
     )
 
 
@@ -157,13 +167,11 @@ def _quality(number: int, wanted: Array, found: Array) -> OutputQuality:
     )
 
 
-def _accuracy(scores: Array, labels: Array | None) -> float | None:
-    if labels is None:
-        return None
-    classes = np.asarray(labels).reshape(-1)
-    if len(classes) != len(scores) or not np.issubdtype(classes.dtype, np.integer):
-        raise ConfigError(
-            f"labels are {classes.dtype}{list(np.shape(labels))}, accepted: {len(scores)} "
-            "integers, one for each sample"
-        )
-    return float(np.mean(scores.reshape(len(classes), -1).argmax(axis=1) == classes))
+def _check_finite(model: str, outputs: list[Array]) -> None:
+    for number, array in enumerate(outputs):
+        is_bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+        if is_bad.any():
+            raise ConfigError(
+                f"output {number} of the {model} model holds NaN or infinity, first for sample "
+                f"{int(is_bad.argmax())}; accepted: samples that give finite outputs"
+            )

@@ -215,6 +215,17 @@ def test_what_cannot_be_compressed_is_refused(dense: bytes, x: np.ndarray) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shift", [1, 77])
+def test_labels_of_other_classes_are_refused(dense: bytes, x: np.ndarray, shift: int) -> None:
+    (scores,) = ts.run(dense, x)
+    budget, labels = ts.Budget(max_accuracy_drop=1), scores.argmax(axis=1)
+    classes = scores.shape[1]
+    shifted = (labels + 1) % classes if shift == 1 else labels + shift
+    message = "gets 0.0% of .* no more than chance" if shift == 1 else "labels are .*, accepted: 0"
+    with pytest.raises(ts.ConfigError, match=message):
+        ts.compress(dense, budget=budget, representative_dataset=x, labels=shifted)
+
+
 def test_accuracy_is_kept_where_labels_are_given(dense: bytes, x: np.ndarray) -> None:
     """Labels of a teacher that the model is right about, but for some."""
     (scores,) = ts.run(dense, x, runtime="tflm")

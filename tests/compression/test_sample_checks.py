@@ -63,6 +63,12 @@ def test_compress_warns_of_random_samples_and_of_too_few() -> None:
     assert sample_warnings(editor.read(mlp()), [latent_samples(128, 0)]) == []
 
 
+def test_samples_that_are_all_the_same_say_nothing() -> None:
+    (line,) = sample_warnings(editor.read(mlp()), [np.zeros((128, 96), np.float32)])
+    assert "the 128 samples of input" in line
+    assert "are all the same" in line
+
+
 def test_the_command_warns_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "in.tflite").write_bytes(mlp())
     np.save(tmp_path / "x.npy", latent_samples(60, 0))

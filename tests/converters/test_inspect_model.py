@@ -32,6 +32,15 @@ def test_a_packed_layer_has_the_costs_that_were_decided() -> None:
     assert found.variant is not None
 
 
+def test_a_layer_that_was_packed_for_another_core_has_no_costs() -> None:
+    dense = single_layer_model(sparse_weights(64, 300, 0.5))
+    result = rewrite(dense, target="cortex-m4", prefer="speed")
+    assert result.layers[0].rewritten
+    (found,) = inspect_model(result.tflite, target="cortex-m0")
+    assert (found.variant, found.sparse_instructions) == (None, None)
+    assert found.reason.endswith("cortex-m0 has no kernel for it: convert for cortex-m0")
+
+
 def test_operators_with_weights_that_no_pass_handles_are_listed() -> None:
     x, y = Tensor("x", [1, 4]), Tensor("y", [1, 4])
     table = Tensor.constant("table", np.ones((4, 4), np.float32))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import html.parser
 import json
+import math
 import re
 from pathlib import Path
 
@@ -13,16 +15,19 @@ import pytest
 import tflm_sparsesep as ts
 from tests.support.models.dense_models import (
     FullyConnectedLayer,
+    float_fully_connected_model,
     fully_connected_chain,
     fully_connected_model,
     sparse_weights,
 )
 from tests.support.models.operator_models import lenet_300_100
+from tests.support.models.shared_models import SHARED_MODELS, TABLE, needs_shared_models
 from tests.support.models.small_models import dense_model, int8_samples
 from tests.support.sparse_network import sparse_network
 from tflm_sparsesep.cli import main
 from tflm_sparsesep.converters.errors import ConfigError
 from tflm_sparsesep.runtime.output_quality import plain_sqnr_db, sqnr_db
+from tflm_sparsesep.table_cells import short_name
 
 
 def scores_model(output_scale: float, shift: int = 0) -> bytes:
@@ -116,6 +121,30 @@ def test_arguments_that_do_not_fit_are_refused() -> None:
         quality.violations(max_drop=1)
 
 
+@pytest.mark.parametrize("label", [-1, 10, 77])
+def test_labels_of_no_class_are_refused(label: int) -> None:
+    labels = np.array([0, label, 9])
+    with pytest.raises(ConfigError, match=f"labels are {min(label, 0)} to .* 0 to 9, as the model"):
+        ts.validate(dense_model(), dense_model(), int8_samples(3), labels=labels)
+
+
+@pytest.mark.parametrize("limit", [math.nan, math.inf])
+@pytest.mark.parametrize("name", ["min_sqnr", "max_drop"])
+def test_limits_that_nothing_exceeds_are_refused(name: str, limit: float) -> None:
+    labels = np.zeros(5, np.int64)
+    quality = ts.validate(dense_model(), dense_model(), int8_samples(5), labels=labels)
+    with pytest.raises(ConfigError, match=f"{name} is {limit}; accepted: a finite number"):
+        quality.violations(**{name: limit})
+
+
+def test_outputs_that_are_not_finite_are_named() -> None:
+    model = float_fully_connected_model(np.ones((3, 20), np.float32), None, input_shape=(1, 20))
+    samples = np.zeros((4, 20), np.float32)
+    samples[2, 5] = np.nan
+    with pytest.raises(ConfigError, match=r"output 0 of the dense model .* NaN .* sample 2"):
+        ts.validate(model, model, samples)
+
+
 def test_the_command_exits_with_1_beyond_a_limit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +194,23 @@ def test_the_page_is_complete_and_loads_nothing() -> None:
         assert layer.reason in text
         assert f"{layer.sparse_instructions:,}" in text
         assert f"{layer.dense_instructions:,}" in text
+
+
+@needs_shared_models
+@pytest.mark.parametrize("target", ["cortex-m0", "cortex-m4"])
+@pytest.mark.parametrize("name", [x["name"] for x in TABLE["models"] if ".tflite" in x["name"]])
+def test_published_models_have_a_page(name: str, target: str) -> None:
+    """Tensors of theirs have the names of others."""
+    dense = (SHARED_MODELS / name).read_bytes()
+    result = ts.convert(dense, target=target)
+    text = ts.html_report(result.tflite, dense=dense, target=target)
+    for layer in ts.inspect(result.tflite, target=target):
+        assert html.escape(short_name(layer.name)) in text
+
+
+def test_pages_of_two_models_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"\[\(1, 30\)\] -> .*; accepted: a converted model"):
+        ts.html_report(sparse_network(), dense=scores_model(0.5))
 
 
 def test_the_page_compares_with_the_dense_model() -> None:

@@ -1,10 +1,10 @@
 """Every C file of kernels and op core compiles for every core at every optimization level.
 
-By gcc and LLVM, without any flag beyond core, level, language and warnings. What is empty for a core is
-compiled for it by gcc alone, without optimization and at -O2. Where a core has the files of
-another, `make soak` compiles them at all levels, `make test` where it is hardest.
+By gcc and LLVM, without any flag beyond core, level, language and warnings. What is empty for a
+core is compiled for it by gcc alone, without optimization and at -O2. Where a core has the files
+of another, `make soak` compiles them at all levels, `make test` where it is hardest.
 
-Without optimisation compilers keep a frame pointer and spill everything: assembly with many
+Without optimization compilers keep a frame pointer and spill everything: assembly with many
 operands runs out of registers there first.
 """
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from tflm_sparsesep.compression.budget_search import Point
@@ -22,6 +22,7 @@ from tflm_sparsesep.converters.targets import get_target
 from tflm_sparsesep.converters.tflite import editor
 from tflm_sparsesep.converters.tflite.references import buffer_users
 from tflm_sparsesep.runtime import samples
+from tflm_sparsesep.runtime.class_labels import accuracy, checked_labels
 from tflm_sparsesep.runtime.output_quality import plain_sqnr_db, sqnr_db
 
 Array = npt.NDArray[Any]
@@ -56,15 +57,18 @@ class Measurer:
     ) -> None:
         self._source, self._target = source, get_target(target).name
         self._prefer = prefer
-        inputs = editor.read(source, name=name).subgraphs[0].inputs
-        arrays = samples.split_inputs(list(dataset), inputs)
+        main = editor.read(source, name=name).subgraphs[0]
+        arrays = samples.split_inputs(list(dataset), main.inputs)
         count = len(arrays[0]) if arrays else 0
         if count < _LEAST_SAMPLES:
             raise ConfigError(f"{count} samples given, accepted: at least {_LEAST_SAMPLES}")
         measures = held_out(count)
         self.fitting = [array[~measures] for array in arrays]
         self.measuring = [array[measures] for array in arrays]
-        self._labels = None if labels is None else _checked(labels, count)[measures]
+        self._labels: Array | None = None
+        if labels is not None:
+            classes = math.prod(main.outputs[0].shape) // samples.batch_of(main.inputs)
+            self._labels = checked_labels(labels, samples=count, classes=classes)[measures]
         self._wanted: list[Matrix] | None = None
 
     def measure(
@@ -74,6 +78,7 @@ class Measurer:
         outputs = built.outputs(self.measuring)
         if self._wanted is None:
             self._wanted = real_outputs(self._source, self.measuring)
+            self._check_accuracy(self._wanted[0])
         rewritten = self._rewritten(built)
         point = Point(
             level,
@@ -101,18 +106,17 @@ class Measurer:
         """Return points lost, by the class of the highest score of the first output."""
         if self._labels is None or self._wanted is None:
             return None
-        before, after = (
-            float(np.mean(scores[0].reshape(len(self._labels), -1).argmax(axis=1) == self._labels))
-            for scores in (self._wanted, outputs)
-        )
+        before, after = (accuracy(x[0], self._labels) for x in (self._wanted, outputs))
         return 100 * (before - after)
 
-
-def _checked(labels: Array, count: int) -> Array:
-    found = np.asarray(labels).reshape(-1)
-    if len(found) != count or not np.issubdtype(found.dtype, np.integer):
-        raise ConfigError(
-            f"labels are {found.dtype}{list(np.shape(labels))}, accepted: {count} integers, one "
-            "for each sample"
-        )
-    return found
+    def _check_accuracy(self, scores: Matrix) -> None:
+        """Refuse labels of other samples or classes: no loss against them means anything."""
+        if self._labels is None:
+            return
+        found, chance = accuracy(scores, self._labels), len(self._labels) / scores.size
+        if found <= chance < 1:
+            raise ConfigError(
+                f"the original model gets {found:.1%} of the {len(self._labels)} labels that "
+                f"measure right, no more than chance, {chance:.1%}; accepted: the labels of these "
+                "samples, counted as the model's classes are"
+            )

@@ -1,4 +1,4 @@
-"""Warn about samples that say little: random numbers, or too few for the width of a layer."""
+"""Warn about samples that say little: random or equal ones, or too few for a layer's width."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ def sample_warnings(model: Model, dataset: Sequence[Array]) -> list[str]:
         "uncorrelated; use inputs that the model meets: quality on others says little about them"
         for name, array in zip(names, arrays, strict=True)
         if looks_random(array)
+    ]
+    found += [
+        f"the {len(array):,} samples of input {name!r} are all the same; use inputs that the model "
+        "meets: nothing varies that could show a loss"
+        for name, array in zip(names, arrays, strict=True)
+        if len(array) > 1 and (array == array[:1]).all()
     ]
     layers = [op for op in model.subgraphs[0].operators if op.builtin_code in LAYERS]
     if not layers or not fitting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.models.operator_models import GraphBuilder
+from tests.support.models.operator_models import GraphBuilder, lenet_5
 from tflm_sparsesep.converters import model_cost
 from tflm_sparsesep.converters.cost.other_operators import OtherOperator, instructions
 from tflm_sparsesep.converters.layers.other_operator import read
@@ -111,3 +111,11 @@ def test_a_float32_operator_counts_only_as_what_it_becomes(target: str) -> None:
     assert read(op) == OtherOperator("SOFTMAX")
     assert read(op, [TensorType.FLOAT32]) == OtherOperator("SOFTMAX", (1, 10))
     assert model_cost.uncounted(editor.read(graph.build()), [], target) == ["SOFTMAX"]
+
+
+def test_float_convolutions_are_not_counted_as_int8_ones() -> None:
+    model = editor.read(lenet_5(quantized=False).build())
+    assert "CONV_2D" in model_cost.uncounted(model, [], "cortex-m4")
+    counted = model_cost.instructions(model, [], "cortex-m4")
+    int8 = editor.read(lenet_5(quantized=True).build())
+    assert 0 < counted < model_cost.instructions(int8, [], "cortex-m4")
