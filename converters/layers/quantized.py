@@ -154,8 +154,9 @@ def read_numbers(
     expected = TensorType.FLOAT32 if inputs.type == TensorType.FLOAT32 else TensorType.INT8
     for role, tensor in tensors.items():
         if tensor.type != expected:
+            verb = "are" if role == "weights" else "is"
             raise Unsupported(
-                f"{role} is {tensor.type_name}, sparse kernels take INT8 or FLOAT32 throughout"
+                f"{role} {verb} {tensor.type_name}, sparse kernels take INT8 or FLOAT32 throughout"
             )
     scales = _check_quantization(tensors, rows, axis)
     try:

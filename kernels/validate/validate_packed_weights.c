@@ -142,11 +142,9 @@ SPARSESEP_COLD static SparsesepStatus check_gaps(const Blob* b, Stream* s,
 // each time that they run: they take few instructions a block.
 
 // A byte a block, the distance from the one before. It is not negative: where
-// the last block is inside, all are. Kernels that bound their sums by the
-// columns rely on it that only blocks that fill up the group may share a place.
+// the last block is inside, all are.
 SPARSESEP_COLD static SparsesepStatus check_deltas(const Blob* b, Stream* s,
                                                    uint32_t count) {
-  if (count >= b->tiles + b->h.count_multiple) return SPARSESEP_BAD_COUNT;
   const uint8_t* next = take(s, count);
   if (next == NULL) return SPARSESEP_BAD_INDEX;
   uint32_t at = 0;

@@ -26,4 +26,4 @@ def test_the_table_is_that_of_the_results() -> None:
         + max(2048, 1024 * (row["layer"] == measure.CONVOLUTION) + row["unpaged_scratch_bytes"])
         for row in rows
     )
-    assert {round(row["paging_code_bytes"] / 1000, 1) for row in rows} == {2.8, 2.9}
+    assert {round(row["paging_code_bytes"] / 1000, 1) for row in rows} == {2.8, 3.0}

@@ -32,7 +32,9 @@
 // with all-zero blocks that repeat the last index. GAP4, which cannot
 // repeat one, has a count_multiple of 1, and so have palettes, which need not
 // hold 0: where those pass over a gap too wide for DELTA8, it is by two blocks
-// in one place whose weights add up to 0.
+// in one place whose weights add up to 0. No other blocks of a group share a
+// place: kernels bound sums by the columns. Validation does not check it, as
+// outputs would be wrong, but nothing else.
 //
 // Numbers. The packer guarantees |folded bias[r]| + 128 * sum(|row r|) < 2^30
 // where it sets FLAG_BOUNDED, so that final accumulators of int8 inputs never

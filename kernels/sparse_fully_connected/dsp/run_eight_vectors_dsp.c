@@ -11,9 +11,9 @@
 #define FOUR (4 * SPARSESEP_ROW_PORTION)
 
 // Weights of a row that are never too large together: as many columns have no
-// more, since counts are multiples of four there. And what magnitudes may add
-// up to: the last three weights are taken for the largest.
-enum { FEW_WEIGHTS = 252, MOST_MAGNITUDE = 0x7fff - 3 * 128 };
+// more, since only zeros may share one. And what magnitudes may add up to: the
+// last three weights are taken for the largest.
+enum { FEW_WEIGHTS = 255, MOST_MAGNITUDE = 0x7fff - 3 * 128 };
 
 // USADA8 sums four of them.
 static uint32_t magnitude_of_fours(const int8_t* weights, uint32_t count) {

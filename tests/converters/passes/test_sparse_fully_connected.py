@@ -139,7 +139,7 @@ def test_float16_weights_stay() -> None:
         float_fully_connected_model(np.ones((4, 8), np.float32), None, input_shape=(1, 8)), halve
     )
     (decision,) = rewrite(data, target="cortex-m4").layers
-    assert decision.reason == "weights is FLOAT16, sparse kernels take INT8 or FLOAT32 throughout"
+    assert decision.reason == "weights are FLOAT16, sparse kernels take INT8 or FLOAT32 throughout"
 
 
 def test_dynamic_shapes_are_refused() -> None:
