@@ -99,7 +99,11 @@ def figures_table(figures: Sequence[LayerFigures], target: str) -> Table:
 def kernels_table(figures: Sequence[KernelFigures]) -> Table:
     """Return a table with one row for each kernel, fastest first."""
     first = figures[0]
-    table = Table(title=f"{first}, {first.target}: {first.dense_instructions:,} instructions dense")
+    dense = {f.value == "float32": f.dense_instructions for f in figures}
+    counts = f"{dense[min(dense)]:,} instructions dense"
+    if len(dense) > 1:
+        counts = f"{dense[False]:,} instructions dense in int8, {dense[True]:,} in float32"
+    table = Table(title=f"{first}, {first.target}: {counts}")
     headings = ("kernel", "instructions", "per nonzero", "speedup", "est. cycles", "bytes")
     for heading in (*headings, "per nonzero", "scratch", "code"):
         name = heading == "kernel"

@@ -284,6 +284,10 @@ def test_what_does_not_pay_is_not_written(dense: bytes, x: np.ndarray, tmp_path:
     assert 25 < offers[0] < 90
     assert offers == sorted(offers, reverse=True)
     assert not (tmp_path / "out.tflite").exists()
+    done = command(tmp_path, "--flash", "1M")
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("out.tflite: not written, as `convert` alone meets the budget: outputs ")
     done = command(tmp_path, "--min-sqnr", "90", "--unchanged", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

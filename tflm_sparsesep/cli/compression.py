@@ -118,7 +118,7 @@ def compress(
     elif is_written:
         _print_compression(result, given.options["target"], output)
     if not is_written:
-        _print_offers(result, output)
+        _print_offers(result, output, _budget(given))
         raise typer.Exit(1)
 
 
@@ -149,10 +149,17 @@ def _result(given: Recipe, workers: int | None, *, is_cached: bool) -> ts.Compre
     return result
 
 
-def _print_offers(result: ts.CompressResult, output: Path, most: int = 3) -> None:
+def _print_offers(
+    result: ts.CompressResult, output: Path, budget: ts.Budget, most: int = 3
+) -> None:
     offers = "; ".join(map(str, result.offers[:most])) or "none"
-    line = f"{output}: not written, as nothing pays within the budget; nearest offers: {offers}"
-    print(printable(line), file=sys.stderr)
+    limits = (budget.flash_bytes, budget.instructions, budget.arena_bytes)
+    reason = "nothing pays within the budget"
+    if any(limit is not None for limit in limits):
+        reason = f"`convert` alone meets the budget: {result.point}"
+    print(
+        printable(f"{output}: not written, as {reason}; nearest offers: {offers}"), file=sys.stderr
+    )
 
 
 def _samples(given: Recipe) -> Path:

@@ -75,7 +75,8 @@ def validate(
 
 
 def _print_validation(quality: ts.Validation, violations: list[str]) -> None:
-    print(f"{quality.samples} samples in {quality.runtime}")
+    noun = "sample" if quality.samples == 1 else "samples"
+    print(f"{quality.samples} {noun} in {quality.runtime}")
     for one in quality.outputs:
         print(
             f"output {one.output}: SQNR {_about_mean(one.sqnr_db)} ({one.plain_sqnr_db:.1f} dB "

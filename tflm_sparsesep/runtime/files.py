@@ -82,7 +82,9 @@ def _load(path: Path) -> Any:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path}: not a .npy file of numbers: {error}") from None
+        # Of any file without its mark NumPy says that it may be a pickle, and how to run that.
+        reason = "" if "pickle" in str(error) else f": {error}"
+        raise ConfigError(f"{path}: not a .npy or .npz file of numbers{reason}") from None
 
 
 def check_writable(*paths: Path) -> None:
