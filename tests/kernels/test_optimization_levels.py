@@ -92,6 +92,12 @@ def test_gcc_compiles_without_warnings(core: str, level: str, tmp_path: Path) ->
     compile_all(("arm-none-eabi-gcc",), (*FLAGS[core], level), sources(core), tmp_path)
 
 
+@pytest.mark.parametrize("core", MAIN_CORES)
+def test_gcc_compiles_with_guards_of_the_stack(core: str, tmp_path: Path) -> None:
+    flags = (*FLAGS[core], "-O2", "-fstack-protector-all")
+    compile_all(("arm-none-eabi-gcc",), flags, sources(core), tmp_path)
+
+
 def test_guards_of_the_stack_stay_out_of_assembly(tmp_path: Path) -> None:
     """-fstack-protector-all would clobber the arguments of naked functions."""
     file = tmp_path / "naked.c"
