@@ -121,6 +121,17 @@ def test_terminals_of_any_width(model: Path, columns: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("environment", [{}, {"COLUMNS": "40"}])
+def test_a_summary_is_one_line(model: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    """Whatever its width: scripts read it."""
+    output = tmp_path / f"{'long' * 20}.tflite"
+    done = process("convert", model, "-o", output, **environment)
+    assert done.returncode == 0, done.stderr
+    summary, uncounted = done.stdout.rstrip("\n").split("\n")[-2:]
+    assert re.fullmatch(rf"{re.escape(str(output))}: \d+ of \d+ layers .* instructions", summary)
+    assert re.fullmatch("instructions of .* are not counted", uncounted)
+
+
 def test_help_shows_brackets() -> None:
     for command in ("convert", "compress", "run", "bench"):
         shown = " ".join(process(command, "--help", COLUMNS="200").stdout.split())

@@ -60,8 +60,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def say(*texts: str) -> None:
-    """Print text as it is: what a file holds is neither markup nor obeyed."""
-    console.print(*(Text(printable(text)) for text in texts), sep="\n")
+    """Print text as it is, one line each: what a file holds is neither markup nor obeyed."""
+    console.print(*(Text(printable(text)) for text in texts), sep="\n", soft_wrap=True)
 
 
 @contextlib.contextmanager
