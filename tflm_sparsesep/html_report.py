@@ -33,9 +33,9 @@ def html_report(sparse: Any, *, dense: Any = None, target: str = "cortex-m4") ->
         ConfigError: the target is unknown, or `dense` has other inputs or outputs.
     """
     core = get_target(target)
-    given = ModelInput.of(sparse, name=None)
+    given = _as_file(sparse)
     facts = _facts(given, target)
-    was = None if dense is None else ModelInput.of(dense)
+    was = None if dense is None else _as_file(dense)
     if was is not None:
         _check_pair(given, was)
     packages = ["tflm-sparsesep", "ai-edge-litert", "numpy"]
@@ -54,6 +54,12 @@ def html_report(sparse: Any, *, dense: Any = None, target: str = "cortex-m4") ->
         versions=[*versions, ("Python", platform.python_version())],
         commands=commands,
     )
+
+
+def _as_file(model: Any) -> ModelInput:
+    """Return a model as its file: converting a Keras model takes seconds, so it is done once."""
+    given = ModelInput.of(model)
+    return ModelInput(given.name, tflite=given.to_tflite())
 
 
 def _check_pair(sparse: ModelInput, dense: ModelInput) -> None:

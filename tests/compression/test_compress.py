@@ -226,6 +226,15 @@ def test_labels_of_other_classes_are_refused(dense: bytes, x: np.ndarray, shift:
         ts.compress(dense, budget=budget, representative_dataset=x, labels=shifted)
 
 
+def test_few_labels_do_not_show_that_they_are_wrong(dense: bytes, x: np.ndarray) -> None:
+    few = x[:40]  # 10 of them measure
+    (scores,) = ts.run(dense, few)
+    shifted = (scores.argmax(axis=1) + 1) % scores.shape[1]
+    budget = ts.Budget(max_accuracy_drop=1)
+    result = ts.compress(dense, budget=budget, representative_dataset=few, labels=shifted)
+    assert result.point.accuracy_drop is not None
+
+
 def test_accuracy_is_kept_where_labels_are_given(dense: bytes, x: np.ndarray) -> None:
     """Labels of a teacher that the model is right about, but for some."""
     (scores,) = ts.run(dense, x, runtime="tflm")
